@@ -1,0 +1,94 @@
+"""Credits and the movements of credits.
+
+Credits are whole numbers. They are never made or lost, only moved: every transaction takes an amount from one
+account and gives it to another, so the sum over all accounts is zero at any moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+CREDITS_MAX = 2**53 - 1
+"""The largest amount that a JavaScript client reads exactly; balances and amounts stay below it."""
+
+
+class Account(StrEnum):
+    """Where credits can be. Wallet and held exist once per user."""
+
+    ISSUER = "issuer"
+    WALLET = "wallet"
+    HELD = "held"
+    REVENUE = "revenue"
+
+
+class Kind(StrEnum):
+    """Why credits moved."""
+
+    GRANT = "grant"
+    TOP_UP = "top_up"
+    HOLD = "hold"
+    CAPTURE = "capture"
+    RELEASE = "release"
+    TRANSFER = "transfer"
+    ADJUSTMENT = "adjustment"
+
+
+MOVEMENTS: dict[Kind, tuple[Account, Account]] = {
+    Kind.GRANT: (Account.ISSUER, Account.WALLET),
+    Kind.TOP_UP: (Account.ISSUER, Account.WALLET),
+    Kind.HOLD: (Account.WALLET, Account.HELD),
+    Kind.CAPTURE: (Account.HELD, Account.REVENUE),
+    Kind.RELEASE: (Account.HELD, Account.WALLET),
+    # The two kinds that may also be negative. A transfer is two rows, of -amount and +amount, in one commit.
+    Kind.TRANSFER: (Account.ISSUER, Account.WALLET),
+    Kind.ADJUSTMENT: (Account.ISSUER, Account.WALLET),
+}
+"""From which account to which each kind moves its amount."""
+
+
+def wallet_change(kind: Kind, amount: int) -> int:
+    """Credits by which ``kind`` changes the user's wallet: positive, negative or zero."""
+    source, target = MOVEMENTS[kind]
+    return amount * ((target is Account.WALLET) - (source is Account.WALLET))
+
+
+def held_change(kind: Kind, amount: int) -> int:
+    """Credits by which ``kind`` changes what is held for the user's open predictions."""
+    source, target = MOVEMENTS[kind]
+    return amount * ((target is Account.HELD) - (source is Account.HELD))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a user can spend, and what is reserved for unfinished predictions; both in credits."""
+
+    balance: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One movement of credits; never changed, never deleted.
+
+    Attributes:
+        id: Grows with time; the cursor of a statement.
+        amount: Credits moved; ``kind`` says from where to where. Only a transfer or an adjustment may be negative,
+            and then moves the other way.
+        reason: An admin's words for a top-up or an adjustment.
+    """
+
+    id: int
+    kind: Kind
+    user_id: UUID
+    amount: int
+    prediction_id: UUID | None
+    reason: str | None
+    created_at: datetime
+
+    @property
+    def change(self) -> int:
+        """Credits by which the user's balance changed."""
+        return wallet_change(self.kind, self.amount)

@@ -1,0 +1,74 @@
+"""Users, and the rules for user names and passwords."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from ml_service.domain.errors import InvalidInput
+
+USERNAME_LENGTH_MIN = 3
+USERNAME_LENGTH_MAX = 64
+PASSWORD_LENGTH_MIN = 8  # OWASP ASVS 5, 6.2.1
+PASSWORD_LENGTH_MAX = 128  # OWASP ASVS 5, 6.2.9 asks for at least 64
+
+_USERNAME = re.compile(r"[\w](?:[\w.@+-]*[\w])?")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person or a program that pays for predictions.
+
+    Attributes:
+        is_demo: The demo user test/test, which exists in demo mode only.
+        balance: Credits that can be spent.
+    """
+
+    id: UUID
+    username: str
+    is_admin: bool
+    is_demo: bool
+    balance: int
+    created_at: datetime
+
+
+def username_key(username: str) -> str:
+    """What makes two user names the same: compatibility-normalised and without case (Unicode UAX #15, #31)."""
+    return unicodedata.normalize("NFKC", username).casefold()
+
+
+def check_username(username: str) -> str:
+    """Return the name as it will be kept; raises InvalidInput where it does not fit the rules."""
+    name = unicodedata.normalize("NFC", username)
+    if not USERNAME_LENGTH_MIN <= len(name) <= USERNAME_LENGTH_MAX:
+        raise _invalid(
+            "username", f"A user name has {USERNAME_LENGTH_MIN} to {USERNAME_LENGTH_MAX} characters."
+        )
+    if not _USERNAME.fullmatch(name):
+        raise _invalid(
+            "username",
+            "A user name consists of letters, digits and . _ @ + - and begins and ends with a letter or a digit.",
+        )
+    return name
+
+
+def check_password(password: str, username: str, common: frozenset[str]) -> None:
+    """Raise InvalidInput where the password is too short, too long, common, or the user name itself.
+
+    Any character is allowed and none is required (OWASP ASVS 5, 6.2.5). ``common`` is in lower case.
+    """
+    if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
+        raise _invalid(
+            "password", f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters."
+        )
+    if password.lower() in common:
+        raise _invalid("password", "This password is among the most common ones; choose another.")
+    if username_key(password) == username_key(username):
+        raise _invalid("password", "The password must differ from the user name.")
+
+
+def _invalid(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, errors=[{"location": f"body.{field}", "message": message}])

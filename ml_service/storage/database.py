@@ -1,0 +1,141 @@
+"""The pool of connections to PostgreSQL, and the one place where a transaction of the database begins and ends.
+
+Everything that can go wrong outside of our own statements (a server that is away, frozen, full or too busy) leaves
+here as DatabaseUnavailable, within a bounded time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from ml_service.domain.errors import DatabaseUnavailable
+
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+"""A connection inside a transaction of the database. Whoever is given one never commits."""
+
+UNAVAILABLE: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.OperatorInterventionError,  # shutdown, crash, a cancelled or timed-out statement
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InternalClientError,
+)
+"""What asyncpg raises when the server, not the statement, is at fault."""
+
+
+async def _keep_state(_connection: asyncpg.Connection[Any]) -> None:
+    """Do nothing on release: no session state is ever set, so a round trip to reset it would be wasted."""
+
+
+class Database:
+    """A pool of connections with deadlines.
+
+    Args (of `connect`):
+        url: ``postgresql://role:password@host:port/name`` or ``postgresql://role@/name?host=/socket/folder``.
+        connections_max: Size of the pool.
+        timeout_s: Longest time that one `begin()` or `autocommit()` block may take, waiting for a connection included.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    @classmethod
+    async def connect(
+        cls, url: str, *, name: str, connections_max: int = 10, timeout_s: float = 4.5
+    ) -> Database:
+        """Make the pool. No connection is opened yet, so this succeeds while the server is away."""
+        pool = asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=connections_max,
+            max_inactive_connection_lifetime=300,
+            command_timeout=timeout_s,
+            timeout=timeout_s,
+            reset=_keep_state,
+            server_settings={
+                "application_name": name,
+                "lock_timeout": f"{int(timeout_s * 1000 * 0.8)}ms",
+                "statement_timeout": f"{int(timeout_s * 1000)}ms",
+                "idle_in_transaction_session_timeout": "30s",
+                "timezone": "UTC",
+                "jit": "off",
+            },
+        )
+        await pool
+        return cls(pool, timeout_s)
+
+    @asynccontextmanager
+    async def begin(self, timeout_s: float | None = None) -> AsyncIterator[Session]:
+        """A session in a transaction that commits when the block ends and rolls back when it raises.
+
+        Raises:
+            DatabaseUnavailable: The server is away or does not answer in time. Where that happens at the commit,
+                it may have been carried out all the same: a repeated request needs its Idempotency-Key.
+        """
+        async with self.autocommit(timeout_s) as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def autocommit(self, timeout_s: float | None = None) -> AsyncIterator[Session]:
+        """A session whose every statement commits by itself: for reads, and for work that is one statement.
+
+        Raises:
+            DatabaseUnavailable: As `begin`.
+        """
+        connection: Any = None
+        try:
+            async with asyncio.timeout(timeout_s or self._timeout_s):
+                connection = await self._pool.acquire()
+                yield connection
+        except UNAVAILABLE as error:
+            if connection is not None and isinstance(error, TimeoutError):
+                # A frozen server answers no cancel request either: drop the connection rather than wait for it.
+                connection.terminate()
+            raise DatabaseUnavailable(
+                "The database does not answer at the moment.", retry_after_s=2.0
+            ) from error
+        finally:
+            if connection is not None:
+                await self._release(connection)
+
+    async def _release(self, connection: Any) -> None:
+        try:
+            await self._pool.release(connection, timeout=1.0)
+        except (asyncpg.InterfaceError, OSError, TimeoutError):
+            connection.terminate()
+
+    @asynccontextmanager
+    async def own_connection(self, url: str, name: str) -> AsyncIterator[Session]:
+        """A connection outside of the pool, for session advisory locks: the lock lives as long as the connection."""
+        try:
+            connection = await asyncpg.connect(
+                url, timeout=self._timeout_s, command_timeout=self._timeout_s,
+                server_settings={"application_name": name},
+            )
+        except UNAVAILABLE as error:
+            raise DatabaseUnavailable("The database does not answer at the moment.") from error
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
+    async def close(self) -> None:
+        """Close all connections; those still in use after 5 s are cut."""
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()

@@ -1,0 +1,59 @@
+"""Bring the schema to its newest version."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATION_LOCK = 777
+"""The key of the advisory lock that lets one process migrate while others wait."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def newest_revision() -> str:
+    """The revision that this code expects."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:  # the folder of versions is part of the package
+        raise RuntimeError("no migrations found")
+    return head
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+    before = MigrationContext.configure(connection).get_current_revision()
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return before, newest_revision()
+
+
+async def migrate(database_url: str) -> tuple[str | None, str]:
+    """Bring the database at ``database_url`` to the newest revision, in one transaction.
+
+    Safe to run again and by several processes at once: an advisory lock lets one work while the others wait.
+
+    Returns:
+        The revision before (None: an empty database) and after.
+    """
+    url = make_url(database_url).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(_upgrade)
+    finally:
+        await asyncio.shield(engine.dispose())
