@@ -2,10 +2,9 @@
 
 This file is imported inside every model's child process, so it imports next to nothing.
 
-Where a model lives decides its name: ``models/<name>/model.py`` for a user's own, ``bundled/<name>.py`` or
-``bundled/<name>/model.py`` for one that comes with the service (``_`` in a file's name stands for ``-``). The
-file defines exactly one subclass of `Model`; whatever else stands beside it has a name that begins with ``_``,
-or lies in the model's own folder.
+Where a model lives decides its name: ``models/<name>/model.py`` for a user's own, ``bundled/<name>/model.py`` for
+one that comes with the service (a ``_`` in a folder's name stands for ``-``). ``model.py`` defines exactly one
+subclass of `Model`; whatever it needs may lie beside it.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ DECLARATIONS = (
 
 
 class PredictionFailure(Exception):  # noqa: N818 - an answer that a model gives, not a fault of the model
-    """This input cannot be answered: the prediction fails with ``input_rejected`` and its price is given back.
+    """This input cannot be answered: its prediction fails with ``input_rejected``, its price is given back.
 
     Return it in the input's place in `Model.predict`, or raise it; the message is shown to the client.
     """
@@ -46,7 +45,7 @@ class Model:
         version: The model's own version; stored with each prediction.
         description: One paragraph for those who choose a model, shown by ``GET /models``.
         price_credits: What one prediction costs where an admin has set no other price; 0 or more.
-        input_schema: JSON Schema (2020-12) of one input, ``"type": "object"``. The service accepts only what fits.
+        input_schema: JSON Schema (2020-12) of one input, ``"type": "object"``; only what fits is accepted.
         output_schema: JSON Schema of one output, ``"type": "object"``.
         examples: Inputs to try, each fits the schema; the documentation shows them.
         batch_size: How many inputs `predict` gets at once at the most; 1 to 1,024.
@@ -79,12 +78,12 @@ class Model:
             inputs: 1 to ``batch_size`` inputs, each of which fits ``input_schema``.
 
         Returns:
-            As many outputs, in the same order. Each is JSON (a dict without NaN), or a `PredictionFailure` for an
-            input that has no answer, or another exception for one that the model failed on.
+            As many outputs, in the same order. Each is JSON (a dict without NaN), or a `PredictionFailure` for
+            an input that has no answer, or another exception for one that the model failed on.
 
         Raises:
-            Exception: Anything. The batch is then halved and tried again until the guilty inputs are found, so
-                the method must answer the same input the same way each time.
+            Exception: Anything. The batch is then halved and tried again until the guilty inputs are found,
+                so the method must answer the same input the same way each time.
         """
         raise NotImplementedError
 

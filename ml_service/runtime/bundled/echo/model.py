@@ -18,7 +18,7 @@ class Echo(Model):
 
     name = "echo"
     version = "1"
-    description = "Returns its input unchanged. For benchmarks and tests: it measures the service, not a model."
+    description = "Returns its input unchanged. For benchmarks and tests: it measures the service itself."
     price_credits = 1
     input_schema = TEXT
     output_schema = TEXT
