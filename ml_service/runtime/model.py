@@ -2,9 +2,9 @@
 
 This file is imported inside every model's child process, so it imports next to nothing.
 
-Where a model lives decides its name: ``models/<name>/model.py`` for a user's own, ``bundled/<name>/model.py`` for
-one that comes with the service (a ``_`` in a folder's name stands for ``-``). ``model.py`` defines exactly one
-subclass of `Model`; whatever it needs may lie beside it.
+Where a model lives decides its name: ``models/<name>/model.py`` for a user's own, ``bundled/<name>/model.py``
+for one that comes with the service (a ``_`` in a folder's name stands for ``-``). ``model.py`` defines exactly
+one subclass of `Model`; whatever it needs may lie beside it.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Model:
             inputs: 1 to ``batch_size`` inputs, each of which fits ``input_schema``.
 
         Returns:
-            As many outputs, in the same order. Each is JSON (a dict without NaN), or a `PredictionFailure` for
-            an input that has no answer, or another exception for one that the model failed on.
+            As many outputs, in the same order. Each is JSON (a dict without NaN), or a `PredictionFailure`
+            for an input that has no answer, or another exception for one that the model failed on.
 
         Raises:
             Exception: Anything. The batch is then halved and tried again until the guilty inputs are found,

@@ -1,0 +1,45 @@
+"""What comes back for one input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+INPUT_REJECTED: Final = "input_rejected"  # the model says that this input has no answer
+MODEL_ERROR: Final = "model_error"  # the model raised, or gave something that is no JSON object
+MODEL_CRASHED: Final = "model_crashed"  # the model's process died on it
+MODEL_TIMEOUT: Final = "model_timeout"  # the model was not done in its time
+MODEL_OUT_OF_MEMORY: Final = "model_out_of_memory"  # it wanted more memory than the model may take
+
+FAILURE_CODES = (INPUT_REJECTED, MODEL_ERROR, MODEL_CRASHED, MODEL_TIMEOUT, MODEL_OUT_OF_MEMORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """An output.
+
+    Attributes:
+        output_json: A JSON object as text, without NaN and NUL: ready for the database.
+        predict_ms: How long the model's call took that answered this input, and perhaps others with it.
+    """
+
+    output_json: str
+    predict_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input without an output.
+
+    Attributes:
+        code: One of `FAILURE_CODES`.
+        message: One sentence for the client; the details are in the worker's log.
+        predict_ms: How long the model's last call with this input took.
+    """
+
+    code: str
+    message: str
+    predict_ms: float
+
+
+Answer = Success | Failure

@@ -1,0 +1,86 @@
+"""What a model's process and its host say to each other: length-prefixed frames over a socket pair.
+
+A frame is ``length (4 bytes, big endian) | kind (1 byte) | payload``; the length counts kind and payload.
+Inputs and outputs travel as the JSON text that the database has, joined by NUL, which no JSON text contains:
+the host never decodes them.
+
+Host to child:
+    BATCH     how many inputs per call of the model (4 bytes), then the inputs
+Child to host:
+    LOADED    the model's declarations, as JSON
+    UNLOADED  why the model cannot be served: one sentence
+    ANSWERS   the first answer's place in the batch (4 bytes), the call's milliseconds (8 bytes, double), then
+              the answers: an output, or ``!code message``
+    TROUBLE   the model raised for several inputs, which are now tried in halves; nothing else
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+BATCH = 1
+LOADED = 2
+UNLOADED = 3
+ANSWERS = 4
+TROUBLE = 5
+
+# Longer frames than this are no frames: the child flushes answers long before (ANSWERS_FLUSH_BYTES).
+FRAME_BYTES_MAX = 64 * 2**20
+# Answers are handed over when they exceed this, so that a batch of large outputs is never one huge string.
+ANSWERS_FLUSH_BYTES = 1 * 2**20
+
+SEPARATOR = b"\0"
+FAILURE_MARK = "!"
+
+_HEADER = struct.Struct("!IB")
+_BATCH_HEAD = struct.Struct("!I")
+_ANSWERS_HEAD = struct.Struct("!Id")
+
+LENGTH_BYTES = 4
+HEADER_BYTES = _HEADER.size
+
+
+def frame(kind: int, payload: bytes = b"") -> bytes:
+    """Return one frame."""
+    return _HEADER.pack(len(payload) + 1, kind) + payload
+
+
+def read_header(data: bytes | bytearray, at: int = 0) -> tuple[int, int]:
+    """Return kind and payload length of the frame whose `HEADER_BYTES` begin at ``at``.
+
+    Raises:
+        ValueError: No frame of ours begins so.
+    """
+    length, kind = _HEADER.unpack_from(data, at)
+    if not 1 <= length <= FRAME_BYTES_MAX or not BATCH <= kind <= TROUBLE:
+        raise ValueError(f"not a frame: kind {kind}, {length} bytes")
+    return kind, length - 1
+
+
+def batch_frame(inputs: Sequence[str | bytes], per_call: int) -> bytes:
+    """Return the frame that asks for a batch, ``per_call`` inputs at a time."""
+    encoded = [text.encode() if isinstance(text, str) else text for text in inputs]
+    return frame(BATCH, _BATCH_HEAD.pack(per_call) + SEPARATOR.join(encoded))
+
+
+def read_batch(payload: bytes) -> tuple[int, list[str]]:
+    """Return the number of inputs per call and the inputs."""
+    (per_call,) = _BATCH_HEAD.unpack_from(payload)
+    return per_call, payload[_BATCH_HEAD.size :].decode().split("\0")
+
+
+def answers_frame(first: int, predict_ms: float, answers: Sequence[bytes]) -> bytes:
+    """Return the frame that hands over the answers from place ``first`` on."""
+    return frame(ANSWERS, _ANSWERS_HEAD.pack(first, predict_ms) + SEPARATOR.join(answers))
+
+
+def read_answers(payload: bytes) -> tuple[int, float, list[str]]:
+    """Return the first answer's place, the call's milliseconds, and the answers."""
+    first, predict_ms = _ANSWERS_HEAD.unpack_from(payload)
+    return first, predict_ms, payload[_ANSWERS_HEAD.size :].decode().split("\0")
+
+
+def failure(code: str, message: str, chars_max: int = 500) -> bytes:
+    """Return a failed answer. The message is cut, and cleaned of what cannot travel or be stored."""
+    return f"{FAILURE_MARK}{code} {message[:chars_max]}".replace("\0", " ").encode(errors="replace")
