@@ -44,9 +44,7 @@ def check_username(username: str) -> str:
     """Return the name as it will be kept; raises InvalidInput where it does not fit the rules."""
     name = unicodedata.normalize("NFC", username)
     if not USERNAME_LENGTH_MIN <= len(name) <= USERNAME_LENGTH_MAX:
-        raise _invalid(
-            "username", f"A user name has {USERNAME_LENGTH_MIN} to {USERNAME_LENGTH_MAX} characters."
-        )
+        raise _invalid("username", f"A user name has {USERNAME_LENGTH_MIN} to {USERNAME_LENGTH_MAX} characters.")
     if not _USERNAME.fullmatch(name):
         raise _invalid(
             "username",
@@ -61,9 +59,7 @@ def check_password(password: str, username: str, common: frozenset[str]) -> None
     Any character is allowed and none is required (OWASP ASVS 5, 6.2.5). ``common`` is in lower case.
     """
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
-        raise _invalid(
-            "password", f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters."
-        )
+        raise _invalid("password", f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters.")
     if password.lower() in common:
         raise _invalid("password", "This password is among the most common ones; choose another.")
     if username_key(password) == username_key(username):

@@ -53,9 +53,7 @@ class Database:
         self._timeout_s = timeout_s
 
     @classmethod
-    async def connect(
-        cls, url: str, *, name: str, connections_max: int = 10, timeout_s: float = 4.5
-    ) -> Database:
+    async def connect(cls, url: str, *, name: str, connections_max: int = 10, timeout_s: float = 4.5) -> Database:
         """Make the pool. No connection is opened yet, so this succeeds while the server is away."""
         pool = asyncpg.create_pool(
             url,
@@ -104,9 +102,7 @@ class Database:
             if connection is not None and isinstance(error, TimeoutError):
                 # A frozen server answers no cancel request either: drop the connection rather than wait for it.
                 connection.terminate()
-            raise DatabaseUnavailable(
-                "The database does not answer at the moment.", retry_after_s=2.0
-            ) from error
+            raise DatabaseUnavailable("The database does not answer at the moment.", retry_after_s=2.0) from error
         finally:
             if connection is not None:
                 await self._release(connection)
@@ -122,7 +118,9 @@ class Database:
         """A connection outside of the pool, for session advisory locks: the lock lives as long as the connection."""
         try:
             connection = await asyncpg.connect(
-                url, timeout=self._timeout_s, command_timeout=self._timeout_s,
+                url,
+                timeout=self._timeout_s,
+                command_timeout=self._timeout_s,
                 server_settings={"application_name": name},
             )
         except UNAVAILABLE as error:

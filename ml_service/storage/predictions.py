@@ -1,0 +1,316 @@
+"""Predictions in PostgreSQL: reading, claiming, finishing, canceling. (Submitting stands in submissions.py.)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ml_service.domain.predictions import Prediction, PredictionError, Source, Status
+from ml_service.storage.database import Session
+
+COLUMNS = """
+    id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
+    worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at
+"""
+
+
+def prediction_of(row: Any) -> Prediction:
+    """Make a Prediction of a row that has COLUMNS."""
+    error = None if row["error_code"] is None else PredictionError(row["error_code"], row["error_message"])
+    return Prediction(
+        id=row["id"],
+        user_id=row["user_id"],
+        model=row["model"],
+        version=row["version"],
+        status=Status(row["status"]),
+        input=row["input"],
+        output=row["output"],
+        error=error,
+        cost=row["cost"],
+        source=Source(row["source"]),
+        batch_id=row["batch_id"],
+        worker_id=row["worker_id"],
+        attempts=row["attempts"],
+        predict_ms=row["predict_ms"],
+        deadline_at=row["deadline_at"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+async def get_many(session: Session, ids: Sequence[UUID]) -> dict[UUID, Prediction]:
+    """The predictions of these ids, whoever's they are; ids that do not exist are left out."""
+    rows = await session.fetch(f"SELECT {COLUMNS} FROM predictions WHERE id = ANY($1::uuid[])", ids)
+    return {row["id"]: prediction_of(row) for row in rows}
+
+
+async def get_batch(session: Session, user_id: UUID, batch_id: UUID) -> list[Prediction]:
+    """All predictions of a user's batch, in the order of the request."""
+    rows = await session.fetch(
+        f"SELECT {COLUMNS} FROM predictions WHERE batch_id = $2 AND user_id = $1 ORDER BY id",
+        user_id,
+        batch_id,
+    )
+    return [prediction_of(row) for row in rows]
+
+
+_HISTORY = f"""
+    SELECT {COLUMNS} FROM predictions  -- predictions_of_user, read backwards
+    WHERE user_id = $1
+      AND ($2::uuid IS NULL OR id < $2)
+      AND ($3::text IS NULL OR status = $3)
+      AND ($4::text IS NULL OR model = $4)
+      AND ($5::text IS NULL OR source = $5)
+      AND ($6::uuid IS NULL OR batch_id = $6)
+    ORDER BY id DESC
+    LIMIT $7
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """What of a user's history is wanted; None does not filter."""
+
+    status: Status | None = None
+    model: str | None = None
+    source: Source | None = None
+    batch_id: UUID | None = None
+
+
+async def history(
+    session: Session, user_id: UUID, wanted: HistoryFilter, *, before: UUID | None, limit: int
+) -> list[Prediction]:
+    """A user's predictions, newest first, older than ``before`` where it is given."""
+    rows = await session.fetch(
+        _HISTORY, user_id, before, wanted.status, wanted.model, wanted.source, wanted.batch_id, limit
+    )
+    return [prediction_of(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a worker got of a prediction that it asked for.
+
+    ``status`` is ``processing`` where it is the worker's now, under this ``attempt``; a terminal one where the claim
+    found it overdue or out of attempts, and ended it.
+    """
+
+    id: UUID
+    user_id: UUID
+    status: Status
+    model: str
+    input: str
+    attempt: int
+
+
+# Rows are locked in id order, so that two workers that ask for the same ids cannot deadlock. Credits of what ends
+# here go back in the same statement. A row is the asker's if it is queued, if the broker says that an earlier
+# delivery was lost, or if the worker that had it is gone.
+_CLAIM = """
+    WITH asked AS (
+        SELECT a.id, bool_or(a.redelivered) AS redelivered
+        FROM unnest($1::uuid[], $2::boolean[]) AS a (id, redelivered)
+        GROUP BY a.id
+    ), locked AS MATERIALIZED (
+        SELECT p.id, p.user_id, p.cost, p.attempts,
+            p.status = 'queued' AND p.deadline_at <= now() AS overdue,
+            p.attempts >= $4 AS exhausted
+        FROM asked AS a JOIN predictions AS p ON p.id = a.id
+        WHERE CASE p.status
+            WHEN 'queued' THEN true
+            WHEN 'processing' THEN a.redelivered OR worker_is_gone(p.worker_id)
+            ELSE false
+        END
+        ORDER BY p.id
+        FOR NO KEY UPDATE OF p
+    ), ended AS (
+        UPDATE predictions AS p SET
+            status = CASE WHEN l.overdue THEN 'expired' ELSE 'failed' END,
+            error_code = CASE WHEN l.overdue THEN 'deadline_exceeded' ELSE 'attempts_exhausted' END,
+            error_message = CASE WHEN l.overdue
+                THEN 'No worker was free before the deadline.'
+                ELSE format('The prediction was given up after %s attempts.', l.attempts) END,
+            finished_at = now()
+        FROM locked AS l
+        WHERE p.id = l.id AND p.status IN ('queued', 'processing') AND (l.overdue OR l.exhausted)
+        RETURNING p.id, p.user_id, p.cost, p.status, p.model, p.attempts
+    ), released AS (
+        INSERT INTO transactions (user_id, kind, amount, prediction_id)
+        SELECT user_id, 'release', cost, id FROM ended
+    ), payer AS MATERIALIZED (
+        SELECT u.id FROM users AS u WHERE u.id = ANY (ARRAY(SELECT user_id FROM ended)) ORDER BY u.id
+        FOR NO KEY UPDATE
+    ), refunded AS (
+        UPDATE users SET balance = balance + (SELECT sum(e.cost) FROM ended AS e WHERE e.user_id = users.id)
+        WHERE id = ANY (ARRAY(SELECT id FROM payer))
+    ), claimed AS (
+        UPDATE predictions AS p SET
+            status = 'processing', worker_id = $3, attempts = p.attempts + 1, started_at = now()
+        FROM locked AS l
+        WHERE p.id = l.id AND p.status IN ('queued', 'processing') AND NOT l.overdue AND NOT l.exhausted
+        RETURNING p.id, p.user_id, p.status, p.model, p.input, p.attempts
+    )
+    SELECT id, user_id, status, model, input::text, attempts FROM claimed
+    UNION ALL
+    SELECT id, user_id, status, model, '', attempts FROM ended
+"""
+
+
+async def claim(
+    session: Session, worker_id: str, ids: Sequence[UUID], redelivered: Sequence[bool], *, attempts_max: int
+) -> list[Claimed]:
+    """Take what of ``ids`` may be taken, in one statement; what is missing in the answer is somebody else's or done."""
+    rows = await session.fetch(_CLAIM, ids, redelivered, worker_id, attempts_max)
+    return [
+        Claimed(row["id"], row["user_id"], Status(row["status"]), row["model"], row["input"], row["attempts"])
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of one claimed prediction: an output as JSON text, or an error.
+
+    ``attempt`` is the one of the claim: it fences off an answer that comes after somebody else has claimed the row.
+    """
+
+    id: UUID
+    attempt: int
+    version: str
+    predict_ms: float
+    output: str | None
+    error: PredictionError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A prediction that has just reached a terminal state."""
+
+    id: UUID
+    user_id: UUID
+    status: Status
+
+
+_FINISH_ALL = """
+    WITH answer AS (
+        SELECT * FROM unnest($2::uuid[], $3::int[], $4::text[], $5::real[], $6::text[], $7::text[], $8::text[])
+            AS a (id, attempt, version, predict_ms, output, error_code, error_message)
+    ), mine AS MATERIALIZED (
+        SELECT p.id FROM predictions AS p JOIN answer AS a ON p.id = a.id
+        WHERE p.status = 'processing' AND p.attempts = a.attempt AND p.worker_id = $1
+        ORDER BY p.id
+        FOR NO KEY UPDATE OF p
+    ), finished AS (
+        UPDATE predictions AS p SET
+            status = CASE WHEN a.error_code IS NULL THEN 'succeeded' ELSE 'failed' END,
+            version = a.version,
+            predict_ms = a.predict_ms,
+            output = a.output::json,
+            error_code = a.error_code,
+            error_message = a.error_message,
+            finished_at = now()
+        FROM mine AS m JOIN answer AS a ON a.id = m.id
+        WHERE p.id = m.id AND p.status = 'processing' AND p.attempts = a.attempt
+        RETURNING p.id, p.user_id, p.cost, p.status
+    ), settled AS (
+        INSERT INTO transactions (user_id, kind, amount, prediction_id)
+        SELECT user_id, CASE status WHEN 'succeeded' THEN 'capture' ELSE 'release' END, cost, id FROM finished
+    )
+"""
+# A capture moves what is held to the revenue and so touches no user's row; only failures give credits back.
+_REFUND = """
+    , payer AS MATERIALIZED (
+        SELECT u.id FROM users AS u
+        WHERE u.id = ANY (ARRAY(SELECT user_id FROM finished WHERE status = 'failed')) ORDER BY u.id
+        FOR NO KEY UPDATE
+    ), refunded AS (
+        UPDATE users SET balance = balance
+            + (SELECT sum(f.cost) FROM finished AS f WHERE f.user_id = users.id AND f.status = 'failed')
+        WHERE id = ANY (ARRAY(SELECT id FROM payer))
+    )
+"""
+_FINISHED = " SELECT id, user_id, status FROM finished"
+
+
+async def finish(session: Session, worker_id: str, answers: Sequence[Finish]) -> list[Finished]:
+    """End a batch in one statement; answers whose row is no longer this worker's attempt are dropped."""
+    failing = any(answer.error is not None for answer in answers)
+    rows = await session.fetch(
+        _FINISH_ALL + (_REFUND if failing else "") + _FINISHED,
+        worker_id,
+        [answer.id for answer in answers],
+        [answer.attempt for answer in answers],
+        [answer.version for answer in answers],
+        [answer.predict_ms for answer in answers],
+        [None if answer.error else answer.output for answer in answers],
+        [answer.error and answer.error.code for answer in answers],
+        [answer.error and answer.error.message for answer in answers],
+    )
+    return [Finished(row["id"], row["user_id"], Status(row["status"])) for row in rows]
+
+
+# $2 = NULL: whatever is overdue. The outbox row goes too: nobody needs to be asked any more.
+_END_OPEN = """
+    WITH target AS MATERIALIZED (
+        SELECT id FROM predictions WHERE {condition} ORDER BY id {limit} FOR NO KEY UPDATE {skip}
+    ), ended AS (
+        UPDATE predictions AS p SET
+            status = '{status}', error_code = '{code}', error_message = '{message}', finished_at = now()
+        FROM target AS t
+        WHERE p.id = t.id AND {condition_of_p}
+        RETURNING p.*
+    ), released AS (
+        INSERT INTO transactions (user_id, kind, amount, prediction_id)
+        SELECT user_id, 'release', cost, id FROM ended
+    ), payer AS MATERIALIZED (
+        SELECT u.id FROM users AS u WHERE u.id = ANY (ARRAY(SELECT user_id FROM ended)) ORDER BY u.id
+        FOR NO KEY UPDATE
+    ), refunded AS (
+        UPDATE users SET balance = balance + (SELECT sum(e.cost) FROM ended AS e WHERE e.user_id = users.id)
+        WHERE id = ANY (ARRAY(SELECT id FROM payer))
+    ), unsent AS (
+        DELETE FROM outbox WHERE prediction_id = ANY (ARRAY(SELECT id FROM ended))
+    )
+    SELECT {columns} FROM ended
+"""
+_CANCEL = _END_OPEN.format(
+    condition="id = $1 AND user_id = $2 AND finished_at IS NULL",
+    condition_of_p="p.finished_at IS NULL",
+    limit="",
+    skip="",
+    status="canceled",
+    code="canceled",
+    message="The prediction was canceled by its user.",
+    columns=COLUMNS,
+)
+_EXPIRE = _END_OPEN.format(
+    condition="status = 'queued' AND finished_at IS NULL AND deadline_at <= now()",
+    condition_of_p="p.status = 'queued'",
+    limit="LIMIT $1",
+    skip="SKIP LOCKED",
+    status="expired",
+    code="deadline_exceeded",
+    message="No worker was free before the deadline.",
+    columns="id, user_id, status",
+)
+
+
+async def cancel(session: Session, user_id: UUID, prediction_id: UUID) -> Prediction | None:
+    """Cancel a user's open prediction and give its credits back; None where it is not theirs or has ended."""
+    row = await session.fetchrow(_CANCEL, prediction_id, user_id)
+    return None if row is None else prediction_of(row)
+
+
+async def expire(session: Session, limit: int) -> list[Finished]:
+    """End up to ``limit`` queued predictions whose deadline has passed, and give their credits back."""
+    rows = await session.fetch(_EXPIRE, limit)
+    return [Finished(row["id"], row["user_id"], Status(row["status"])) for row in rows]
+
+
+async def canceled_among(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these predictions nobody wants any more."""
+    rows = await session.fetch("SELECT id FROM predictions WHERE id = ANY($1::uuid[]) AND status = 'canceled'", ids)
+    return {row["id"] for row in rows}

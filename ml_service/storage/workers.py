@@ -1,0 +1,133 @@
+"""Workers: who serves which models, and who is gone. All times are the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ml_service.storage.database import Session
+
+WORKER_LOCKS = 779
+"""First key of the session advisory locks that workers hold while they live; the second is their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A row of ``workers``; ``is_alive`` says whether its lease still runs."""
+
+    id: str
+    host: str
+    pid: int
+    pools: tuple[str, ...]
+    models: tuple[str, ...]
+    state: str
+    started_at: datetime
+    heartbeat_at: datetime
+    is_alive: bool
+
+
+async def next_number(session: Session) -> int:
+    """A number that no worker has had."""
+    return int(await session.fetchval("SELECT nextval('worker_numbers')"))
+
+
+async def hold_lock(session: Session, number: int) -> None:
+    """Take the advisory lock that says "alive"; it goes with the connection, so a killed worker is noticed at once."""
+    await session.execute("SELECT pg_advisory_lock($1, $2)", WORKER_LOCKS, number)
+
+
+_BEAT = """
+    INSERT INTO workers (id, number, host, pid, pools, models, state, lease_until)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 second')
+    ON CONFLICT (id) DO UPDATE SET
+        number = excluded.number, pools = excluded.pools, models = excluded.models, state = excluded.state,
+        heartbeat_at = now(), lease_until = excluded.lease_until, stopped_at = NULL
+"""
+
+
+async def beat(
+    session: Session,
+    worker_id: str,
+    number: int,
+    host: str,
+    pid: int,
+    *,
+    pools: Sequence[str],
+    models: Sequence[str],
+    state: str,
+    lease_s: float,
+) -> None:
+    """Say that the worker lives and what it serves, and renew its lease for ``lease_s`` seconds."""
+    await session.execute(_BEAT, worker_id, number, host, pid, pools, models, state, lease_s)
+
+
+async def stop(session: Session, worker_id: str) -> None:
+    """Say that the worker has ended in good order."""
+    await session.execute(
+        "UPDATE workers SET state = 'stopped', models = '{}', stopped_at = now(), lease_until = now() WHERE id = $1",
+        worker_id,
+    )
+
+
+# `stopped` also for workers that vanished, so that each is reported once.
+_BURY = """
+    UPDATE workers SET state = 'stopped', models = '{}', stopped_at = now()
+    WHERE stopped_at IS NULL AND worker_is_gone(id)
+    RETURNING id
+"""
+
+
+async def bury_gone(session: Session) -> list[str]:
+    """Mark the workers that are gone without a goodbye as stopped; returns their ids."""
+    return [row["id"] for row in await session.fetch(_BURY)]
+
+
+async def gone_with_open_work(session: Session) -> list[str]:
+    """Ids of stopped workers that still have claimed predictions."""
+    rows = await session.fetch(
+        """
+        SELECT w.id FROM workers AS w WHERE w.stopped_at IS NOT NULL AND EXISTS (
+            SELECT FROM predictions AS p
+            WHERE p.worker_id = w.id AND p.finished_at IS NULL AND p.status = 'processing'
+        )
+        """
+    )
+    return [row["id"] for row in rows]
+
+
+def _worker(row: Any) -> Worker:
+    return Worker(
+        id=row["id"],
+        host=row["host"],
+        pid=row["pid"],
+        pools=tuple(row["pools"]),
+        models=tuple(row["models"]),
+        state=row["state"],
+        started_at=row["started_at"],
+        heartbeat_at=row["heartbeat_at"],
+        is_alive=row["is_alive"],
+    )
+
+
+async def list_live(session: Session) -> list[Worker]:
+    """The workers that have not stopped, oldest first; one that is late with its heartbeat is not ``is_alive``."""
+    rows = await session.fetch(
+        """
+        SELECT id, host, pid, pools, models, state, started_at, heartbeat_at, lease_until > now() AS is_alive
+        FROM workers WHERE stopped_at IS NULL ORDER BY started_at, id
+        """
+    )
+    return [_worker(row) for row in rows]
+
+
+async def purge(session: Session) -> None:
+    """Forget workers that stopped more than a day ago and have no open work."""
+    await session.execute(
+        """
+        DELETE FROM workers AS w WHERE w.stopped_at < now() - interval '1 day' AND NOT EXISTS (
+            SELECT FROM predictions AS p WHERE p.worker_id = w.id AND p.finished_at IS NULL
+        )
+        """
+    )
