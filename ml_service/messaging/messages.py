@@ -1,0 +1,101 @@
+"""Queue messages on the wire: versioned JSON, decoded strictly. `docs/messages.md` is their reference.
+
+Decoding never trusts: a queue is open to whoever may publish to it, and what cannot be read becomes a dead letter.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from ml_service.messaging.queue import Result, ResultMessage, TaskMessage
+
+VERSION = 1
+BODY_BYTES_MAX = 256 * 1024
+IDS_MAX = 1024
+"""Ids in one task message, results in one result message; above any model's batch size."""
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
+"""Of a pool or a model; also safe as a part of a queue's name."""
+
+
+class UndecodableMessage(ValueError):
+    """A body that is no message of a version we know; the text says what is wrong with it."""
+
+
+class _Tasks(msgspec.Struct):
+    v: Literal[1]
+    pool: Name
+    model: Name
+    ids: Annotated[list[UUID], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
+
+
+class _Result(msgspec.Struct):
+    id: UUID
+    user_id: UUID
+    status: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
+class _Results(msgspec.Struct):
+    v: Literal[1]
+    results: Annotated[list[_Result], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
+
+
+M = TypeVar("M")
+
+_encoder = msgspec.json.Encoder()
+_tasks_decoder = msgspec.json.Decoder(_Tasks)
+_results_decoder = msgspec.json.Decoder(_Results)
+
+
+def encode_tasks(message: TaskMessage) -> bytes:
+    """The body of a task message.
+
+    Raises:
+        ValueError: It has no ids, or more than `IDS_MAX`.
+    """
+    if not 1 <= len(message.ids) <= IDS_MAX:
+        raise ValueError(f"a task message carries 1 to {IDS_MAX} ids, not {len(message.ids)}")
+    return _encoder.encode(_Tasks(VERSION, message.pool, message.model, list(message.ids)))
+
+
+def decode_tasks(body: bytes | str) -> TaskMessage:
+    """The task message in ``body``.
+
+    Raises:
+        UndecodableMessage: It is none.
+    """
+    tasks = _decode(_tasks_decoder, body)
+    return TaskMessage(pool=tasks.pool, model=tasks.model, ids=tuple(tasks.ids))
+
+
+def encode_results(message: ResultMessage) -> bytes:
+    """The body of a result message.
+
+    Raises:
+        ValueError: It has no results, or more than `IDS_MAX`.
+    """
+    if not 1 <= len(message.results) <= IDS_MAX:
+        raise ValueError(f"a result message carries 1 to {IDS_MAX} results, not {len(message.results)}")
+    return _encoder.encode(_Results(VERSION, [_Result(r.id, r.user_id, r.status) for r in message.results]))
+
+
+def decode_results(body: bytes | str) -> ResultMessage:
+    """The result message in ``body``.
+
+    Raises:
+        UndecodableMessage: It is none.
+    """
+    decoded = _decode(_results_decoder, body)
+    return ResultMessage(tuple(Result(r.id, r.user_id, r.status) for r in decoded.results))
+
+
+def _decode(decoder: msgspec.json.Decoder[M], body: bytes | str) -> M:
+    if len(body) > BODY_BYTES_MAX:
+        raise UndecodableMessage(f"the body has {len(body)} bytes, more than {BODY_BYTES_MAX}")
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise UndecodableMessage(str(error)) from error

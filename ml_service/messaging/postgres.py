@@ -1,0 +1,248 @@
+"""The queue in PostgreSQL, for where there is no RabbitMQ: rows of ``queue_messages``, woken by NOTIFY.
+
+Messages are rows taken with SKIP LOCKED (see `postgres_consumer`). A consumer sleeps until a NOTIFY, or half a second.
+Notifications serialise the commits that carry them, so that a busy publisher sends at most one per 5 ms. The bound of
+the queue's length is the database's disk: the service bounds its backlog before it publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from ml_service.domain.errors import QueueUnavailable
+from ml_service.messaging.messages import (
+    UndecodableMessage,
+    decode_tasks,
+    encode_results,
+    encode_tasks,
+)
+from ml_service.messaging.postgres_consumer import (
+    QUEUE_LOCK,
+    PostgresResultConsumer,
+    PostgresTaskConsumer,
+    queue_key,
+)
+from ml_service.messaging.postgres_live import PostgresLiveResults
+from ml_service.messaging.postgres_session import Connection, PostgresSession
+from ml_service.messaging.queue import (
+    CREATED,
+    DEAD_LETTERS,
+    RESULTS,
+    TASKS,
+    DeadLetter,
+    QueueDepth,
+    QueueLimits,
+    ResultConsumer,
+    ResultMessage,
+    TaskConsumer,
+    TaskMessage,
+    queue_of,
+)
+
+log = structlog.get_logger(__name__)
+
+NOTIFY_EVERY_S = 0.005
+TRIM_EVERY_S = 5.0
+RESULTS_PER_NOTIFY = 50
+"""A notification carries at most 8,000 bytes; a result has some 130."""
+RESULT_PREFETCH = 256
+
+INSERT = """
+    INSERT INTO queue_messages (queue, body)
+    SELECT queue, body FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (queue, body, place)
+    ORDER BY place
+"""
+INSERT_AND_NOTIFY = f"""
+    WITH inserted AS ({INSERT} RETURNING 1)
+    SELECT pg_notify($3, queue) FROM (SELECT DISTINCT queue FROM unnest($1::text[]) AS queue) AS queues
+"""  # noqa: S608 - joined from constants
+INSERT_RESULTS = """
+    WITH inserted AS (INSERT INTO queue_messages (queue, body) VALUES ($1, $2) RETURNING 1)
+    SELECT pg_notify($1, part) FROM unnest($3::text[]) AS part
+"""
+TRIM_RESULTS = """
+    DELETE FROM queue_messages
+    WHERE queue = $1 AND consumer IS NULL AND (
+        enqueued_at < now() - $2 * interval '1 second'
+        OR id <= (SELECT id FROM queue_messages WHERE queue = $1 AND consumer IS NULL ORDER BY id DESC OFFSET $3 LIMIT 1)
+    )
+"""
+DEPTH = """
+    SELECT count(*) FILTER (WHERE consumer IS NULL) AS ready, count(consumer) AS unacked,
+        (SELECT count(*) FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = $2 AND objid = $3::int::oid AND objsubid = 2 AND granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS consumers
+    FROM queue_messages WHERE queue = $1
+"""
+# A row that says that the table is the one that was; a table restored or emptied has it not.
+FORGET_NEWS = "UPDATE queue_messages SET deliveries = 1 WHERE queue = $1"
+MARK = """
+    INSERT INTO queue_messages (queue, body) SELECT $1, 'queue_messages is in use'
+    WHERE NOT EXISTS (SELECT FROM queue_messages WHERE queue = $1)
+"""
+NEWS = "SELECT EXISTS (SELECT FROM queue_messages WHERE queue = $1 AND deliveries = 0)"
+DEAD = "SELECT id, body, reason, enqueued_at FROM queue_messages WHERE queue = $1 ORDER BY id LIMIT $2"
+DISCARD = "DELETE FROM queue_messages WHERE queue = $1 AND ($2::bigint[] IS NULL OR id = ANY($2))"
+REPLAY = """
+    UPDATE queue_messages SET queue = $3, reason = NULL, deliveries = 0, visible_at = now()
+    WHERE queue = $1 AND id = $2
+"""
+
+
+class PostgresQueue:
+    """The PostgreSQL backend of `queue.Queue`: one connection, and one per consumer."""
+
+    def __init__(self, url: str, *, name: str, limits: QueueLimits) -> None:
+        self._url = url
+        self._name = name
+        self._limits = limits
+        self._session = PostgresSession(url, name=f"{name} queue", timeout_s=limits.timeout_s)
+        self._notified_at = 0.0
+        self._to_notify: set[str] = set()
+        self._notifier: asyncio.Task[None] | None = None
+        self._trimmed_at = 0.0
+        self._told = False
+
+    @property
+    def connected(self) -> bool:
+        """See `queue.Queue.connected`."""
+        return self._session.connected
+
+    async def publish_tasks(self, messages: Sequence[TaskMessage]) -> None:
+        """See `queue.Queue.publish_tasks`."""
+        if not messages:
+            return
+        queues = [queue_of(message.pool) for message in messages]
+        bodies = [encode_tasks(message).decode() for message in messages]
+        now = asyncio.get_running_loop().time()
+        if now - self._notified_at >= NOTIFY_EVERY_S:
+            self._notified_at = now
+            await self._session.run(lambda c: c.execute(INSERT_AND_NOTIFY, queues, bodies, TASKS))
+            return
+        await self._session.run(lambda c: c.execute(INSERT, queues, bodies))
+        self._to_notify.update(queues)
+        if self._notifier is None or self._notifier.done():
+            self._notifier = asyncio.create_task(self._notify_soon())
+
+    async def publish_results(self, message: ResultMessage) -> None:
+        """See `queue.Queue.publish_results`."""
+        body = encode_results(message).decode()
+        results = message.results
+        parts = [body]
+        if len(results) > RESULTS_PER_NOTIFY:
+            starts = range(0, len(results), RESULTS_PER_NOTIFY)
+            cut = [ResultMessage(results[start : start + RESULTS_PER_NOTIFY]) for start in starts]
+            parts = [encode_results(part).decode() for part in cut]
+        await self._session.run(lambda c: c.execute(INSERT_RESULTS, RESULTS, body, parts))
+        now = asyncio.get_running_loop().time()
+        if now - self._trimmed_at >= TRIM_EVERY_S:
+            self._trimmed_at = now
+            await self._trim()
+
+    @asynccontextmanager
+    async def consume_tasks(self, pools: Sequence[str], prefetch: int) -> AsyncIterator[TaskConsumer]:
+        """See `queue.Queue.consume_tasks`."""
+        name = f"{self._name} tasks"
+        async with PostgresTaskConsumer(self._url, name, self._limits, pools, prefetch) as consumer:
+            yield consumer
+
+    @asynccontextmanager
+    async def consume_results(self, name: str | None) -> AsyncIterator[ResultConsumer]:
+        """See `queue.Queue.consume_results`."""
+        consumer: PostgresLiveResults | PostgresResultConsumer
+        if name is None:
+            consumer = PostgresLiveResults(self._url, f"{self._name} live results", self._limits)
+        else:
+            consumer = PostgresResultConsumer(
+                self._url, f"{self._name} results", self._limits, [name], RESULT_PREFETCH
+            )
+        async with consumer:
+            yield consumer
+
+    async def depth(self, pool: str) -> QueueDepth:
+        """See `queue.Queue.depth`."""
+        queue = queue_of(pool)
+        row = await self._session.run(lambda c: c.fetchrow(DEPTH, queue, QUEUE_LOCK, queue_key(queue)))
+        if row is None:
+            raise QueueUnavailable("The queue's database gave no answer.")
+        return QueueDepth(row["ready"], row["unacked"], row["consumers"], exists=True)
+
+    async def declare(self) -> bool:
+        """See `queue.Queue.declare`. The table is a migration's; this notices one that was emptied or restored."""
+
+        async def mark(connection: Connection) -> bool:
+            if self._told:
+                await connection.execute(FORGET_NEWS, CREATED)
+            await connection.execute(MARK, CREATED)
+            return bool(await connection.fetchval(NEWS, CREATED))
+
+        self._told = await self._session.run(mark)
+        return self._told
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """See `queue.Queue.dead_letters`."""
+        rows = await self._session.run(lambda c: c.fetch(DEAD, DEAD_LETTERS, limit))
+        return [
+            DeadLetter(
+                id=str(row["id"]),
+                body=row["body"],
+                reason=row["reason"] or "unknown",
+                message=_decoded(row["body"]),
+                since=row["enqueued_at"],
+            )
+            for row in rows
+        ]
+
+    async def discard_dead(self, ids: Sequence[str] | None = None) -> int:
+        """See `queue.Queue.discard_dead`."""
+        numbers = None if ids is None else [int(name) for name in ids if name.isdigit()]
+        done = await self._session.run(lambda c: c.execute(DISCARD, DEAD_LETTERS, numbers))
+        return int(done.split()[-1])
+
+    async def replay_dead(self, ids: Sequence[str] | None = None) -> int:
+        """See `queue.Queue.replay_dead`."""
+        chosen = None if ids is None else set(ids)
+        replayed = 0
+        for letter in await self.dead_letters(limit=self._limits.tasks_max):
+            if letter.message is not None and (chosen is None or letter.id in chosen):
+                queue = queue_of(letter.message.pool)
+                number = int(letter.id)
+                await self._session.run(lambda c, n=number, q=queue: c.execute(REPLAY, DEAD_LETTERS, n, q))  # type: ignore[misc]
+                replayed += 1
+        return replayed
+
+    async def close(self) -> None:
+        """See `queue.Queue.close`."""
+        if self._notifier is not None:
+            await asyncio.wait([self._notifier])
+        await self._session.close()
+
+    async def _notify_soon(self) -> None:
+        await asyncio.sleep(NOTIFY_EVERY_S)
+        queues, self._to_notify = sorted(self._to_notify), set()
+        self._notified_at = asyncio.get_running_loop().time()
+        try:
+            await self._session.run(
+                lambda c: c.execute(
+                    "SELECT pg_notify($1, queue) FROM unnest($2::text[]) AS queue", TASKS, queues
+                )
+            )
+        except QueueUnavailable as error:
+            log.debug("not_notified", reason=str(error))  # consumers look by themselves twice a second
+
+    async def _trim(self) -> None:
+        limits = self._limits
+        await self._session.run(
+            lambda c: c.execute(TRIM_RESULTS, RESULTS, limits.results_age_s_max, limits.results_max)
+        )
+
+
+def _decoded(body: str) -> TaskMessage | None:
+    try:
+        return decode_tasks(body)
+    except UndecodableMessage:
+        return None

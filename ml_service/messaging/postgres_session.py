@@ -1,0 +1,113 @@
+"""One connection to PostgreSQL for the queue, with a time limit on everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+
+from ml_service.domain.errors import QueueUnavailable
+
+T = TypeVar("T")
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+UNAVAILABLE: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+)
+"""What asyncpg raises where the server, not the statement, is at fault."""
+
+
+class PostgresSession:
+    """A connection that is opened when it is needed and dropped when anything goes wrong on it.
+
+    Not a pool: the queue's statements are few and short, and a consumer's advisory lock lives on its connection.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        timeout_s: float,
+        prepare: Callable[[Connection], Awaitable[None]] | None = None,
+    ) -> None:
+        """Make one.
+
+        Args:
+            url: Of the database.
+            name: Shown in ``pg_stat_activity``.
+            timeout_s: For each piece of work, connecting and waiting for one's turn included.
+            prepare: Done first on each new connection.
+        """
+        self._url = url
+        self._name = name
+        self._timeout_s = timeout_s
+        self._prepare = prepare
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do ``work`` on the connection, one piece at a time.
+
+        Raises:
+            QueueUnavailable: The server is away or did not answer in time. What was sent may still be done.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s), self._turn:
+                try:
+                    return await work(await self._open())
+                except BaseException:
+                    # Nobody knows what the server still does; a cancelled statement's answer may yet come.
+                    self.drop()
+                    raise
+        except UNAVAILABLE as error:
+            raise QueueUnavailable(
+                f"The queue's database is away: {error or 'it does not answer'}"
+            ) from error
+
+    def drop(self) -> None:
+        """End the connection at once. Its locks are free as soon as the server notices."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def close(self) -> None:
+        """End the connection in good order, within 2 s."""
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            try:
+                await connection.close(timeout=2)
+            except (*UNAVAILABLE, asyncpg.PostgresError):
+                connection.terminate()
+
+    async def _open(self) -> Connection:
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        settings: dict[str, Any] = {
+            "application_name": self._name,
+            # The predictions' table is the truth: what a crash of the database takes from the queue is sent again.
+            # And it takes nothing that was marked as published: that commit, later in the same log, is synchronous.
+            "synchronous_commit": "off",
+            "jit": "off",
+            "timezone": "UTC",
+        }
+        self._connection = await asyncpg.connect(
+            self._url, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=settings
+        )
+        if self._prepare is not None:
+            await self._prepare(self._connection)
+        return self._connection

@@ -1,0 +1,153 @@
+"""The exchanges and queues in RabbitMQ, declared so that 3.10 to 4.x treat them alike.
+
+    direct ml_tasks ──<pool>──▶ quorum ml_tasks, ml_tasks.<pool> ──dead──▶ fanout ml_tasks.dead ──▶ quorum ml_tasks.dead
+    fanout ml_results ─▶ quorum ml_results (bounded by length and age), and an exclusive queue per live reader
+    quorum ml_tasks.created: one word for each task queue that was made, for `Queue.declare` to find
+
+Queue type, delivery limit and dead-letter exchange are explicit, because the brokers' defaults differ: 3.10 has no
+delivery limit, 4.0 has 20 and then *drops* where no dead-letter exchange is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from pamqp import commands
+
+from ml_service.messaging.amqp import NOT_FOUND, AmqpError, Connection
+from ml_service.messaging.queue import CREATED, DEAD_LETTERS, RESULTS, TASKS, QueueLimits, queue_of
+
+log = structlog.get_logger(__name__)
+
+PERSISTENT = 2
+# Looking at dead letters counts as a delivery of each; 4.x would drop them at its default of 20.
+NEVER = 1_000_000
+
+
+def task_arguments(limits: QueueLimits) -> dict[str, Any]:
+    """Of ``ml_tasks`` and ``ml_tasks.<pool>``. At-least-once dead-lettering needs ``reject-publish``."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": limits.deliveries_max,
+        "x-dead-letter-exchange": DEAD_LETTERS,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-max-length": limits.tasks_max,
+    }
+
+
+def result_arguments(limits: QueueLimits) -> dict[str, Any]:
+    """Of the durable ``ml_results``: what is too old or too much goes, for the table has it all."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": NEVER,
+        "x-overflow": "drop-head",
+        "x-max-length": limits.results_max,
+        "x-message-ttl": limits.results_age_s_max * 1000,
+    }
+
+
+def keeping_arguments(messages_max: int) -> dict[str, Any]:
+    """Of the dead letters and of the news of queues made: the oldest go first when there are too many."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": NEVER,
+        "x-overflow": "drop-head",
+        "x-max-length": messages_max,
+    }
+
+
+async def inspect(connection: Connection, queue: str, timeout_s: float) -> commands.Queue.DeclareOk | None:
+    """What the broker says of ``queue``; None if it is missing.
+
+    Raises:
+        AmqpError: The connection is lost, or asking is not allowed.
+        TimeoutError: The broker does not answer.
+    """
+    # A channel of its own: the broker closes the one that asks for what does not exist.
+    channel = await connection.open_channel(timeout_s=timeout_s)
+    try:
+        answer = await channel.call(commands.Queue.Declare(queue=queue, passive=True), timeout_s)
+    except AmqpError as error:
+        if error.code != NOT_FOUND:
+            raise
+        return None
+    else:
+        return answer if isinstance(answer, commands.Queue.DeclareOk) else None
+    finally:
+        await channel.close()
+
+
+class Topology:
+    """Makes what is missing, over whichever connection finds it missing."""
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.limits = limits
+
+    async def ensure_exchanges(self, connection: Connection) -> None:
+        """The exchanges and the queues that belong to no pool.
+
+        Raises:
+            AmqpError: The connection is lost, or an exchange of another type has the name.
+            TimeoutError: The broker does not answer.
+        """
+        timeout_s = self.limits.timeout_s
+        channel = await connection.open_channel(timeout_s=timeout_s)
+        for name, kind in ((TASKS, "direct"), (RESULTS, "fanout"), (DEAD_LETTERS, "fanout")):
+            await channel.call(
+                commands.Exchange.Declare(exchange=name, exchange_type=kind, durable=True), timeout_s
+            )
+        await channel.close()
+        await self._ensure(connection, CREATED, None, keeping_arguments(1000))
+        await self._ensure(connection, DEAD_LETTERS, DEAD_LETTERS, keeping_arguments(self.limits.tasks_max))
+        await self._ensure(connection, RESULTS, RESULTS, result_arguments(self.limits))
+
+    async def ensure_pool(self, connection: Connection, pool: str) -> None:
+        """The task queue of ``pool``. If it is made anew, that is told in ``ml_tasks.created`` *before*.
+
+        Raises:
+            AmqpError: The connection is lost.
+            TimeoutError: The broker does not answer.
+        """
+        queue = queue_of(pool)
+        if await inspect(connection, queue, self.limits.timeout_s) is None:
+            # The exchanges may be missing too: after the loss of the broker's volume nothing is left.
+            await self.ensure_exchanges(connection)
+            await self._tell_created(connection, queue)
+            log.warning("queue_created", queue=queue)
+        await self._ensure(connection, queue, TASKS, task_arguments(self.limits), routing_key=pool)
+
+    async def _ensure(
+        self,
+        connection: Connection,
+        queue: str,
+        exchange: str | None,
+        arguments: Mapping[str, Any],
+        routing_key: str = "",
+    ) -> None:
+        timeout_s = self.limits.timeout_s
+        if await inspect(connection, queue, timeout_s) is None:
+            channel = await connection.open_channel(timeout_s=timeout_s)
+            await channel.call(
+                commands.Queue.Declare(queue=queue, durable=True, arguments=dict(arguments)), timeout_s
+            )
+            await channel.close()
+        if exchange is not None:
+            channel = await connection.open_channel(timeout_s=timeout_s)
+            await channel.call(
+                commands.Queue.Bind(queue=queue, exchange=exchange, routing_key=routing_key), timeout_s
+            )
+            await channel.close()
+
+    async def _tell_created(self, connection: Connection, queue: str) -> None:
+        # Before the queue is made: who dies in between has told too much, which costs a second sending, and
+        # never too little.
+        timeout_s = self.limits.timeout_s
+        channel = await connection.open_channel(confirms=True, timeout_s=timeout_s)
+        properties = commands.Basic.Properties(delivery_mode=PERSISTENT, message_id=uuid4().hex)
+        publish = commands.Basic.Publish(exchange="", routing_key=CREATED)
+        await channel.publish_one(publish, properties, queue.encode(), timeout_s)
+        await channel.close()
