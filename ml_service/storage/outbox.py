@@ -83,36 +83,29 @@ async def bulk_pools(session: Session) -> list[str]:
 
 _POOL_OF = "coalesce((SELECT m.spec ->> 'pool' FROM models AS m WHERE m.name = p.model), 'default')"
 
-_SEND_AGAIN_GONE = f"""
+_SEND_AGAIN = f"""
     INSERT INTO outbox (prediction_id, user_id, pool, model, bulk, send_after)
-    SELECT p.id, p.user_id, {_POOL_OF}, p.model, false, '-infinity'
-    FROM predictions AS p
-    WHERE p.finished_at IS NULL AND p.status = 'processing' AND p.worker_id = ANY($1::text[])
-    ORDER BY p.id LIMIT $2
-    ON CONFLICT (prediction_id) DO UPDATE SET bulk = false, send_after = '-infinity'
-"""
-
-
-async def send_again_of(session: Session, worker_ids: Sequence[str], limit: int) -> int:
-    """Send again what workers that are gone had claimed; returns how many."""
-    return _count(await session.execute(_SEND_AGAIN_GONE, worker_ids, limit))
-
-
-_SEND_AGAIN_LOST = f"""
-    INSERT INTO outbox (prediction_id, user_id, pool, model, bulk)
-    SELECT p.id, p.user_id, {_POOL_OF}, p.model, p.batch_id IS NOT NULL
-    FROM predictions AS p
-    WHERE p.finished_at IS NULL AND p.status = 'queued' AND p.created_at < now() - $1 * interval '1 second'
+    SELECT p.id, p.user_id, {_POOL_OF}, p.model, p.batch_id IS NOT NULL, '-infinity'
+    FROM predictions AS p  -- predictions_open
+    WHERE p.finished_at IS NULL AND p.created_at <= now() - $1 * interval '1 second'
+        AND (
+            p.status = 'queued' AND $2::text[] IS NULL
+            OR p.status = 'processing' AND p.worker_id IN (
+                SELECT w.id FROM workers AS w WHERE w.stopped_at IS NOT NULL AND ($2 IS NULL OR w.id = ANY ($2))
+            )
+        )
         AND NOT EXISTS (SELECT FROM outbox AS o WHERE o.prediction_id = p.id)
-    ORDER BY p.id LIMIT $2
     ON CONFLICT (prediction_id) DO NOTHING
 """
 
 
-async def send_again_lost(session: Session, *, older_than_s: float, limit: int) -> int:
-    """Send again what was confirmed, waits too long, and is in no queue; returns how many."""
-    return _count(await session.execute(_SEND_AGAIN_LOST, older_than_s, limit))
+async def send_again(session: Session, *, older_than_s: float, of_workers: Sequence[str] | None = None) -> int:
+    """Write to the outbox again what is open, was confirmed, and that nobody can be working on; returns how many.
 
-
-def _count(tag: str) -> int:
+    Args:
+        older_than_s: Only what was accepted at least so many seconds ago.
+        of_workers: Only what these workers had claimed. They have to be stopped. None: that of all
+            stopped workers, and what is queued.
+    """
+    tag = await session.execute(_SEND_AGAIN, older_than_s, of_workers)
     return int(tag.rpartition(" ")[2])

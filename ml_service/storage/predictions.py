@@ -116,7 +116,7 @@ _CLAIM = """
         GROUP BY a.id
     ), locked AS MATERIALIZED (
         SELECT p.id, p.user_id, p.cost, p.attempts,
-            p.status = 'queued' AND p.deadline_at <= now() AS overdue,
+            p.status = 'queued' AND coalesce(p.deadline_at <= now(), false) AS overdue,
             p.attempts >= $4 AS exhausted
         FROM asked AS a JOIN predictions AS p ON p.id = a.id
         WHERE CASE p.status
@@ -314,3 +314,19 @@ async def canceled_among(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     """Which of these predictions nobody wants any more."""
     rows = await session.fetch("SELECT id FROM predictions WHERE id = ANY($1::uuid[]) AND status = 'canceled'", ids)
     return {row["id"] for row in rows}
+
+
+async def count_open(session: Session, count_max: int) -> int:
+    """How many predictions are unfinished, counted up to ``count_max``: the index alone is read."""
+    return int(
+        await session.fetchval(
+            "SELECT count(*) FROM (SELECT FROM predictions WHERE finished_at IS NULL LIMIT $1) AS open", count_max
+        )
+    )
+
+
+async def purge_keys(session: Session, older_than_s: float) -> None:
+    """Forget idempotency keys that were used more than ``older_than_s`` seconds ago."""
+    await session.execute(
+        "DELETE FROM idempotency_keys WHERE created_at < now() - $1 * interval '1 second'", older_than_s
+    )

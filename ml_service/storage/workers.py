@@ -71,30 +71,22 @@ async def stop(session: Session, worker_id: str) -> None:
     )
 
 
-# `stopped` also for workers that vanished, so that each is reported once.
+# A worker that lost its connection for a moment (the database was restarted) gets the time to say that it lives.
 _BURY = """
     UPDATE workers SET state = 'stopped', models = '{}', stopped_at = now()
-    WHERE stopped_at IS NULL AND worker_is_gone(id)
+    WHERE stopped_at IS NULL AND heartbeat_at < now() - $1 * interval '1 second' AND worker_is_gone(id)
     RETURNING id
 """
 
 
-async def bury_gone(session: Session) -> list[str]:
-    """Mark the workers that are gone without a goodbye as stopped; returns their ids."""
-    return [row["id"] for row in await session.fetch(_BURY)]
+async def bury_gone(session: Session, silent_s: float) -> list[str]:
+    """Mark workers as stopped that vanished, and have been silent for ``silent_s`` seconds; returns their ids."""
+    return [row["id"] for row in await session.fetch(_BURY, silent_s)]
 
 
-async def gone_with_open_work(session: Session) -> list[str]:
-    """Ids of stopped workers that still have claimed predictions."""
-    rows = await session.fetch(
-        """
-        SELECT w.id FROM workers AS w WHERE w.stopped_at IS NOT NULL AND EXISTS (
-            SELECT FROM predictions AS p
-            WHERE p.worker_id = w.id AND p.finished_at IS NULL AND p.status = 'processing'
-        )
-        """
-    )
-    return [row["id"] for row in rows]
+async def stopped(session: Session) -> list[str]:
+    """Ids of all workers that have stopped or were found gone, and are not yet forgotten."""
+    return [row["id"] for row in await session.fetch("SELECT id FROM workers WHERE stopped_at IS NOT NULL")]
 
 
 def _worker(row: Any) -> Worker:
