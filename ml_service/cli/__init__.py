@@ -1,0 +1,1 @@
+"""The `ml-service` command: `python -m ml_service.cli`."""

@@ -109,3 +109,8 @@ async def send_again(session: Session, *, older_than_s: float, of_workers: Seque
     """
     tag = await session.execute(_SEND_AGAIN, older_than_s, of_workers)
     return int(tag.rpartition(" ")[2])
+
+
+async def count(session: Session, count_max: int) -> int:
+    """How many predictions wait to be handed to the queue, counted up to ``count_max``."""
+    return int(await session.fetchval("SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS unsent", count_max))

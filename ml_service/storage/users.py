@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-
 from ml_service.domain.users import User, username_key
 from ml_service.storage.database import Session
 

@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from ml_service.domain.errors import TooManyRequests, Unauthenticated, UsernameTaken, WrongCredentials
+from ml_service.domain.errors import PermissionDenied, TooManyRequests, Unauthenticated, UsernameTaken, WrongCredentials
 from ml_service.domain.predictions import new_id
 from ml_service.domain.users import PASSWORD_LENGTH_MAX, User, check_password, check_username, username_key
 from ml_service.storage import users
@@ -209,6 +209,13 @@ async def change_password(
 async def get_by_name(session: Session, username: str) -> User | None:
     """The user of this name, compared without case."""
     return await users.get_by_name(session, username)
+
+
+async def make_admin(session: Session, user: User) -> None:
+    """Give a user the rights of an admin; raises PermissionDenied for the demo user, whose password all know."""
+    if user.is_demo:
+        raise PermissionDenied("The demo user cannot be an admin.")
+    await users.set_admin(session, user.id, is_admin=True)
 
 
 async def users_of_sessions(session: Session, session_ids: list[UUID]) -> dict[UUID, User]:

@@ -1,0 +1,82 @@
+"""What every command needs: settings, a database, a queue, and errors as one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+
+from ml_service.domain.errors import NotFound, ServiceError
+from ml_service.domain.users import User
+from ml_service.messaging.connect import connect_queue
+from ml_service.messaging.queue import Queue
+from ml_service.settings import Settings, read_settings
+from ml_service.storage.database import Database, Session
+from ml_service.usecases import users
+
+Arguments = ParamSpec("Arguments")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+LONG_S = 3600.0
+"""Seconds that a command of an operator may take, as an audit of a large ledger does."""
+
+
+def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callable[Arguments, None]:
+    """Run a coroutine as a command; a ServiceError becomes one sentence and exit code 1."""
+
+    @functools.wraps(function)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            asyncio.run(function(*args, **kwargs))
+        except ServiceError as error:
+            err.print(f"[red]{error.code}[/red]: {error.message}")
+            raise typer.Exit(1) from None
+
+    return run
+
+
+@asynccontextmanager
+async def database_of(settings: Settings) -> AsyncIterator[Database]:
+    """The database that the settings name, closed at the end."""
+    database = await Database.connect(settings.database_url, name="ml-service cli", timeout_s=LONG_S, connections_max=2)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def queue_of(settings: Settings) -> AsyncIterator[Queue]:
+    """The queue that the settings name, closed at the end."""
+    queue = await connect_queue(
+        settings.backend,
+        amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
+        database_url=settings.database_url,
+        name="ml-service cli",
+    )
+    try:
+        yield queue
+    finally:
+        await queue.close()
+
+
+@asynccontextmanager
+async def begin() -> AsyncIterator[Session]:
+    """A session in a transaction of the database that the settings name."""
+    async with database_of(read_settings("app")) as database, database.begin() as session:
+        yield session
+
+
+async def user_named(session: Session, username: str) -> User:
+    """The user of this name; raises NotFound."""
+    user = await users.get_by_name(session, username)
+    if user is None:
+        raise NotFound(f"There is no user named {username!r}.")
+    return user
