@@ -12,7 +12,7 @@ import msgspec
 
 from ml_service.messaging.queue import Result, ResultMessage, TaskMessage
 
-VERSION = 1
+VERSION: Literal[1] = 1
 BODY_BYTES_MAX = 256 * 1024
 IDS_MAX = 1024
 """Ids in one task message, results in one result message; above any model's batch size."""

@@ -68,7 +68,10 @@ TRIM_RESULTS = """
     DELETE FROM queue_messages
     WHERE queue = $1 AND consumer IS NULL AND (
         enqueued_at < now() - $2 * interval '1 second'
-        OR id <= (SELECT id FROM queue_messages WHERE queue = $1 AND consumer IS NULL ORDER BY id DESC OFFSET $3 LIMIT 1)
+        OR id <= (
+            SELECT id FROM queue_messages WHERE queue = $1 AND consumer IS NULL
+            ORDER BY id DESC OFFSET $3 LIMIT 1
+        )
     )
 """
 DEPTH = """
@@ -157,9 +160,7 @@ class PostgresQueue:
         if name is None:
             consumer = PostgresLiveResults(self._url, f"{self._name} live results", self._limits)
         else:
-            consumer = PostgresResultConsumer(
-                self._url, f"{self._name} results", self._limits, [name], RESULT_PREFETCH
-            )
+            consumer = PostgresResultConsumer(self._url, f"{self._name} results", self._limits, [name], RESULT_PREFETCH)
         async with consumer:
             yield consumer
 
@@ -227,9 +228,7 @@ class PostgresQueue:
         self._notified_at = asyncio.get_running_loop().time()
         try:
             await self._session.run(
-                lambda c: c.execute(
-                    "SELECT pg_notify($1, queue) FROM unnest($2::text[]) AS queue", TASKS, queues
-                )
+                lambda c: c.execute("SELECT pg_notify($1, queue) FROM unnest($2::text[]) AS queue", TASKS, queues)
             )
         except QueueUnavailable as error:
             log.debug("not_notified", reason=str(error))  # consumers look by themselves twice a second

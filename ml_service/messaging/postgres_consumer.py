@@ -11,6 +11,7 @@ import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -99,9 +100,7 @@ class PostgresConsumer(AbstractAsyncContextManager["PostgresConsumer[D]"], Gener
 
     channel = ""
 
-    def __init__(
-        self, url: str, name: str, limits: QueueLimits, queues: Sequence[str], prefetch: int
-    ) -> None:
+    def __init__(self, url: str, name: str, limits: QueueLimits, queues: Sequence[str], prefetch: int) -> None:
         self.limits = limits
         self.connections = 0
         self._queues = tuple(dict.fromkeys(queues))
@@ -190,29 +189,28 @@ class PostgresConsumer(AbstractAsyncContextManager["PostgresConsumer[D]"], Gener
         return self.limits.poll_s
 
     async def _take(self, room: int) -> None:
-        number = self._number
         for queue in self._queues:
             if room <= 0:
                 return
             try:
-                rows = await self._session.run(
-                    lambda c, q=queue, n=room: c.fetch(TAKE, q, n, number, self.limits.lease_s)  # type: ignore[misc]
-                )
+                number, rows = await self._session.run(partial(self._taking, queue, room))
             except QueueUnavailable as error:
                 log.warning("consumer_disconnected", consumer=self.channel, during="take", reason=str(error))
                 return
             if number != self._number:
-                return
+                return  # taken on a connection that is gone: they are given back
             room -= len(rows)
             for row in sorted(rows, key=lambda row: row["id"]):
                 await self._receive(row)
 
+    async def _taking(self, queue: str, count: int, connection: Connection) -> tuple[int, Sequence[Any]]:
+        number = self._number  # read here: the session may have connected anew for this
+        return number, await connection.fetch(TAKE, queue, count, number, self.limits.lease_s)
+
     async def _receive(self, row: Any) -> None:
         self._held.add(row["id"])
         try:
-            delivery = self.decode(
-                row["body"], redelivered=row["deliveries"] > 1, receipt=(self._number, row["id"])
-            )
+            delivery = self.decode(row["body"], redelivered=row["deliveries"] > 1, receipt=(self._number, row["id"]))
         except UndecodableMessage as error:
             log.warning("undecodable_message", queue=self.channel, reason=str(error))
             self._held.discard(row["id"])
@@ -256,9 +254,7 @@ class PostgresConsumer(AbstractAsyncContextManager["PostgresConsumer[D]"], Gener
                 pause_s = RECONNECT_S_MIN
                 await self._tick()
             except QueueUnavailable as error:
-                log.warning(
-                    "consumer_disconnected", consumer=self.channel, reason=str(error), again_in_s=pause_s
-                )
+                log.warning("consumer_disconnected", consumer=self.channel, reason=str(error), again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, self.limits.reconnect_s_max)
 

@@ -75,9 +75,7 @@ class PostgresSession:
                     self.drop()
                     raise
         except UNAVAILABLE as error:
-            raise QueueUnavailable(
-                f"The queue's database is away: {error or 'it does not answer'}"
-            ) from error
+            raise QueueUnavailable(f"The queue's database is away: {error or 'it does not answer'}") from error
 
     def drop(self) -> None:
         """End the connection at once. Its locks are free as soon as the server notices."""

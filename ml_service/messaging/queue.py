@@ -151,9 +151,7 @@ class TaskConsumer(Protocol):
         """Whether deliveries can come at this moment."""
         ...
 
-    async def get_batch(
-        self, messages_max: int, wait_ms: float, timeout_s: float | None = None
-    ) -> list[TaskDelivery]:
+    async def get_batch(self, messages_max: int, wait_ms: float, timeout_s: float | None = None) -> list[TaskDelivery]:
         """Wait for a first message, then gather what is there, and what comes within ``wait_ms``.
 
         Safe to cancel: what had arrived is there for the next call.

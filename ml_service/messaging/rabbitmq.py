@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import structlog
 from pamqp import commands
 
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.domain.models import DEFAULT_POOL
-from ml_service.messaging.amqp import AmqpError, Channel, Connection, Content, open_connection
+from ml_service.messaging.amqp import Connection, open_connection
+from ml_service.messaging.amqp_channel import AmqpError, Channel, Content
 from ml_service.messaging.messages import (
-    UndecodableMessage,
-    decode_tasks,
     encode_results,
     encode_tasks,
 )
 from ml_service.messaging.queue import (
     CREATED,
-    DEAD_LETTERS,
     RESULTS,
     TASKS,
     DeadLetter,
@@ -33,11 +29,13 @@ from ml_service.messaging.queue import (
     TaskMessage,
     queue_of,
 )
-from ml_service.messaging.rabbitmq_consumer import REASON, RabbitResultConsumer, RabbitTaskConsumer
+from ml_service.messaging.rabbitmq_consumer import RabbitResultConsumer, RabbitTaskConsumer
+from ml_service.messaging.rabbitmq_dead_letters import Replay, list_letters, remove_letters
 from ml_service.messaging.rabbitmq_publisher import Outgoing, Publisher
 from ml_service.messaging.rabbitmq_topology import Topology, inspect
 
-log = structlog.get_logger(__name__)
+DEAD_LETTERS_TIMEOUT_S = 60.0
+"""A person works on dead letters; one by one, they may be many."""
 
 
 class RabbitQueue:
@@ -52,9 +50,7 @@ class RabbitQueue:
         self._name = name
         self._limits = limits
         self._topology = Topology(limits)
-        self._publisher = Publisher(
-            lambda: self._connect_declared("publisher"), self._repair, limits.timeout_s
-        )
+        self._publisher = Publisher(lambda: self._connect_declared("publisher"), self._repair, limits.timeout_s)
         self._asking: Connection | None = None
         self._asking_turn = asyncio.Lock()
         self._news: Channel | None = None
@@ -70,9 +66,7 @@ class RabbitQueue:
     async def publish_tasks(self, messages: Sequence[TaskMessage]) -> None:
         """See `queue.Queue.publish_tasks`."""
         self._pools.update(dict.fromkeys(message.pool for message in messages))
-        await self._publisher.publish(
-            [Outgoing(TASKS, message.pool, encode_tasks(message)) for message in messages]
-        )
+        await self._publisher.publish([Outgoing(TASKS, message.pool, encode_tasks(message)) for message in messages])
 
     async def publish_results(self, message: ResultMessage) -> None:
         """See `queue.Queue.publish_results`."""
@@ -112,19 +106,17 @@ class RabbitQueue:
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """See `queue.Queue.dead_letters`."""
-        found: list[DeadLetter] = []
-        async with self._dead() as (_, contents):
-            async for letter in _letters(contents(limit)):
-                found.append(letter[0])
-        return found
+        async with self._ask(DEAD_LETTERS_TIMEOUT_S) as connection:
+            await self._topology.ensure_exchanges(connection)
+            return await list_letters(connection, limit, self._limits.timeout_s)
 
     async def discard_dead(self, ids: Sequence[str] | None = None) -> int:
         """See `queue.Queue.discard_dead`."""
-        return await self._remove_dead(ids, lambda _: True)
+        return await self._remove_dead(ids, None)
 
     async def replay_dead(self, ids: Sequence[str] | None = None) -> int:
         """See `queue.Queue.replay_dead`."""
-        return await self._remove_dead(ids, lambda letter: letter.message is not None, replay=True)
+        return await self._remove_dead(ids, self.publish_tasks)
 
     async def close(self) -> None:
         """See `queue.Queue.close`."""
@@ -158,17 +150,18 @@ class RabbitQueue:
                 await self._topology.ensure_pool(connection, pool)
 
     @asynccontextmanager
-    async def _ask(self) -> AsyncIterator[Connection]:
+    async def _ask(self, timeout_s: float | None = None) -> AsyncIterator[Connection]:
         """The connection for questions, one question at a time."""
+        timeout_s = timeout_s or self._limits.timeout_s
         try:
-            async with asyncio.timeout(self._limits.timeout_s), self._asking_turn:
+            async with asyncio.timeout(timeout_s), self._asking_turn:
                 if self._asking is None or self._asking.error is not None:
                     self._asking = await self._connect("questions")
                 yield self._asking
         except TimeoutError as error:
             if self._asking is not None:
                 self._asking.abort("a question was not answered in time")
-            raise QueueUnavailable(f"The broker did not answer in {self._limits.timeout_s} s.") from error
+            raise QueueUnavailable(f"The broker did not answer in {timeout_s} s.") from error
         except (AmqpError, OSError) as error:
             raise QueueUnavailable(f"The broker is away: {error}") from error
 
@@ -186,66 +179,7 @@ class RabbitQueue:
                 return bool(self._news_tag)
             self._news_tag = reply.method.delivery_tag or 0
 
-    @asynccontextmanager
-    async def _dead(
-        self,
-    ) -> AsyncIterator[tuple[Channel, Callable[[int | None], AsyncIterator[Content]]]]:
-        """A channel on which dead letters are got one by one; those not acked go back when it is closed."""
-        timeout_s = self._limits.timeout_s
-        async with self._ask() as connection:
-            if await inspect(connection, DEAD_LETTERS, timeout_s) is None:
-                await self._topology.ensure_exchanges(connection)
-            channel = await connection.open_channel(timeout_s=timeout_s)
-
-            async def contents(limit: int | None) -> AsyncIterator[Content]:
-                got = 0
-                while limit is None or got < limit:
-                    reply = await channel.call(commands.Basic.Get(queue=DEAD_LETTERS), timeout_s)
-                    if not isinstance(reply, Content):
-                        return
-                    got += 1
-                    yield reply
-
-            try:
-                yield channel, contents
-            finally:
-                await channel.close()
-
-    async def _remove_dead(
-        self, ids: Sequence[str] | None, wanted: Callable[[DeadLetter], bool], *, replay: bool = False
-    ) -> int:
-        chosen = None if ids is None else set(ids)
-        removed = 0
-        async with self._dead() as (channel, contents):
-            async for letter, tag in _letters(contents(None)):
-                if (chosen is not None and letter.id not in chosen) or not wanted(letter):
-                    continue
-                if replay and letter.message is not None:
-                    await self.publish_tasks([letter.message])
-                channel.send(commands.Basic.Ack(tag))
-                removed += 1
-        return removed
-
-
-async def _letters(contents: AsyncIterator[Content]) -> AsyncIterator[tuple[DeadLetter, int]]:
-    async for content in contents:
-        if isinstance(content.method, commands.Basic.GetOk):
-            yield _letter(content), content.method.delivery_tag or 0
-
-
-def _letter(content: Content) -> DeadLetter:
-    headers = content.properties.headers or {}
-    deaths = headers.get("x-death") or []
-    reason = str(headers.get(REASON) or (deaths[0].get("reason") if deaths else "") or "unknown")
-    message: TaskMessage | None = None
-    try:
-        message = decode_tasks(content.body)
-    except UndecodableMessage as error:
-        reason = f"undecodable: {error}"
-    return DeadLetter(
-        id=content.properties.message_id or hashlib.sha256(content.body).hexdigest()[:32],
-        body=content.body.decode(errors="replace"),
-        reason=reason,
-        message=message,
-        since=deaths[0].get("time") if deaths else content.properties.timestamp,
-    )
+    async def _remove_dead(self, ids: Sequence[str] | None, replay: Replay | None) -> int:
+        async with self._ask(DEAD_LETTERS_TIMEOUT_S) as connection:
+            await self._topology.ensure_exchanges(connection)
+            return await remove_letters(connection, ids, replay, self._limits.timeout_s)

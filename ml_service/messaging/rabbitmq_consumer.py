@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 import structlog
-from pamqp import commands
+from pamqp import base, commands
 
 from ml_service.domain.errors import QueueUnavailable
-from ml_service.messaging.amqp import AmqpError, Channel, Connection, Content
+from ml_service.messaging.amqp import Connection
+from ml_service.messaging.amqp_channel import AmqpError, Channel, Content
 from ml_service.messaging.inbox import Inbox
 from ml_service.messaging.messages import UndecodableMessage, decode_results, decode_tasks, encode_tasks
 from ml_service.messaging.queue import (
@@ -26,13 +27,13 @@ from ml_service.messaging.queue import (
     TaskMessage,
     queue_of,
 )
+from ml_service.messaging.rabbitmq_dead_letters import REASON
 from ml_service.messaging.rabbitmq_publisher import Outgoing, Publisher
 from ml_service.messaging.rabbitmq_topology import Topology
 
 log = structlog.get_logger(__name__)
 
 REDELIVERED = "x-redelivered"
-REASON = "x-reason"
 RECONNECT_S_MIN = 0.1
 
 D = TypeVar("D", TaskDelivery, ResultDelivery)
@@ -98,6 +99,7 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
 
     async def resubscribe(self, channel: Channel, tag: str) -> None:
         """The broker has ended the consumer ``tag``: its queue was deleted."""
+        del channel
         raise AmqpError(f"the broker ended the consumer {tag}")
 
     def receive(self, content: Content, delivery: commands.Basic.Deliver) -> None:
@@ -120,7 +122,7 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
             self._unacked.pop(tag, None)
         self._send(*[commands.Basic.Nack(tag, multiple=False, requeue=requeue) for tag in tags])
 
-    def _send(self, *methods: commands.base.Frame) -> None:
+    def _send(self, *methods: base.Frame) -> None:
         # Lost meanwhile: the broker gives the messages to somebody else, and the database knows what is done.
         if methods and self._channel is not None and self._channel.error is None:
             self._channel.send(*methods)
@@ -141,9 +143,7 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
                 log.info("consumer_connected", consumer=self.name, connections=self.connections)
                 await self._serve()
             except (AmqpError, OSError) as error:
-                log.warning(
-                    "consumer_disconnected", consumer=self.name, reason=str(error), again_in_s=pause_s
-                )
+                log.warning("consumer_disconnected", consumer=self.name, reason=str(error), again_in_s=pause_s)
             finally:
                 self._channel = None
                 self._unacked.clear()
@@ -155,11 +155,17 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
 
     async def _begin(self, connection: Connection) -> None:
         self._ended = ended = asyncio.Event()
-        self._canceled = canceled = asyncio.Queue()
+        canceled: asyncio.Queue[str] = asyncio.Queue()
+        self._canceled = canceled
         channel = await connection.open_channel(timeout_s=self.limits.timeout_s)
         channel.on_delivery = self._deliver
         channel.on_lost = lambda _: ended.set()
-        channel.on_cancel = lambda tag: (canceled.put_nowait(tag), ended.set())[1]
+
+        def cancel(tag: str) -> None:
+            canceled.put_nowait(tag)
+            ended.set()
+
+        channel.on_cancel = cancel
         self._channel = channel
         self.connections += 1
         if not self._stopped:
@@ -266,9 +272,7 @@ class RabbitTaskConsumer(_Subscription[TaskDelivery]):
 
     async def _consume(self, connection: Connection, channel: Channel, pool: str) -> None:
         await self._topology.ensure_pool(connection, pool)
-        await channel.call(
-            commands.Basic.Consume(queue=queue_of(pool), consumer_tag=pool), self.limits.timeout_s
-        )
+        await channel.call(commands.Basic.Consume(queue=queue_of(pool), consumer_tag=pool), self.limits.timeout_s)
 
     async def _give_back_later(self, deliveries: list[TaskDelivery]) -> None:
         await asyncio.sleep(self.limits.requeue_delay_s)
@@ -296,6 +300,7 @@ class RabbitResultConsumer(_Subscription[ResultDelivery]):
 
     async def subscribe(self, connection: Connection, channel: Channel) -> None:
         """Consume the durable queue, or one that lives as long as this connection."""
+        del connection  # everything was declared when it was opened
         timeout_s = self.limits.timeout_s
         if self._durable_name is not None:
             await channel.call(commands.Basic.Qos(0, 256, False), timeout_s)  # noqa: FBT003
@@ -308,7 +313,7 @@ class RabbitResultConsumer(_Subscription[ResultDelivery]):
             arguments={"x-max-length": self.limits.live_results_max},
         )
         declared = await channel.call(declare, timeout_s)
-        queue = declared.queue if isinstance(declared, commands.Queue.DeclareOk) else ""
+        queue = str(declared.queue) if isinstance(declared, commands.Queue.DeclareOk) else ""
         await channel.call(commands.Queue.Bind(queue=queue, exchange=RESULTS, routing_key=""), timeout_s)
         await channel.call(commands.Basic.Consume(queue=queue, no_ack=True, exclusive=True), timeout_s)
 

@@ -13,7 +13,8 @@ import structlog
 from pamqp import commands
 
 from ml_service.domain.errors import QueueUnavailable
-from ml_service.messaging.amqp import AmqpError, Channel, Connection, Content
+from ml_service.messaging.amqp import Connection
+from ml_service.messaging.amqp_channel import AmqpError, Channel, Content
 from ml_service.messaging.rabbitmq_topology import PERSISTENT
 
 log = structlog.get_logger(__name__)
@@ -72,9 +73,7 @@ class _Session:
         for message in messages:
             number = next(self._numbers)
             self._waiting[number] = window
-            publish = commands.Basic.Publish(
-                exchange=message.exchange, routing_key=message.routing_key, mandatory=True
-            )
+            publish = commands.Basic.Publish(exchange=message.exchange, routing_key=message.routing_key, mandatory=True)
             properties = commands.Basic.Properties(
                 content_type="application/json",
                 delivery_mode=PERSISTENT,
@@ -139,9 +138,7 @@ class Publisher:
     def connected(self) -> bool:
         """Whether the connection stands and takes messages."""
         session = self._session
-        return (
-            session is not None and session.channel.error is None and not session.channel.connection.blocked
-        )
+        return session is not None and session.channel.error is None and not session.channel.connection.blocked
 
     async def connection(self) -> Connection:
         """The publishing connection, opened if need be; for questions, too.
@@ -215,9 +212,7 @@ class Publisher:
                 await session.channel.connection.close()
             connection = await self._connect()
             try:
-                self._session = _Session(
-                    await connection.open_channel(confirms=True, timeout_s=self._timeout_s)
-                )
+                self._session = _Session(await connection.open_channel(confirms=True, timeout_s=self._timeout_s))
             except BaseException:
                 connection.abort("its channel could not be opened")
                 raise

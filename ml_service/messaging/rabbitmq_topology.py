@@ -17,7 +17,8 @@ from uuid import uuid4
 import structlog
 from pamqp import commands
 
-from ml_service.messaging.amqp import NOT_FOUND, AmqpError, Connection
+from ml_service.messaging.amqp import Connection
+from ml_service.messaging.amqp_channel import NOT_FOUND, AmqpError
 from ml_service.messaging.queue import CREATED, DEAD_LETTERS, RESULTS, TASKS, QueueLimits, queue_of
 
 log = structlog.get_logger(__name__)
@@ -97,9 +98,7 @@ class Topology:
         timeout_s = self.limits.timeout_s
         channel = await connection.open_channel(timeout_s=timeout_s)
         for name, kind in ((TASKS, "direct"), (RESULTS, "fanout"), (DEAD_LETTERS, "fanout")):
-            await channel.call(
-                commands.Exchange.Declare(exchange=name, exchange_type=kind, durable=True), timeout_s
-            )
+            await channel.call(commands.Exchange.Declare(exchange=name, exchange_type=kind, durable=True), timeout_s)
         await channel.close()
         await self._ensure(connection, CREATED, None, keeping_arguments(1000))
         await self._ensure(connection, DEAD_LETTERS, DEAD_LETTERS, keeping_arguments(self.limits.tasks_max))
@@ -131,15 +130,11 @@ class Topology:
         timeout_s = self.limits.timeout_s
         if await inspect(connection, queue, timeout_s) is None:
             channel = await connection.open_channel(timeout_s=timeout_s)
-            await channel.call(
-                commands.Queue.Declare(queue=queue, durable=True, arguments=dict(arguments)), timeout_s
-            )
+            await channel.call(commands.Queue.Declare(queue=queue, durable=True, arguments=dict(arguments)), timeout_s)
             await channel.close()
         if exchange is not None:
             channel = await connection.open_channel(timeout_s=timeout_s)
-            await channel.call(
-                commands.Queue.Bind(queue=queue, exchange=exchange, routing_key=routing_key), timeout_s
-            )
+            await channel.call(commands.Queue.Bind(queue=queue, exchange=exchange, routing_key=routing_key), timeout_s)
             await channel.close()
 
     async def _tell_created(self, connection: Connection, queue: str) -> None:

@@ -1,0 +1,263 @@
+"""The queue contract: task messages."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+
+from ml_service.messaging import Queue
+from tests.contract.broker import FAST, Broker, consuming, drain, ids, task, until
+
+
+async def test_messages_come_in_order_and_in_batches(queue: Queue) -> None:
+    messages = [task(3) for _ in range(10)]
+    await queue.publish_tasks(messages)
+    async with consuming(queue) as consumer:
+        await until_ready(queue, consumer, 10)
+        first = await consumer.get_batch(4, 50)
+        rest = await consumer.get_batch(100, 200)
+        assert ids(first + rest) == [one for message in messages for one in message.ids]
+        assert len(first) == 4
+        assert [delivery.redelivered for delivery in first + rest] == [False] * 10
+
+
+async def until_ready(queue: Queue, consumer: object, number: int) -> None:
+    """RabbitMQ pushes; give the messages the time to arrive."""
+    del consumer
+    for _ in range(100):
+        depth = await queue.depth("default")
+        if depth.ready in {0, number}:
+            return
+        await asyncio.sleep(0.02)
+
+
+async def test_a_batch_waits_for_more_only_as_long_as_it_is_told(queue: Queue) -> None:
+    async with consuming(queue) as consumer:
+        taking = asyncio.create_task(consumer.get_batch(100, 2000))
+        for _ in range(3):
+            await queue.publish_tasks([task()])
+            await asyncio.sleep(0.05)
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        assert len(await taking) == 3
+        assert 1.0 < loop.time() - start < 2.5
+
+
+async def test_waiting_for_the_first_ends_when_it_is_told(queue: Queue) -> None:
+    async with consuming(queue) as consumer:
+        assert await consumer.get_batch(10, 0, timeout_s=0.2) == []
+
+
+async def test_a_message_arrives_within_a_moment(queue: Queue) -> None:
+    async with consuming(queue) as consumer:
+        loop = asyncio.get_running_loop()
+        taking = asyncio.create_task(consumer.get_batch(10, 0))
+        await asyncio.sleep(0.3)
+        start = loop.time()
+        await queue.publish_tasks([task()])
+        await taking
+        assert loop.time() - start < 0.25
+
+
+async def test_what_is_acked_never_comes_again(queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(20)])
+    async with consuming(queue) as consumer:
+        taken = await drain(consumer, 20)
+    assert len(set(ids(taken))) == 20
+    async with consuming(queue) as consumer:
+        assert await consumer.get_batch(10, 0, timeout_s=0.4) == []
+
+
+async def test_acks_out_of_order_ack_what_they_name_and_nothing_else(queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(10)])
+    async with consuming(queue) as consumer:
+        batch = await consumer.get_batch(10, 500)
+        assert len(batch) == 10
+        await consumer.ack([batch[7], batch[0], batch[1], batch[4]])
+        await consumer.ack([batch[4]])  # twice is harmless
+    async with consuming(queue) as consumer:
+        left = await consumer.get_batch(10, 500)
+        assert ids(left) == ids([batch[2], batch[3], batch[5], batch[6], batch[8], batch[9]])
+        assert all(delivery.redelivered for delivery in left)
+
+
+async def test_prefetch_bounds_what_one_consumer_holds(queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(10)])
+    async with consuming(queue, prefetch=4) as consumer:
+        held = await consumer.get_batch(10, 300)
+        assert len(held) == 4
+        await consumer.ack(held)
+        assert len(await drain(consumer, 6)) == 6
+
+
+async def test_a_cancelled_reader_loses_nothing(queue: Queue) -> None:
+    async with consuming(queue) as consumer:
+        for _ in range(10):
+            taking = asyncio.create_task(consumer.get_batch(10, 1000))
+            await queue.publish_tasks([task()])
+            await asyncio.sleep(0.01)
+            taking.cancel()
+            await asyncio.wait([taking])
+        assert len(await drain(consumer, 10)) == 10
+
+
+async def test_what_a_leaving_consumer_held_goes_to_another_as_redelivered(queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(5)])
+    async with consuming(queue) as other:
+        taken = await other.get_batch(5, 500)
+        async with consuming(queue) as consumer:
+            await queue.publish_tasks([task() for _ in range(5)])
+            await asyncio.sleep(0.1)
+        await other.ack(taken)
+        again = await drain(other, 5, seconds=5)
+        assert len(again) == 5
+        del consumer
+    async with consuming(queue) as consumer:
+        await queue.publish_tasks([task()])
+        held = await consumer.get_batch(1, 0)
+    async with consuming(queue) as consumer:
+        (back,) = await consumer.get_batch(1, 0, timeout_s=3)
+        assert back.message == held[0].message
+        assert back.redelivered
+
+
+async def test_what_a_killed_consumer_held_comes_back_in_two_seconds(broker: Broker, queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(5)])
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.contract.hold", broker.backend, broker.url, stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    line = b""
+    while not line.strip().isdigit():  # its log lines come before
+        line = await holder.stdout.readline()
+    assert int(line) == 5
+    holder.kill()
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    async with consuming(queue) as consumer:
+        back = await drain(consumer, 5)
+        assert loop.time() - start < 2
+        assert all(delivery.redelivered for delivery in back)
+    await holder.communicate()
+
+
+async def test_what_is_requeued_rests_before_it_comes_again(queue: Queue) -> None:
+    await queue.publish_tasks([task(), task()])
+    async with consuming(queue) as consumer:
+        batch = await consumer.get_batch(2, 500)
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await consumer.requeue(batch)
+        again = await consumer.get_batch(2, 1000)
+        assert FAST.requeue_delay_s * 0.9 < loop.time() - start < FAST.requeue_delay_s + 2
+        assert sorted(ids(again)) == sorted(ids(batch))
+        assert all(delivery.redelivered for delivery in again)
+        await consumer.ack(again)
+    assert (await queue.depth("default")).ready == 0
+
+
+async def test_what_rests_is_not_lost_with_its_consumer(queue: Queue) -> None:
+    await queue.publish_tasks([task()])
+    async with consuming(queue) as consumer:
+        await consumer.requeue(await consumer.get_batch(1, 0))
+    async with consuming(queue) as consumer:
+        assert len(await drain(consumer, 1, seconds=4)) == 1
+
+
+async def test_two_consumers_share_the_work(broker: Broker, queue: Queue) -> None:
+    other_queue = await broker.queue()
+    async with consuming(queue, prefetch=5) as one, consuming(other_queue, prefetch=5) as other:
+        await queue.publish_tasks([task() for _ in range(40)])
+        seen: list = []
+        shares = [0, 0]
+        for _ in range(40):
+            for number, consumer in enumerate((one, other)):
+                batch = await consumer.get_batch(5, 0, timeout_s=0.3)
+                await consumer.ack(batch)
+                shares[number] += len(batch)
+                seen += ids(batch)
+            if len(seen) == 40:
+                break
+        assert len(seen) == len(set(seen)) == 40
+        assert min(shares) >= 5
+
+
+async def test_pools_have_queues_of_their_own(queue: Queue) -> None:
+    await queue.publish_tasks([task(pool="gpu"), task()])
+    async with consuming(queue, pools=("gpu",)) as consumer:
+        (delivery,) = await drain(consumer, 1)
+        assert delivery.message.pool == "gpu"
+    async with consuming(queue, pools=("default", "gpu")) as consumer:
+        await queue.publish_tasks([task(pool="gpu")])
+        assert {delivery.message.pool for delivery in await drain(consumer, 2)} == {"default", "gpu"}
+
+
+async def test_depth_counts_what_waits_and_who_consumes(queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(7)])
+    depth = await queue.depth("default")
+    assert (depth.ready, depth.consumers, depth.exists) == (7, 0, True)
+    async with consuming(queue, prefetch=3) as consumer:
+        await consumer.get_batch(3, 500)
+        depth = await queue.depth("default")
+        assert (depth.ready, depth.consumers) == (4, 1)
+        assert depth.unacked in {3, None}
+
+
+async def test_a_hundred_duplicates_are_delivered_and_harm_nobody(queue: Queue) -> None:
+    message = task()
+    await queue.publish_tasks([message] * 100)
+    async with consuming(queue) as consumer:
+        assert [delivery.message for delivery in await drain(consumer, 100)] == [message] * 100
+
+
+async def test_a_burst_of_thousands_is_confirmed_and_delivered(queue: Queue) -> None:
+    messages = [task() for _ in range(3000)]
+    await queue.publish_tasks(messages)
+    async with consuming(queue, prefetch=512) as consumer:
+        assert set(ids(await drain(consumer, 3000))) == {message.ids[0] for message in messages}
+
+
+async def test_concurrent_publishers_of_one_process_do_not_mix(queue: Queue) -> None:
+    bursts = [[task() for _ in range(50)] for _ in range(20)]
+    await asyncio.gather(*[queue.publish_tasks(burst) for burst in bursts])
+    async with consuming(queue) as consumer:
+        assert set(ids(await drain(consumer, 1000))) == {m.ids[0] for burst in bursts for m in burst}
+
+
+async def test_a_consumer_that_stops_gives_back_what_it_has_not_handed_out(queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(6)])
+    async with consuming(queue) as consumer:
+        held = await consumer.get_batch(2, 0)
+        await consumer.stop()
+        async with consuming(queue) as other:
+            assert len(await drain(other, 4 if len(held) == 2 else 5)) >= 4
+        await queue.publish_tasks([task()])
+        assert await consumer.get_batch(1, 0, timeout_s=0.3) == []
+        await consumer.ack(held)
+    assert (await queue.depth("default")).ready == 1
+
+
+async def test_a_message_that_kills_its_consumers_is_dead_in_the_end(broker: Broker) -> None:
+    queue = await broker.queue(replace(FAST, deliveries_max=2))
+    await queue.declare()
+    await queue.publish_tasks([task()])
+    for _ in range(4):
+        async with consuming(queue) as consumer:
+            await consumer.get_batch(1, 0, timeout_s=1.5)
+            _drop_connection(consumer)
+            await asyncio.sleep(0.05)
+    for _ in range(30):
+        if letters := await queue.dead_letters():
+            break
+        await asyncio.sleep(0.1)
+    assert len(letters) == 1
+
+
+def _drop_connection(consumer: object) -> None:
+    """End the connection without a word, as a killed process does."""
+    channel = getattr(consumer, "_channel", None)
+    if channel is not None:
+        channel.connection.abort("killed by a test")
+    elif hasattr(consumer, "_session"):
+        consumer._session.drop()
