@@ -1,7 +1,7 @@
 """A model's own process: ``python -m ml_service.runtime.child <descriptor> <options as JSON>``.
 
-It loads the model and answers batches over one private descriptor. It may crash, hang or be killed at any time:
-the host (`ml_service.runtime.host`) decides what that means. It imports little, because each model has one.
+It loads the model and answers batches over one private descriptor. It may crash, hang or be killed at any
+time: the host (`ml_service.runtime.host`) decides what that means. It imports little: each model has one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 _decode = json.JSONDecoder().decode
 
 
-class _NotAnAnswer(Exception):  # noqa: N818 - private
+class _NotAnAnswer(Exception):
     """What the model returned for one input cannot be stored."""
 
 
@@ -40,14 +40,15 @@ def main() -> None:
     descriptor, options = int(sys.argv[1]), json.loads(sys.argv[2])
     _tie_to_parent(options["parent_pid"])
     _guard(options["memory_bytes_max"])
-    # The descriptor goes no further: a program that the model starts must not keep the host waiting for its end.
+    # The descriptor goes no further: a program that the model starts must not keep it open.
+    # It closes with the process, so that its end of file means that the process is gone.
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - the signature is Python's
-    with open(descriptor, "r+b", buffering=0) as wire:
+    with open(descriptor, "r+b", buffering=0, closefd=False) as wire:
         Server(wire, options["output_bytes_max"]).run(options["name"], options["path"])
 
 
 def _tie_to_parent(parent_pid: int) -> None:
-    """Die with the worker, however it dies. Where that cannot be asked for, the descriptor's end of file does it."""
+    """Die with the worker, however it dies. Elsewhere the descriptor's end of file does it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it died before we asked to be told
@@ -107,7 +108,7 @@ class Server:
                 self._answer(first, inputs[first : first + per_call])
 
     def _answer(self, first: int, inputs: list[str]) -> None:
-        """Answer some neighbours of a batch; where the model raises, they are halved until each is answered."""
+        """Answer neighbours of a batch; where the model raises, halve them until each has its answer."""
         started = time.perf_counter()
         try:
             answers = list(self._call(inputs))

@@ -33,9 +33,7 @@ def import_model(name: str, path: str) -> type[Model]:
     try:
         module = _import_file(file)
     except ModuleNotFoundError as error:
-        raise ModelImportError(
-            f"{file} needs the Python package {error.name!r}, not installed here."
-        ) from error
+        raise ModelImportError(f"{file} needs the Python package {error.name!r}, not installed here.") from error
     except MemoryError:
         raise
     except BaseException as error:

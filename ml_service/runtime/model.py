@@ -3,8 +3,8 @@
 This file is imported inside every model's child process, so it imports next to nothing.
 
 Where a model lives decides its name: ``models/<name>/model.py`` for a user's own, ``bundled/<name>/model.py``
-for one that comes with the service (a ``_`` in a folder's name stands for ``-``). ``model.py`` defines exactly
-one subclass of `Model`; whatever it needs may lie beside it.
+for one that comes with the service (a ``_`` in a folder's name stands for ``-``). ``model.py`` defines one
+subclass of `Model`, no more; whatever it needs may lie beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DECLARATIONS = (
 )
 
 
-class PredictionFailure(Exception):  # noqa: N818 - an answer that a model gives, not a fault of the model
+class PredictionFailure(Exception):
     """This input cannot be answered: its prediction fails with ``input_rejected``, its price is given back.
 
     Return it in the input's place in `Model.predict`, or raise it; the message is shown to the client.

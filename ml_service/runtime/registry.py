@@ -1,6 +1,6 @@
 """Where the models are: those that come with the service, and the user's own in ``models/<folder>/model.py``.
 
-Nothing is imported here. A model's code runs in its own process only, so a broken one cannot break the worker.
+Nothing is imported here: a model's code runs in its own process, so a broken one cannot break the worker.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _log = structlog.get_logger(__name__)
 
 
-class UnknownModel(Exception):  # noqa: N818 - the sentence reads as it is
+class UnknownModel(Exception):
     """A model that was asked for by name is not there; the message says which ones are."""
 
 
@@ -78,9 +78,7 @@ def survey(folder: Path = USER_FOLDER) -> tuple[dict[str, ModelSource], list[str
             if not (each / MODEL_FILE).is_file():
                 problems.append(f"{each} has no {MODEL_FILE}.")
             elif not _NAME.fullmatch(name):
-                problems.append(
-                    f"{each} has no model's name: lower case letters, digits and hyphens, up to 63."
-                )
+                problems.append(f"{each} has no model's name: lower case letters, digits and hyphens, up to 63.")
             else:
                 found[name] = ModelSource(name, each / MODEL_FILE, is_bundled)
     return dict(sorted(found.items())), problems

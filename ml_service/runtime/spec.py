@@ -25,7 +25,7 @@ _POOL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _REQUIRED = ("name", "version", "description", "input_schema", "output_schema")
 
 
-class WrongDeclaration(Exception):  # noqa: N818 - the sentence reads as it is
+class WrongDeclaration(Exception):
     """A model's class declares what cannot be; the message lists each attribute and what is wrong with it."""
 
 

@@ -1,0 +1,275 @@
+"""One child process as its host sees it: started, listened to, ended, and what its end looked like."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+
+from ml_service.runtime import frames
+from ml_service.runtime.registry import ModelSource
+
+# Not the model's business: whoever writes a model need not be trusted with the service's own secrets.
+_PRIVATE = (
+    "DATABASE_URL",
+    "AMQP_URL",
+    "JWT_SECRET",
+    "BOT_TOKEN",
+    "TELEGRAM_BOT_TOKEN",
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_USEC",
+)
+# Models share the machine with others: several workers, one thread each, beat one worker with several threads.
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+_PROJECT = Path(__file__).resolve().parents[2]
+LOG_LINES_PER_SECOND_MAX = 200
+LOG_LINE_BYTES_MAX = 4000
+_LAST_WORDS_S = 0.2
+
+_log = structlog.get_logger(__name__)
+
+
+class ProcessEnded(Exception):
+    """The child is gone; `ChildProcess.gone` says how."""
+
+
+class Frames(asyncio.Protocol):
+    """Receives frames; one reader waits for the next, or for the end."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self._buffer = bytearray()
+        self._frames: deque[tuple[int, bytes]] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what arrived into frames."""
+        self._buffer += data
+        at = 0
+        while len(self._buffer) - at >= frames.HEADER_BYTES:
+            try:
+                kind, length = frames.read_header(self._buffer, at)
+            except ValueError:
+                # Somebody else wrote to our descriptor: nothing that follows can be trusted.
+                self.transport.abort()
+                return
+            end = at + frames.HEADER_BYTES + length
+            if len(self._buffer) < end:
+                break
+            self._frames.append((kind, bytes(self._buffer[at + frames.HEADER_BYTES : end])))
+            at = end
+        if at:
+            del self._buffer[:at]
+            self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the end
+        """Note the end; frames that came before it are still handed out."""
+        self.ended.set()
+        self._wake()
+
+    async def receive(self) -> tuple[int, bytes]:
+        """Return the next frame.
+
+        Raises:
+            ProcessEnded: There is no other.
+        """
+        while not self._frames:
+            if self.ended.is_set():
+                raise ProcessEnded
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._frames.popleft()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class _Output(asyncio.Protocol):
+    """Turns what the model prints into log lines, and drops what is too much of it."""
+
+    def __init__(self, log: Any) -> None:
+        self.ended = asyncio.Event()
+        self._log = log
+        self._rest = b""
+        self._second, self._lines, self._dropped = 0, 0, 0
+
+    def data_received(self, data: bytes) -> None:
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._say(line)
+        if len(rest) > LOG_LINE_BYTES_MAX:
+            self._say(rest)
+            rest = b""
+        self._rest = rest
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the end
+        if self._rest:
+            self._say(self._rest)
+        self.ended.set()
+
+    def _say(self, line: bytes) -> None:
+        second = int(time.monotonic())
+        if second != self._second:
+            if self._dropped:
+                self._log.warning("the model printed too much", lines_dropped=self._dropped)
+            self._second, self._lines, self._dropped = second, 0, 0
+        self._lines += 1
+        if self._lines > LOG_LINES_PER_SECOND_MAX:
+            self._dropped += 1
+        elif text := line[:LOG_LINE_BYTES_MAX].decode(errors="backslashreplace").rstrip():
+            self._log.info("model output", line=text)
+
+
+class ChildProcess:
+    """A running child.
+
+    Attributes:
+        pid: Its process id, which is also its group's.
+        frames: What it says.
+        gone: Done when it has ended and was reaped; says how: "was killed by SIGSEGV".
+        was_told_to_end: Its end is no surprise.
+    """
+
+    def __init__(
+        self, popen: subprocess.Popen[bytes], wire: Frames, output: _Output, pipe: asyncio.BaseTransport
+    ) -> None:
+        self._popen = popen
+        self._output = output
+        self._pipe = pipe
+        self.pid = popen.pid
+        self.frames = wire
+        self.was_told_to_end = False
+        self.gone = asyncio.create_task(self._reap(), name=f"reap {self.pid}")
+
+    @classmethod
+    async def start(cls, source: ModelSource, memory_bytes_max: int, output_bytes_max: int) -> ChildProcess:
+        """Start a fresh interpreter; it begins to load the model at once."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        read_end, write_end = os.pipe()
+        options = {
+            "name": source.name,
+            "path": str(source.path),
+            "memory_bytes_max": memory_bytes_max,
+            "output_bytes_max": output_bytes_max,
+            "parent_pid": os.getpid(),
+        }
+        descriptor = theirs.fileno()
+        try:
+            popen = subprocess.Popen(  # noqa: ASYNC220 - a fork without copying, some 2 ms
+                [sys.executable, "-m", "ml_service.runtime.child", str(descriptor), json.dumps(options)],
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                pass_fds=(descriptor,),
+                env=_environment(),
+                # Its own group: a terminal's Ctrl-C does not reach it, and what it started is killed with it.
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            os.close(read_end)
+            raise
+        finally:
+            theirs.close()
+            os.close(write_end)
+        ours.setblocking(False)  # noqa: FBT003 - the signature is Python's
+        _, wire = await loop.create_connection(Frames, sock=ours)
+        log = _log.bind(model=source.name, pid=popen.pid)
+        pipe, output = await loop.connect_read_pipe(lambda: _Output(log), os.fdopen(read_end, "rb", buffering=0))
+        return cls(popen, wire, output, pipe)
+
+    def send(self, data: bytes) -> None:
+        """Send a frame; a child that is gone is noticed when its answer is awaited."""
+        self.frames.transport.write(data)
+
+    def kill(self) -> None:
+        """End it now, and whatever it started."""
+        self.was_told_to_end = True
+        self._kill_group()
+        self.frames.transport.abort()
+
+    async def abort(self) -> None:
+        """End one that hangs: it writes where it was to the log first, if it still can."""
+        self.was_told_to_end = True
+        if self._popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGABRT)
+            await _within(self.frames.ended, _LAST_WORDS_S)
+            self.kill()
+
+    async def close(self, grace_s: float) -> None:
+        """Hang up; kill it if it has not ended by itself in time."""
+        self.was_told_to_end = True
+        if not self.frames.transport.is_closing():
+            self.frames.transport.write_eof()
+        await _within(self.frames.ended, grace_s)
+        self.kill()
+        await self.gone
+
+    async def _reap(self) -> str:
+        """Wait for the end of file, which comes with the process's end, and collect its status."""
+        await self.frames.ended.wait()
+        # A process that is ending keeps its status whatever is sent to it now; what it started would live on.
+        self._kill_group()
+        status = await asyncio.to_thread(self._popen.wait)
+        await _within(self._output.ended, _LAST_WORDS_S)
+        self._pipe.close()
+        return _end(status)
+
+    def _kill_group(self) -> None:
+        # Only until it is reaped: afterwards the number may be somebody else's.
+        if self._popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+
+async def _within(event: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout_s)
+
+
+def _end(status: int) -> str:
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+def _environment() -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _PRIVATE}
+    for name in _ONE_THREAD:
+        environment.setdefault(name, "1")
+    # The child finds this package wherever the worker was started.
+    paths = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return environment | {"PYTHONPATH": os.pathsep.join(paths), "TOKENIZERS_PARALLELISM": "false"}
