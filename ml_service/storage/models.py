@@ -54,4 +54,4 @@ async def list_all(session: Session) -> list[ListedModel]:
 async def set_price(session: Session, name: str, price_credits: int | None) -> bool:
     """Set an admin's price, or with None go back to the model's own; returns whether there is such a model."""
     tag = await session.execute("UPDATE models SET price_credits_set = $2 WHERE name = $1", name, price_credits)
-    return tag == "UPDATE 1"
+    return bool(tag == "UPDATE 1")

@@ -86,7 +86,8 @@ _LOCK_PAYERS = "SELECT FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO 
 # that is refused only because of earlier, refused ones is asked again alone by the caller (usecases/intake.py).
 _SUBMIT = """
     WITH request AS MATERIALIZED (
-        SELECT r.*, k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
+        SELECT r.*,
+            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
             $10::float8[]
@@ -130,7 +131,8 @@ _SUBMIT = """
         JOIN debited AS d ON d.id = a.user_id
     ), inserted AS (
         INSERT INTO predictions (id, user_id, model, version, source, cost, batch_id, deadline_at, input)
-        SELECT id, user_id, model, version, source, cost, batch_id, now() + deadline_s * interval '1 second', input::json
+        SELECT id, user_id, model, version, source, cost, batch_id,
+            now() + deadline_s * interval '1 second', input::json
         FROM item ORDER BY id
     ), held AS (
         INSERT INTO transactions (user_id, kind, amount, prediction_id)
@@ -140,7 +142,11 @@ _SUBMIT = """
         SELECT id, user_id, pool, model, batch_id IS NOT NULL FROM item ORDER BY id
     )
     SELECT r.no,
-        CASE WHEN p.id IS NULL THEN 'no_user' WHEN r.replayed_id IS NOT NULL THEN 'replayed' ELSE k.decision END AS decision,
+        CASE
+            WHEN p.id IS NULL THEN 'no_user'
+            WHEN r.replayed_id IS NOT NULL THEN 'replayed'
+            ELSE k.decision
+        END AS decision,
         coalesce(d.balance, p.balance, 0) AS balance,
         now() AS created_at, r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint
     FROM request AS r

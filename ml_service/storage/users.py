@@ -85,7 +85,8 @@ async def lock_out_demo_users(session: Session) -> int:
         "UPDATE users SET password_hash = NULL WHERE is_demo AND password_hash IS NOT NULL RETURNING id"
     )
     await session.execute(
-        "UPDATE sessions SET revoked_at = now() WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE is_demo)"
+        "UPDATE sessions SET revoked_at = now()"
+        " WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE is_demo)"
     )
     return len(locked)
 
@@ -140,7 +141,7 @@ async def revoke_session(session: Session, session_id: UUID) -> bool:
     tag = await session.execute(
         "UPDATE sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL", session_id
     )
-    return tag == "UPDATE 1"
+    return bool(tag == "UPDATE 1")
 
 
 async def revoke_sessions_of(session: Session, user_id: UUID, *, but: UUID | None = None) -> None:

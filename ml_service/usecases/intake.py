@@ -45,9 +45,10 @@ class Intake:
         outcome = await gather(submission)
         if outcome.decision is Decision.INSUFFICIENT_CREDITS and submission.cost <= outcome.balance:
             # Refused only for standing behind other refused requests of the same user: ask again, alone.
-            outcome = (await self._accept([submission]))[0]
-            if isinstance(outcome, Exception):
-                raise outcome
+            alone = (await self._accept([submission]))[0]
+            if isinstance(alone, Exception):
+                raise alone
+            return alone
         return outcome
 
     async def drain(self) -> None:
@@ -79,7 +80,7 @@ class Intake:
                 outcomes = await submissions.submit(session, asked)
         except DatabaseUnavailable:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it belongs to the request that caused it
             if len(asked) == 1:
                 return [error]
             # One request that the schema refuses must not take its neighbours with it.

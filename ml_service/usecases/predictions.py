@@ -96,7 +96,7 @@ class Predictor:
             IdempotencyKeyReused: The key stood for a different request.
             DatabaseUnavailable: Nothing was accepted, unless the connection broke at the very commit: repeat with a key.
         """
-        submission = await self._prepare(user_id, asks, source, is_batch, key, deadline_s)
+        submission = await self._prepare(user_id, asks, source, is_batch=is_batch, key=key, deadline_s=deadline_s)
         outcome = await self._intake.submit(submission)
         match outcome.decision:
             case Decision.ACCEPTED:
@@ -123,6 +123,7 @@ class Predictor:
         user_id: UUID,
         asks: Sequence[Ask],
         source: Source,
+        *,
         is_batch: bool,
         key: str | None,
         deadline_s: float | None,

@@ -153,7 +153,8 @@ async def sign_in(
         if tries > limits.wrong_max:
             raise TooManyRequests("Too many wrong passwords; wait a while.", retry_after_s=seconds_left)
         login = await users.login_of(session, username)
-    if not await passwords.matches(login and login.password_hash, password) or login is None:
+    matches = await passwords.matches(login.password_hash if login else None, password)
+    if login is None or not matches:
         raise WrongCredentials(WRONG)
     session_id, secret = new_id(), secrets.token_bytes(32)
     async with database.begin() as session:

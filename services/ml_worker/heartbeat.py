@@ -1,0 +1,112 @@
+"""Says that this worker lives: an advisory lock that goes with the process, and a lease on the database's clock.
+
+The lock tells within a second that a worker was killed. The lease tells, some seconds later, that one is frozen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import structlog
+
+from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.storage import workers
+from ml_service.storage.database import Database
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What a worker says of itself at this moment."""
+
+    pools: tuple[str, ...]
+    models: tuple[str, ...]
+    state: str
+
+
+class Heartbeat:
+    """Keeps the worker's row in ``workers`` fresh, through restarts of the database.
+
+    Args:
+        presence: Asked at each beat.
+        interval_s, lease_s: Seconds between two beats, and how long one is good for.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        database_url: str,
+        worker_id: str,
+        presence: Callable[[], Presence],
+        *,
+        interval_s: float,
+        lease_s: float,
+    ) -> None:
+        self._database = database
+        self._database_url = database_url
+        self._worker_id = worker_id
+        self._presence = presence
+        self._interval_s = interval_s
+        self._lease_s = lease_s
+        self._number: int | None = None
+        self._beat_now = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin; the first beat comes as soon as the database answers."""
+        self._task = asyncio.create_task(self._run())
+
+    def changed(self) -> None:
+        """Beat now: there is news."""
+        self._beat_now.set()
+
+    async def stop(self) -> None:
+        """Stop, and say goodbye if the database can hear it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            async with self._database.autocommit() as session:
+                await workers.stop(session, self._worker_id)
+        except DatabaseUnavailable as error:
+            log.warning("goodbye_not_said", error=error.message)
+
+    async def _run(self) -> NoReturn:
+        while True:
+            try:
+                # A number of its own for each connection: the lock of a broken one may linger on the server.
+                async with self._database.own_connection(self._database_url, f"ml-service {self._worker_id}") as own:
+                    number = await workers.next_number(own)
+                    await workers.hold_lock(own, number)
+                    while True:
+                        self._beat_now.clear()
+                        presence = self._presence()
+                        await workers.beat(
+                            own,
+                            self._worker_id,
+                            number,
+                            socket.gethostname(),
+                            os.getpid(),
+                            pools=presence.pools,
+                            models=presence.models,
+                            state=presence.state,
+                            lease_s=self._lease_s,
+                        )
+                        await _wait(self._beat_now, self._interval_s)
+            except Exception as error:  # noqa: BLE001  a lost connection has many names; without a lease we are nobody
+                log.warning("heartbeat_interrupted", error=repr(error))
+                await asyncio.sleep(1)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

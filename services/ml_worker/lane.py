@@ -1,0 +1,239 @@
+"""The way of one model's predictions through a worker: gather, claim, predict, finish, announce, ack.
+
+A lane has a few slots. While the model computes one slot's batch, another slot claims the next and a third finishes
+the last, so that the model never waits for the database. Every cost but the model's own is paid once per batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+
+from ml_service.domain.errors import DatabaseUnavailable, QueueUnavailable
+from ml_service.domain.predictions import PredictionError, Status
+from ml_service.messaging.queue import Queue, Result, ResultMessage, TaskConsumer, TaskDelivery
+from ml_service.runtime.answers import Answer, Success
+from ml_service.runtime.host import BatchStopped, ModelHost, ModelUnavailable, OnAnswers
+from ml_service.storage import predictions
+from ml_service.storage.database import Database
+from ml_service.storage.predictions import Claimed, Finish, Finished
+
+log = structlog.get_logger()
+
+SLOTS = 3
+RETRY_S = 0.5
+CANCEL_CHECK_S = 1.0
+
+Value = TypeVar("Value")
+
+
+class Lane:
+    """One model's predictions.
+
+    Args:
+        attempts_max: A prediction that was claimed so often is given up: whatever it meets takes the worker with it.
+    """
+
+    def __init__(
+        self,
+        host: ModelHost,
+        database: Database,
+        queue: Queue,
+        consumer: TaskConsumer,
+        worker_id: str,
+        attempts_max: int,
+    ) -> None:
+        self._host = host
+        self._database = database
+        self._queue = queue
+        self._consumer = consumer
+        self._worker_id = worker_id
+        self._attempts_max = attempts_max
+        self._waiting: deque[TaskDelivery] = deque()
+        self._arrived = asyncio.Event()
+        self._model = asyncio.Lock()
+        self._stopping = False
+        self._slots: list[asyncio.Task[None]] = []
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._host.name
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the model can answer now, or is only being started again after a batch killed it."""
+        return self._host.ready or self._model.locked()
+
+    def start(self) -> None:
+        """Open the slots."""
+        self._slots = [asyncio.create_task(self._work()) for _ in range(SLOTS)]
+
+    def put(self, deliveries: Sequence[TaskDelivery]) -> None:
+        """Take deliveries of this model; they are acked when their predictions are committed."""
+        self._waiting.extend(deliveries)
+        self._arrived.set()
+
+    async def drain(self) -> None:
+        """Finish the batches that have begun; what has not goes back to the queue."""
+        self._stopping = True
+        self._arrived.set()
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        if waiting:
+            await self._consumer.requeue(waiting)
+        await asyncio.gather(*self._slots, return_exceptions=True)
+
+    async def abort(self) -> None:
+        """Stop at once; what is claimed is somebody else's as soon as this worker is gone."""
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            deliveries = await self._gather()
+            if not deliveries:
+                continue
+            try:
+                await self._serve(deliveries)
+            except Exception:
+                # A bug must not swallow messages: they come again, and the attempts are counted in the rows.
+                log.exception("batch_failed", model=self._host.name, messages=len(deliveries))
+                await self._consumer.requeue(deliveries)
+
+    async def _gather(self) -> list[TaskDelivery]:
+        while not self._waiting and not self._stopping:
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self._model.locked() and not self._stopping and self._host.batch_wait_ms > 0 and not self._is_full():
+            # The model is busy anyway: a fuller batch costs nobody anything.
+            await asyncio.sleep(self._host.batch_wait_ms / 1000)
+        taken: list[TaskDelivery] = []
+        ids = 0
+        while self._waiting and (not taken or ids + len(self._waiting[0].message.ids) <= self._host.spec.batch_size):
+            delivery = self._waiting.popleft()
+            ids += len(delivery.message.ids)
+            taken.append(delivery)
+        return taken
+
+    def _is_full(self) -> bool:
+        return sum(len(delivery.message.ids) for delivery in self._waiting) >= self._host.spec.batch_size
+
+    async def _serve(self, deliveries: list[TaskDelivery]) -> None:
+        claimed = await self._claim(deliveries)
+        ended = [Finished(one.id, one.user_id, one.status) for one in claimed if one.status is not Status.PROCESSING]
+        mine = [one for one in claimed if one.status is Status.PROCESSING]
+        size = self._host.spec.batch_size
+        for start in range(0, len(mine), size):
+            ended += await self._predict(mine[start : start + size])
+        await self._announce(ended)
+        await self._consumer.ack(deliveries)
+
+    async def _claim(self, deliveries: list[TaskDelivery]) -> list[Claimed]:
+        ids: list[UUID] = []
+        redelivered: list[bool] = []
+        for delivery in deliveries:
+            ids += delivery.message.ids
+            redelivered += [delivery.redelivered] * len(delivery.message.ids)
+
+        async def claim() -> list[Claimed]:
+            async with self._database.autocommit() as session:
+                return await predictions.claim(
+                    session, self._worker_id, ids, redelivered, attempts_max=self._attempts_max
+                )
+
+        return await _until_database(claim)
+
+    async def _predict(self, batch: list[Claimed]) -> list[Finished]:
+        """Run the model on a batch and commit its answers."""
+        ended: list[Finished] = []
+        whole: list[Finish] = []
+
+        async def take(answers: Sequence[tuple[int, Answer]]) -> None:
+            finishes = [_finish_of(batch[place], answer, self._host.spec.version) for place, answer in answers]
+            if len(finishes) == len(batch):
+                whole.extend(finishes)  # committed below, while the model computes the next batch
+            else:
+                # A guilty input is being looked for: its neighbours need not wait for the verdict.
+                ended.extend(await self._finish(finishes))
+
+        async with self._model:
+            await self._run_model(batch, take)
+        if whole:
+            ended += await self._finish(whole)
+        return ended
+
+    async def _run_model(self, batch: list[Claimed], take: OnAnswers) -> None:
+        watch = asyncio.create_task(self._watch_cancels([one.id for one in batch]))
+        try:
+            while True:
+                try:
+                    await self._host.predict([one.input for one in batch], take)
+                except ModelUnavailable as error:
+                    log.warning("model_unavailable", model=self._host.name, error=str(error))
+                    await self._host.wait_ready()
+                except BatchStopped:
+                    return
+                else:
+                    return
+        finally:
+            watch.cancel()
+
+    async def _finish(self, finishes: list[Finish]) -> list[Finished]:
+        async def finish() -> list[Finished]:
+            async with self._database.autocommit() as session:
+                return await predictions.finish(session, self._worker_id, finishes)
+
+        finished = await _until_database(finish)
+        if len(finished) < len(finishes):
+            # Canceled meanwhile, or claimed by another worker: the fence let the late answers fall.
+            log.info("answers_dropped", model=self._host.name, answers=len(finishes) - len(finished))
+        return finished
+
+    async def _announce(self, ended: list[Finished]) -> None:
+        if not ended:
+            return
+        try:
+            await self._queue.publish_results(
+                ResultMessage(tuple(Result(one.id, one.user_id, one.status) for one in ended))
+            )
+        except QueueUnavailable as error:
+            # The table has the answers; whoever waits looks there every second.
+            log.warning("results_not_announced", predictions=len(ended), error=error.message)
+
+    async def _watch_cancels(self, ids: list[UUID]) -> None:
+        """Stop the model when nobody wants anything of a long batch any more."""
+        while True:
+            await asyncio.sleep(CANCEL_CHECK_S)
+            try:
+                async with self._database.autocommit() as session:
+                    unwanted = await predictions.canceled_among(session, ids)
+            except DatabaseUnavailable:
+                continue
+            if len(unwanted) == len(ids):
+                log.info("batch_canceled", model=self._host.name, predictions=len(ids))
+                self._host.stop_current()
+                return
+
+
+def _finish_of(claimed: Claimed, answer: Answer, version: str) -> Finish:
+    if isinstance(answer, Success):
+        return Finish(claimed.id, claimed.attempt, version, answer.predict_ms, answer.output_json)
+    error = PredictionError(answer.code, answer.message)
+    return Finish(claimed.id, claimed.attempt, version, answer.predict_ms, None, error)
+
+
+async def _until_database(work: Callable[[], Awaitable[Value]]) -> Value:
+    """Repeat ``work`` until the database answers. Nothing new is consumed meanwhile, for the prefetch is used up."""
+    while True:
+        try:
+            return await work()
+        except DatabaseUnavailable as error:
+            log.warning("database_away", error=error.message)
+            await asyncio.sleep(RETRY_S)
