@@ -24,7 +24,7 @@ from engine import postgres, rabbitmq
 from ml_service.storage.schema import migrate
 
 TEMPLATE = "migrated"
-VHOSTS = 40
+VHOSTS = 24
 """Virtual hosts that a node begins with: making one later takes a second or two."""
 
 _numbers = count(1)

@@ -1,0 +1,167 @@
+"""Faults 8 to 15 and 25 as the queue itself must bear them: killed, frozen, full, and under an alarm."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from engine.rabbitmq import RabbitNode
+from ml_service.domain.errors import QueueUnavailable
+from ml_service.messaging import Queue, QueueDepth
+from tests.contract.broker import FAST, Broker, consuming, drain, ids, results, task, until
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def publish_until_stopped(queue: Queue, broker: Broker, stop: asyncio.Event) -> tuple[set[UUID], int]:
+    """Publish small bursts, again when it fails; returns the confirmed ids and the number of failures."""
+    confirmed: set[UUID] = set()
+    failures = 0
+    while not stop.is_set():
+        burst = [task() for _ in range(20)]
+        try:
+            await queue.publish_tasks(burst)
+            await broker.mark_published()
+        except (QueueUnavailable, OSError, Exception):  # noqa: BLE001 - the mark fails in its own ways
+            failures += 1
+            await asyncio.sleep(0.05)
+        else:
+            confirmed |= {message.ids[0] for message in burst}
+    return confirmed, failures
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+async def test_no_confirmed_message_is_lost_when_the_broker_dies_in_mid_publish(
+    broker: Broker, queue: Queue, how: str
+) -> None:
+    await queue.declare()
+    stop = asyncio.Event()
+    publishing = asyncio.create_task(publish_until_stopped(queue, broker, stop))
+    await asyncio.sleep(1)
+    getattr(broker.node, how)()
+    await asyncio.sleep(0.3)
+    broker.node.start()
+    await asyncio.sleep(2)
+    stop.set()
+    confirmed, failures = await publishing
+    assert len(confirmed) > 100
+    assert failures > 0
+    found: set[UUID] = set()
+    async with consuming(queue, prefetch=500) as consumer:
+        async with asyncio.timeout(60):
+            while not confirmed <= found:
+                batch = await consumer.get_batch(500, 0)
+                await consumer.ack(batch)
+                found |= set(ids(batch))
+    assert await queue.declare() is False  # nothing of it is told as a loss
+
+
+async def test_consumers_and_readers_go_on_after_the_broker_was_killed(broker: Broker, queue: Queue) -> None:
+    async with consuming(queue) as consumer, queue.consume_results(None) as reader:
+        await until(lambda: reader.connected)
+        await queue.publish_tasks([task()])
+        held = await consumer.get_batch(1, 0)
+        broker.node.kill()
+        await until(lambda: not consumer.connected and not reader.connected)
+        await consumer.ack(held)
+        broker.node.start()
+        await until(lambda: consumer.connected and reader.connected, 30)
+        assert reader.connections == 2
+        await asyncio.sleep(0.3)
+        await queue.publish_tasks([task()])
+        await queue.publish_results(results())
+        assert len(await drain(consumer, 1)) >= 1
+        assert await reader.get_batch(1, 0, timeout_s=5)
+
+
+async def test_a_publish_to_a_frozen_broker_fails_within_its_time(broker: Broker, queue: Queue) -> None:
+    quick = await broker.queue(replace(FAST, timeout_s=1.5))
+    await quick.publish_tasks([task()])
+    broker.node.freeze()
+    try:
+        loop = asyncio.get_running_loop()
+        for work in (lambda: quick.publish_tasks([task()]), lambda: quick.depth("default"), quick.declare):
+            start = loop.time()
+            with pytest.raises(QueueUnavailable):
+                await work()
+            assert loop.time() - start < 2.5
+    finally:
+        broker.node.resume()
+    await asyncio.sleep(0.2)
+    await quick.publish_tasks([task()])
+    assert queue
+
+
+async def test_a_consumer_of_a_frozen_broker_goes_on_when_it_thaws(broker: Broker, queue: Queue) -> None:
+    quick = await broker.queue(replace(FAST, timeout_s=1.5, heartbeat_s=1))
+    async with consuming(quick) as consumer:
+        broker.node.freeze()
+        try:
+            await asyncio.sleep(4)
+        finally:
+            broker.node.resume()
+        await queue.publish_tasks([task()])
+        assert len(await drain(consumer, 1)) == 1
+
+
+async def test_a_full_queue_refuses_and_takes_again_when_there_is_room(rabbit_node: RabbitNode, amqp_url: str) -> None:
+    broker = Broker("rabbitmq", amqp_url, rabbit_node)
+    queue = await broker.queue(replace(FAST, tasks_max=10))
+    await queue.declare()
+    with pytest.raises(QueueUnavailable, match="full"):
+        for _ in range(40):
+            await queue.publish_tasks([task()])
+    async with consuming(queue) as consumer:
+        await drain(consumer, 10)
+    await queue.publish_tasks([task()])
+    await queue.close()
+
+
+async def test_an_alarm_of_the_broker_is_an_error_at_once_and_passes(rabbit_node: RabbitNode, amqp_url: str) -> None:
+    broker = Broker("rabbitmq", amqp_url, rabbit_node)
+    queue = await broker.queue(replace(FAST, timeout_s=2))
+    await queue.declare()
+    await queue.publish_tasks([task()])
+    rabbit_node.ctl("set_vm_memory_high_watermark", "0.000001")
+    try:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        with pytest.raises(QueueUnavailable):
+            for _ in range(3):
+                await queue.publish_tasks([task()])
+        assert loop.time() - start < 5
+        # Questions are answered all the same.
+        depth: QueueDepth = await queue.depth("default")
+        assert depth.exists
+    finally:
+        rabbit_node.ctl("set_vm_memory_high_watermark", "0.6")
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await queue.publish_tasks([task()])
+                break
+            except QueueUnavailable:
+                await asyncio.sleep(0.2)
+    await queue.close()
+
+
+async def test_what_a_frozen_consumer_holds_goes_to_another_when_its_lease_ends(database_url: str) -> None:
+    broker = Broker("postgres", database_url, None)  # type: ignore[arg-type]
+    limits = replace(FAST, lease_s=2)
+    queue, frozen = await broker.queue(limits), await broker.queue(limits)
+    await queue.publish_tasks([task()])
+    async with consuming(frozen) as sleeper:
+        (held,) = await sleeper.get_batch(1, 0)
+        sleeper._keeper.cancel()  # it renews no more, but its session lives, as a frozen process's does
+        async with consuming(queue) as consumer:
+            loop = asyncio.get_running_loop()
+            start = loop.time()
+            (again,) = await drain(consumer, 1)
+            assert 1 < loop.time() - start < 4
+            assert again.redelivered
+            await sleeper.ack([held])  # it wakes: nothing of it counts
+    for one in broker.queues:
+        await one.close()
