@@ -108,7 +108,7 @@ def read_settings(service: str | None = None) -> Settings:
     """
     env_file = None if service is None else Path("services") / service / ".env"
     try:
-        return Settings(_env_file=env_file)  # type: ignore[call-arg]  pydantic-settings takes it; its stub hides it
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # taken, but not declared
     except ValidationError as error:
         lines = []
         for problem in error.errors():

@@ -36,7 +36,8 @@ def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callabl
         try:
             asyncio.run(function(*args, **kwargs))
         except ServiceError as error:
-            err.print(f"[red]{error.code}[/red]: {error.message}")
+            reason = f" ({error.__cause__})" if error.__cause__ else ""
+            err.print(f"[red]{error.code}[/red]: {error.message}{reason}")
             raise typer.Exit(1) from None
 
     return run

@@ -31,6 +31,9 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InternalClientError,
+    asyncpg.InvalidCatalogNameError,  # the database has not been made yet
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.UndefinedTableError,  # nor its schema
 )
 """What asyncpg raises when the server, not the statement, is at fault."""
 

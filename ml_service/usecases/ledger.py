@@ -40,7 +40,7 @@ async def top_up(session: Session, user_id: UUID, amount: int, reason: str | Non
 
 
 async def adjust(session: Session, user_id: UUID, amount: int, reason: str) -> int:
-    """Correct a balance by ``amount`` credits, either way, for a reason that stays in the ledger; returns the balance."""
+    """Correct a balance by ``amount`` credits, either way, for a reason the ledger keeps; returns the balance."""
     if amount == 0 or not reason.strip():
         raise InvalidInput("An adjustment needs an amount other than 0 and a reason.")
     return await _move(session, user_id, Kind.ADJUSTMENT, amount, reason)

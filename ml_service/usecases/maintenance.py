@@ -88,8 +88,8 @@ class Maintenance:
         while True:
             try:
                 async with self._database.own_connection(self._database_url, "ml-service maintenance") as leader:
-                    while not await leader.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
-                        await asyncio.sleep(STANDBY_S)  # noqa: ASYNC110  another process holds the lock, no event here
+                    while not await leader.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):  # noqa: ASYNC110
+                        await asyncio.sleep(STANDBY_S)  # another process holds it, whose end is no event here
                     log.info("maintenance_leads")
                     await self._lead(leader)
             except DatabaseUnavailable:

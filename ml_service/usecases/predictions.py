@@ -94,7 +94,7 @@ class Predictor:
             InvalidInput, ModelNotFound: Nothing was accepted.
             InsufficientCredits, TooManyQueued: Nothing was accepted.
             IdempotencyKeyReused: The key stood for a different request.
-            DatabaseUnavailable: Nothing was accepted, unless the connection broke at the very commit: repeat with a key.
+            DatabaseUnavailable: Nothing was accepted, unless the connection broke at the commit: repeat with a key.
         """
         submission = await self._prepare(user_id, asks, source, is_batch=is_batch, key=key, deadline_s=deadline_s)
         outcome = await self._intake.submit(submission)
