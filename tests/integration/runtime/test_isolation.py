@@ -1,0 +1,195 @@
+"""Fault 21: whatever one input does to the model, that input fails alone and its neighbours are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_service.runtime.answers import Answer, Failure, Success
+from ml_service.runtime.host import BatchStopped, Limits, ModelHost
+
+from .conftest import QUICK, running, troublesome
+
+
+def texts(*words: str) -> list[str]:
+    return [json.dumps({"text": word}) for word in words]
+
+
+def code_of(answer: Answer) -> str:
+    return answer.code if isinstance(answer, Failure) else "success"
+
+
+def output_of(answer: Answer) -> Any:
+    assert isinstance(answer, Success), answer
+    return json.loads(answer.output_json)["text"]
+
+
+@pytest.mark.parametrize(
+    ("deed", "code"),
+    [
+        ("!segfault", "model_crashed"),
+        ("!abort", "model_crashed"),
+        ("!exit", "model_crashed"),
+        ("!kill", "model_crashed"),
+        ("!close-all", "model_crashed"),
+        ("!hang", "model_timeout"),
+        ("!spin", "model_timeout"),
+        ("!eat", "model_out_of_memory"),
+        ("!raise", "model_error"),
+        ("!sys-exit", "model_error"),
+        ("!drop", "model_error"),
+        ("!nan", "model_error"),
+        ("!set", "model_error"),
+        ("!list", "model_error"),
+        ("!none", "model_error"),
+        ("!surrogate", "model_error"),
+        ("!nul", "model_error"),
+        ("!big", "model_error"),
+        ("!return-error", "model_error"),
+        ("!reject", "input_rejected"),
+        ("!return-reject", "input_rejected"),
+    ],
+)
+async def test_of_64_inputs_with_one_poison_the_other_63_are_answered(
+    host: ModelHost, deed: str, code: str
+) -> None:
+    words = [f"word {place}" for place in range(64)]
+    words[37] = deed
+    answers = await host.predict(texts(*words))
+    assert {37: code} == {at: code_of(each) for at, each in enumerate(answers) if isinstance(each, Failure)}
+    assert [word for word in words if word != deed] == [
+        output_of(each) for each in answers if isinstance(each, Success)
+    ]
+
+
+@pytest.mark.parametrize("deed", ["!exit", "!hang", "!eat", "!raise", "!reject", "!nan"])
+async def test_a_poison_alone_in_its_batch_fails_and_the_next_batch_is_answered(
+    host: ModelHost, deed: str
+) -> None:
+    (failed,) = await host.predict(texts(deed))
+    (answered,) = await host.predict(texts("next"))
+    assert isinstance(failed, Failure)
+    assert output_of(answered) == "next"
+
+
+async def test_several_poisons_of_several_kinds_each_fail_alone(host: ModelHost) -> None:
+    words = [f"word {place}" for place in range(32)]
+    for place, deed in {0: "!exit", 9: "!raise", 10: "!segfault", 31: "!hang"}.items():
+        words[place] = deed
+    answers = await host.predict(texts(*words))
+    failed = {at: code_of(each) for at, each in enumerate(answers) if isinstance(each, Failure)}
+    assert failed == {0: "model_crashed", 9: "model_error", 10: "model_crashed", 31: "model_timeout"}
+
+
+async def test_an_input_that_was_there_when_somebody_killed_the_process_is_answered(
+    host: ModelHost, tmp_path: Path
+) -> None:
+    once = json.dumps({"text": "!once", "mark": str(tmp_path / "mark")})
+    (answer,) = await host.predict([once])
+    assert output_of(answer) == "!once"
+
+
+async def test_finished_parts_are_handed_out_at_once_and_each_answer_exactly_once(host: ModelHost) -> None:
+    handed: list[list[int]] = []
+
+    async def on_answers(pairs: list[tuple[int, Answer]]) -> None:
+        handed.append([place for place, _ in pairs])
+
+    words = ["word"] * 64
+    words[5] = "!exit"
+    answers = await host.predict(texts(*words), on_answers)
+    assert handed[0] == list(range(32, 64)), "the innocent half comes first"
+    assert sorted(place for part in handed for place in part) == list(range(64))
+    assert len(answers) == 64
+
+
+async def test_usually_all_answers_are_handed_out_in_one_call(host: ModelHost) -> None:
+    calls = []
+
+    async def on_answers(pairs: list[tuple[int, Answer]]) -> None:
+        calls.append(len(pairs))
+
+    await host.predict(texts(*["word"] * 64), on_answers)
+    assert calls == [64]
+
+
+async def test_what_on_answers_raises_ends_the_batch_and_not_the_host(host: ModelHost) -> None:
+    async def on_answers(_pairs: list[tuple[int, Answer]]) -> None:
+        raise ConnectionError
+
+    words = ["word"] * 16
+    words[3] = "!hang"
+    with pytest.raises(ConnectionError):
+        await host.predict(texts(*words), on_answers)
+    (answer,) = await host.predict(texts("next"))
+    assert output_of(answer) == "next"
+
+
+async def test_a_spare_process_is_kept_only_while_a_batch_is_isolated(host: ModelHost) -> None:
+    seen: list[int] = []
+
+    async def on_answers(_pairs: list[tuple[int, Answer]]) -> None:
+        seen.append(len(host.pids))
+
+    words = ["!nap"] * 4
+    words[3] = "!exit"
+    await host.predict(texts(*words), on_answers)
+    assert max(seen) == 2
+    for _ in range(200):
+        if len(host.pids) == 1:
+            break
+        await asyncio.sleep(0.01)
+    assert len(host.pids) == 1
+
+
+async def test_isolation_is_bounded_and_then_the_rest_fails() -> None:
+    limits = Limits(isolation_s_min=1.2, isolation_s_max=1.2)
+    started = asyncio.get_running_loop().time()
+    async with running(troublesome(), limits) as host:
+        answers = await host.predict(texts(*["!hang"] * 64))
+    assert {code_of(each) for each in answers} == {"model_timeout"}
+    assert asyncio.get_running_loop().time() - started < 6
+
+
+async def test_a_batch_that_nobody_wants_is_stopped_at_once(host: ModelHost) -> None:
+    running_batch = asyncio.create_task(host.predict(texts("!hang")))
+    await asyncio.sleep(0.1)
+    host.stop_current()
+    with pytest.raises(BatchStopped):
+        await running_batch
+    (answer,) = await host.predict(texts("next"))
+    assert output_of(answer) == "next"
+
+
+async def test_a_cancelled_batch_leaves_no_answer_for_the_next_one(host: ModelHost) -> None:
+    running_batch = asyncio.create_task(host.predict(texts("!nap", "old")))
+    await asyncio.sleep(0.03)
+    running_batch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running_batch
+    answers = await host.predict(texts("new", "newer"))
+    assert [output_of(each) for each in answers] == ["new", "newer"]
+
+
+async def test_what_an_exception_says_stays_in_the_log(host: ModelHost) -> None:
+    for deed in ("!raise", "!return-error"):
+        (answer,) = await host.predict(texts(deed))
+        assert isinstance(answer, Failure)
+        assert "ValueError" in answer.message
+        assert "secret" not in answer.message
+
+
+async def test_what_a_prediction_failure_says_reaches_the_client(host: ModelHost) -> None:
+    (answer,) = await host.predict(texts("!reject"))
+    assert isinstance(answer, Failure)
+    assert answer.message == "This text is not for me."
+
+
+async def test_outputs_larger_than_a_frame_in_sum_arrive_whole() -> None:
+    async with running(troublesome(), QUICK) as host:
+        answers = await host.predict(texts(*["!half-mib"] * 12, "!backslash"))
+    assert [len(output_of(each)) for each in answers] == [2**19] * 12 + [6]
