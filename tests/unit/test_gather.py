@@ -1,0 +1,72 @@
+"""Calls of one moment are answered together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from ml_service.gather import Gather
+
+
+class Doubler:
+    """Doubles numbers, and remembers the rounds."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[int]] = []
+
+    async def __call__(self, calls: Sequence[int]) -> list[int | Exception]:
+        self.rounds.append(list(calls))
+        await asyncio.sleep(0.01)
+        return [ValueError("negative") if call < 0 else call * 2 for call in calls]
+
+
+async def test_each_caller_gets_its_own_answer() -> None:
+    doubler = Doubler()
+    gather = Gather(doubler, calls_max=100)
+    assert await asyncio.gather(*(gather(number) for number in range(50))) == [number * 2 for number in range(50)]
+
+
+async def test_calls_that_come_during_a_round_share_the_next_one() -> None:
+    doubler = Doubler()
+    gather = Gather(doubler, calls_max=100)
+    await asyncio.gather(*(gather(number) for number in range(50)))
+    assert doubler.rounds == [[0], list(range(1, 50))]
+
+
+async def test_a_round_has_its_limit() -> None:
+    doubler = Doubler()
+    gather = Gather(doubler, calls_max=10, rounds_max=1)
+    await asyncio.gather(*(gather(number) for number in range(31)))
+    assert max(map(len, doubler.rounds)) == 10
+
+
+async def test_an_exception_reaches_its_own_caller_alone() -> None:
+    gather = Gather(Doubler(), calls_max=100)
+    answers = await asyncio.gather(gather(1), gather(-1), gather(2), return_exceptions=True)
+    assert answers[0] == 2
+    assert isinstance(answers[1], ValueError)
+    assert answers[2] == 4
+
+
+async def test_a_failed_round_reaches_its_callers_and_the_next_round_works() -> None:
+    async def answer_all(calls: Sequence[int]) -> list[int | Exception]:
+        if 13 in calls:
+            raise RuntimeError("no luck")
+        return list(calls)
+
+    gather: Gather[int, int] = Gather(answer_all, calls_max=1)
+    with pytest.raises(RuntimeError, match="no luck"):
+        await gather(13)
+    assert await gather(1) == 1
+
+
+async def test_a_cancelled_caller_leaves_the_others_alone() -> None:
+    gather = Gather(Doubler(), calls_max=100)
+    calls = [asyncio.create_task(gather(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    calls[2].cancel()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [answer for place, answer in enumerate(answers) if place != 2] == [0, 2, 6, 8]
+    await gather.drain()
