@@ -51,6 +51,7 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
         self.connections = 0
         self._connect = connect
         self._channel: Channel | None = None
+        self._subscribed = False
         self._stopped = False
         self._ended = asyncio.Event()
         self._canceled: asyncio.Queue[str] = asyncio.Queue()
@@ -61,7 +62,7 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
     @property
     def connected(self) -> bool:
         """Whether deliveries can come at this moment."""
-        return self._channel is not None and self._channel.error is None
+        return self._subscribed and self._channel is not None and self._channel.error is None
 
     async def get_batch(self, messages_max: int, wait_ms: float, timeout_s: float | None = None) -> list[D]:
         """See `queue.TaskConsumer.get_batch`."""
@@ -143,9 +144,11 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
                 log.info("consumer_connected", consumer=self.name, connections=self.connections)
                 await self._serve()
             except (AmqpError, OSError) as error:
-                log.warning("consumer_disconnected", consumer=self.name, reason=str(error), again_in_s=pause_s)
+                log.warning(
+                    "consumer_disconnected", consumer=self.name, reason=str(error) or "no answer", again_in_s=pause_s
+                )
             finally:
-                self._channel = None
+                self._channel, self._subscribed = None, False
                 self._unacked.clear()
                 self.inbox.clear()
                 if connection is not None:
@@ -170,6 +173,7 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
         self.connections += 1
         if not self._stopped:
             await self.subscribe(connection, channel)
+        self._subscribed = True
         # A live reader learns by this that it has connected again.
         self.inbox.wake()
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from pamqp import commands
 
+from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging import Queue, QueueLimits, Result, ResultMessage, TaskConsumer, TaskMessage, connect_queue
 from ml_service.messaging.amqp import open_connection
 from ml_service.messaging.queue import RESULTS, queue_of
@@ -70,14 +71,15 @@ class Broker:
     async def mark_published(self) -> None:
         """What a publisher does after the confirm: a synchronous commit in the database (only seen on PostgreSQL)."""
         if self.backend == "postgres":
-            await self._execute("SET synchronous_commit = on", None)
-            await self._execute("CREATE TABLE IF NOT EXISTS marked (at timestamptz)", None)
-            await self._execute("INSERT INTO marked VALUES (now())", None)
+            await self._execute(
+                "SET synchronous_commit = on; CREATE TABLE IF NOT EXISTS marked (at timestamptz);"
+                "INSERT INTO marked VALUES (now())"
+            )
 
     async def _execute(self, statement: str, *values: object) -> None:
         connection = await asyncpg.connect(self.url, timeout=10)
         try:
-            await connection.execute(statement, *[value for value in values if value is not None])
+            await connection.execute(statement, *values)
         finally:
             await connection.close()
 
@@ -97,10 +99,20 @@ def ids(deliveries: list) -> list[UUID]:
     return [one for delivery in deliveries for one in delivery.message.ids]
 
 
+async def publish_soon(queue: Queue, message: TaskMessage, seconds: float = 60) -> None:
+    """Publish, again until it is confirmed, as the sweep does: a broker that was killed needs a moment."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                return await queue.publish_tasks([message])
+            except QueueUnavailable:
+                await asyncio.sleep(0.1)
+
+
 async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     """Wait until ``condition()``; fails after ``seconds``."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the condition is another task's, which knows of no event
             await asyncio.sleep(0.01)
 
 
@@ -116,7 +128,9 @@ async def drain(consumer: TaskConsumer, number: int, seconds: float = 20) -> lis
 
 
 @asynccontextmanager
-async def consuming(queue: Queue, prefetch: int = 100, pools: tuple[str, ...] = ("default",)) -> AsyncIterator[TaskConsumer]:
+async def consuming(
+    queue: Queue, prefetch: int = 100, pools: tuple[str, ...] = ("default",)
+) -> AsyncIterator[TaskConsumer]:
     """A connected consumer."""
     async with queue.consume_tasks(pools, prefetch) as consumer:
         await until(lambda: consumer.connected)

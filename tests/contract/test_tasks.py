@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from ml_service.messaging import Queue
-from tests.contract.broker import FAST, Broker, consuming, drain, ids, task, until
+from tests.contract.broker import FAST, Broker, consuming, drain, ids, task
 
 
 async def test_messages_come_in_order_and_in_batches(queue: Queue) -> None:

@@ -11,7 +11,7 @@ import pytest
 from engine.rabbitmq import RabbitNode
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging import Queue, QueueDepth
-from tests.contract.broker import FAST, Broker, consuming, drain, ids, results, task, until
+from tests.contract.broker import FAST, Broker, consuming, drain, ids, publish_soon, results, task, until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -70,8 +70,8 @@ async def test_consumers_and_readers_go_on_after_the_broker_was_killed(broker: B
         broker.node.start()
         await until(lambda: consumer.connected and reader.connected, 30)
         assert reader.connections == 2
-        await asyncio.sleep(0.3)
-        await queue.publish_tasks([task()])
+        await publish_soon(queue, task())
+        await until(lambda: consumer.connected and reader.connected)
         await queue.publish_results(results())
         assert len(await drain(consumer, 1)) >= 1
         assert await reader.get_batch(1, 0, timeout_s=5)
@@ -112,8 +112,7 @@ async def test_a_full_queue_refuses_and_takes_again_when_there_is_room(rabbit_no
     queue = await broker.queue(replace(FAST, tasks_max=10))
     await queue.declare()
     with pytest.raises(QueueUnavailable, match="full"):
-        for _ in range(40):
-            await queue.publish_tasks([task()])
+        await asyncio.gather(*[queue.publish_tasks([task()]) for _ in range(40)])
     async with consuming(queue) as consumer:
         await drain(consumer, 10)
     await queue.publish_tasks([task()])
@@ -130,21 +129,14 @@ async def test_an_alarm_of_the_broker_is_an_error_at_once_and_passes(rabbit_node
         loop = asyncio.get_running_loop()
         start = loop.time()
         with pytest.raises(QueueUnavailable):
-            for _ in range(3):
-                await queue.publish_tasks([task()])
+            await asyncio.gather(*[queue.publish_tasks([task()]) for _ in range(3)])
         assert loop.time() - start < 5
         # Questions are answered all the same.
         depth: QueueDepth = await queue.depth("default")
         assert depth.exists
     finally:
         rabbit_node.ctl("set_vm_memory_high_watermark", "0.6")
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                await queue.publish_tasks([task()])
-                break
-            except QueueUnavailable:
-                await asyncio.sleep(0.2)
+    await publish_soon(queue, task(), 20)
     await queue.close()
 
 
