@@ -39,6 +39,7 @@ class Publisher:
     """Sends what `send` is given, soon and together; what fails stays in the outbox for the sweep.
 
     Args:
+        database: May be one that does not wait for its disk: a mark that a crash forgets means that one is sent twice.
         batch_size_of: The batch size of a model by its name: a message holds at most one batch.
     """
 

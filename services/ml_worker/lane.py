@@ -36,6 +36,8 @@ class Lane:
     """One model's predictions.
 
     Args:
+        relaxed: The same database without waiting for its disk: for claims. One that a crash forgets is made again, and
+            the answer to it is fenced off like any other late one.
         attempts_max: A prediction that was claimed so often is given up: whatever it meets takes the worker with it.
     """
 
@@ -43,6 +45,7 @@ class Lane:
         self,
         host: ModelHost,
         database: Database,
+        relaxed: Database,
         queue: Queue,
         consumer: TaskConsumer,
         worker_id: str,
@@ -50,6 +53,7 @@ class Lane:
     ) -> None:
         self._host = host
         self._database = database
+        self._relaxed = relaxed
         self._queue = queue
         self._consumer = consumer
         self._worker_id = worker_id
@@ -143,7 +147,7 @@ class Lane:
             redelivered += [delivery.redelivered] * len(delivery.message.ids)
 
         async def claim() -> list[Claimed]:
-            async with self._database.autocommit() as session:
+            async with self._relaxed.autocommit() as session:
                 return await predictions.claim(
                     session, self._worker_id, ids, redelivered, attempts_max=self._attempts_max
                 )

@@ -31,12 +31,15 @@ log = structlog.get_logger()
 class Worker:
     """One worker process: its models, its heartbeat, and a consumer for each pool that its models belong to."""
 
-    def __init__(self, settings: Settings, database: Database, queue: Queue, hosts: dict[str, ModelHost]) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, relaxed: Database, queue: Queue, hosts: dict[str, ModelHost]
+    ) -> None:
         name = settings.worker_name or socket.gethostname()
         self.id = f"{name}-{new_id().hex[-8:]}"
         self.hosts = hosts
         self._settings = settings
         self._database = database
+        self._relaxed = relaxed
         self._queue = queue
         self._pools: dict[str, PoolConsumer] = {}
         self._state = "starting"
@@ -81,7 +84,7 @@ class Worker:
         if pool is None:
             pool = self._pools[host.spec.pool] = PoolConsumer(host.spec.pool, self._queue, self._settings)
             await pool.start()
-        pool.add(Lane(host, self._database, self._queue, pool.consumer, self.id, self._settings.attempts_max))
+        pool.add(self._lane(host, pool))
         log.info("model_ready", model=name, version=host.spec.version, load_s=round(host.load_s, 2))
         if self._state == "starting" and (
             name == self._settings.default_model or self._settings.default_model not in self.hosts
@@ -91,6 +94,10 @@ class Worker:
             notify("READY=1")
         self.heartbeat.changed()
         notify(f"STATUS={self.id}: " + ", ".join(self.presence().models))
+
+    def _lane(self, host: ModelHost, pool: PoolConsumer) -> Lane:
+        attempts_max = self._settings.attempts_max
+        return Lane(host, self._database, self._relaxed, self._queue, pool.consumer, self.id, attempts_max)
 
     async def _announce(self, spec: ModelSpec) -> None:
         while True:
@@ -127,10 +134,8 @@ async def run(settings: Settings) -> None:
     except UnknownModel as error:
         raise SystemExit(str(error)) from None
     async with AsyncExitStack() as stack:
-        database = await Database.connect(
-            settings.database_url, name="ml-service worker", connections_max=6, timeout_s=settings.database_timeout_s
-        )
-        stack.push_async_callback(database.close)
+        database = await _connect(settings, stack, durable=True)
+        relaxed = await _connect(settings, stack, durable=False)
         queue = await connect_queue(
             settings.backend,
             amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
@@ -141,10 +146,22 @@ async def run(settings: Settings) -> None:
         hosts = {name: ModelHost(source) for name, source in sources.items()}
         for host in hosts.values():
             stack.push_async_callback(host.close)
-        worker = Worker(settings, database, queue, hosts)
+        worker = Worker(settings, database, relaxed, queue, hosts)
         structlog.contextvars.bind_contextvars(worker_id=worker.id)
         log.info("worker_starts", pid=os.getpid(), models=list(hosts), queue=settings.backend)
         await worker.heartbeat.start()
         stack.push_async_callback(worker.heartbeat.stop)
         await worker.serve(stop)
     log.info("worker_stopped")
+
+
+async def _connect(settings: Settings, stack: AsyncExitStack, *, durable: bool) -> Database:
+    database = await Database.connect(
+        settings.database_url,
+        name="ml-service worker",
+        connections_max=6,
+        timeout_s=settings.database_timeout_s,
+        durable=durable,
+    )
+    stack.push_async_callback(database.close)
+    return database
