@@ -59,7 +59,9 @@ class Database:
         self._timeout_s = timeout_s
 
     @classmethod
-    async def connect(cls, url: str, *, name: str, connections_max: int = 10, timeout_s: float = 4.5) -> Database:
+    async def connect(
+        cls, url: str, *, name: str, connections_max: int = 10, timeout_s: float = 4.5, durable: bool = True
+    ) -> Database:
         """Make the pool. No connection is opened yet, so this succeeds while the server is away."""
         pool = asyncpg.create_pool(
             url,

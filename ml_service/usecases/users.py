@@ -156,11 +156,10 @@ async def sign_in(
     matches = await passwords.matches(login.password_hash if login else None, password)
     if login is None or not matches:
         raise WrongCredentials(WRONG)
-    session_id, secret = new_id(), secrets.token_bytes(32)
     async with database.begin() as session:
-        await users.add_session(session, session_id, login.user_id, _hash(secret), lifetime_s)
+        tokens = await _begin_session(session, login.user_id, lifetime_s)
         await users.forget_hits(session, key)
-    return Tokens(login.user_id, session_id, f"{session_id.hex}.{secret.hex()}")
+    return tokens
 
 
 async def renew(session: Session, refresh_token: str) -> Tokens | None:
@@ -188,9 +187,9 @@ async def sign_out(session: Session, session_id: UUID) -> None:
 
 
 async def change_password(
-    database: Database, passwords: Passwords, user: User, session_id: UUID, old: str, new: str
-) -> None:
-    """Replace the password and end all other sessions.
+    database: Database, passwords: Passwords, user: User, old: str, new: str, *, lifetime_s: float
+) -> Tokens:
+    """Replace the password, end all sessions, and begin a new one for whoever knew both passwords.
 
     Raises:
         WrongCredentials: ``old`` is not the password.
@@ -204,7 +203,14 @@ async def change_password(
     password_hash = await passwords.hash(new)
     async with database.begin() as session:
         await users.set_password_hash(session, user.id, password_hash)
-        await users.revoke_sessions_of(session, user.id, but=session_id)
+        await users.revoke_sessions_of(session, user.id)
+        return await _begin_session(session, user.id, lifetime_s)
+
+
+async def _begin_session(session: Session, user_id: UUID, lifetime_s: float) -> Tokens:
+    session_id, secret = new_id(), secrets.token_bytes(32)
+    await users.add_session(session, session_id, user_id, _hash(secret), lifetime_s)
+    return Tokens(user_id, session_id, f"{session_id.hex}.{secret.hex()}")
 
 
 async def get_by_name(session: Session, username: str) -> User | None:
