@@ -1,0 +1,87 @@
+"""Sentiment of Russian and English texts: the default model. What it can and cannot do: MODEL_CARD.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ml_service.runtime.model import JsonObject, Model
+
+if TYPE_CHECKING:
+    from ml_service.runtime.bundled.sentiment.classifier import SentimentClassifier
+
+# In the order of the classifier's columns.
+LABELS = ("negative", "neutral", "positive")
+_PROBABILITY: JsonObject = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+class Sentiment(Model):
+    """Hashed n-grams and a sentence embedding in one calibrated logistic regression."""
+
+    name = "sentiment"
+    version = "1.0.0"
+    price_credits = 1
+    description = (
+        "Says whether a Russian or English text is positive, neutral or negative, and how sure it is. Made for "
+        "reviews, comments and messages of one to a few sentences. Neutral also stands for: cannot tell. Sarcasm "
+        "and double negation («Не плохо») mislead it."
+    )
+    input_schema: ClassVar[JsonObject] = {
+        "type": "object",
+        "properties": {
+            "text": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 5000,
+                "description": "The text, in Russian or English; the first 600 characters weigh most.",
+            }
+        },
+        "required": ["text"],
+        "additionalProperties": False,
+    }
+    output_schema: ClassVar[JsonObject] = {
+        "type": "object",
+        "properties": {
+            "label": {"enum": list(reversed(LABELS)), "description": "The most probable of the three."},
+            "confidence": {**_PROBABILITY, "description": "The label's own score."},
+            "scores": {
+                "type": "object",
+                "properties": {label: _PROBABILITY for label in reversed(LABELS)},
+                "required": list(reversed(LABELS)),
+                "additionalProperties": False,
+                "description": "A probability for each label; they sum to 1.",
+            },
+        },
+        "required": ["label", "confidence", "scores"],
+        "additionalProperties": False,
+    }
+    examples: ClassVar[list[JsonObject]] = [
+        {"text": "Доставили вовремя, всё отлично!"},
+        {"text": "Terrible, broke after a day"},
+        {"text": "The parcel arrives on Tuesday"},
+    ]
+    batch_size = 64
+    _classifier: SentimentClassifier
+
+    def load(self) -> None:
+        """Read the weights.
+
+        Raises:
+            WrongWeights: The file was changed.
+        """
+        from ml_service.runtime.bundled.sentiment.classifier import SentimentClassifier  # noqa: PLC0415
+
+        self._classifier = SentimentClassifier()
+
+    def predict(self, inputs: list[JsonObject]) -> list[JsonObject]:
+        """Answer a batch; see `Model.predict`."""
+        rows = self._classifier.probabilities([each["text"] for each in inputs]).round(4).tolist()
+        return [_output(dict(zip(LABELS, row, strict=True))) for row in rows]
+
+
+def _output(scores: dict[str, float]) -> JsonObject:
+    label = max(scores, key=scores.__getitem__)
+    return {
+        "label": label,
+        "confidence": scores[label],
+        "scores": {each: scores[each] for each in reversed(LABELS)},
+    }

@@ -1,0 +1,64 @@
+"""A text classifier from Hugging Face, read from a folder: see "From Hugging Face" in models/README.md.
+
+Copy this folder to `models/huggingface` and put the model's files (config.json, model.safetensors, the tokenizer's)
+into `models/huggingface/weights`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ml_service.runtime.model import Model
+
+WEIGHTS = Path(__file__).with_name("weights")
+TOKENS_MAX = 256  # beyond it a text is cut: time and memory grow with it
+
+
+class HuggingFace(Model):
+    name = "huggingface"  # the folder's name, lower case
+    version = "1.0.0"
+    price_credits = 2
+    description = "Classifies a text with a model from Hugging Face."
+    input_schema = {
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 5000}},
+        "required": ["text"],
+    }
+    output_schema = {
+        "type": "object",
+        "properties": {
+            "label": {"type": "string"},
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            "scores": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+        "required": ["label", "confidence", "scores"],
+    }
+    examples = [{"text": "Доставили вовремя, всё отлично!"}]
+    batch_size = 16
+
+    def load(self) -> None:
+        """Read the weights from the folder alone: no network, and no code that came with the weights."""
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        self._torch = torch
+        torch.set_num_threads(1)  # one process per core beats many threads in one
+        self._tokenizer = AutoTokenizer.from_pretrained(WEIGHTS, local_files_only=True)
+        self._classifier = AutoModelForSequenceClassification.from_pretrained(
+            WEIGHTS, local_files_only=True, use_safetensors=True
+        )
+        self._classifier.eval()
+
+    def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        texts = [each["text"].encode("utf-8", "replace").decode() for each in inputs]
+        encoded = self._tokenizer(
+            texts, padding=True, truncation=True, max_length=TOKENS_MAX, return_tensors="pt"
+        )
+        with self._torch.inference_mode():
+            rows = self._classifier(**encoded).logits.softmax(dim=-1).tolist()
+        names = self._classifier.config.id2label
+        return [_output({names[place]: round(score, 4) for place, score in enumerate(row)}) for row in rows]
+
+
+def _output(scores: dict[str, float]) -> dict[str, Any]:
+    label = max(scores, key=scores.__getitem__)
+    return {"label": label, "confidence": scores[label], "scores": scores}
