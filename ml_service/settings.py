@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     wrong_passwords_window_s: int = Field(300, ge=1)
     registrations_per_hour_max: int = Field(60, ge=1)  # for each address
     trusted_proxies: str = ""  # addresses whose X-Forwarded-For is believed, comma-separated
+    metrics_networks: str = "127.0.0.0/8,::1"  # who may read /metrics, comma-separated
 
     # Requests.
     default_model: str = "sentiment"

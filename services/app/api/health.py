@@ -1,0 +1,103 @@
+"""Is it well? For people, load balancers and Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from ml_service.domain.errors import DatabaseUnavailable, PermissionDenied, QueueUnavailable
+from ml_service.domain.models import DEFAULT_POOL
+from ml_service.messaging.queue import QueueDepth
+from ml_service.usecases.workers import Overview, overview
+from services.app.addresses import is_direct_from
+from services.app.api.problems import problems
+from services.app.api.schemas.health import Alive, DatabaseHealth, Health, QueueHealth, WorkersHealth
+from services.app.metrics import CONTENT_TYPE
+from services.app.parts import Parts, parts_of
+
+CHECK_S = 2.0
+"""A part that does not answer a health check in so many seconds counts as away."""
+
+router = APIRouter(tags=["health"])
+
+_AWAY = {"description": "The database is away: nothing is accepted.", "model": Health}
+
+
+@router.get("/health", response_model=Health, responses={503: _AWAY})
+async def health(request: Request, response: Response) -> Health:
+    """All parts at a glance."""
+    parts = parts_of(request)
+    seen, depth = await asyncio.gather(_look(parts), _depth(parts))
+    report = _report(parts, seen, depth)
+    if report.status == "unavailable":
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return report
+
+
+@router.get("/health/live", response_model=Alive)
+async def live() -> Alive:
+    """The process answers."""
+    return Alive()
+
+
+@router.get("/health/ready", response_model=Alive, responses=problems(DatabaseUnavailable))
+async def ready(request: Request) -> Alive:
+    """The process can take requests: the database answers."""
+    async with parts_of(request).database.autocommit(CHECK_S) as session:
+        await session.execute("SELECT")
+    return Alive()
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problems(PermissionDenied),
+    },
+)
+async def metrics(request: Request) -> Response:
+    """Metrics of this process and the whole service. Internal: only for the addresses of a setting."""
+    parts = parts_of(request)
+    if not is_direct_from(request.scope, parts.metrics_networks):
+        raise PermissionDenied("Metrics are not for this address.")
+    return Response(parts.metrics.text(parts.load, parts.live.waiting), media_type=CONTENT_TYPE)
+
+
+async def _look(parts: Parts) -> Overview | None:
+    try:
+        async with parts.database.autocommit(CHECK_S) as session:
+            return await overview(session)
+    except DatabaseUnavailable:
+        return None
+
+
+async def _depth(parts: Parts) -> QueueDepth | None:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await parts.queue.depth(DEFAULT_POOL)
+    except (QueueUnavailable, TimeoutError):
+        return None
+
+
+def _report(parts: Parts, seen: Overview | None, depth: QueueDepth | None) -> Health:
+    ready = [worker for worker in seen.workers if worker.is_alive and worker.state == "ready"] if seen else []
+    works = any(parts.settings.default_model in worker.models for worker in ready)
+    return Health(
+        status="unavailable" if seen is None else "ok" if depth is not None and works else "degraded",
+        mode=parts.settings.mode,
+        database=DatabaseHealth(status="ok" if seen else "unavailable"),
+        queue=QueueHealth(
+            status="ok" if depth else "unavailable",
+            backend=parts.settings.backend,
+            ready=depth.ready if depth else None,
+        ),
+        workers=WorkersHealth(
+            status="ok" if works else "unavailable",
+            ready=len(ready) if seen else None,
+            ids=[worker.id for worker in ready],
+        ),
+        open_predictions=seen.open if seen else None,
+    )

@@ -1,0 +1,203 @@
+"""Errors as problem+json (RFC 9457). STATUSES is the one table that maps an error's class to its HTTP status."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ml_service.domain import errors
+from ml_service.domain.errors import ServiceError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:ml-service:problem:"
+ERRORS_MAX = 20
+MESSAGE_LENGTH_MAX = 300
+
+STATUSES: dict[type[ServiceError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.WrongCredentials: HTTPStatus.UNAUTHORIZED,
+    errors.PermissionDenied: HTTPStatus.FORBIDDEN,
+    errors.InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.UsernameTaken: HTTPStatus.CONFLICT,
+    errors.AlreadyFinished: HTTPStatus.CONFLICT,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyQueued: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+# What HTTP itself refuses, before a use case is asked.
+HTTP_CODES: dict[HTTPStatus, str] = {
+    HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_large",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
+}
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with what was sent."""
+
+    location: str = Field(examples=["body.input.text"])
+    message: str = Field(examples=["Field required"])
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). Programs go by `code`; support asks for `request_id`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=[f"{TYPE_PREFIX}insufficient_credits"])
+    title: str = Field(examples=["Payment Required"])
+    status: int = Field(examples=[402])
+    detail: str = Field(examples=["This costs 5 credits, and the balance is 2."])
+    code: str = Field(examples=["insufficient_credits"])
+    request_id: str = Field(examples=["0192d0f3a1b27c3d8e4f5a6b7c8d9e0f"])
+    errors: list[FieldError] | None = Field(default=None, description="What is wrong where, for `invalid_input`.")
+    balance: int | None = Field(default=None, description="Credits, for `insufficient_credits`.")
+    cost: int | None = Field(default=None, description="Credits, for `insufficient_credits`.")
+
+
+def problem(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    request_id: str,
+    *,
+    retry_after_s: float | None = None,
+    **more: Any,
+) -> Response:
+    """An error as a response; ``more`` are members of its own, for programs."""
+    body = {
+        "type": TYPE_PREFIX + code,
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        **more,
+    }
+    headers = {}
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(_encode(body), status.value, headers, MEDIA_TYPE)
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:  # a lone surrogate, or an integer beyond 64 bits, on its way back to its sender
+        return json.dumps(body).encode()
+
+
+def problems(*raised: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of a route: every error that it may answer with, by its class."""
+    by_status: dict[HTTPStatus, list[type[ServiceError]]] = {}
+    for error in raised:
+        by_status.setdefault(STATUSES[error], []).append(error)
+    return {status.value: _declaration(status, classes) for status, classes in sorted(by_status.items())}
+
+
+def _declaration(status: HTTPStatus, classes: list[type[ServiceError]]) -> dict[str, Any]:
+    examples = {
+        one.code: {
+            "summary": _summary(one),
+            "value": {
+                "type": TYPE_PREFIX + one.code,
+                "title": status.phrase,
+                "status": status.value,
+                "detail": _summary(one),
+                "code": one.code,
+                "request_id": "0192d0f3a1b27c3d8e4f5a6b7c8d9e0f",
+            },
+        }
+        for one in classes
+    }
+    declared: dict[str, Any] = {
+        "description": " · ".join(f"`{one.code}`: {_summary(one)}" for one in classes),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
+    }
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        seconds = {"type": "integer", "minimum": 1}
+        declared["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": seconds}}
+    if status is HTTPStatus.UNAUTHORIZED:
+        declared["headers"] = {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}}
+    return declared
+
+
+def _summary(error: type[ServiceError]) -> str:
+    return (error.__doc__ or "").partition("\n")[0]
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the middleware gave this request."""
+    return str(request.scope.get("request_id", ""))
+
+
+def _service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)  # noqa: S101  registered for this class
+    return problem(
+        STATUSES[type(error)],
+        error.code,
+        error.message,
+        request_id_of(request),
+        retry_after_s=error.retry_after_s,
+        **error.details,
+    )
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
+    # Never the input itself: it may be a password, or text that cannot be encoded.
+    found = [
+        {"location": ".".join(map(str, one["loc"]))[:MESSAGE_LENGTH_MAX], "message": _message(one)}
+        for one in error.errors()[:ERRORS_MAX]
+    ]
+    detail = f"{found[0]['location']}: {found[0]['message']}" if len(found) == 1 else "The request is not valid."
+    code = errors.InvalidInput.code
+    return problem(STATUSES[errors.InvalidInput], code, detail, request_id_of(request), errors=found)
+
+
+def _message(one: dict[str, Any]) -> str:
+    if one["type"] == "json_invalid":
+        return f"This is not valid JSON: {one['ctx']['error']}."
+    return str(one["msg"]).removeprefix("Value error, ")[:MESSAGE_LENGTH_MAX]
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
+    status = HTTPStatus(error.status_code)
+    code = HTTP_CODES.get(status, "http_error")
+    detail = status.description or status.phrase
+    if status is HTTPStatus.NOT_FOUND:
+        detail = "There is nothing at this address; /docs shows what there is."
+    response = problem(status, code, detail, request_id_of(request))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def register(app: FastAPI) -> None:
+    """Make ``app`` answer every error as a problem. What nobody foresaw is answered by the middleware, with 500."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)

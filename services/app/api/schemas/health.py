@@ -1,0 +1,48 @@
+"""Health as the API shows it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+State = Literal["ok", "unavailable"]
+
+
+class DatabaseHealth(BaseModel):
+    """Whether PostgreSQL answers."""
+
+    status: State
+
+
+class QueueHealth(BaseModel):
+    """Whether the queue answers, and how much waits in it."""
+
+    status: State
+    backend: Literal["rabbitmq", "postgres"]
+    ready: int | None = Field(description="Task messages that wait for a worker; null where the queue does not answer.")
+
+
+class WorkersHealth(BaseModel):
+    """Who works."""
+
+    status: State = Field(description="`ok` where a worker is ready with the default model.")
+    ready: int | None = Field(description="How many workers are ready; null where the database does not answer.")
+    ids: list[str]
+
+
+class Health(BaseModel):
+    """`ok`: all parts answer. `degraded`: requests are taken, but answers may wait. `unavailable`: nothing is taken."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    mode: Literal["demo", "production"]
+    database: DatabaseHealth
+    queue: QueueHealth
+    workers: WorkersHealth
+    open_predictions: int | None
+
+
+class Alive(BaseModel):
+    """A plain yes."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,88 @@
+"""Users and tokens as the API takes and shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Form
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml_service.domain.users import User as DomainUser
+
+# Far above any rule: the rules answer with their own sentences, this only keeps megabytes out.
+Name = Annotated[str, Field(max_length=1000)]
+Password = Annotated[str, Field(max_length=10_000, json_schema_extra={"format": "password"})]
+
+
+class NewUser(BaseModel):
+    """A registration."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"username": "anna", "password": "correct horse battery"}]}
+    )
+
+    username: Name = Field(description="3 to 64 letters, digits and . _ @ + -; unique without regard to case.")
+    password: Password = Field(description="8 to 128 characters, any; the most common ones are refused.")
+
+
+class NewPassword(BaseModel):
+    """A change of password."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"old_password": "correct horse battery", "new_password": "a better one 2"}]}
+    )
+
+    old_password: Password
+    new_password: Password = Field(description="8 to 128 characters, any; the most common ones are refused.")
+
+
+class User(BaseModel):
+    """A user."""
+
+    id: UUID
+    username: str = Field(examples=["anna"])
+    balance: int = Field(description="Credits that can be spent.", examples=[100])
+    is_admin: bool
+    is_demo: bool = Field(description="The user test/test of the demo mode.")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, user: DomainUser) -> User:
+        """Show a user."""
+        return cls(
+            id=user.id,
+            username=user.username,
+            balance=user.balance,
+            is_admin=user.is_admin,
+            is_demo=user.is_demo,
+            created_at=user.created_at,
+        )
+
+
+class TokenForm:
+    """OAuth2's form (RFC 6749, 4.3 and 6): a password, or a refresh token."""
+
+    def __init__(
+        self,
+        grant_type: Annotated[
+            Literal["password", "refresh_token"], Form(description="What is exchanged.")
+        ] = "password",
+        username: Annotated[str | None, Form(max_length=1000, examples=["test"])] = None,
+        password: Annotated[str | None, Form(max_length=10_000, json_schema_extra={"format": "password"})] = None,
+        refresh_token: Annotated[str | None, Form(max_length=1000)] = None,
+    ) -> None:
+        self.grant_type = grant_type
+        self.username = username
+        self.password = password
+        self.refresh_token = refresh_token
+
+
+class Tokens(BaseModel):
+    """What a client keeps while it is signed in."""
+
+    access_token: str = Field(description="Sent with each request: `Authorization: Bearer …`")
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  the kind of token, not one
+    expires_in: int = Field(description="Seconds until the access token ends.", examples=[900])
+    refresh_token: str = Field(description="Exchanged once for the next pair; using it twice ends the session.")

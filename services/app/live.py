@@ -1,0 +1,187 @@
+"""Live answers: who waits for a prediction hears of it as soon as its row has changed.
+
+The queue makes it fast, the table makes it sure. A waiter registers first and reads its row then, so that no answer
+falls between. Results that come by the queue name rows to read; all waited rows are read again, in one statement,
+after each reconnect of the queue and every second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+import structlog
+
+from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.domain.predictions import Prediction
+from ml_service.messaging.queue import Queue
+from ml_service.storage import predictions
+from ml_service.storage.database import Database
+
+log = structlog.get_logger()
+
+READ_AGAIN_S = 1.0
+MESSAGES_MAX = 100
+IDS_MAX = 1000
+"""Rows of one statement."""
+
+
+class Watch:
+    """One waiter's view of one prediction."""
+
+    def __init__(self) -> None:
+        self._seen: Prediction | None = None
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    async def change(self, timeout_s: float) -> Prediction | None:
+        """The prediction as soon as its state differs from the last one; None after ``timeout_s`` or at shutdown."""
+        if not self._ended:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return None
+        if not self._changed.is_set() or self._ended:
+            return None
+        self._changed.clear()
+        return self._seen
+
+    async def until_terminal(self, timeout_s: float) -> Prediction | None:
+        """The last state seen within ``timeout_s`` seconds: terminal if it came in time."""
+        seen = None
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            now = await self.change(left)
+            if now is None:
+                return seen
+            seen = now
+            if now.is_terminal:
+                return now
+        return seen
+
+    @property
+    def ended(self) -> bool:
+        """Whether the service is stopping and nothing more will be told."""
+        return self._ended
+
+    def tell(self, prediction: Prediction) -> None:
+        """The row as it is now."""
+        before = self._seen
+        if before is None or (before.status, before.attempts) != (prediction.status, prediction.attempts):
+            self._seen = prediction
+            self._changed.set()
+
+    def end(self) -> None:
+        """Nothing more will be told."""
+        self._ended = True
+        self._changed.set()
+
+
+class LiveAnswers:
+    """Tells waiters about their predictions. One for each process."""
+
+    def __init__(self, database: Database, queue: Queue) -> None:
+        self._database = database
+        self._queue = queue
+        self._watches: defaultdict[UUID, set[Watch]] = defaultdict(set)
+        self._due: set[UUID] = set()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begin to listen; does not wait for the queue."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
+
+    def release(self) -> None:
+        """Let all waiters go with what they know: the process is about to stop."""
+        self._stopping = True
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.end()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self.release()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many predictions are waited for."""
+        return len(self._watches)
+
+    @contextmanager
+    def watch(self, prediction_id: UUID) -> Iterator[Watch]:
+        """Register for a prediction, whoever's it is: the caller has checked that it may be seen."""
+        watch = Watch()
+        if self._stopping:
+            watch.end()
+        self._watches[prediction_id].add(watch)
+        self.look(prediction_id)
+        try:
+            yield watch
+        finally:
+            self._watches[prediction_id].discard(watch)
+            if not self._watches[prediction_id]:
+                del self._watches[prediction_id]
+
+    def look(self, prediction_id: UUID) -> None:
+        """Read this row soon, if somebody waits for it: something has happened to it."""
+        if prediction_id in self._watches:
+            self._due.add(prediction_id)
+            self._wake.set()
+
+    async def _listen(self) -> None:
+        async for ids in self._results():
+            for prediction_id in ids:
+                self.look(prediction_id)
+
+    async def _results(self) -> AsyncIterator[list[UUID]]:
+        connections = 0
+        while True:
+            try:
+                async with self._queue.consume_results(None) as consumer:
+                    while True:
+                        deliveries = await consumer.get_batch(MESSAGES_MAX, 0, READ_AGAIN_S)
+                        if consumer.connections != connections:
+                            connections = consumer.connections
+                            yield list(self._watches)  # something may have been missed
+                        if deliveries:
+                            yield [result.id for one in deliveries for result in one.message.results]
+            except Exception as error:  # noqa: BLE001  the table still answers, every second
+                log.warning("live_results_interrupted", error=repr(error))
+                await asyncio.sleep(READ_AGAIN_S)
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_full = loop.time() + READ_AGAIN_S
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, next_full - loop.time())):
+                    await self._wake.wait()
+            if loop.time() >= next_full:
+                self._due.update(self._watches)
+                next_full = loop.time() + READ_AGAIN_S
+            self._wake.clear()
+            due, self._due = list(self._due), set()
+            for start in range(0, len(due), IDS_MAX):
+                await self._tell(due[start : start + IDS_MAX])
+
+    async def _tell(self, ids: list[UUID]) -> None:
+        try:
+            async with self._database.autocommit() as session:
+                found = await predictions.get_many(session, ids)
+        except DatabaseUnavailable:
+            return  # they are read again in a second
+        except Exception:
+            log.exception("live_read_failed")
+            return
+        for prediction in found.values():
+            for watch in self._watches.get(prediction.id, ()):
+                watch.tell(prediction)

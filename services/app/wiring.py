@@ -1,0 +1,193 @@
+"""Makes the app of its parts, and starts and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI
+
+from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.messaging.connect import connect_queue
+from ml_service.settings import SECRET_LENGTH_MIN, Settings
+from ml_service.storage.database import Database
+from ml_service.usecases import users
+from ml_service.usecases.intake import Intake
+from ml_service.usecases.maintenance import Maintenance, Rhythm
+from ml_service.usecases.models import Catalog
+from ml_service.usecases.predictions import Limits, Predictor
+from ml_service.usecases.publisher import Publisher
+from ml_service.usecases.users import Passwords
+from services.app import addresses
+from services.app.api import docs, events, health, ledger, models, predictions, problems, tokens
+from services.app.api import users as users_api
+from services.app.api.auth import AccessTokens
+from services.app.live import LiveAnswers
+from services.app.load import Load
+from services.app.metrics import Metrics
+from services.app.middleware import BodyGuard, Edge
+from services.app.parts import Parts
+
+log = structlog.get_logger()
+
+VERSION = "0.1.0"
+QUIET = ("/health", "/health/live", "/health/ready", "/metrics")
+DRAIN_S = 8.0
+START_S = 3.0
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app; its parts are made when it starts."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _running(settings, metrics) as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(
+        title="ML Service",
+        version=VERSION,
+        summary=docs.SUMMARY,
+        description=docs.DESCRIPTION,
+        openapi_tags=docs.TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    problems.register(app)
+    for router in (predictions, events, users_api, tokens, ledger, models, health):
+        app.include_router(router.router)
+    docs.register(app)
+    app.add_middleware(BodyGuard, bytes_max=settings.body_bytes_max, depth_max=settings.json_depth_max)
+
+    app.add_middleware(Edge, on_answered=metrics.answered, quiet=QUIET)
+    return app
+
+
+@asynccontextmanager
+async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
+    async with AsyncExitStack() as stack:
+        database = await Database.connect(
+            settings.database_url,
+            name="ml-service app",
+            connections_max=settings.database_connections_max,
+            timeout_s=settings.database_timeout_s,
+        )
+        stack.push_async_callback(database.close)
+        parts = await _make(settings, metrics, database, stack)
+        await _prepare_demo(parts, stack)
+        for part in (parts.catalog, parts.live, parts.load, parts.maintenance):
+            await part.start()
+            stack.push_async_callback(part.close)
+        stack.push_async_callback(_drain, parts)
+        yield parts
+
+
+async def _make(settings: Settings, metrics: Metrics, database: Database, stack: AsyncExitStack) -> Parts:
+    queue = await connect_queue(
+        settings.backend,
+        amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
+        database_url=settings.database_url,
+        name="ml-service app",
+    )
+    stack.push_async_callback(queue.close)
+    catalog = Catalog(database)
+    publisher = Publisher(database, queue, catalog.batch_size)
+    intake = Intake(database, publisher)
+    return Parts(
+        settings=settings,
+        database=database,
+        queue=queue,
+        catalog=catalog,
+        publisher=publisher,
+        intake=intake,
+        predictor=Predictor(database, catalog, intake, _limits(settings)),
+        maintenance=Maintenance(
+            database, settings.database_url, queue, publisher, catalog.batch_size, _rhythm(settings)
+        ),
+        live=LiveAnswers(database, queue),
+        load=Load(
+            database,
+            queue,
+            open_max=settings.queued_predictions_max,
+            pools=lambda: {listed.spec.pool for listed in catalog.all()},
+        ),
+        metrics=metrics,
+        passwords=Passwords(),
+        access=AccessTokens(database, _secret(settings), settings.access_token_lifetime_s),
+        trusted_proxies=addresses.networks(settings.trusted_proxies),
+        metrics_networks=addresses.networks(settings.metrics_networks),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        input_bytes_max=settings.input_bytes_max,
+        batch_items_max=settings.batch_items_max,
+        open_predictions_per_user_max=settings.open_predictions_per_user_max,
+        deadline_s_max=settings.deadline_s_max,
+    )
+
+
+def _rhythm(settings: Settings) -> Rhythm:
+    return Rhythm(
+        feed_s=settings.feed_interval_s,
+        resend_after_s=settings.resend_after_s,
+        lost_after_s=settings.lost_after_s,
+        keys_kept_s=settings.idempotency_retention_s,
+    )
+
+
+def _secret(settings: Settings) -> str:
+    secret = settings.jwt_secret.get_secret_value()
+    if len(secret) >= SECRET_LENGTH_MIN:
+        return secret
+    # Only in demo mode: the settings refuse this in production.
+    log.warning("jwt_secret_generated", why="JWT_SECRET is not set: tokens end with this process")
+    return secrets.token_hex(SECRET_LENGTH_MIN)
+
+
+async def _prepare_demo(parts: Parts, stack: AsyncExitStack) -> None:
+    """Make the demo user, or lock it out; goes on in the background where the database is away."""
+    task = asyncio.create_task(_prepare_demo_until_done(parts))
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(task), START_S)
+
+
+async def _prepare_demo_until_done(parts: Parts) -> None:
+    settings = parts.settings
+    while True:
+        try:
+            if settings.mode == "demo":
+                await users.ensure_demo_user(
+                    parts.database, parts.passwords, starting_credits=settings.starting_credits
+                )
+                log.warning("demo_mode", why="the user test with password test exists; MODE=production has none")
+            else:
+                async with parts.database.begin() as session:
+                    await users.lock_out_demo_users(session)
+        except DatabaseUnavailable as error:
+            log.warning("database_away", error=error.message)
+            await asyncio.sleep(1.0)
+        else:
+            return
+
+
+async def _drain(parts: Parts) -> None:
+    """Finish what was accepted: commit, then tell the queue. What it cannot be told, the sweep tells it later."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            await parts.intake.drain()
+            await parts.publisher.drain()
