@@ -14,7 +14,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from engine.processes import LINUX, EngineError
+from engine.errors import EngineError
+from engine.processes import LINUX
 
 NOBODY = 65534
 

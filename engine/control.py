@@ -12,7 +12,8 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from engine.processes import EngineError, ShortPath
+from engine.errors import EngineError
+from engine.processes import ShortPath
 from engine.state import Places
 
 SOCKET = "control.sock"

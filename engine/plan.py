@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine import rabbitmq
-from engine.processes import EngineError
+from engine.errors import EngineError
 from engine.state import PROJECT, ROOT, Places, load_secrets
 
 WORKERS_DEFAULT = 3

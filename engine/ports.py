@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from engine.processes import EngineError
+from engine.errors import EngineError
 
 PORTS_DEFAULT = (80, 8000)
 BACKLOG = 512

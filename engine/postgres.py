@@ -19,8 +19,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine import as_root
+from engine.errors import EngineError
 from engine.processes import (
-    EngineError,
     ShortPath,
     log_tail,
     name_of,

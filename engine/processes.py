@@ -19,16 +19,14 @@ from pathlib import Path
 
 import psutil
 
+from engine.errors import EngineError
+
 LINUX = sys.platform == "linux"
 SOCKET_PATH_MAX_BYTES = 107 if LINUX else 103
 """What fits into sockaddr_un, less the final NUL (unix(7))."""
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if LINUX else None
-
-
-class EngineError(Exception):
-    """Something that the person at the terminal can act on; the message is one clear sentence or two."""
 
 
 def die_with_parent(parent: int, how: signal.Signals) -> None:

@@ -20,17 +20,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-from engine.processes import (
-    EngineError,
-    log_tail,
-    name_of,
-    private_folder,
-    running_in,
-    signal_all,
-    spawn,
-    tree,
-    wait_until,
-)
+from engine.errors import EngineError
+from engine.processes import log_tail, name_of, private_folder, running_in, signal_all, spawn, tree, wait_until
 
 LOOPBACK = "127.0.0.1"
 NODE_NAME = "ml_service@localhost"

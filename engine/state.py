@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.processes import EngineError, private_folder
+from engine.errors import EngineError
+from engine.processes import private_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 

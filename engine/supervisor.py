@@ -20,9 +20,10 @@ from typing import Any, Literal
 import psutil
 
 from engine import control, logs, ports
+from engine.errors import EngineError
 from engine.plan import DATABASE, WORKERS_MAX, Plan
 from engine.postgres import PostgresNode
-from engine.processes import EngineError, log_tail
+from engine.processes import log_tail
 from engine.rabbitmq import RabbitNode
 from engine.service import Patience, Program, Service, exited
 from engine.state import Places, read_json, supervisor_lock, write_json

@@ -1,0 +1,113 @@
+"""What each command does, on whichever engine was started."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from engine import control, docker, logs, native, status
+from engine.errors import EngineError
+from engine.state import PROJECT, ROOT, lock_holder, read_json
+
+QUICK = ("unit", "properties", "integration", "contract", "e2e")
+
+
+def _engine(asked: str | None) -> str:
+    """The engine to start: what runs, else what is asked for, else Docker where it can, else native.
+
+    Raises:
+        EngineError: another engine runs than the one asked for, or it cannot be had here.
+    """
+    running = "native" if lock_holder(PROJECT) is not None else None
+    if running is None and read_json(PROJECT.engine_file).get("engine") == "docker" and docker.is_running():
+        running = "docker"
+    if running and asked and asked != running:
+        raise EngineError(f"It runs on the {running} engine. To change that: start.py --stop, then start again.")
+    if running:
+        return running
+    if asked == "docker" or asked is None:
+        reason = docker.why_not()
+        if reason is None:
+            return "docker"
+        if asked:
+            raise EngineError(f"The docker engine cannot be used: {reason} Use --engine native.")
+    return "native"
+
+
+def _recorded() -> str:
+    """The engine that was started last; `--stop`, `--status` and `--logs` follow it, whatever answers today."""
+    return "docker" if read_json(PROJECT.engine_file).get("engine") == "docker" else "native"
+
+
+def start(options: argparse.Namespace) -> int:
+    """Start, or scale what runs."""
+    if _engine(options.engine) == "docker":
+        return docker.start(options.workers, options.port)
+    if options.foreground:
+        return native.foreground(options)
+    return native.start(options)
+
+
+def stop() -> int:
+    """Stop what was started."""
+    return docker.stop() if _recorded() == "docker" else native.stop()
+
+
+def show_logs(service: str | None, *, follow: bool) -> int:
+    """Print the last lines of the logs, and follow them if asked."""
+    if _recorded() == "docker":
+        return docker.logs(service, follow=follow)
+    chosen = logs.choose(PROJECT.logs, service)
+    if not chosen:
+        names = ", ".join(log.stem for log in logs.choose(PROJECT.logs, None))
+        raise EngineError(f"No log of {service!r}. There are: {names}." if names else "There are no logs yet.")
+    logs.show(chosen, follow=follow)
+    return 0
+
+
+def test(suite: str, more: Sequence[str]) -> int:
+    """Run a suite with pytest; ``more`` goes to pytest as it is."""
+    names = QUICK if suite == "quick" else (suite,)
+    folders = ["tests"] if suite == "all" else [f"tests/{name}" for name in names]
+    found = [folder for folder in folders if (ROOT / folder).is_dir()]
+    if not found:
+        raise EngineError(f"There are no tests of the suite {suite!r} yet.")
+    parallel = ["-n", "2"] if suite == "quick" and not any(part.startswith(("-n", "-p")) for part in more) else []
+    command = [sys.executable, "-m", "pytest", *found, *parallel, *more]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def cli(arguments: Sequence[str]) -> int:
+    """Run the `ml-service` command with the running system's addresses.
+
+    Raises:
+        EngineError: the native engine does not run.
+    """
+    if _recorded() == "docker":
+        return docker.cli(arguments)
+    answer = control.ask(PROJECT, {"op": "environment"})
+    if answer is None:
+        raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
+    os.chdir(ROOT)
+    command = [sys.executable, "-m", "ml_service.cli", *arguments]
+    return subprocess.run(command, env=answer["environment"], check=False).returncode
+
+
+def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Run the command that ``options`` name; raises EngineError."""
+    actions: list[tuple[object, Callable[[], int]]] = [
+        (options.supervise, lambda: native.supervise_here(options)),
+        (options.stop, stop),
+        (options.status, lambda: docker.status() if _recorded() == "docker" else status.show(as_json=options.json)),
+        (options.logs is not None, lambda: show_logs(options.logs or None, follow=options.follow)),
+        (options.test, lambda: test(options.test, rest)),
+        (options.cli is not None, lambda: cli(options.cli)),
+        (options.start or options.workers, lambda: start(options)),
+    ]
+    for asked, action in actions:
+        if asked:
+            return action()
+    raise EngineError("Say what to do: --start, --stop, --status, --logs, --test, --doctor (see --help).")

@@ -1,0 +1,230 @@
+"""`--start` and `--stop` of the native engine, as the person at the terminal sees them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import psutil
+
+from engine import control
+from engine.errors import EngineError
+from engine.plan import Plan, copy_examples, make_plan
+from engine.processes import log_tail, wait_until
+from engine.state import PROJECT, ROOT, lock_holder, read_json
+from engine.supervisor import supervise
+
+_POLL_S = 0.1
+_STOP_TIMEOUT_S = 120
+_ANSWER_TIMEOUT_S = 15
+"""A supervisor that holds the lock and does not answer for so long hangs."""
+
+
+def say(text: str) -> None:
+    """One line to the person at the terminal, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def address(status: dict[str, Any]) -> str:
+    """The API's address as a person on this machine types it."""
+    host = status["host"]
+    name = "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1") else host  # noqa: S104 - compared, not bound
+    port = "" if status["port"] == 80 else f":{status['port']}"  # noqa: PLR2004 - http's own
+    return f"http://{name}{port}"
+
+
+def supervise_here(options: argparse.Namespace) -> int:
+    """Be the supervisor, in this process."""
+
+    def plan() -> Plan:
+        return make_plan(workers=options.workers, port=options.port, queue=options.queue)
+
+    supervise(plan, PROJECT)
+    return 0
+
+
+def foreground(options: argparse.Namespace) -> int:
+    """Start and stay (systemd's way); raises EngineError when it already runs."""
+    for name in copy_examples():
+        say(f"made {name} from its example")
+    return supervise_here(options)
+
+
+def start(options: argparse.Namespace) -> int:
+    """Start in the background and show the way to healthy; scale, or say that it runs, when it does.
+
+    Raises:
+        EngineError: it could not start; the message says why.
+    """
+    PROJECT.make()
+    mine: subprocess.Popen[bytes] | None = None
+    status = control.ask(PROJECT, {"op": "status"})
+    if status is None and lock_holder(PROJECT) is None:
+        for name in copy_examples():
+            say(f"made {name} from its example")
+        mine = _spawn(options)
+    elif status and status["state"] in ("healthy", "degraded"):
+        return _already_running(options, status)
+    elif status and status["state"] == "stopping":
+        say("It is stopping; waiting for that, then starting again.")
+        wait_until(lambda: lock_holder(PROJECT) is None, _STOP_TIMEOUT_S, _POLL_S)
+        mine = _spawn(options)
+    else:
+        say("Another terminal is starting it; waiting for it.")
+    try:
+        status = _follow(mine)
+    except KeyboardInterrupt:
+        _interrupted(mine)
+        return 130
+    if mine is None and options.workers and options.workers != status["workers_wanted"]:
+        return _already_running(options, status)
+    _summary(status)
+    return 0
+
+
+def _spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "engine", "--supervise"]
+    for name in ("workers", "port", "queue"):
+        if getattr(options, name) is not None:
+            command += [f"--{name}", str(getattr(options, name))]
+    log = PROJECT.logs / "supervisor.log"
+    with log.open("ab") as output:
+        # A session of its own and no terminal: it outlives this one.
+        return subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def _follow(mine: subprocess.Popen[bytes] | None) -> dict[str, Any]:
+    """Print each step until it is healthy; raises EngineError when the supervisor ends or hangs."""
+    shown: list[str] = []
+    answered = time.monotonic()
+    while True:
+        status = control.ask(PROJECT, {"op": "status"})
+        if status is not None:
+            answered = time.monotonic()
+            for text in [*status["notes"], status["step"]]:
+                if text not in shown:
+                    shown.append(text)
+                    say(f"  {text}")
+            if status["state"] in ("healthy", "degraded"):
+                return status
+        elif (mine is not None and mine.poll() is not None) or (mine is None and lock_holder(PROJECT) is None):
+            raise EngineError(_why_it_ended(mine))
+        elif time.monotonic() - answered > _ANSWER_TIMEOUT_S:
+            raise EngineError(f"The supervisor does not answer. The end of its log:\n{_supervisor_log()}")
+        time.sleep(_POLL_S)
+
+
+def _supervisor_log() -> str:
+    return log_tail(PROJECT.logs / "supervisor.log")
+
+
+def _why_it_ended(mine: subprocess.Popen[bytes] | None) -> str:
+    last = read_json(PROJECT.engine_file)
+    if last.get("state") == "failed" and last.get("error"):
+        return f"It could not start; nothing is left running. {last['error']}"
+    if last.get("state") == "stopped" and (mine is None or mine.returncode == 0):
+        return "It was stopped while it started; nothing is left running."
+    return f"It ended while it started. The end of its log:\n{_supervisor_log()}"
+
+
+def _interrupted(mine: subprocess.Popen[bytes] | None) -> None:
+    if mine is None:
+        say("\nThe start goes on in the other terminal. To stop it: python3 start.py --stop")
+        return
+    say("\nStopping what was started …")
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave it half stopped
+    mine.terminate()
+    mine.wait()
+    signal.signal(signal.SIGINT, previous)
+    say("Stopped; nothing is left running.")
+
+
+def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int:
+    for name in ("port", "queue"):
+        asked = getattr(options, name)
+        if asked is not None and asked != status[name]:
+            raise EngineError(
+                f"It runs with {name} {status[name]}. To change that: start.py --stop, then --start --{name} {asked}."
+            )
+    if options.workers and options.workers != status["workers_wanted"]:
+        say(f"It is running; going from {status['workers_wanted']} to {options.workers} workers.")
+        control.ask(PROJECT, {"op": "scale", "workers": options.workers}, timeout_s=_STOP_TIMEOUT_S)
+        wait_until(lambda: _all_workers_ready(options.workers), 60, _POLL_S)
+        status = control.ask(PROJECT, {"op": "status"}) or status
+        say(f"{status['workers_ready']} of {status['workers_wanted']} workers are ready.")
+    else:
+        say(f"It is already running and {status['state']}.")
+    _summary(status)
+    return 0
+
+
+def _all_workers_ready(workers: int) -> bool:
+    status = control.ask(PROJECT, {"op": "status"})
+    return status is None or status["workers_ready"] >= workers
+
+
+def _summary(status: dict[str, Any]) -> None:
+    base = address(status)
+    queue = {"postgres": "PostgreSQL (no RabbitMQ asked for or found)", "rabbitmq": "RabbitMQ"}[status["queue"]]
+    lines = [
+        "",
+        f"  API      {base}",
+        f"  Docs     {base}/docs",
+        f"  Engine   native · queue: {queue} · workers: {status['workers_ready']} of {status['workers_wanted']} ready",
+    ]
+    if status["mode"] == "demo":
+        lines.append("  Demo     user test, password test (MODE=demo; in MODE=production there is none)")
+    lines += ["", "  Look: python3 start.py --status    Stop: python3 start.py --stop"]
+    say("\n".join(lines))
+
+
+def stop() -> int:
+    """Stop everything in order; says so when nothing runs.
+
+    Raises:
+        EngineError: it does not end.
+    """
+    if lock_holder(PROJECT) is None:
+        last = read_json(PROJECT.engine_file)
+        if last and last.get("state") not in ("stopped", "failed"):
+            say("It ended without --stop (a crash or a reboot); nothing runs. The next --start recovers.")
+        else:
+            say("Nothing runs.")
+        return 0
+    control.ask(PROJECT, {"op": "stop"})
+    shown = ""
+    end = time.monotonic() + _STOP_TIMEOUT_S
+    answered = time.monotonic()
+    while lock_holder(PROJECT) is not None:
+        status = control.ask(PROJECT, {"op": "status"}, timeout_s=2)
+        if status is not None:
+            answered = time.monotonic()
+            if status["step"] != shown and status["state"] == "stopping":
+                shown = status["step"]
+                say(f"  {shown}")
+        if time.monotonic() > end or time.monotonic() - answered > _ANSWER_TIMEOUT_S:
+            _force()
+        time.sleep(_POLL_S)
+    say("Stopped. The data stay in var/.")
+    return 0
+
+
+def _force() -> None:
+    """Kill a supervisor that hangs; its children go with it (PDEATHSIG), the data are safe."""
+    pid = lock_holder(PROJECT)
+    if not pid:
+        return
+    if "engine" not in " ".join(psutil.Process(pid).cmdline()):
+        raise EngineError(f"Process {pid} holds {PROJECT.lock_file} and is no supervisor of ours.")
+    say(f"  the supervisor (process {pid}) does not answer and is killed")
+    os.kill(pid, signal.SIGKILL)
+    if not wait_until(lambda: lock_holder(PROJECT) is None, 10, _POLL_S):
+        raise EngineError(f"Process {pid} does not end.")

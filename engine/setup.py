@@ -1,0 +1,270 @@
+"""The project's own `.venv`, made from the hashed locks. Standard library only: it runs before there is one.
+
+A stamp in the `.venv` says which locks it holds, so that a second run costs nothing, changed locks are installed
+over it, and an interrupted installation is taken up again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import EngineError
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE_LOCKS = (
+    "services/app/requirements.txt",
+    "services/bot/requirements.txt",
+    "services/ml_worker/requirements.txt",
+    "engine/requirements.txt",
+)
+TEST_LOCKS = ("tests/requirements.txt",)
+DISK_MIN_BYTES = 1_500_000_000
+"""The environment takes some 700 MB, and pip as much again while it unpacks."""
+
+_FAILED_LINES_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The `.venv` of one project folder."""
+
+    root: Path = ROOT
+
+    @property
+    def folder(self) -> Path:
+        """The environment's folder."""
+        return self.root / ".venv"
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def stamp(self) -> Path:
+        """Which locks are fully installed."""
+        return self.folder / "ml-service-locks.json"
+
+    def locks(self, *, tests: bool) -> list[Path]:
+        """The lock files to install from; those of services that are not there are left out."""
+        names = (*BASE_LOCKS, *TEST_LOCKS) if tests else BASE_LOCKS
+        return [self.root / name for name in names if (self.root / name).exists()]
+
+    def fingerprints(self, *, tests: bool) -> dict[str, str]:
+        """A hash of each lock."""
+        return {
+            str(lock.relative_to(self.root)): hashlib.sha256(lock.read_bytes()).hexdigest()
+            for lock in self.locks(tests=tests)
+        }
+
+    def installed(self) -> dict[str, str]:
+        """The hashes that the stamp holds; empty while an installation is not complete."""
+        try:
+            value = json.loads(self.stamp.read_text())
+        except (OSError, ValueError):
+            return {}
+        return {str(name): str(digest) for name, digest in value.items()} if isinstance(value, dict) else {}
+
+    def is_current(self, *, tests: bool) -> bool:
+        """Whether all that is wanted is installed as the locks say today."""
+        installed = self.installed()
+        wanted = self.fingerprints(tests=tests)
+        return self.python.exists() and all(installed.get(name) == digest for name, digest in wanted.items())
+
+
+def say(text: str) -> None:
+    """One line to the person at the terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def setup_lock(root: Path) -> Iterator[None]:
+    """Only one at a time prepares the environment; a second terminal waits and says so."""
+    folder = root / "var"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = (folder / "setup.lock").open("w")
+    except OSError as error:
+        raise EngineError(f"{folder} cannot be written: {error.strerror}. Whose is the project's folder?") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another terminal is preparing the environment; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def ensure(environment: Environment, *, tests: bool = False) -> None:
+    """Make the environment hold what the locks say.
+
+    Raises:
+        EngineError: it cannot be made.
+    """
+    if environment.is_current(tests=tests):
+        return
+    with setup_lock(environment.root):
+        if environment.is_current(tests=tests):
+            return
+        known = environment.installed()
+        free = shutil.disk_usage(environment.root).free
+        if not known and free < DISK_MIN_BYTES:
+            raise EngineError(
+                f"{free / 1e9:.1f} GB of disk are free here; the environment needs {DISK_MIN_BYTES / 1e9}."
+            )
+        if not _works(environment):
+            _create(environment)
+        environment.stamp.unlink(missing_ok=True)  # until all is there, nothing is
+        wanted = environment.fingerprints(tests=tests)
+        # Tests' libraries that were installed before stay as their lock says too.
+        again = tests or any(name in known for name in TEST_LOCKS)
+        _install(environment, environment.locks(tests=again))
+        environment.stamp.write_text(json.dumps({**environment.fingerprints(tests=again), **wanted}, indent=1))
+
+
+def _works(environment: Environment) -> bool:
+    """Whether there is an interpreter of this very version with a pip that can install."""
+    if not environment.python.exists():
+        return False
+    check = "import sys; print(sys.version_info[:2])"
+    done = subprocess.run([environment.python, "-I", "-c", check], capture_output=True, text=True, check=False)
+    if done.stdout.strip() != str(sys.version_info[:2]):
+        return False
+    return subprocess.run([*_pip(environment), "--version"], capture_output=True, check=False).returncode == 0
+
+
+def _has_ensurepip() -> bool:
+    return (
+        importlib.util.find_spec("ensurepip") is not None
+        and importlib.util.find_spec("ensurepip._uninstall") is not None
+    )
+
+
+def _pip(environment: Environment) -> list[str]:
+    if list(environment.folder.glob("lib/python3*/site-packages/pip/__init__.py")):
+        return [str(environment.python), "-I", "-m", "pip"]
+    # Debian without python3-venv: the system's pip can work on another environment (since 22.3).
+    return [sys.executable, "-m", "pip", "--python", str(environment.python)]
+
+
+def _create(environment: Environment) -> None:
+    say(f"Preparing {environment.folder.name} (once; the download is some 250 MB)")
+    # Debian keeps what `venv` puts pip in with in a package of its own; then the system's pip does it from outside.
+    said = ""
+    for options in ([], ["--without-pip"]):
+        shutil.rmtree(environment.folder, ignore_errors=True)
+        command = [sys.executable, "-m", "venv", *options, str(environment.folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0 and _works(environment):
+            return
+        said = said or (done.stderr or done.stdout).strip()
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    raise EngineError(
+        f"This Python can make no environment: install its venv module (Debian, Ubuntu: apt install "
+        f"python{version}-venv) and start again. It said: {said}"
+    )
+
+
+def _names(locks: Sequence[Path]) -> set[str]:
+    found = (
+        re.match(r"([A-Za-z0-9._-]+)(\[[^]]*\])?==", line) for lock in locks for line in lock.read_text().splitlines()
+    )
+    return {match[1].lower().replace("_", "-") for match in found if match}
+
+
+def _install(environment: Environment, locks: Sequence[Path]) -> None:
+    var = environment.root / "var"
+    for name in ("logs", "cache", "tmp"):
+        (var / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = var / "logs" / "setup.log"
+    # Its cache outlives an interruption and nothing else; neither it nor what pip unpacks leaves the project's folder.
+    env = {**os.environ, "PIP_CACHE_DIR": str(var / "cache"), "TMPDIR": str(var / "tmp"), "PIP_NO_INPUT": "1"}
+    env.pop("PIP_REQUIRE_VIRTUALENV", None)
+    options = ["--require-hashes", "--disable-pip-version-check", "--no-color", "--progress-bar", "off"]
+    options += ["--no-warn-script-location", "--no-compile"]
+    command = [*_pip(environment), "install", *options]
+    for lock in locks:
+        command += ["-r", str(lock)]
+    total = len(_names(locks))
+    with subprocess.Popen(
+        command,
+        cwd=environment.root,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            lines = _show_progress(process, log, total)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+    shutil.rmtree(var / "tmp", ignore_errors=True)
+    if process.returncode != 0:
+        tail = "\n".join(lines[-_FAILED_LINES_MAX:])
+        raise EngineError(f"The installation failed (all of it: {log}). Start again to go on from here.\n{tail}")
+    shutil.rmtree(var / "cache", ignore_errors=True)
+
+
+def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> list[str]:
+    lines: list[str] = []
+    seen = 0
+    with log.open("w") as output:
+        for line in process.stdout or ():
+            output.write(line)
+            lines.append(line.rstrip())
+            if match := re.match(
+                r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", line
+            ):
+                seen += 1
+                if line.startswith("Collecting"):
+                    say(f"  [{min(seen, total)}/{total}] {match[1]} {match[2]}")
+            elif line.startswith("Installing collected"):
+                say("  unpacking")
+    process.wait()
+    return lines
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prepare the environment and become `python -m engine …` in it; returns only when that fails."""
+    environment = Environment()
+    # A look, a stop or a help text on a machine that never started anything should not install 700 MB first.
+    harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd"} & set(arguments)
+    if harmless and not environment.installed():
+        return _without_environment(arguments)
+    try:
+        if not (harmless and environment.python.exists()):
+            ensure(environment, tests="--test" in arguments)
+    except EngineError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("\nStopped. What is already downloaded is kept: the next start goes on from here.")
+        return 130
+    # The engine takes this process's place: one process to signal, one to wait for.
+    os.execv(environment.python, [str(environment.python), "-m", "engine", *arguments])  # noqa: S606
+    raise AssertionError
+
+
+def _without_environment(arguments: Sequence[str]) -> int:
+    if {"--stop", "--status", "--logs"} & set(arguments):
+        say("Nothing runs here: it was never started. Start it with: python3 start.py --start")
+        return 0 if "--stop" in arguments else 3
+    os.execv(sys.executable, [sys.executable, "-m", "engine", *arguments])  # noqa: S606 - as above
+    raise AssertionError
