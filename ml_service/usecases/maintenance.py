@@ -52,7 +52,11 @@ class Rhythm:
 
 
 class Maintenance:
-    """Elects itself and works until it is closed; whatever fails is logged and tried again."""
+    """Elects itself and works until it is closed; whatever fails is logged and tried again.
+
+    Attributes:
+        is_leading: Whether this process is the one that works at this moment.
+    """
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class Maintenance:
         self._empty_since: float | None = None
         self._sent_again: set[str] = set()  # workers whose open work was sent again
         self._task: asyncio.Task[None] | None = None
+        self.is_leading = False
 
     async def start(self) -> None:
         """Begin in the background; does not wait for anything."""
@@ -91,11 +96,14 @@ class Maintenance:
                     while not await leader.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):  # noqa: ASYNC110
                         await asyncio.sleep(STANDBY_S)  # another process holds it, whose end is no event here
                     log.info("maintenance_leads")
+                    self.is_leading = True
                     await self._lead(leader)
             except DatabaseUnavailable:
                 pass  # every other part says so already
             except Exception as error:  # noqa: BLE001  a lost connection has many names, and the work must go on
                 log.warning("maintenance_interrupted", error=repr(error))
+            finally:
+                self.is_leading = False
             await asyncio.sleep(STANDBY_S)
 
     async def _lead(self, leader: Session) -> None:

@@ -73,6 +73,11 @@ class Play:
         assert found is not None
         return found.balance, found.held
 
+    async def stored(self) -> list[UUID]:
+        """The ids of all predictions, in their order."""
+        async with self.database.autocommit() as session:
+            return [row["id"] for row in await session.fetch("SELECT id FROM predictions ORDER BY id")]
+
     async def books(self) -> Books:
         """The audit."""
         async with self.database.autocommit() as session:
