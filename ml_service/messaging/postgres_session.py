@@ -98,14 +98,20 @@ class PostgresSession:
         settings: dict[str, Any] = {
             "application_name": self._name,
             # The predictions' table is the truth: what a crash of the database takes from the queue is sent again.
-            # And it takes nothing that was marked as published: that commit, later in the same log, is synchronous.
+            # It takes nothing that is still marked as published: the mark is later in the same log, of which a crash
+            # keeps a beginning without gaps.
             "synchronous_commit": "off",
             "jit": "off",
             "timezone": "UTC",
         }
-        self._connection = await asyncpg.connect(
+        connection = await asyncpg.connect(
             self._url, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings=settings
         )
         if self._prepare is not None:
-            await self._prepare(self._connection)
-        return self._connection
+            try:
+                await self._prepare(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+        self._connection = connection
+        return connection
