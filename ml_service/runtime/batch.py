@@ -12,7 +12,7 @@ import structlog
 
 from ml_service.runtime import frames
 from ml_service.runtime.answers import MODEL_CRASHED, MODEL_TIMEOUT, Answer, Failure, Success
-from ml_service.runtime.children import Children, Limits
+from ml_service.runtime.children import Children, Limits, ModelUnavailable
 from ml_service.runtime.isolation import Attempt, Isolation
 from ml_service.runtime.process import ChildProcess, ProcessEnded
 
@@ -84,7 +84,14 @@ class Batch:
             self._busy.kill()
 
     async def _try(self, attempt: Attempt) -> None:
-        child = await self._children.first(self._isolation_s_left())
+        try:
+            child = await self._children.first(self._isolation_s_left())
+        except ModelUnavailable:
+            if self._isolating_until is None or self._children.state != "loading":
+                raise
+            # The model can be loaded, but not often enough in the time that is left, which is over now.
+            self._plan.put_back(attempt)
+            return
         if self._is_stopped:
             raise BatchStopped
         self._busy = child

@@ -71,6 +71,7 @@ class Children:
         self._limits = limits
         self._wanted = 1
         self._warm: list[ChildProcess] = []
+        self._not_reaped: set[asyncio.Task[str]] = set()
         self._waiters: list[asyncio.Future[None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._failed_loads = 0
@@ -98,6 +99,7 @@ class Children:
         warm, self._warm = self._warm, []
         self._tell()
         await asyncio.gather(*(child.close(self._limits.close_grace_s) for child in warm))
+        await asyncio.gather(*self._not_reaped)
 
     @property
     def pids(self) -> list[int]:
@@ -161,9 +163,7 @@ class Children:
                 self.error = str(error)
                 if not self._warm:
                     self.state = "failed"
-                _log.error(
-                    "model not loaded", model=self._source.name, reason=self.error, retry_in_s=self._pause_s()
-                )
+                _log.error("model not loaded", model=self._source.name, reason=self.error, retry_in_s=self._pause_s())
             self._tell()
 
     def _pause_s(self) -> float:
@@ -175,6 +175,8 @@ class Children:
     async def _load(self) -> ChildProcess:
         started = time.monotonic()
         child = await ChildProcess.start(self._source, self._limits.memory_bytes_max, self._limits.output_bytes_max)
+        self._not_reaped.add(child.gone)
+        child.gone.add_done_callback(self._not_reaped.discard)
         try:
             self.declared = await self._await_load(child)
         except BaseException:

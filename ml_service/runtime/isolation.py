@@ -61,11 +61,9 @@ class Isolation:
         """Return the places that are still to be tried."""
         return sorted(place for attempt in self._attempts for place in attempt.places)
 
-    def again(self, attempt: Attempt, unanswered: Sequence[int]) -> None:
-        """Try the unanswered rest once more, as it was: what ended the process was none of them."""
-        if unanswered:
-            rest = Attempt(tuple(unanswered), attempt.one_by_one, attempt.full_time)
-            self._attempts.appendleft(rest)
+    def put_back(self, attempt: Attempt) -> None:
+        """Undo `next`: the attempt was not made."""
+        self._attempts.appendleft(attempt)
 
     def failed(self, attempt: Attempt, unanswered: Sequence[int], *, timed_out: bool) -> int | None:
         """Take in that the process died or ran out of time.

@@ -201,10 +201,15 @@ class ChildProcess:
         finally:
             theirs.close()
             os.close(write_end)
-        ours.setblocking(False)  # noqa: FBT003 - the signature is Python's
-        _, wire = await loop.create_connection(Frames, sock=ours)
-        log = _log.bind(model=source.name, pid=popen.pid)
-        pipe, output = await loop.connect_read_pipe(lambda: _Output(log), os.fdopen(read_end, "rb", buffering=0))
+        try:
+            ours.setblocking(False)  # noqa: FBT003 - the signature is Python's
+            _, wire = await loop.create_connection(Frames, sock=ours)
+            log = _log.bind(model=source.name, pid=popen.pid)
+            pipe, output = await loop.connect_read_pipe(lambda: _Output(log), os.fdopen(read_end, "rb", buffering=0))
+        except BaseException:
+            popen.kill()
+            popen.wait()
+            raise
         return cls(popen, wire, output, pipe)
 
     def send(self, data: bytes) -> None:

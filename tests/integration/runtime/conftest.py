@@ -1,41 +1,29 @@
-"""Hosts with real child processes."""
+"""A loaded host, and models written for one test."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
-from ml_service.runtime.host import Limits, ModelHost
+from ml_service.runtime.host import ModelHost
 from ml_service.runtime.registry import ModelSource
-
-MODELS = Path(__file__).parents[2] / "models"
-QUICK = Limits(backoff_s_min=0.05, backoff_s_max=0.2, close_grace_s=1)
-
-Running = Callable[..., AbstractAsyncContextManager[ModelHost]]
-
-
-@contextlib.asynccontextmanager
-async def running(source: ModelSource, limits: Limits = QUICK) -> AsyncIterator[ModelHost]:
-    host = ModelHost(source, limits)
-    await host.start()
-    try:
-        yield host
-    finally:
-        await host.close()
-
-
-def troublesome() -> ModelSource:
-    return ModelSource("troublesome", MODELS / "troublesome" / "model.py")
+from tests.integration.runtime.hosts import running, troublesome
 
 
 @pytest.fixture
 async def host() -> AsyncIterator[ModelHost]:
     """Yield a loaded host of the model that misbehaves on demand."""
     async with running(troublesome()) as each:
+        yield each
+
+
+@pytest.fixture
+async def hasty(make_model: Callable[..., ModelSource]) -> AsyncIterator[ModelHost]:
+    """Yield the same with little time, so that tests of hanging inputs are quick."""
+    source = troublesome().path.read_text()
+    async with running(make_model(source.replace("timeout_s = 5.0", "timeout_s = 0.5"), "troublesome")) as each:
         yield each
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ import pytest
 
 from ml_service.runtime.answers import Answer, Failure, Success
 from ml_service.runtime.host import BatchStopped, Limits, ModelHost
-
-from .conftest import QUICK, running, troublesome
+from tests.integration.runtime.hosts import QUICK, running, troublesome, until
 
 
 def texts(*words: str) -> list[str]:
@@ -36,8 +36,6 @@ def output_of(answer: Answer) -> Any:
         ("!exit", "model_crashed"),
         ("!kill", "model_crashed"),
         ("!close-all", "model_crashed"),
-        ("!hang", "model_timeout"),
-        ("!spin", "model_timeout"),
         ("!eat", "model_out_of_memory"),
         ("!raise", "model_error"),
         ("!sys-exit", "model_error"),
@@ -54,9 +52,7 @@ def output_of(answer: Answer) -> Any:
         ("!return-reject", "input_rejected"),
     ],
 )
-async def test_of_64_inputs_with_one_poison_the_other_63_are_answered(
-    host: ModelHost, deed: str, code: str
-) -> None:
+async def test_of_64_inputs_with_one_poison_the_other_63_are_answered(host: ModelHost, deed: str, code: str) -> None:
     words = [f"word {place}" for place in range(64)]
     words[37] = deed
     answers = await host.predict(texts(*words))
@@ -66,21 +62,36 @@ async def test_of_64_inputs_with_one_poison_the_other_63_are_answered(
     ]
 
 
-@pytest.mark.parametrize("deed", ["!exit", "!hang", "!eat", "!raise", "!reject", "!nan"])
-async def test_a_poison_alone_in_its_batch_fails_and_the_next_batch_is_answered(
-    host: ModelHost, deed: str
-) -> None:
+@pytest.mark.parametrize("deed", ["!exit", "!eat", "!raise", "!reject", "!nan"])
+async def test_a_poison_alone_in_its_batch_fails_and_the_next_batch_is_answered(host: ModelHost, deed: str) -> None:
     (failed,) = await host.predict(texts(deed))
     (answered,) = await host.predict(texts("next"))
     assert isinstance(failed, Failure)
     assert output_of(answered) == "next"
 
 
-async def test_several_poisons_of_several_kinds_each_fail_alone(host: ModelHost) -> None:
+@pytest.mark.parametrize("deed", ["!hang", "!spin"])
+async def test_of_64_inputs_with_one_that_hangs_the_other_63_are_answered(hasty: ModelHost, deed: str) -> None:
+    words = [f"word {place}" for place in range(64)]
+    words[37] = deed
+    answers = await hasty.predict(texts(*words))
+    assert {at: code_of(each) for at, each in enumerate(answers) if isinstance(each, Failure)} == {37: "model_timeout"}
+    (answer,) = await hasty.predict(texts("next"))
+    assert output_of(answer) == "next"
+
+
+async def test_one_that_hangs_alone_is_not_tried_again(hasty: ModelHost) -> None:
+    started = time.monotonic()
+    (answer,) = await hasty.predict(texts("!hang"))
+    assert code_of(answer) == "model_timeout"
+    assert 0.5 <= time.monotonic() - started < 1
+
+
+async def test_several_poisons_of_several_kinds_each_fail_alone(hasty: ModelHost) -> None:
     words = [f"word {place}" for place in range(32)]
     for place, deed in {0: "!exit", 9: "!raise", 10: "!segfault", 31: "!hang"}.items():
         words[place] = deed
-    answers = await host.predict(texts(*words))
+    answers = await hasty.predict(texts(*words))
     failed = {at: code_of(each) for at, each in enumerate(answers) if isinstance(each, Failure)}
     assert failed == {0: "model_crashed", 9: "model_error", 10: "model_crashed", 31: "model_timeout"}
 
@@ -122,7 +133,7 @@ async def test_what_on_answers_raises_ends_the_batch_and_not_the_host(host: Mode
         raise ConnectionError
 
     words = ["word"] * 16
-    words[3] = "!hang"
+    words[3] = "!exit"
     with pytest.raises(ConnectionError):
         await host.predict(texts(*words), on_answers)
     (answer,) = await host.predict(texts("next"))
@@ -130,29 +141,23 @@ async def test_what_on_answers_raises_ends_the_batch_and_not_the_host(host: Mode
 
 
 async def test_a_spare_process_is_kept_only_while_a_batch_is_isolated(host: ModelHost) -> None:
-    seen: list[int] = []
+    assert len(host.pids) == 1
 
     async def on_answers(_pairs: list[tuple[int, Answer]]) -> None:
-        seen.append(len(host.pids))
+        await until(lambda: len(host.pids) == 2)
 
-    words = ["!nap"] * 4
-    words[3] = "!exit"
+    words = ["word"] * 16
+    words[15] = "!exit"
     await host.predict(texts(*words), on_answers)
-    assert max(seen) == 2
-    for _ in range(200):
-        if len(host.pids) == 1:
-            break
-        await asyncio.sleep(0.01)
-    assert len(host.pids) == 1
+    await until(lambda: len(host.pids) == 1)
 
 
 async def test_isolation_is_bounded_and_then_the_rest_fails() -> None:
-    limits = Limits(isolation_s_min=1.2, isolation_s_max=1.2)
-    started = asyncio.get_running_loop().time()
-    async with running(troublesome(), limits) as host:
-        answers = await host.predict(texts(*["!hang"] * 64))
-    assert {code_of(each) for each in answers} == {"model_timeout"}
-    assert asyncio.get_running_loop().time() - started < 6
+    async with running(troublesome(), Limits(isolation_s_min=1, isolation_s_max=1)) as host:
+        started = time.monotonic()
+        answers = await host.predict(texts("!exit", *["!hang"] * 63))
+        assert time.monotonic() - started < 5
+    assert {code_of(each) for each in answers} <= {"model_crashed", "model_timeout"}
 
 
 async def test_a_batch_that_nobody_wants_is_stopped_at_once(host: ModelHost) -> None:

@@ -1,0 +1,218 @@
+"""A host keeps one loaded process, says clearly why there is none, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import structlog
+
+from ml_service.runtime.answers import Success
+from ml_service.runtime.host import Limits, ModelHost, ModelUnavailable
+from ml_service.runtime.registry import ModelSource, discover
+from tests.integration.runtime.hosts import QUICK, running, troublesome, until
+
+MINE = """
+from ml_service.runtime.model import Model
+
+class Mine(Model):
+    name = "mine"
+    version = "1"
+    description = "A test."
+    input_schema = {"type": "object"}
+    output_schema = {"type": "object"}
+
+    def load(self):
+        LOAD
+
+    def predict(self, inputs):
+        return inputs
+"""
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from ml_service.runtime.host import ModelHost
+from ml_service.runtime.registry import ModelSource
+
+async def main():
+    host = ModelHost(ModelSource("troublesome", Path(sys.argv[1])))
+    await host.start()
+    batch = asyncio.create_task(host.predict(['{"text": "!nap"}'] * 64))
+    await asyncio.sleep(0)
+    print(host.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def mine(load: str = "pass", rest: str = "") -> str:
+    return MINE.replace("LOAD", load) + rest
+
+
+async def answer_to(host: ModelHost, text: str) -> str:
+    (answer,) = await host.predict([json.dumps({"text": text})])
+    assert isinstance(answer, Success), answer
+    return str(json.loads(answer.output_json)["text"])
+
+
+async def test_a_loaded_model_announces_what_its_class_declares(host: ModelHost) -> None:
+    assert (host.ready, host.state, host.error) == (True, "ready", "")
+    assert (host.spec.name, host.spec.batch_size, host.spec.timeout_s) == ("troublesome", 64, 5.0)
+    assert host.load_s > 0
+
+
+async def test_a_process_that_dies_idle_is_started_again_by_itself(host: ModelHost) -> None:
+    first = host.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: host.ready and host.pid != first)
+    assert await answer_to(host, "again") == "again"
+    assert host.deaths == 1
+
+
+async def test_a_batch_waits_for_a_process_that_is_being_started_again(host: ModelHost) -> None:
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGKILL)
+    assert await answer_to(host, "again") == "again"
+
+
+async def test_signals_that_are_meant_for_the_worker_do_not_end_the_model(host: ModelHost) -> None:
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGTERM)
+    os.kill(host.pid, signal.SIGINT)
+    assert await answer_to(host, "!pid") == str(host.pid)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        (mine("raise OSError('no weights here')"), "cannot be loaded: OSError: no weights here"),
+        (mine("import no_such_package"), "cannot be loaded: ModuleNotFoundError"),
+        ("import no_such_package\n", "needs the Python package 'no_such_package'"),
+        ("class Mine(:\n", "(line 1)"),
+        ("", "must define exactly one subclass of Model; it defines none"),
+        (mine(rest="\nclass Other(Mine): pass\n"), "it defines Mine, Other"),
+        (mine().replace('name = "mine"', 'name = "yours"'), "calls its model 'yours'"),
+        (mine().replace('version = "1"', ""), "version is missing"),
+        (mine("__import__('os')._exit(7)"), "exited with status 7 while it loaded"),
+        (mine("__import__('ctypes').string_at(0)"), "was killed by SIGSEGV while it loaded"),
+        (mine("__import__('time').sleep(60)"), "was not loaded in 0.8 s"),
+        (mine("self.eaten = bytearray(300 * 2**20)"), "needs more memory to load than it may take"),
+        (mine("raise SystemExit('good bye')"), "cannot be loaded: SystemExit: good bye"),
+    ],
+)
+async def test_a_model_that_cannot_be_loaded_says_why_in_one_sentence(
+    make_model: Callable[..., ModelSource], source: str, error: str
+) -> None:
+    limits = Limits(load_timeout_s=3 if "sleep" not in source else 0.8, memory_bytes_max=200 * 2**20, backoff_s_min=30)
+    async with running(make_model(source), limits) as host:
+        assert host.state == "failed"
+        assert error in host.error
+        assert "\n" not in host.error
+        with pytest.raises(ModelUnavailable):
+            await host.predict(["{}"])
+
+
+async def test_a_model_that_could_not_be_loaded_is_tried_again(
+    make_model: Callable[..., ModelSource],
+) -> None:
+    async with running(make_model(mine("raise OSError"))) as host:
+        assert host.state == "failed"
+        make_model(mine())
+        await asyncio.wait_for(host.wait_ready(), 5)
+        assert (host.state, host.error) == ("ready", "")
+        assert len(await host.predict(["{}"])) == 1
+
+
+async def test_a_users_model_imports_what_lies_beside_it(make_model: Callable[..., ModelSource]) -> None:
+    source = make_model("import beside\n" + mine("assert beside.HERE"))
+    (source.path.parent / "beside.py").write_text("HERE = True\n")
+    async with running(source) as host:
+        assert host.error == ""
+
+
+async def test_what_a_model_prints_goes_to_the_log_and_into_no_frame(host: ModelHost) -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert await answer_to(host, "!print") == "!print"
+        await until(lambda: len(logs) >= 3)
+    lines = {entry["line"] for entry in logs}
+    assert "printed by the model" in lines
+    assert "echo said by a program of the model".removeprefix("echo ") in lines
+    assert any("written to descriptor 1" in line for line in lines)
+
+
+async def test_a_model_that_prints_without_end_does_not_flood_the_log(host: ModelHost) -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert await answer_to(host, "!flood") == "!flood"
+        await asyncio.sleep(0.1)
+    assert len(logs) <= 2 * 200
+
+
+async def test_where_a_model_hung_is_in_the_log(hasty: ModelHost) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await hasty.predict(['{"text": "!hang"}'])
+    assert any("in predict" in entry.get("line", "") for entry in logs)
+
+
+async def test_a_model_sees_one_thread_and_none_of_the_services_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("JWT_SECRET", "DATABASE_URL", "AMQP_URL", "NOTIFY_SOCKET"):
+        monkeypatch.setenv(name, "private")
+    async with running(troublesome()) as host:
+        names = (await answer_to(host, "!environment")).split()
+        assert await answer_to(host, "!threads") == "1"
+    assert not {"JWT_SECRET", "DATABASE_URL", "AMQP_URL", "NOTIFY_SOCKET"} & set(names)
+
+
+async def test_a_killed_worker_leaves_no_process_behind() -> None:
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WORKER, str(troublesome().path), stdout=asyncio.subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    child = 0
+    while not child:
+        line = await worker.stdout.readline()
+        child = int(line) if line.strip().isdigit() else 0
+    assert psutil.pid_exists(child)
+    worker.kill()
+    await worker.wait()
+    await until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
+
+
+async def test_what_a_model_started_ends_with_it() -> None:
+    async with running(troublesome()) as host:
+        await host.predict(['{"text": "!fork"}'])
+        assert host.pid is not None
+        (program,) = psutil.Process(host.pid).children()
+    await until(lambda: not program.is_running() or program.status() == "zombie")
+
+
+async def test_a_closed_host_leaves_no_process_and_refuses_batches() -> None:
+    async with running(troublesome()) as host:
+        pid = host.pid
+    assert pid is not None
+    assert not psutil.pid_exists(pid)
+    assert host.state == "stopped"
+    with pytest.raises(ModelUnavailable):
+        await host.predict(["{}"])
+
+
+async def test_no_batch_is_asked_for_nothing(host: ModelHost) -> None:
+    assert await host.predict([]) == []
+
+
+async def test_the_benchmark_model_echoes_and_its_process_is_small(tmp_path: Path) -> None:
+    async with running(discover(["echo"], tmp_path)["echo"], QUICK) as host:
+        text = '{"text":"déjà vu — «да» \U0001f600"}'
+        answers = await host.predict([text, text.encode()])
+        assert [each.output_json for each in answers if isinstance(each, Success)] == [text, text]
+        assert psutil.Process(host.pid).memory_full_info().uss < 25 * 2**20

@@ -1,0 +1,106 @@
+"""The plan finds every input that ends the process, and no other, with a bounded number of deaths."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml_service.runtime.isolation import ALONE_AT, Attempt, Isolation
+
+CRASH, HANG, SLOW = "crash", "hang", "slow"  # a slow one needs more than the short time, but not all of it
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[str]:
+    """Draw the kinds of a batch's inputs, most of them harmless."""
+    size = draw(st.integers(1, 80))
+    batch = [""] * size
+    for place in draw(st.lists(st.integers(0, size - 1), max_size=6)):
+        batch[place] = draw(st.sampled_from([CRASH, HANG, SLOW]))
+    return batch
+
+
+class Run:
+    """What happens to a batch under the plan: the model is played, the plan is real."""
+
+    def __init__(self, batch: list[str], *, short_time: bool) -> None:
+        self.batch = batch
+        self.answered: Counter[int] = Counter()
+        self.convicted: Counter[int] = Counter()
+        self.deaths = 0
+        self.first_answers: list[int] = []
+        plan = Isolation(len(batch), short_time=short_time)
+        while plan:
+            self._play(plan, plan.next())
+
+    def _play(self, plan: Isolation, attempt: Attempt) -> None:
+        calls = [(place,) for place in attempt.places] if attempt.one_by_one else [attempt.places]
+        for number, call in enumerate(calls):
+            kinds = [self.batch[place] for place in call]
+            # The first input of a call that is not harmless decides, as in a model that goes through them in turn.
+            trouble = next((kind for kind in kinds if kind and (kind != SLOW or self._too_slow(attempt, kinds))), "")
+            if trouble:
+                self.deaths += 1
+                unanswered = [place for rest in calls[number:] for place in rest]
+                guilty = plan.failed(attempt, unanswered, timed_out=trouble != CRASH)
+                if guilty is not None:
+                    self.convicted[guilty] += 1
+                return
+            self.answered.update(call)
+
+    @staticmethod
+    def _too_slow(attempt: Attempt, kinds: list[str]) -> bool:
+        return not attempt.full_time or kinds.count(SLOW) > 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(batch=batches(), short_time=st.booleans())
+def test_each_input_is_answered_or_convicted_once_and_only_the_guilty_are_convicted(
+    *, batch: list[str], short_time: bool
+) -> None:
+    run = Run(batch, short_time=short_time)
+    guilty = [place for place, kind in enumerate(batch) if kind in (CRASH, HANG)]
+    assert dict.fromkeys(guilty, 1) == dict(run.convicted)
+    assert {place: 1 for place in range(len(batch)) if place not in guilty} == dict(run.answered)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batch=batches(), short_time=st.booleans())
+def test_deaths_grow_with_the_guilty_and_only_by_the_logarithm_of_the_batch(
+    *, batch: list[str], short_time: bool
+) -> None:
+    run = Run(batch, short_time=short_time)
+    troubled = sum(kind != "" for kind in batch)
+    halvings = math.ceil(math.log2(max(1, len(batch) / ALONE_AT))) + 1
+    assert run.deaths <= troubled * (halvings + 2)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 80), st.integers(0, 79))
+def test_an_input_that_was_there_at_one_death_only_is_not_convicted(size: int, place: int) -> None:
+    plan = Isolation(size)
+    first = plan.next()
+    assert plan.failed(first, first.places[place % size :], timed_out=False) is None
+
+
+def test_an_attempt_that_was_not_made_is_still_the_next_one() -> None:
+    plan = Isolation(20)
+    first = plan.next()
+    plan.failed(first, first.places, timed_out=False)
+    attempt = plan.next()
+    plan.put_back(attempt)
+    assert len(plan) == 2
+    assert attempt == plan.next()
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches())
+def test_what_remains_is_what_is_neither_answered_nor_convicted(batch: list[str]) -> None:
+    plan = Isolation(len(batch))
+    attempt = plan.next()
+    assert plan.remaining() == []
+    plan.failed(attempt, attempt.places, timed_out=False)
+    assert plan.remaining() == list(range(len(batch)))
