@@ -50,9 +50,7 @@ class HuggingFace(Model):
 
     def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         texts = [each["text"].encode("utf-8", "replace").decode() for each in inputs]
-        encoded = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=TOKENS_MAX, return_tensors="pt"
-        )
+        encoded = self._tokenizer(texts, padding=True, truncation=True, max_length=TOKENS_MAX, return_tensors="pt")
         with self._torch.inference_mode():
             rows = self._classifier(**encoded).logits.softmax(dim=-1).tolist()
         names = self._classifier.config.id2label

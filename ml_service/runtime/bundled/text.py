@@ -10,7 +10,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]+")
 def without_lone_surrogates(text: str) -> str:
     """Return `text` as valid Unicode: surrogate pairs joined, lone ones replaced by U+FFFD.
 
-    JSON may spell half of a pair ("\\ud83d"); no encoder takes it, and it says nothing to a model.
+    JSON may spell half of a pair; no encoder takes it, and it says nothing to a model.
     """
     if _SURROGATES.search(text) is None:
         return text

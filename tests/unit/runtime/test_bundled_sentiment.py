@@ -1,0 +1,123 @@
+"""The default model, with its real weights."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import jsonschema_rs
+import numpy as np
+import pytest
+
+from ml_service.runtime.bundled.sentiment.classifier import (
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    WrongWeights,
+    ordered_logit,
+    verify,
+)
+from ml_service.runtime.bundled.sentiment.model import Sentiment
+from ml_service.runtime.bundled.sentiment.ngrams import buckets, tokens
+from ml_service.runtime.spec import spec_of
+
+HERE = Path(__file__).parent
+AWKWARD = [
+    " ",
+    "\n\t",
+    "🙂",
+    "👍🏽👍🏽",
+    ".",
+    "0",
+    "a",
+    "ё" * 5000,
+    "good \ud83d bad",
+    "\ud83d\ude00",
+    "\0",
+    "ﬁne",
+    "слово " * 800,
+]
+
+
+@pytest.fixture(scope="module")
+def sentiment() -> Sentiment:
+    model = Sentiment()
+    model.load()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Доставили вовремя, всё отлично!", "positive"),
+        ("Спасибо большое, мне очень понравилось", "positive"),
+        ("Great phone, works perfectly and I love it", "positive"),
+        ("Ужасный сервис, никому не советую", "negative"),
+        ("Terrible, broke after a day", "negative"),
+        ("The parcel arrives on Tuesday", "neutral"),
+    ],
+)
+def test_plain_sentences_get_the_label_that_anybody_would_give(sentiment: Sentiment, text: str, label: str) -> None:
+    (output,) = sentiment.predict([{"text": text}])
+    assert output["label"] == label
+
+
+def test_the_floor_of_quality_on_sentences_of_our_own_is_kept_in_both_languages(sentiment: Sentiment) -> None:
+    rows = [line.split("\t") for line in (HERE / "sentiment_floor.tsv").read_text("utf-8").splitlines()]
+    outputs = sentiment.predict([{"text": text} for _, _, text in rows])
+    for language in ("ru", "en"):
+        answers = [
+            (label, output["scores"])
+            for (spoken, label, _), output in zip(rows, outputs, strict=True)
+            if spoken == language and label != "neutral"
+        ]
+        other = {"positive": "negative", "negative": "positive"}
+        right = sum(scores[label] > scores[other[label]] for label, scores in answers)
+        assert right / len(answers) >= 0.8, language
+
+
+def test_every_output_fits_the_schema_whatever_the_text(sentiment: Sentiment) -> None:
+    validator = jsonschema_rs.Draft202012Validator(Sentiment.output_schema)
+    for output in sentiment.predict([{"text": text} for text in AWKWARD]):
+        validator.validate(output)
+        assert sum(output["scores"].values()) == pytest.approx(1, abs=2e-4)
+        assert output["confidence"] == max(output["scores"].values())
+
+
+def test_a_batch_answers_as_single_calls_do(sentiment: Sentiment) -> None:
+    inputs = [{"text": text} for text in ["Отлично", "Never again", *AWKWARD, "The shop opens at nine"]]
+    together = sentiment.predict(inputs)
+    for one, expected in zip(inputs, together, strict=True):
+        (alone,) = sentiment.predict([one])
+        assert alone["scores"] == pytest.approx(expected["scores"], abs=2e-3)
+
+
+def test_a_changed_weights_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    verify(WEIGHTS_FILE, MANIFEST_FILE)
+    changed = tmp_path / "weights.npz"
+    shutil.copy(WEIGHTS_FILE, changed)
+    with changed.open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(WrongWeights, match="changed or damaged"):
+        verify(changed, MANIFEST_FILE)
+
+
+def test_what_it_declares_can_be_announced() -> None:
+    assert spec_of(Sentiment).name == "sentiment"
+
+
+def test_a_text_is_folded_before_it_is_hashed() -> None:
+    assert tokens("Ещё @user ЛУУУУЧШЕ, чем https://a.b/c 1999!!!!") == [
+        "еще", "§", "лууучше".replace("ууу", "уу"), ",", "чем", "§", "0", "!", "!",
+    ]  # fmt: skip
+
+
+def test_the_buckets_of_a_text_never_change_because_weights_depend_on_them() -> None:
+    assert buckets("ab").tolist() == [75701, 138693, 182615, 221153, 248200, 254350, 254684]
+    assert buckets("").tolist() == []
+
+
+def test_without_evidence_the_probabilities_are_even_and_neutral() -> None:
+    (row,) = ordered_logit(np.array([0.0]), 1.0)
+    assert row[0] == pytest.approx(row[2])
+    assert row[1] > row[0]
+    assert np.isfinite(ordered_logit(np.array([-1e9, 1e9]), 1.0)).all()
