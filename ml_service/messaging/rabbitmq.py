@@ -99,9 +99,11 @@ class RabbitQueue:
     async def declare(self) -> bool:
         """See `queue.Queue.declare`."""
         async with self._ask() as connection:
-            await self._topology.ensure_exchanges(connection)
-            for pool in list(self._pools):
-                await self._topology.ensure_pool(connection, pool)
+            pools = list(self._pools)
+            if not await self._topology.is_complete(connection, pools):
+                await self._topology.ensure_exchanges(connection)
+                for pool in pools:
+                    await self._topology.ensure_pool(connection, pool)
             return await self._hear_news(connection)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:

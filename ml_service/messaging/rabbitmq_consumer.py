@@ -49,6 +49,8 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
         self.limits = limits
         self.inbox: Inbox[D] = Inbox(messages_max)
         self.connections = 0
+        self._epoch = 0
+        """Number of the connection in a receipt; `connections` counts those that came to consume."""
         self._connect = connect
         self._channel: Channel | None = None
         self._subscribed = False
@@ -70,7 +72,7 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
 
     async def ack(self, deliveries: Sequence[D]) -> None:
         """See `queue.TaskConsumer.ack`: one multiple ack for what is oldest, single ones for the rest, one write."""
-        tags = {tag for number, tag in (d.receipt for d in deliveries) if number == self.connections}
+        tags = {tag for number, tag in (d.receipt for d in deliveries) if number == self._epoch}
         tags &= self._unacked.keys()
         upto = 0
         for tag in self._unacked:
@@ -110,11 +112,11 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
     def track(self, tag: int) -> tuple[int, int]:
         """Remember that the broker waits for ``tag``; returns the receipt."""
         self._unacked[tag] = None
-        return self.connections, tag
+        return self._epoch, tag
 
     def nack(self, deliveries: Sequence[D], *, requeue: bool) -> None:
         """Give these back, or let the broker dead-letter them."""
-        tags = [tag for number, tag in (d.receipt for d in deliveries) if number == self.connections]
+        tags = [tag for number, tag in (d.receipt for d in deliveries) if number == self._epoch]
         self.nack_tags([tag for tag in tags if tag in self._unacked], requeue=requeue)
 
     def nack_tags(self, tags: Sequence[int], *, requeue: bool) -> None:
@@ -170,12 +172,11 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
 
         channel.on_cancel = cancel
         self._channel = channel
-        self.connections += 1
+        self._epoch += 1
         if not self._stopped:
             await self.subscribe(connection, channel)
         self._subscribed = True
-        # A live reader learns by this that it has connected again.
-        self.inbox.wake()
+        self.connections += 1
 
     async def _serve(self) -> None:
         channel = self._channel
@@ -281,7 +282,7 @@ class RabbitTaskConsumer(_Subscription[TaskDelivery]):
     async def _give_back_later(self, deliveries: list[TaskDelivery]) -> None:
         await asyncio.sleep(self.limits.requeue_delay_s)
         # A copy, not a nack: RabbitMQ 3.10 counts nacks towards the delivery limit, and waiting is nobody's fault.
-        alive = [d for d in deliveries if d.receipt[0] == self.connections and d.receipt[1] in self._unacked]
+        alive = [d for d in deliveries if d.receipt[0] == self._epoch and d.receipt[1] in self._unacked]
         copies = [_copy(delivery.message) for delivery in alive]
         try:
             await self._publisher.publish(copies)
@@ -324,7 +325,7 @@ class RabbitResultConsumer(_Subscription[ResultDelivery]):
     def receive(self, content: Content, delivery: commands.Basic.Deliver) -> None:
         """Hand out results; what is none is dropped, for the table has them all."""
         tag = delivery.delivery_tag or 0
-        receipt = (self.connections, tag) if self._durable_name is None else self.track(tag)
+        receipt = (self._epoch, tag) if self._durable_name is None else self.track(tag)
         try:
             message: ResultMessage = decode_results(content.body)
         except UndecodableMessage as error:

@@ -10,12 +10,12 @@ delivery limit, 4.0 has 20 and then *drops* where no dead-letter exchange is nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from pamqp import commands
+from pamqp import base, commands
 
 from ml_service.messaging.amqp import Connection
 from ml_service.messaging.amqp_channel import NOT_FOUND, AmqpError
@@ -23,6 +23,7 @@ from ml_service.messaging.queue import CREATED, DEAD_LETTERS, RESULTS, TASKS, Qu
 
 log = structlog.get_logger(__name__)
 
+EXCHANGES = ((TASKS, "direct"), (RESULTS, "fanout"), (DEAD_LETTERS, "fanout"))
 PERSISTENT = 2
 # Looking at dead letters counts as a delivery of each; 4.x would drop them at its default of 20.
 NEVER = 1_000_000
@@ -88,6 +89,31 @@ class Topology:
     def __init__(self, limits: QueueLimits) -> None:
         self.limits = limits
 
+    async def is_complete(self, connection: Connection, pools: Collection[str]) -> bool:
+        """Whether everything is there, asked on one channel; for the many times that it is.
+
+        Raises:
+            AmqpError: The connection is lost.
+            TimeoutError: The broker does not answer.
+        """
+        channel = await connection.open_channel(timeout_s=self.limits.timeout_s)
+        questions: list[base.Frame] = [
+            commands.Exchange.Declare(exchange=name, exchange_type=kind, passive=True) for name, kind in EXCHANGES
+        ]
+        queues = [CREATED, DEAD_LETTERS, RESULTS, *map(queue_of, pools)]
+        questions += [commands.Queue.Declare(queue=name, passive=True) for name in queues]
+        try:
+            for question in questions:
+                await channel.call(question, self.limits.timeout_s)
+        except AmqpError as error:
+            if error.code != NOT_FOUND:
+                raise
+            return False
+        else:
+            return True
+        finally:
+            await channel.close()
+
     async def ensure_exchanges(self, connection: Connection) -> None:
         """The exchanges and the queues that belong to no pool.
 
@@ -97,7 +123,7 @@ class Topology:
         """
         timeout_s = self.limits.timeout_s
         channel = await connection.open_channel(timeout_s=timeout_s)
-        for name, kind in ((TASKS, "direct"), (RESULTS, "fanout"), (DEAD_LETTERS, "fanout")):
+        for name, kind in EXCHANGES:
             await channel.call(commands.Exchange.Declare(exchange=name, exchange_type=kind, durable=True), timeout_s)
         await channel.close()
         await self._ensure(connection, CREATED, None, keeping_arguments(1000))

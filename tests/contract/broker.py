@@ -112,7 +112,7 @@ async def publish_soon(queue: Queue, message: TaskMessage, seconds: float = 60) 
 async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     """Wait until ``condition()``; fails after ``seconds``."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the condition is another task's, which knows of no event
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -8,19 +8,10 @@ import pytest
 
 from ml_service.messaging import Queue
 from tests.contract.broker import Broker
-from tests.nodes.fixtures import (  # noqa: F401 - fixtures are found by name
-    _postgres,
-    _rabbit,
-    amqp_url,
-    database_url,
-    node_folder,
-    postgres_node,
-    rabbit_node,
-)
 
 
-# Grouped by the node, so that one xdist worker starts only one kind where it can.
-@pytest.fixture(params=["postgres", "rabbitmq"])
+# Where xdist distributes by group (--dist loadgroup), one RabbitMQ is started and not one per worker.
+@pytest.fixture(params=["postgres", pytest.param("rabbitmq", marks=pytest.mark.xdist_group("rabbitmq"))])
 def room(request: pytest.FixtureRequest) -> Broker:
     if request.param == "postgres":
         url, node = request.getfixturevalue("database_url"), request.getfixturevalue("postgres_node")

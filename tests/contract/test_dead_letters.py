@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pamqp import commands
 
+from engine.rabbitmq import RabbitNode
 from ml_service.messaging import DeadLetter, Queue
+from ml_service.messaging.amqp import open_connection
+from ml_service.messaging.queue import DEAD_LETTERS
 from tests.contract.broker import Broker, consuming, drain, ids, task
 
 GARBAGE = [
@@ -21,10 +25,10 @@ GARBAGE = [
 ]
 
 
-async def dead(queue: Queue, number: int) -> list[DeadLetter]:
+async def dead(queue: Queue, number: int, seconds: float = 10) -> list[DeadLetter]:
     """The dead letters, as soon as there are ``number``: the broker moves them in its own time."""
-    async with asyncio.timeout(10):
-        while len(letters := await queue.dead_letters()) < number:  # noqa: ASYNC110 - the broker tells nobody
+    async with asyncio.timeout(seconds):
+        while len(letters := await queue.dead_letters()) < number:
             await asyncio.sleep(0.05)
     return letters
 
@@ -79,3 +83,21 @@ async def test_dead_letters_are_sent_again_and_undecodable_ones_stay(
         assert await queue.replay_dead([letter.id for letter in letters] if by_id else None) == 1
         assert ids(await drain(consumer, 1)) == list(delivery.message.ids)
     assert [letter.body for letter in await queue.dead_letters()] == ["garbage"]
+
+
+async def test_a_missing_dead_letter_queue_loses_no_dead_letter(rabbit_node: RabbitNode, amqp_url: str) -> None:
+    broker = Broker("rabbitmq", amqp_url, rabbit_node)
+    queue = await broker.queue()
+    await queue.declare()
+    connection = await open_connection(amqp_url, name="stranger")
+    channel = await connection.open_channel()
+    await channel.call(commands.Queue.Delete(queue=DEAD_LETTERS))
+    await connection.close()
+    await broker.publish_raw("garbage")
+    good = task()
+    await queue.publish_tasks([good])
+    async with consuming(queue) as consumer:
+        assert [one.message for one in await drain(consumer, 1)] == [good]
+    assert await queue.declare() is False  # no task was lost
+    assert [letter.body for letter in await dead(queue, 1, seconds=40)] == ["garbage"]
+    await queue.close()

@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
-from tests.contract.conftest import *  # noqa: F403 - fixtures are found by name
-from tests.contract.conftest import _postgres, _rabbit  # noqa: F401
+from tests.contract.conftest import broker, queue, room
+
+__all__ = ["broker", "queue", "room"]
