@@ -64,9 +64,7 @@ def _openapi(app: FastAPI) -> dict[str, object]:
             routes=app.routes,
         )
         # Named by `problems()`, which cannot use a response model: that would say application/json.
-        schema["components"]["schemas"]["Problem"] = Problem.model_json_schema(
-            ref_template="#/components/schemas/{model}"
-        ) | {"$defs": None}
-        del schema["components"]["schemas"]["Problem"]["$defs"]
+        named = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema["components"]["schemas"] |= {**named.pop("$defs"), "Problem": named}
         app.openapi_schema = schema
     return app.openapi_schema

@@ -30,7 +30,7 @@ from ml_service.usecases.predictions import Ask
 from services.app.api import answers, cursors
 from services.app.api.auth import CurrentUser
 from services.app.api.paging import Cursor, Limit, checked_limit
-from services.app.api.problems import problems
+from services.app.api.problems import BODY_REFUSED, problems
 from services.app.api.schemas.predictions import Batch, History, Item, NewBatch, NewPrediction, Prediction
 from services.app.api.strict import StrictRoute
 from services.app.parts import Parts, parts_of
@@ -60,6 +60,7 @@ Prefer = Annotated[
 ]
 _LOCATION = {"Location": {"description": "Where the prediction is.", "schema": {"type": "string"}}}
 _SUBMIT_PROBLEMS = problems(
+    *BODY_REFUSED,
     Unauthenticated,
     InsufficientCredits,
     ModelNotFound,

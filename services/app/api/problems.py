@@ -48,9 +48,17 @@ HTTP_CODES: dict[HTTPStatus, str] = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_large",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
 }
+BODY_REFUSED = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+)
+"""What any route that takes a body may answer before it is asked; for `problems()`."""
 
 
 class FieldError(BaseModel):
@@ -110,31 +118,34 @@ def _encode(body: dict[str, Any]) -> bytes:
         return json.dumps(body).encode()
 
 
-def problems(*raised: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
-    """The ``responses=`` of a route: every error that it may answer with, by its class."""
-    by_status: dict[HTTPStatus, list[type[ServiceError]]] = {}
+def problems(*raised: type[ServiceError] | HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of a route: every error that it may answer with, by its class, or by what HTTP calls it."""
+    by_status: dict[HTTPStatus, dict[str, str]] = {}  # status → code → summary
     for error in raised:
-        by_status.setdefault(STATUSES[error], []).append(error)
-    return {status.value: _declaration(status, classes) for status, classes in sorted(by_status.items())}
+        if isinstance(error, HTTPStatus):
+            by_status.setdefault(error, {})[HTTP_CODES[error]] = f"{error.description or error.phrase}."
+        else:
+            by_status.setdefault(STATUSES[error], {})[error.code] = (error.__doc__ or "").partition("\n")[0]
+    return {status.value: _declaration(status, codes) for status, codes in sorted(by_status.items())}
 
 
-def _declaration(status: HTTPStatus, classes: list[type[ServiceError]]) -> dict[str, Any]:
+def _declaration(status: HTTPStatus, codes: dict[str, str]) -> dict[str, Any]:
     examples = {
-        one.code: {
-            "summary": _summary(one),
+        code: {
+            "summary": summary,
             "value": {
-                "type": TYPE_PREFIX + one.code,
+                "type": TYPE_PREFIX + code,
                 "title": status.phrase,
                 "status": status.value,
-                "detail": _summary(one),
-                "code": one.code,
+                "detail": summary,
+                "code": code,
                 "request_id": "0192d0f3a1b27c3d8e4f5a6b7c8d9e0f",
             },
         }
-        for one in classes
+        for code, summary in codes.items()
     }
     declared: dict[str, Any] = {
-        "description": " · ".join(f"`{one.code}`: {_summary(one)}" for one in classes),
+        "description": " · ".join(f"`{code}`: {summary}" for code, summary in codes.items()),
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
     }
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
@@ -143,10 +154,6 @@ def _declaration(status: HTTPStatus, classes: list[type[ServiceError]]) -> dict[
     if status is HTTPStatus.UNAUTHORIZED:
         declared["headers"] = {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}}
     return declared
-
-
-def _summary(error: type[ServiceError]) -> str:
-    return (error.__doc__ or "").partition("\n")[0]
 
 
 def request_id_of(request: Request) -> str:
@@ -169,13 +176,15 @@ def _service_error(request: Request, error: Exception) -> Response:
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
     # Never the input itself: it may be a password, or text that cannot be encoded.
-    found = [
-        {"location": ".".join(map(str, one["loc"]))[:MESSAGE_LENGTH_MAX], "message": _message(one)}
-        for one in error.errors()[:ERRORS_MAX]
-    ]
+    found = [{"location": _location(one), "message": _message(one)} for one in error.errors()[:ERRORS_MAX]]
     detail = f"{found[0]['location']}: {found[0]['message']}" if len(found) == 1 else "The request is not valid."
     code = errors.InvalidInput.code
     return problem(STATUSES[errors.InvalidInput], code, detail, request_id_of(request), errors=found)
+
+
+def _location(one: dict[str, Any]) -> str:
+    place = one["loc"][:1] if one["type"] == "json_invalid" else one["loc"]
+    return ".".join(map(str, place))[:MESSAGE_LENGTH_MAX]
 
 
 def _message(one: dict[str, Any]) -> str:
@@ -189,6 +198,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     code = HTTP_CODES.get(status, "http_error")
     detail = status.description or status.phrase
+    if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        detail = "Send the body as Content-Type: application/json."
     if status is HTTPStatus.NOT_FOUND:
         detail = "There is nothing at this address; /docs shows what there is."
     response = problem(status, code, detail, request_id_of(request))

@@ -16,7 +16,7 @@ from ml_service.domain.errors import (
 from ml_service.usecases import users
 from ml_service.usecases.users import SignInLimits
 from services.app.api.auth import CurrentUser
-from services.app.api.problems import problems
+from services.app.api.problems import BODY_REFUSED, problems
 from services.app.api.schemas.users import TokenForm, Tokens
 from services.app.parts import Parts, parts_of
 
@@ -26,7 +26,9 @@ router = APIRouter(tags=["users"])
 @router.post(
     "/token",
     response_model=Tokens,
-    responses=problems(WrongCredentials, Unauthenticated, InvalidInput, TooManyRequests, DatabaseUnavailable),
+    responses=problems(
+        *BODY_REFUSED, WrongCredentials, Unauthenticated, InvalidInput, TooManyRequests, DatabaseUnavailable
+    ),
 )
 async def token(request: Request, form: Annotated[TokenForm, Depends()]) -> Tokens:
     """Sign in with a password, or exchange a refresh token for the next pair.

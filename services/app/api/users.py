@@ -14,7 +14,7 @@ from ml_service.domain.errors import (
 )
 from ml_service.usecases import users
 from services.app.api.auth import CurrentUser
-from services.app.api.problems import problems
+from services.app.api.problems import BODY_REFUSED, problems
 from services.app.api.schemas.users import NewPassword, NewUser, Tokens, User
 from services.app.api.strict import StrictRoute
 from services.app.parts import parts_of
@@ -28,7 +28,7 @@ router = APIRouter(tags=["users"], route_class=StrictRoute)
     "/users",
     status_code=201,
     response_model=User,
-    responses=problems(InvalidInput, UsernameTaken, TooManyRequests, DatabaseUnavailable),
+    responses=problems(*BODY_REFUSED, InvalidInput, UsernameTaken, TooManyRequests, DatabaseUnavailable),
 )
 async def register(request: Request, new: NewUser) -> User:
     """Register. The balance begins with the starting credits."""
@@ -57,7 +57,9 @@ async def me(current: CurrentUser) -> User:
 @router.post(
     "/users/me/password",
     response_model=Tokens,
-    responses=problems(Unauthenticated, WrongCredentials, InvalidInput, TooManyRequests, DatabaseUnavailable),
+    responses=problems(
+        *BODY_REFUSED, Unauthenticated, WrongCredentials, InvalidInput, TooManyRequests, DatabaseUnavailable
+    ),
 )
 async def change_password(request: Request, current: CurrentUser, new: NewPassword) -> Tokens:
     """Change the password. All sessions end, this one too; the answer holds the tokens of a new one."""

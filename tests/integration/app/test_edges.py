@@ -1,0 +1,158 @@
+"""Around the routes: documentation, health, metrics, headers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+import jsonschema_rs
+import pytest
+
+from ml_service.domain.errors import ServiceError
+from services.app.api.problems import STATUSES
+from tests.integration.app.conftest import Person, Service, StartService, code_of
+
+PUBLIC = {"/users", "/token", "/models", "/models/{name}", "/health", "/health/live", "/health/ready", "/metrics"}
+
+
+@pytest.fixture
+async def openapi(service: Service) -> dict[str, Any]:
+    document: dict[str, Any] = (await service.client.get("/openapi.json")).json()
+    return document
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_error_has_its_status() -> None:
+    def below(error: type[ServiceError]) -> set[type[ServiceError]]:
+        return {error, *(one for child in error.__subclasses__() for one in below(child))}
+
+    assert below(ServiceError) - {ServiceError} == set(STATUSES)
+    assert len({error.code for error in STATUSES}) == len(STATUSES)
+
+
+async def test_every_route_is_documented(openapi: dict[str, Any]) -> None:
+    assert openapi["openapi"].startswith("3.1")
+    for method, path, operation in operations(openapi):
+        place = f"{method} {path}"
+        assert operation["description"], place
+        assert operation["tags"], place
+        statuses = set(operation["responses"])
+        if path not in PUBLIC or (method, path) == ("post", "/logout"):
+            assert operation["security"], place
+            assert "401" in statuses, place
+        if not path.startswith("/health/live") and path != "/metrics":
+            assert "503" in statuses, place
+        if "requestBody" in operation:
+            assert {"400", "408", "413", "415", "422"} <= statuses, place
+        for status, response in operation["responses"].items():
+            if status >= "400" and path != "/health":
+                assert list(response["content"]) == ["application/problem+json"], place
+                assert response["content"]["application/problem+json"]["examples"], place
+
+
+async def test_every_reference_leads_somewhere(openapi: dict[str, Any]) -> None:
+    text = json.dumps(openapi)
+    for part in text.split('"$ref": "')[1:]:
+        node: Any = openapi
+        for step in part.partition('"')[0].removeprefix("#/").split("/"):
+            node = node[step]
+    assert "HTTPValidationError" not in openapi["components"]["schemas"]
+
+
+async def test_examples_are_valid(openapi: dict[str, Any]) -> None:
+    for name, schema in openapi["components"]["schemas"].items():
+        rooted = {**schema, "components": openapi["components"]}
+        validator = jsonschema_rs.Draft202012Validator(rooted)
+        for example in schema.get("examples", []):
+            assert validator.is_valid(example), (name, example)
+    problem = {"$ref": "#/components/schemas/Problem", "components": openapi["components"]}
+    for _, path, operation in operations(openapi):
+        for response in operation["responses"].values():
+            content = response.get("content", {}).get("application/problem+json", {})
+            for example in content.get("examples", {}).values():
+                assert jsonschema_rs.Draft202012Validator(problem).is_valid(example["value"]), path
+
+
+async def test_answers_are_as_documented(service: Service, anna: Person, openapi: dict[str, Any]) -> None:
+    def check(answer: httpx2.Response, path: str, method: str = "get") -> None:
+        declared = openapi["paths"][path][method]["responses"][str(answer.status_code)]["content"]
+        media_type = answer.headers["content-type"].partition(";")[0]
+        schema = {**declared[media_type]["schema"], "components": openapi["components"]}
+        errors = list(jsonschema_rs.Draft202012Validator(schema).iter_errors(answer.json()))
+        assert not errors, (path, errors)
+
+    async with service.worker():
+        done = await anna.predict(Prefer="wait=10")
+        failed = await anna.predict("fail", Prefer="wait=10")
+    for answer in (done, failed, await anna.predict(), await anna.predict("")):
+        check(answer, "/predictions/predict", "post")
+    batch = await anna.post("/predictions/batch", {"items": [{"text": "a"}]})
+    check(batch, "/predictions/batch", "post")
+    check(await anna.get(f"/predictions/{done.json()['id']}"), "/predictions/{prediction_id}")
+    for path in ("/predictions", "/balance", "/transactions", "/users/me", "/models", "/health", "/health/ready"):
+        check(await anna.get(path), path)
+    check(await anna.get("/models/echo"), "/models/{name}")
+
+
+async def test_the_documentation_needs_no_internet(service: Service) -> None:
+    home = await service.client.get("/")
+    assert (home.status_code, home.headers["location"]) == (307, "docs")
+    page = await service.client.get("/docs")
+    assert page.status_code == 200
+    assert "//" not in page.text.replace("<!doctype html>", "")
+    assert "unsafe" not in page.headers["content-security-policy"]
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "init.js", "favicon-32x32.png"):
+        assert f"docs/files/{name}" in page.text
+        file = await service.client.get(f"/docs/files/{name}")
+        assert file.status_code == 200
+        assert file.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_every_answer_has_its_headers(service: Service, anna: Person) -> None:
+    for answer in (await anna.get("/balance"), await anna.client.get("/balance"), await service.client.get("/models")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+        assert len(answer.headers["x-request-id"]) == 32
+        assert "access-control-allow-origin" not in answer.headers
+    mine = await anna.get("/balance", headers={"X-Request-ID": "abc-1"})
+    assert mine.headers["x-request-id"] == "abc-1"
+    for odd in ("a b", "a" * 200, 'a"b'):
+        assert (await anna.get("/balance", headers={"X-Request-ID": odd})).headers["x-request-id"] != odd
+
+
+async def test_models_are_public_and_complete(service: Service) -> None:
+    listed = (await service.client.get("/models")).json()["items"]
+    assert [one["name"] for one in listed] == ["dear", "echo"]
+    echo = (await service.client.get("/models/echo")).json()
+    assert (echo["price_credits"], echo["is_default"], echo["is_live"]) == (1, True, False)
+    assert echo["examples"] == [{"text": "hello"}]
+
+
+async def test_health_says_what_is_missing(service: Service) -> None:
+    answer = await service.client.get("/health")
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (200, "degraded")
+    assert body["database"] == {"status": "ok"}
+    assert (body["queue"]["status"], body["queue"]["backend"]) == ("ok", "postgres")
+    assert body["workers"] == {"status": "unavailable", "ready": 0, "ids": []}
+
+
+async def test_metrics_are_for_the_inside_only(service: Service, anna: Person, start_service: StartService) -> None:
+    await anna.predict()
+    assert code_of(await service.client.get("/metrics")) == (403, "permission_denied")
+    async with start_service(metrics_networks="192.0.2.0/24") as open_:
+        await open_.client.get("/models/echo")
+        text = (await open_.client.get("/metrics")).text
+        assert 'ml_service_requests_total{method="GET",route="/models/{name}",status="200"} 1.0' in text
+        forwarded = await open_.client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.9"})
+        assert forwarded.status_code == 403
