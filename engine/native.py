@@ -180,6 +180,8 @@ def _summary(status: dict[str, Any]) -> None:
         f"  Docs     {base}/docs",
         f"  Engine   native · queue: {queue} · workers: {status['workers_ready']} of {status['workers_wanted']} ready",
     ]
+    if status["workers_ready"] < status["workers_wanted"]:
+        lines[-1] += ", the others are loading"
     if status["mode"] == "demo":
         lines.append("  Demo     user test, password test (MODE=demo; in MODE=production there is none)")
     lines += ["", "  Look: python3 start.py --status    Stop: python3 start.py --stop"]

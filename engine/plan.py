@@ -65,6 +65,7 @@ class Plan:
     def environment(self) -> dict[str, str]:
         """The settings that all programs share, over what the caller's terminal has."""
         dropped = {"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "AMQP_URL", "DATABASE_URL", "PORT"}
+        dropped |= {"PYTHONDONTWRITEBYTECODE", "WORKER_NAME"}
         env = {name: value for name, value in os.environ.items() if name not in dropped}
         env |= {
             "MODE": self.mode,
@@ -116,7 +117,8 @@ def choose_queue(asked: str | None) -> Queue:
     return "rabbitmq"
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -131,7 +133,7 @@ def make_plan(*, workers: int | None, port: int | None, queue: str | None, place
     """
     app_env = {**dotenv(ROOT / "services/app/.env"), **os.environ}
     bot_env = {**dotenv(ROOT / "services/bot/.env"), **os.environ}
-    processes = app_env.get("APP_PROCESSES") or str(min(2, _cores()))
+    processes = app_env.get("APP_PROCESSES") or str(min(2, cores()))
     if not processes.isdigit() or int(processes) < 1:
         raise EngineError(f"APP_PROCESSES is {processes!r}; it must be a number of at least 1.")
     places.make()

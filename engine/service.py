@@ -204,6 +204,8 @@ class Service:
         self._wanted = False
         self._stop.set()
         if self._task is None:
+            self.part.close()
+            self.state = "stopped"
             return
         self._terminate()
         done, _ = await asyncio.wait([self._task], timeout=timeout_s or self.patience.stop_timeout_s)
@@ -213,6 +215,13 @@ class Service:
             await asyncio.wait([self._task])
         self.part.close()
         self.state = "stopped"
+
+    async def settled(self, timeout_s: float) -> None:
+        """Wait until it is ready, or given up, or the time is over."""
+        if self._task is not None:
+            ready = asyncio.create_task(self.became_ready.wait())
+            await asyncio.wait([ready, self._task], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
 
     def _terminate(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -229,12 +229,10 @@ def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> lis
         for line in process.stdout or ():
             output.write(line)
             lines.append(line.rstrip())
-            if match := re.match(
-                r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", line
-            ):
+            if match := re.match(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)\S*", line):
                 seen += 1
                 if line.startswith("Collecting"):
-                    say(f"  [{min(seen, total)}/{total}] {match[1]} {match[2]}")
+                    say(f"  [{min(seen, total)}/{total}] {match[1]}")
             elif line.startswith("Installing collected"):
                 say("  unpacking")
     process.wait()
@@ -257,6 +255,8 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("\nStopped. What is already downloaded is kept: the next start goes on from here.")
         return 130
+    # Compiled once, or each of a dozen processes compiles everything anew at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # The engine takes this process's place: one process to signal, one to wait for.
     os.execv(environment.python, [str(environment.python), "-m", "engine", *arguments])  # noqa: S606
     raise AssertionError

