@@ -37,6 +37,8 @@ VERSION = "0.1.0"
 QUIET = ("/health", "/health/live", "/health/ready", "/metrics")
 DRAIN_S = 8.0
 START_S = 3.0
+RELAXED_CONNECTIONS_MAX = 3
+"""For the publisher's marks, which need not wait for the disk."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -73,13 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
-        database = await Database.connect(
-            settings.database_url,
-            name="ml-service app",
-            connections_max=settings.database_connections_max,
-            timeout_s=settings.database_timeout_s,
-        )
-        stack.push_async_callback(database.close)
+        database = await _connect(settings, stack, settings.database_connections_max, durable=True)
         parts = await _make(settings, metrics, database, stack)
         await _prepare_demo(parts, stack)
         for part in (parts.catalog, parts.live, parts.load, parts.maintenance):
@@ -87,6 +83,18 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
             stack.push_async_callback(part.close)
         stack.push_async_callback(_drain, parts)
         yield parts
+
+
+async def _connect(settings: Settings, stack: AsyncExitStack, connections_max: int, *, durable: bool) -> Database:
+    database = await Database.connect(
+        settings.database_url,
+        name="ml-service app",
+        connections_max=connections_max,
+        timeout_s=settings.database_timeout_s,
+        durable=durable,
+    )
+    stack.push_async_callback(database.close)
+    return database
 
 
 async def _make(settings: Settings, metrics: Metrics, database: Database, stack: AsyncExitStack) -> Parts:
@@ -98,7 +106,8 @@ async def _make(settings: Settings, metrics: Metrics, database: Database, stack:
     )
     stack.push_async_callback(queue.close)
     catalog = Catalog(database)
-    publisher = Publisher(database, queue, catalog.batch_size)
+    relaxed = await _connect(settings, stack, RELAXED_CONNECTIONS_MAX, durable=False)
+    publisher = Publisher(relaxed, queue, catalog.batch_size)
     intake = Intake(database, publisher)
     return Parts(
         settings=settings,
