@@ -44,7 +44,7 @@ from ml_service.runtime.registry import ModelSource
 async def main():
     host = ModelHost(ModelSource("troublesome", Path(sys.argv[1])))
     await host.start()
-    batch = asyncio.create_task(host.predict(['{"text": "!nap"}'] * 64))
+    batch = asyncio.create_task(host.predict(['{"text": "!hang"}']))
     await asyncio.sleep(0)
     print(host.pid, flush=True)
     await asyncio.sleep(60)
