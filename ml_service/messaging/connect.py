@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ml_service.messaging.amqp import Address
 from ml_service.messaging.postgres import PostgresQueue
 from ml_service.messaging.queue import Queue, QueueLimits
 from ml_service.messaging.rabbitmq import RabbitQueue
@@ -25,10 +26,11 @@ async def connect_queue(
         limits: Its bounds; the defaults suit production.
 
     Raises:
-        ValueError: The backend is unknown, or its URL is missing.
+        ValueError: The backend is unknown, or its URL is missing or none.
     """
     limits = limits or QueueLimits()
     if backend == "rabbitmq" and amqp_url:
+        Address.parse(amqp_url)  # a URL that is none is told now, not at the first message
         return RabbitQueue(amqp_url, name=name, limits=limits)
     if backend == "postgres" and database_url:
         return PostgresQueue(database_url, name=name, limits=limits)

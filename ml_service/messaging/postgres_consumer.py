@@ -253,7 +253,9 @@ class PostgresConsumer(AbstractAsyncContextManager["PostgresConsumer[D]"], Gener
                     await self._session.run(lambda c: c.execute(RENEW, self._number, self.limits.lease_s))
                 pause_s = RECONNECT_S_MIN
                 await self._tick()
-            except QueueUnavailable as error:
+            except Exception as error:
+                if not isinstance(error, QueueUnavailable):
+                    log.exception("consumer_failed", consumer=self.channel)  # a bug must not leave it silent for ever
                 log.warning("consumer_disconnected", consumer=self.channel, reason=str(error), again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, self.limits.reconnect_s_max)

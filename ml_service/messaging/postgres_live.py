@@ -82,7 +82,9 @@ class PostgresLiveResults(AbstractAsyncContextManager["PostgresLiveResults"]):
                 await self._session.run(lambda c: c.execute("SELECT 1"))
                 pause_s = RECONNECT_S_MIN
                 await self._until_lost(self._limits.heartbeat_s / 2)
-            except QueueUnavailable as error:
+            except Exception as error:
+                if not isinstance(error, QueueUnavailable):
+                    log.exception("consumer_failed", consumer="live")  # a bug must not leave it silent for ever
                 log.warning("consumer_disconnected", consumer="live", reason=str(error), again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, self._limits.reconnect_s_max)

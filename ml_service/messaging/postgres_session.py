@@ -16,14 +16,11 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 UNAVAILABLE: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
-    asyncpg.PostgresConnectionError,
+    asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.PostgresSystemError,
 )
-"""What asyncpg raises where the server, not the statement, is at fault."""
+"""What asyncpg raises. A statement's own fault counts too: it means that the schema is not there yet."""
 
 
 class PostgresSession:
@@ -89,7 +86,7 @@ class PostgresSession:
         if connection is not None and not connection.is_closed():
             try:
                 await connection.close(timeout=2)
-            except (*UNAVAILABLE, asyncpg.PostgresError):
+            except UNAVAILABLE:
                 connection.terminate()
 
     async def _open(self) -> Connection:

@@ -149,6 +149,9 @@ class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D])
                 log.warning(
                     "consumer_disconnected", consumer=self.name, reason=str(error) or "no answer", again_in_s=pause_s
                 )
+            except Exception:
+                # A bug must not leave a consumer silent for ever.
+                log.exception("consumer_failed", consumer=self.name, again_in_s=pause_s)
             finally:
                 self._channel, self._subscribed = None, False
                 self._unacked.clear()

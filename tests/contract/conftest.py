@@ -10,8 +10,7 @@ from ml_service.messaging import Queue
 from tests.contract.broker import Broker
 
 
-# Where xdist distributes by group (--dist loadgroup), one RabbitMQ is started and not one per worker.
-@pytest.fixture(params=["postgres", pytest.param("rabbitmq", marks=pytest.mark.xdist_group("rabbitmq"))])
+@pytest.fixture(params=["postgres", "rabbitmq"])
 def room(request: pytest.FixtureRequest) -> Broker:
     if request.param == "postgres":
         url, node = request.getfixturevalue("database_url"), request.getfixturevalue("postgres_node")

@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
+from engine.postgres import PostgresNode
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging import Queue, QueueLimits, connect_queue
-from tests.contract.broker import Broker, consuming, drain, task, until
+from ml_service.storage.schema import migrate
+from tests.contract.broker import FAST, Broker, consuming, drain, task, until
+from tests.nodes.fixtures import execute
 
 
 async def test_declare_tells_once_that_the_queue_is_new(broker: Broker) -> None:
@@ -97,3 +100,20 @@ async def test_wrong_settings_are_told_at_once() -> None:
         await connect_queue("kafka", amqp_url="amqp://localhost/")
     with pytest.raises(ValueError, match="missing"):
         await connect_queue("rabbitmq")
+    with pytest.raises(ValueError, match="amqp://"):
+        await connect_queue("rabbitmq", amqp_url="http://localhost/")
+
+
+async def test_a_consumer_that_starts_before_the_schema_goes_on_when_it_is_there(postgres_node: PostgresNode) -> None:
+    await execute(postgres_node.dsn(), "CREATE DATABASE before_the_schema")
+    url = postgres_node.dsn("before_the_schema")
+    queue = await connect_queue("postgres", database_url=url, limits=FAST)
+    with pytest.raises(QueueUnavailable):
+        await queue.publish_tasks([task()])
+    async with queue.consume_tasks(["default"], 10) as consumer:
+        assert await consumer.get_batch(1, 0, timeout_s=0.3) == []
+        await migrate(url)
+        await queue.publish_tasks([task()])
+        assert len(await drain(consumer, 1)) == 1
+    await queue.close()
+    await execute(postgres_node.dsn(), "DROP DATABASE before_the_schema")
