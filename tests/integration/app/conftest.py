@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from ml_service.domain.models import ModelSpec
@@ -121,6 +122,12 @@ class Service:
                         results = tuple(Result(one.id, one.user_id, one.status) for one in ended)
                         await queue.publish_results(ResultMessage(results))
                     await consumer.ack([delivery])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """Structlog's own way to show an exception takes seconds."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 StartService = Callable[..., AbstractAsyncContextManager[Service]]
