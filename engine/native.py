@@ -21,6 +21,7 @@ from engine.supervisor import supervise
 
 _POLL_S = 0.1
 _STOP_TIMEOUT_S = 120
+_ELSEWHERE = "Another terminal is starting it; waiting for it."
 _ANSWER_TIMEOUT_S = 15
 """A supervisor that holds the lock and does not answer for so long hangs."""
 
@@ -76,13 +77,13 @@ def start(options: argparse.Namespace) -> int:
         wait_until(lambda: lock_holder(PROJECT) is None, _STOP_TIMEOUT_S, _POLL_S)
         mine = _spawn(options)
     else:
-        say("Another terminal is starting it; waiting for it.")
+        say(_ELSEWHERE)
     try:
         status = _follow(mine)
     except KeyboardInterrupt:
         _interrupted(mine)
         return 130
-    if mine is None and options.workers and options.workers != status["workers_wanted"]:
+    if mine is None or mine.pid != status["pid"]:
         return _already_running(options, status)
     _summary(status)
     return 0
@@ -115,6 +116,9 @@ def _follow(mine: subprocess.Popen[bytes] | None) -> dict[str, Any]:
                     say(f"  {text}")
             if status["state"] in ("healthy", "degraded"):
                 return status
+        elif mine is not None and mine.poll() is not None and lock_holder(PROJECT) not in (None, mine.pid):
+            say(_ELSEWHERE)  # both looked before either held the lock
+            mine = None
         elif (mine is not None and mine.poll() is not None) or (mine is None and lock_holder(PROJECT) is None):
             raise EngineError(_why_it_ended(mine))
         elif time.monotonic() - answered > _ANSWER_TIMEOUT_S:
@@ -136,7 +140,7 @@ def _why_it_ended(mine: subprocess.Popen[bytes] | None) -> str:
 
 
 def _interrupted(mine: subprocess.Popen[bytes] | None) -> None:
-    if mine is None:
+    if mine is None or mine.poll() is not None:
         say("\nThe start goes on in the other terminal. To stop it: python3 start.py --stop")
         return
     say("\nStopping what was started …")

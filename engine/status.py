@@ -126,6 +126,6 @@ def _queue_line(inside: dict[str, Any]) -> str:
         reason = (queue or {}).get("error") if isinstance(queue, dict) else inside.get("error")
         return f"queue: not known ({reason})"
     return (
-        f"queue: {queue['ready']} waiting, {queue.get('unacked', 0)} being worked on, "
+        f"queue: {queue['ready']} messages waiting, {queue.get('unacked') or 0} being worked on, "
         f"{inside.get('open', '?')} predictions open"
     )

@@ -117,11 +117,14 @@ class Supervisor:
         self._say(f"starting {self._nodes.shown}")
         for part in self._nodes.parts:
             self._fleet.add_node(part).start()
-        for part in self._nodes.parts:
-            await self._until_ready(part.name, failures_max=1)
+        if self._nodes.postgres is not None:
+            await self._until_ready("postgres", failures_max=1)
         await asyncio.to_thread(self._nodes.create_database)
         self._say("bringing the database to the newest schema")
         await self._fleet.run_once("migrate", self.plan.commands.migrate)
+        if self._nodes.rabbitmq is not None:  # it takes seconds; the schema has come meanwhile
+            self._say("waiting for RabbitMQ")
+            await self._until_ready("rabbitmq", failures_max=1)
         self._say("starting the API and loading the models")
         self._fleet.add_app(1).start()
         self._fleet.add_worker(1).start()
