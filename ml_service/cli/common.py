@@ -21,8 +21,8 @@ from ml_service.usecases import users
 
 Arguments = ParamSpec("Arguments")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 LONG_S = 3600.0
 """Seconds that a command of an operator may take, as an audit of a large ledger does."""
