@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -27,6 +28,8 @@ READ_AGAIN_S = 1.0
 MESSAGES_MAX = 100
 IDS_MAX = 1000
 """Rows of one statement."""
+RECENT_MAX = 10_000
+"""Results remembered: some tenths of a second of a busy service, while registering takes some microseconds."""
 
 
 class Watch:
@@ -88,6 +91,7 @@ class LiveAnswers:
         self._database = database
         self._queue = queue
         self._watches: defaultdict[UUID, set[Watch]] = defaultdict(set)
+        self._recent: dict[UUID, None] = {}  # an ordered set: the newest results last
         self._due: set[UUID] = set()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -117,13 +121,19 @@ class LiveAnswers:
         return len(self._watches)
 
     @contextmanager
-    def watch(self, prediction_id: UUID) -> Iterator[Watch]:
-        """Register for a prediction, whoever's it is: the caller has checked that it may be seen."""
+    def watch(self, prediction_id: UUID, *, fresh: bool = False) -> Iterator[Watch]:
+        """Register for a prediction, whoever's it is: the caller has checked that it may be seen.
+
+        Args:
+            fresh: This process has just accepted it. Then its row is not read before there is news of it: a result
+                that was faster than the registering is among the recent ones.
+        """
         watch = Watch()
         if self._stopping:
             watch.end()
         self._watches[prediction_id].add(watch)
-        self.look(prediction_id)
+        if not fresh or prediction_id in self._recent:
+            self.look(prediction_id)
         try:
             yield watch
         finally:
@@ -153,10 +163,17 @@ class LiveAnswers:
                             connections = consumer.connections
                             yield list(self._watches)  # something may have been missed
                         if deliveries:
-                            yield [result.id for one in deliveries for result in one.message.results]
+                            ids = [result.id for one in deliveries for result in one.message.results]
+                            self._remember(ids)
+                            yield ids
             except Exception as error:  # noqa: BLE001  the table still answers, every second
                 log.warning("live_results_interrupted", error=repr(error))
                 await asyncio.sleep(READ_AGAIN_S)
+
+    def _remember(self, ids: list[UUID]) -> None:
+        self._recent.update(dict.fromkeys(ids))
+        for prediction_id in list(islice(self._recent, max(0, len(self._recent) - RECENT_MAX))):
+            del self._recent[prediction_id]
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()

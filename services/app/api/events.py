@@ -32,7 +32,7 @@ router = APIRouter(tags=["predictions"])
     responses={
         200: {
             "description": "`event: status` with the prediction as `data`, at once and at each change, until it ends.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": {}}},
         },
         **problems(Unauthenticated, NotFound, InvalidInput, DatabaseUnavailable),
     },

@@ -110,7 +110,7 @@ async def predict(
     if wait_s:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
         if not prediction.is_terminal:
-            prediction = await _wait_for(parts, prediction, wait_s)
+            prediction = await _wait_for(parts, prediction, wait_s, fresh=not asked.is_replay)
     status = HTTPStatus.OK if prediction.is_terminal else HTTPStatus.ACCEPTED
     return answers.one(prediction, status, headers)
 
@@ -193,8 +193,8 @@ async def cancel(request: Request, current: CurrentUser, prediction_id: UUID) ->
     return answers.one(canceled)
 
 
-async def _wait_for(parts: Parts, prediction: DomainPrediction, wait_s: float) -> DomainPrediction:
-    with parts.live.watch(prediction.id) as watch:
+async def _wait_for(parts: Parts, prediction: DomainPrediction, wait_s: float, *, fresh: bool) -> DomainPrediction:
+    with parts.live.watch(prediction.id, fresh=fresh) as watch:
         return await watch.until_terminal(wait_s) or prediction
 
 

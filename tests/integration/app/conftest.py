@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -24,6 +27,7 @@ from ml_service.storage.database import Database
 from ml_service.storage.predictions import Finish
 from services.app.parts import Parts
 from services.app.wiring import create_app
+from tests.integration.app.processes import Process, started
 
 PASSWORD = "a quiet green river"
 TEXT_SCHEMA = {
@@ -180,3 +184,12 @@ def code_of(answer: httpx2.Response) -> tuple[int, str]:
     assert body["title"]
     assert body["detail"]
     return answer.status_code, body["code"]
+
+
+@pytest.fixture
+def running(database_url: str) -> Iterator[Process]:
+    """The app as a process of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="app-"))  # short: it holds a unix socket
+    with started(database_url, folder, ECHO) as process:
+        yield process
+    shutil.rmtree(folder)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ml_service.domain.users import User as DomainUser
 
 # Far above any rule: the rules answer with their own sentences, this only keeps megabytes out.
-Name = Annotated[str, Field(max_length=1000)]
-Password = Annotated[str, Field(max_length=10_000, json_schema_extra={"format": "password"})]
+Name = Annotated[str, Field(max_length=1000, json_schema_extra={"minLength": 3, "maxLength": 64})]
+Password = Annotated[str, Field(max_length=10_000, json_schema_extra={"format": "password", "maxLength": 128})]
 
 
 class NewUser(BaseModel):
