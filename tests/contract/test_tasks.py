@@ -6,6 +6,8 @@ import asyncio
 import sys
 from dataclasses import replace
 
+import pytest
+
 from ml_service.messaging import Queue
 from tests.contract.broker import FAST, Broker, consuming, drain, ids, task
 
@@ -38,15 +40,18 @@ async def test_waiting_for_the_first_ends_when_it_is_told(queue: Queue) -> None:
         assert await consumer.get_batch(10, 0, timeout_s=0.2) == []
 
 
-async def test_a_message_arrives_within_a_moment(queue: Queue) -> None:
+@pytest.mark.parametrize("soon_after_another", [False, True])
+async def test_a_message_wakes_a_waiting_consumer(broker: Broker, *, soon_after_another: bool) -> None:
+    queue = await broker.queue(replace(FAST, poll_s=30))  # so that it is the message that wakes it
+    await queue.declare()
     async with consuming(queue) as consumer:
-        loop = asyncio.get_running_loop()
-        taking = asyncio.create_task(consumer.get_batch(10, 0))
-        await asyncio.sleep(0.3)
-        start = loop.time()
+        taking = asyncio.create_task(consumer.get_batch(10, 0, timeout_s=5))
+        await asyncio.sleep(0.2)
+        if soon_after_another:
+            queue._notified_at = asyncio.get_running_loop().time()  # PostgreSQL's bound on notifications
         await queue.publish_tasks([task()])
-        await taking
-        assert loop.time() - start < 0.25
+        async with asyncio.timeout(2):
+            assert len(await taking) == 1
 
 
 async def test_what_is_acked_never_comes_again(queue: Queue) -> None:
@@ -82,13 +87,14 @@ async def test_prefetch_bounds_what_one_consumer_holds(queue: Queue) -> None:
 
 async def test_a_cancelled_reader_loses_nothing(queue: Queue) -> None:
     async with consuming(queue) as consumer:
-        for _ in range(10):
-            taking = asyncio.create_task(consumer.get_batch(100, 1000))
+        for number in range(20):
             await queue.publish_tasks([task()])
-            await asyncio.sleep(0.01)
+            taking = asyncio.create_task(consumer.get_batch(100, 1000))
+            await asyncio.sleep(number * 0.0003)
             taking.cancel()
             await asyncio.wait([taking])
-        assert len(await drain(consumer, 10)) == 10
+        taken = await drain(consumer, 20)
+    assert [delivery.redelivered for delivery in taken] == [False] * 20
 
 
 async def test_what_a_leaving_consumer_held_goes_to_another_as_redelivered(queue: Queue) -> None:
