@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = ["services/app", "services/bot", "services/ml_worker", "engine", "tests"]
+SERVICES = ["services/app", "services/bot", "services/ml_worker", "engine", "tests", "benchmarks"]
 OPTIONS = ["--universal", "--python-version", "3.11", "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet"]
 
 
