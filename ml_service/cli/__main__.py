@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ml_service.cli import admin, books, dead, models, system
+from ml_service.cli import admin, backups, books, dead, models, system
 
 app = typer.Typer(
     name="ml-service",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 system.add_to(app)
 books.add_to(app)
+backups.add_to(app)
 app.add_typer(admin.app, name="admin")
 app.add_typer(dead.app, name="dead")
 app.add_typer(models.app, name="models")
