@@ -5,6 +5,7 @@ Names carry their units. A service ignores what only another one needs, so that 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -76,6 +77,16 @@ class Settings(BaseSettings):
     idempotency_retention_s: float = Field(86400.0, gt=0)
     results_length_max: int = Field(100_000, ge=1)
 
+    # The Telegram bot.
+    telegram_token: SecretStr = SecretStr("")  # from @BotFather; empty or no token: the bot rests
+    telegram_api_url: str = "https://api.telegram.org"
+    telegram_webhook_url: str = ""  # where Telegram reaches the bot by HTTPS; empty: the bot asks Telegram (polling)
+    telegram_webhook_secret: SecretStr = SecretStr("")  # A-Z a-z 0-9 _ -; empty: one is derived from the token
+    telegram_messages_per_s_max: float = Field(25.0, gt=0, le=30)  # over all chats; several replicas share it out
+    bot_username: str = ""  # for deep links; empty: the one that the bot last told
+    bot_host: str = "127.0.0.1"
+    bot_port: int = Field(8081, ge=0, le=65535)  # health, and the webhook; 0: no health address
+
     @field_validator("default_model")
     @classmethod
     def _lower(cls, value: str) -> str:
@@ -92,6 +103,8 @@ class Settings(BaseSettings):
                 )
             if self.amqp_url and "guest:guest@" in self.amqp_url.get_secret_value():
                 raise ValueError("MODE=production does not start with RabbitMQ's guest/guest in AMQP_URL")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", self.telegram_webhook_secret.get_secret_value()):
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET consists of letters, digits, _ and -, at most 256")
         if self.queue_backend == "rabbitmq" and self.amqp_url is None:
             raise ValueError("QUEUE_BACKEND=rabbitmq needs AMQP_URL")
         return self
@@ -100,6 +113,12 @@ class Settings(BaseSettings):
     def backend(self) -> Literal["rabbitmq", "postgres"]:
         """The queue backend: the one asked for, else RabbitMQ where its address is known, else PostgreSQL."""
         return self.queue_backend or ("rabbitmq" if self.amqp_url else "postgres")
+
+    @property
+    def bot_token(self) -> str | None:
+        """The Telegram bot's token; None where there is none, or a placeholder in its place."""
+        token = self.telegram_token.get_secret_value().strip()
+        return token if re.fullmatch(r"\d+:[A-Za-z0-9_-]+", token) else None
 
 
 def read_settings(service: str | None = None) -> Settings:

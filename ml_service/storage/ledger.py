@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -74,6 +75,14 @@ async def move(
     """
     row = await session.fetchrow(_MOVE, user_id, kind, amount, reason, balance_max)
     return None if row is None else int(row["balance"])
+
+
+async def lock_wallets(session: Session, user_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Lock these users' balances until the commit, in id order so that nobody waits in a circle; returns them."""
+    rows = await session.fetch(
+        "SELECT id, balance FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", user_ids
+    )
+    return {row["id"]: row["balance"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

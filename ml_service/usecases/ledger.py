@@ -46,6 +46,22 @@ async def adjust(session: Session, user_id: UUID, amount: int, reason: str) -> i
     return await _move(session, user_id, Kind.ADJUSTMENT, amount, reason)
 
 
+async def transfer_all(session: Session, source: UUID, target: UUID, reason: str) -> int:
+    """Move a person's whole balance to their other account: two rows in one commit. Returns the credits moved.
+
+    Raises:
+        InvalidInput: The target's balance would leave its range, or there is no such user.
+    """
+    if source == target:
+        return 0
+    amount = (await ledger.lock_wallets(session, [source, target])).get(source, 0)
+    if amount == 0:
+        return 0
+    await _move(session, source, Kind.TRANSFER, -amount, reason)
+    await _move(session, target, Kind.TRANSFER, amount, reason)
+    return amount
+
+
 async def audit(session: Session) -> Books:
     """Recompute every balance, hold and capture from the ledger; changes nothing."""
     return await ledger.audit(session)

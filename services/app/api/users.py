@@ -12,10 +12,10 @@ from ml_service.domain.errors import (
     UsernameTaken,
     WrongCredentials,
 )
-from ml_service.usecases import users
+from ml_service.usecases import telegram, users
 from services.app.api.auth import CurrentUser
 from services.app.api.problems import BODY_REFUSED, problems
-from services.app.api.schemas.users import NewPassword, NewUser, Tokens, User
+from services.app.api.schemas.users import NewPassword, NewUser, TelegramCode, Tokens, User
 from services.app.api.strict import StrictRoute
 from services.app.parts import parts_of
 
@@ -85,4 +85,24 @@ async def change_password(request: Request, current: CurrentUser, new: NewPasswo
         access_token=parts.access.issue(tokens),
         expires_in=parts.access.lifetime_s,
         refresh_token=tokens.refresh_token,
+    )
+
+
+@router.post(
+    "/users/me/telegram",
+    status_code=201,
+    response_model=TelegramCode,
+    responses=problems(Unauthenticated, TooManyRequests, DatabaseUnavailable),
+)
+async def link_telegram(request: Request, current: CurrentUser) -> TelegramCode:
+    """Make a one-time code that joins a Telegram chat with this account: its balance follows here."""
+    parts = parts_of(request)
+    async with parts.database.begin() as session:
+        made = await telegram.issue_code(session, current.user.id)
+        bot = parts.settings.bot_username.lstrip("@") or await telegram.bot_username(session)
+    return TelegramCode(
+        code=made.code,
+        command=f"/link {made.code}",
+        deep_link=f"https://t.me/{bot}?start={made.code}" if bot else None,
+        expires_in=int(made.lifetime_s),
     )

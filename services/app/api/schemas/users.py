@@ -86,3 +86,15 @@ class Tokens(BaseModel):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  the kind of token, not one
     expires_in: int = Field(description="Seconds until the access token ends.", examples=[900])
     refresh_token: str = Field(description="Exchanged once for the next pair; using it twice ends the session.")
+
+
+class TelegramCode(BaseModel):
+    """A one-time code for the Telegram bot."""
+
+    code: str = Field(examples=["mH2dYw7uT0k9Qx3Z"])
+    command: str = Field(description="What to send to the bot.", examples=["/link mH2dYw7uT0k9Qx3Z"])
+    deep_link: str | None = Field(
+        description="Opens the bot and sends the code; null while no bot has ever run.",
+        examples=["https://t.me/ml_service_bot?start=mH2dYw7uT0k9Qx3Z"],
+    )
+    expires_in: int = Field(description="Seconds until the code ends.", examples=[600])
