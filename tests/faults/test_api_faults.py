@@ -1,0 +1,158 @@
+"""Faults 1 to 7 of an app process and its clients: whatever a client was told is true, and asking again is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import asyncpg
+import httpx2
+import pytest
+
+from tests.faults.checker import banking, connect, violations
+from tests.faults.load import Load, loading
+from tests.faults.proxy import proxy_to
+from tests.faults.rig import Rig, Setup, running_rig, socket_of, until
+
+pytestmark = pytest.mark.timeout(300)
+
+SUBMIT = "ml_service.storage.submissions.submit@after"  # in the transaction, before its commit
+COMMITTED = "ml_service.usecases.intake.Intake._commit@after"
+
+
+@pytest.mark.parametrize("place", [SUBMIT, COMMITTED], ids=["before its commit", "after its commit"])
+async def test_an_app_that_dies_at_a_commit_loses_and_doubles_nothing(noted_url: str, place: str) -> None:
+    """Faults 1 and 2."""
+    faults = [f"{place}=exit?{{folder}}/die"]
+    setup = Setup(workers=1, faults={"app-1": faults, "app-2": faults})
+    async with running_rig(noted_url, None, setup) as rig, loading(Load(rig.urls)) as load, banking(noted_url):
+        for _ in range(3):
+            die = rig.arm("die")
+            await until(lambda die=die: not die.exists())
+            for app in rig.apps:
+                if not app.is_running:
+                    await app.restart(app.faults)
+            await load.progress(10)
+        await load.stop()
+        assert await violations(rig, load) == []
+        assert load.refusals.keys() & {"ReadError", "RemoteProtocolError", "ConnectError"}
+
+
+async def test_an_answer_to_commit_that_is_lost_is_found_again_by_the_key(noted_url: str) -> None:
+    """Fault 3: the database has committed, and the app never hears of it."""
+    folder = Path(noted_url.partition("?host=")[2]).parent / "cut"
+    listen = str(folder / ".s.PGSQL.5432")
+    async with (
+        proxy_to(socket_of(noted_url), listen) as proxy,
+        running_rig(noted_url, None, Setup(apps=1, workers=1, app_socket_folder=folder)) as rig,
+        loading(Load(rig.urls)) as load,
+        banking(noted_url),
+    ):
+        for wanted in (1, 2, 3):
+            proxy.cut_after = b"COMMIT;"
+            await until(lambda wanted=wanted: proxy.cuts == wanted)
+            await load.progress(5)
+        await load.stop()
+        assert load.refusals["503 database_unavailable"] >= 1
+        assert await violations(rig, load) == []
+
+
+async def hang_up(rig: Rig, headers: dict[str, str], number: int) -> None:
+    """Post, and be gone a moment later: in the body, or while the app works."""
+    port = int(rig.urls[number % len(rig.urls)].rpartition(":")[2])
+    body = json.dumps({"model": "echo", "input": {"text": "gone"}}).encode()
+    lines = [
+        "POST /predictions/predict HTTP/1.1",
+        "Host: app",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        *(["Prefer: wait=5"] if number % 4 == 1 else []),
+    ]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+    writer.write(body[: len(body) // 2] if number % 4 == 0 else body)
+    await writer.drain()
+    await asyncio.sleep(number % 7 / 100)
+    writer.transport.abort()
+
+
+async def test_clients_that_hang_up_in_mid_request_leak_no_connection(noted_url: str) -> None:
+    """Fault 4: 200 of them, into pools of three connections each."""
+    setup = Setup(workers=1, env={"DATABASE_CONNECTIONS_MAX": "3"})
+    async with running_rig(noted_url, None, setup) as rig:
+        load = Load(rig.urls)
+        await load.register()
+        headers = await load.sign_in(rig.urls[0], "anna")
+        for start in range(0, 200, 20):
+            await asyncio.gather(*(hang_up(rig, headers, number) for number in range(start, start + 20)))
+        # Whoever comes next is served at once, by each of them.
+        for url in rig.urls * 5:
+            request = load.new_request()
+            answer = await load.post(request, url, headers={"Prefer": "wait=10"}, timeout=20)
+            assert load.take(request, answer)
+            assert answer.status_code == 200, answer.text
+        connection = await connect(noted_url)
+        in_use = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = $1"
+        name = await connection.fetchval("SELECT current_database()")
+        assert await connection.fetchval(in_use, name) == 0
+        accepted = await connection.fetchval("SELECT count(*) FROM predictions WHERE input ->> 'text' = 'gone'")
+        await connection.close()
+        assert accepted > 0  # the bodies were complete: nobody knows, and nobody is told
+        found = await violations(rig, load)
+        assert [one for one in found if not one.startswith("3 nobody asked")] == []
+        await load.close()
+
+
+async def test_fifty_at_two_apps_with_credits_for_ten_are_ten(noted_url: str) -> None:
+    """Fault 5."""
+    async with running_rig(noted_url, None, Setup(workers=1, env={"STARTING_CREDITS": "10"})) as rig:
+        load = Load(rig.urls, users=["anna"])
+        await load.register()
+        for url in rig.urls:
+            await load.sign_in(url, "anna")
+        asked = [load.new_request() for _ in range(50)]
+        answers = await asyncio.gather(*map(load.post, asked))
+        for request, answer in zip(asked, answers, strict=True):
+            load.take(request, answer)
+        assert sorted(answer.status_code for answer in answers) == [202] * 10 + [402] * 40
+        load.requests = [request for request in load.requests if request.ids]
+        assert await violations(rig, load) == []
+        headers = await load.sign_in(rig.urls[0], "anna")
+        balance = httpx2.get(f"{rig.urls[0]}/balance", headers=headers, timeout=20).json()
+        assert balance == {"balance": 0, "held": 0}
+        await load.close()
+
+
+async def test_fifty_twins_of_one_key_at_two_apps_are_one_prediction(noted_url: str) -> None:
+    """Fault 6, while others ask too."""
+    async with running_rig(noted_url, None, Setup(workers=1)) as rig, loading(Load(rig.urls)) as load:
+        for is_batch in (False, True):
+            request = load.new_request(items=3 if is_batch else 0)
+            answers = await asyncio.gather(*(load.post(request, timeout=60) for _ in range(50)))
+            assert {answer.status_code for answer in answers} <= {200, 202}
+            assert all(load.take(request, answer) for answer in answers)
+        await load.stop()
+        assert await violations(rig, load) == []
+
+
+async def test_a_frozen_app_is_asked_again_elsewhere_and_its_late_work_is_the_same(noted_url: str) -> None:
+    """Fault 7: the client (or nginx) gives up on a frozen app process, which wakes up later."""
+    async with running_rig(noted_url, None, Setup(workers=1)) as rig:
+        async with loading(Load(rig.urls, timeout_s=2)) as load:
+            rig.apps[0].freeze()
+            await load.progress(30)
+            rig.apps[0].thaw()
+            await load.progress(30)
+        assert load.refusals["ReadTimeout"] > 0
+        assert await violations(rig, load) == []
+
+
+async def test_a_refused_statement_is_a_500_for_nobody(noted_url: str) -> None:
+    """The services' roles are what they are: the checker's own hands are tied too."""
+    connection = await asyncpg.connect(noted_url.replace("postgres@", "ml_service_app@"))
+    for statement in ("DELETE FROM transactions", "UPDATE transactions SET amount = 1"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    await connection.close()
