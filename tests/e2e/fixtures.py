@@ -31,13 +31,14 @@ def system_on(queue: str) -> Iterator[System]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param("postgres", marks=pytest.mark.xdist_group("system on postgres")),
-        pytest.param("rabbitmq", marks=pytest.mark.xdist_group("system on rabbitmq")),
-    ],
-)
+MARKS = {
+    "postgres": [pytest.mark.xdist_group("system on postgres")],
+    "rabbitmq": [pytest.mark.xdist_group("system on rabbitmq"), pytest.mark.slow],
+}
+"""All tests on one system run in one process."""
+
+
+@pytest.fixture(scope="session", params=[pytest.param(queue, marks=marks) for queue, marks in MARKS.items()])
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     """A healthy system; a test that stops or breaks it leaves it healthy again."""
     with system_on(request.param) as made:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class System:
     root: Path
     queue: str
     port: int
+    models: str = "echo,sentiment"
+    """What workers serve: loading a model takes a second of each worker's start; empty means all."""
     output: str = ""
 
     @property
@@ -68,12 +70,12 @@ class System:
         return self.root.with_name(self.root.name + "-home")
 
     def environment(self) -> dict[str, str]:
-        """The little that a user's terminal has; only two models, since each takes a second of each worker."""
+        """The little that a user's terminal has."""
         kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
         self.home.mkdir(exist_ok=True)
         path = f"{self.root / '.venv/bin'}:{os.environ['PATH']}"
         home = str(self.home)
-        return {**kept, "PATH": path, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": home, "MODELS": "echo,sentiment"}
+        return {**kept, "PATH": path, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": home, "MODELS": self.models}
 
     def run(self, *arguments: str, expected: int = 0, timeout_s: float = 2 * PATIENCE_S) -> str:
         """Run `start.py` with ``arguments``; what it printed."""
@@ -160,12 +162,21 @@ class System:
         files = sorted(self.root.glob("var/logs/*.log"))
         return "\n".join(f"== {file.name}\n{file.read_text(errors='replace')[-2500:]}" for file in files)
 
+    def left_of(self, before: Iterable[int]) -> list[int]:
+        """Which processes, of those that were there ``before`` and any new ones, still run after a stop.
+
+        The supervisor frees its lock, which is what a stop waits for, some moments before Python lets it go.
+        """
+        pids = {*before, *self.processes()}
+        wait_until(lambda: not any(map(is_running, pids)), PATIENCE_S / 4, 0.1)
+        return [pid for pid in pids if is_running(pid)]
+
     def end(self) -> None:
         """Leave nothing running, whatever state it is in; raises when something had to be killed."""
         before = self.processes()
         if before:
             self.run("--stop")
-        left = [pid for pid in {*before, *self.processes()} if is_running(pid)]
+        left = self.left_of(before)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert left == [], f"still there after --stop: {left}\n{self.logs()}"

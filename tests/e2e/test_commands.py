@@ -71,8 +71,7 @@ def test_a_stop_leaves_no_process_and_a_start_finds_the_data_again(system: Syste
     assert asked["status"] == "succeeded"
     before = system.processes()
     assert "The data stay" in system.run("--stop")
-    assert [pid for pid in before if is_running(pid)] == []
-    assert system.processes() == []
+    assert system.left_of(before) == []
     assert "Nothing runs." in system.run("--stop")
     assert "Not running" in system.run("--status", expected=3)
     system.start()

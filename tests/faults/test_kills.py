@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.processes import is_running, wait_until
+from tests.e2e.fixtures import MARKS
 from tests.e2e.load import steady
 from tests.e2e.system import PATIENCE_S, System
 
@@ -21,16 +22,23 @@ async def until(condition: Callable[[], bool]) -> None:
     assert await asyncio.to_thread(wait_until, condition, PATIENCE_S, 0.05)
 
 
-@pytest.mark.parametrize("name", ["app-1", "worker-1", "postgres", "rabbitmq"])
-async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(system: System, name: str) -> None:
-    if name == "rabbitmq" and system.queue != "rabbitmq":
-        pytest.skip("this system has no RabbitMQ: its queue is in PostgreSQL")
+async def keep_killing(system: System, name: str) -> None:
     system.until_all_ready()
     async with steady(system, f"kill-{name}") as load:
         for _ in range(2):
             await asyncio.to_thread(system.kill_and_see_it_back, name)
             await load.progress()
     system.until_all_ready()
+
+
+@pytest.mark.parametrize("name", ["app-1", "worker-1", "postgres"])
+async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(system: System, name: str) -> None:
+    await keep_killing(system, name)
+
+
+@pytest.mark.parametrize("system", [pytest.param("rabbitmq", marks=MARKS["rabbitmq"])], indirect=True)
+async def test_a_killed_rabbitmq_comes_back_and_nothing_accepted_is_lost(system: System) -> None:
+    await keep_killing(system, "rabbitmq")
 
 
 async def test_a_killed_models_process_comes_back_and_nothing_accepted_is_lost(system: System) -> None:

