@@ -38,6 +38,12 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
 """What asyncpg raises when the server, not the statement, is at fault."""
 
 
+INDEXES_ONLY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Every statement of ours finds its rows by an index, for a few ids at a time. In a young database the planner does not
+know yet how the tables will grow, would read them from end to end, and would keep that plan in its prepared statements
+until somebody analyses the tables. `ledger.audit`, which does read everything, takes this back for itself."""
+
+
 async def _keep_state(_connection: asyncpg.Connection[Any]) -> None:
     """Do nothing on release: no session state is ever set, so a round trip to reset it would be wasted."""
 
@@ -79,6 +85,7 @@ class Database:
                 "synchronous_commit": "on" if durable else "off",
                 "timezone": "UTC",
                 "jit": "off",
+                **INDEXES_ONLY,
             },
         )
         await pool

@@ -106,56 +106,43 @@ class Claimed:
     attempt: int
 
 
-# Rows are locked in id order, so that two workers that ask for the same ids cannot deadlock. Credits of what ends
-# here go back in the same statement. A row is the asker's if it is queued, if the broker says that an earlier
-# delivery was lost, or if the worker that had it is gone.
-_CLAIM = """
-    WITH asked AS (
-        SELECT a.id, bool_or(a.redelivered) AS redelivered
-        FROM unnest($1::uuid[], $2::boolean[]) AS a (id, redelivered)
-        GROUP BY a.id
-    ), locked AS MATERIALIZED (
-        SELECT p.id, p.user_id, p.cost, p.attempts,
-            p.status = 'queued' AND coalesce(p.deadline_at <= now(), false) AS overdue,
-            p.attempts >= $4 AS exhausted
-        FROM asked AS a JOIN predictions AS p ON p.id = a.id
-        WHERE CASE p.status
+# A row is the asker's if it is queued, if the broker says that an earlier delivery was lost, or if the worker that had
+# it is gone. One update decides all that may become of it, and credits of what ends here go back in the same statement.
+# The ids come sorted and are looked up in that order, so two workers that ask for the same ids lock them alike.
+_IS_OVERDUE = "p.status = 'queued' AND coalesce(p.deadline_at <= now(), false)"
+_IS_EXHAUSTED = "p.attempts >= $4"
+_CLAIM = f"""
+    WITH taken AS (
+        UPDATE predictions AS p SET
+            status = CASE WHEN {_IS_OVERDUE} THEN 'expired' WHEN {_IS_EXHAUSTED} THEN 'failed' ELSE 'processing' END,
+            worker_id = CASE WHEN {_IS_OVERDUE} OR {_IS_EXHAUSTED} THEN p.worker_id ELSE $3 END,
+            attempts = CASE WHEN {_IS_OVERDUE} OR {_IS_EXHAUSTED} THEN p.attempts ELSE p.attempts + 1 END,
+            started_at = CASE WHEN {_IS_OVERDUE} OR {_IS_EXHAUSTED} THEN p.started_at ELSE now() END,
+            finished_at = CASE WHEN {_IS_OVERDUE} OR {_IS_EXHAUSTED} THEN now() END,
+            error_code = CASE WHEN {_IS_OVERDUE} THEN 'deadline_exceeded'
+                WHEN {_IS_EXHAUSTED} THEN 'attempts_exhausted' END,
+            error_message = CASE WHEN {_IS_OVERDUE} THEN 'No worker was free before the deadline.'
+                WHEN {_IS_EXHAUSTED} THEN format('The prediction was given up after %s attempts.', p.attempts) END
+        FROM unnest($1::uuid[], $2::boolean[]) AS asked (id, redelivered)
+        WHERE p.id = asked.id AND CASE p.status
             WHEN 'queued' THEN true
-            WHEN 'processing' THEN a.redelivered OR worker_is_gone(p.worker_id)
+            WHEN 'processing' THEN asked.redelivered OR worker_is_gone(p.worker_id)
             ELSE false
         END
-        ORDER BY p.id
-        FOR NO KEY UPDATE OF p
-    ), ended AS (
-        UPDATE predictions AS p SET
-            status = CASE WHEN l.overdue THEN 'expired' ELSE 'failed' END,
-            error_code = CASE WHEN l.overdue THEN 'deadline_exceeded' ELSE 'attempts_exhausted' END,
-            error_message = CASE WHEN l.overdue
-                THEN 'No worker was free before the deadline.'
-                ELSE format('The prediction was given up after %s attempts.', l.attempts) END,
-            finished_at = now()
-        FROM locked AS l
-        WHERE p.id = l.id AND p.status IN ('queued', 'processing') AND (l.overdue OR l.exhausted)
-        RETURNING p.id, p.user_id, p.cost, p.status, p.model, p.attempts
+        RETURNING p.id, p.user_id, p.status, p.model, p.input, p.attempts, p.cost
     ), released AS (
         INSERT INTO transactions (user_id, kind, amount, prediction_id)
-        SELECT user_id, 'release', cost, id FROM ended
+        SELECT user_id, 'release', cost, id FROM taken WHERE status <> 'processing'
     ), payer AS MATERIALIZED (
-        SELECT u.id FROM users AS u WHERE u.id = ANY (ARRAY(SELECT user_id FROM ended)) ORDER BY u.id
+        SELECT u.id FROM users AS u
+        WHERE u.id = ANY (ARRAY(SELECT user_id FROM taken WHERE status <> 'processing')) ORDER BY u.id
         FOR NO KEY UPDATE
     ), refunded AS (
-        UPDATE users SET balance = balance + (SELECT sum(e.cost) FROM ended AS e WHERE e.user_id = users.id)
+        UPDATE users SET balance = balance
+            + (SELECT sum(t.cost) FROM taken AS t WHERE t.user_id = users.id AND t.status <> 'processing')
         WHERE id = ANY (ARRAY(SELECT id FROM payer))
-    ), claimed AS (
-        UPDATE predictions AS p SET
-            status = 'processing', worker_id = $3, attempts = p.attempts + 1, started_at = now()
-        FROM locked AS l
-        WHERE p.id = l.id AND p.status IN ('queued', 'processing') AND NOT l.overdue AND NOT l.exhausted
-        RETURNING p.id, p.user_id, p.status, p.model, p.input, p.attempts
     )
-    SELECT id, user_id, status, model, input::text, attempts FROM claimed
-    UNION ALL
-    SELECT id, user_id, status, model, '', attempts FROM ended
+    SELECT id, user_id, status, model, input::text, attempts FROM taken
 """
 
 
@@ -163,7 +150,11 @@ async def claim(
     session: Session, worker_id: str, ids: Sequence[UUID], redelivered: Sequence[bool], *, attempts_max: int
 ) -> list[Claimed]:
     """Take what of ``ids`` may be taken, in one statement; what is missing in the answer is somebody else's or done."""
-    rows = await session.fetch(_CLAIM, ids, redelivered, worker_id, attempts_max)
+    asked: dict[UUID, bool] = {}
+    for one, again in zip(ids, redelivered, strict=True):
+        asked[one] = again or asked.get(one, False)
+    in_order = sorted(asked)
+    rows = await session.fetch(_CLAIM, in_order, [asked[one] for one in in_order], worker_id, attempts_max)
     return [
         Claimed(row["id"], row["user_id"], Status(row["status"]), row["model"], row["input"], row["attempts"])
         for row in rows
@@ -195,15 +186,7 @@ class Finished:
 
 
 _FINISH_ALL = """
-    WITH answer AS (
-        SELECT * FROM unnest($2::uuid[], $3::int[], $4::text[], $5::real[], $6::text[], $7::text[], $8::text[])
-            AS a (id, attempt, version, predict_ms, output, error_code, error_message)
-    ), mine AS MATERIALIZED (
-        SELECT p.id FROM predictions AS p JOIN answer AS a ON p.id = a.id
-        WHERE p.status = 'processing' AND p.attempts = a.attempt AND p.worker_id = $1
-        ORDER BY p.id
-        FOR NO KEY UPDATE OF p
-    ), finished AS (
+    WITH finished AS (
         UPDATE predictions AS p SET
             status = CASE WHEN a.error_code IS NULL THEN 'succeeded' ELSE 'failed' END,
             version = a.version,
@@ -212,8 +195,9 @@ _FINISH_ALL = """
             error_code = a.error_code,
             error_message = a.error_message,
             finished_at = now()
-        FROM mine AS m JOIN answer AS a ON a.id = m.id
-        WHERE p.id = m.id AND p.status = 'processing' AND p.attempts = a.attempt
+        FROM unnest($2::uuid[], $3::int[], $4::text[], $5::real[], $6::text[], $7::text[], $8::text[])
+            AS a (id, attempt, version, predict_ms, output, error_code, error_message)
+        WHERE p.id = a.id AND p.status = 'processing' AND p.attempts = a.attempt AND p.worker_id = $1
         RETURNING p.id, p.user_id, p.cost, p.status
     ), settled AS (
         INSERT INTO transactions (user_id, kind, amount, prediction_id)
@@ -237,6 +221,7 @@ _FINISHED = " SELECT id, user_id, status FROM finished"
 
 async def finish(session: Session, worker_id: str, answers: Sequence[Finish]) -> list[Finished]:
     """End a batch in one statement; answers whose row is no longer this worker's attempt are dropped."""
+    answers = sorted(answers, key=lambda answer: answer.id)  # locked in this order, as everywhere
     failing = any(answer.error is not None for answer in answers)
     rows = await session.fetch(
         _FINISH_ALL + (_REFUND if failing else "") + _FINISHED,

@@ -17,4 +17,4 @@ def run_script(path: Path) -> None:
     adapted = op.get_bind().connection.dbapi_connection
     if adapted is None:  # only a detached connection has none
         raise RuntimeError("a migration needs a live connection")
-    adapted.run_async(lambda connection: connection.execute(script))  # type: ignore[attr-defined]
+    adapted.run_async(lambda connection: connection.execute(script))

@@ -118,7 +118,8 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER predictions_terminal_never_changes BEFORE UPDATE ON predictions
+-- AFTER, for a BEFORE trigger would lock, and write a log record of the lock for, each row that anybody updates.
+CREATE TRIGGER predictions_terminal_never_changes AFTER UPDATE ON predictions
     FOR EACH ROW WHEN (OLD.finished_at IS NOT NULL) EXECUTE FUNCTION refuse_change();
 
 -- Requests that may be repeated: inserted first, and the rest hangs on it. Only accepted requests stay.
