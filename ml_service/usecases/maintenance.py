@@ -205,7 +205,8 @@ class Maintenance:
         if await self._queue.declare():
             async with self._database.begin() as session:
                 count = await outbox.send_again(session, older_than_s=0)
-            log.warning("sent_again", predictions=count, why="the queue was made anew")
+            if count:
+                log.warning("sent_again", predictions=count, why="the queue was made anew")
         now = asyncio.get_running_loop().time()
         if (await self._queue.depth(DEFAULT_POOL)).ready:
             self._empty_since = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -242,7 +243,9 @@ def _accepted(submission: Submission, item: NewPrediction, outcome: Outcome) -> 
         worker_id=None,
         attempts=0,
         predict_ms=None,
-        deadline_at=None,
+        deadline_at=None
+        if submission.deadline_s is None
+        else outcome.created_at + timedelta(seconds=submission.deadline_s),
         created_at=outcome.created_at,
         started_at=None,
         finished_at=None,
