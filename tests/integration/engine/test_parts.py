@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import logs, plan, ports
+from engine import logs, plan, ports, rabbitmq
 from engine.errors import EngineError
 from engine.state import ROOT, Places, load_secrets
 
@@ -68,7 +68,7 @@ def test_the_queue_is_what_is_asked_for_or_named_or_there(monkeypatch: pytest.Mo
         plan.choose_queue(None)
     monkeypatch.setenv("QUEUE_BACKEND", "rabbitmq")
     monkeypatch.delenv("AMQP_URL")
-    monkeypatch.setattr(plan.rabbitmq, "available", lambda: False)
+    monkeypatch.setattr(rabbitmq, "available", lambda: False)
     with pytest.raises(EngineError, match="--queue postgres"):
         plan.choose_queue(None)
 

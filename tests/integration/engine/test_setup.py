@@ -6,6 +6,7 @@ import ast
 import fcntl
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,19 @@ def environment(tmp_path: Path) -> Environment:
     return Environment(tmp_path)
 
 
-def test_it_is_made_once_and_then_costs_nothing(environment: Environment, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def bare(environment: Environment) -> Environment:
+    """With an interpreter and no pip of its own, which is made in no time."""
+    venv.create(environment.folder, symlinks=True, with_pip=False)
+    return environment
+
+
+def test_a_broken_one_is_made_anew_and_then_costs_nothing(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.python.parent.mkdir(parents=True)
+    environment.python.symlink_to("/no/such/python")
+    assert not environment.is_current(tests=False)
     setup.ensure(environment)
     assert environment.is_current(tests=False)
     assert "Preparing" in capsys.readouterr().out
@@ -34,60 +47,50 @@ def test_it_is_made_once_and_then_costs_nothing(environment: Environment, capsys
     assert environment.python.lstat().st_mtime_ns == made
 
 
-def test_changed_locks_are_installed_over_it_and_tests_only_when_asked_for(environment: Environment) -> None:
-    setup.ensure(environment)
-    assert not environment.is_current(tests=True)
-    setup.ensure(environment, tests=True)
-    (environment.root / "engine/requirements.txt").write_text("# something else\n")
-    assert not environment.is_current(tests=False)
-    made = environment.python.lstat().st_mtime_ns
-    setup.ensure(environment)
-    assert environment.is_current(tests=True)
-    assert environment.python.lstat().st_mtime_ns == made
+def test_changed_locks_are_installed_over_it_and_tests_only_when_asked_for(bare: Environment) -> None:
+    setup.ensure(bare)
+    assert not bare.is_current(tests=True)
+    setup.ensure(bare, tests=True)
+    (bare.root / "engine/requirements.txt").write_text("# something else\n")
+    assert not bare.is_current(tests=False)
+    made = bare.python.lstat().st_mtime_ns
+    setup.ensure(bare)
+    assert bare.is_current(tests=True)
+    assert bare.python.lstat().st_mtime_ns == made
 
 
-def test_an_interrupted_installation_is_taken_up_again(environment: Environment) -> None:
-    setup.ensure(environment)
-    environment.stamp.unlink()
-    setup.ensure(environment)
-    assert environment.is_current(tests=False)
+def test_an_interrupted_installation_is_taken_up_again(bare: Environment) -> None:
+    setup.ensure(bare)
+    bare.stamp.unlink()
+    setup.ensure(bare)
+    assert bare.is_current(tests=False)
 
 
-def test_a_broken_environment_is_made_anew(environment: Environment) -> None:
-    setup.ensure(environment)
-    environment.python.unlink()
-    environment.python.symlink_to("/no/such/python")
-    assert not environment.is_current(tests=False)
-    setup.ensure(environment)
-    assert environment.is_current(tests=False)
-
-
-def test_a_failed_installation_says_what_pip_said_and_leaves_no_stamp(environment: Environment) -> None:
-    (environment.root / "engine/requirements.txt").write_text("rich==15.0.0\n")  # without its hash
+def test_a_failed_installation_says_what_pip_said_and_leaves_no_stamp(bare: Environment) -> None:
+    (bare.root / "engine/requirements.txt").write_text("rich==15.0.0\n")  # without its hash
     with pytest.raises(EngineError, match="hash"):
-        setup.ensure(environment)
-    assert environment.installed() == {}
+        setup.ensure(bare)
+    assert bare.installed() == {}
 
 
-def test_an_environment_without_pip_is_served_by_the_pip_outside(environment: Environment) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment.folder], check=True)
-    assert setup._works(environment)
-    assert "--python" in setup._pip(environment)
+def test_an_environment_without_pip_is_served_by_the_pip_outside(bare: Environment) -> None:
+    assert setup._works(bare)
+    assert "--python" in setup._pip(bare)
 
 
-def test_a_second_terminal_waits(environment: Environment) -> None:
-    (environment.root / "var").mkdir()
-    with (environment.root / "var/setup.lock").open("w") as held:
+def test_a_second_terminal_waits(bare: Environment) -> None:
+    (bare.root / "var").mkdir()
+    with (bare.root / "var/setup.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         script = "import sys; from engine.setup import *; ensure(Environment(Path(sys.argv[1])))"
         waiting = subprocess.Popen(
-            [sys.executable, "-c", script, environment.root], cwd=setup.ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", script, bare.root], cwd=setup.ROOT, stdout=subprocess.PIPE, text=True
         )
         assert waiting.stdout is not None
         assert "Another terminal" in waiting.stdout.readline()
     assert waiting.wait(60) == 0
     waiting.stdout.close()
-    assert environment.is_current(tests=False)
+    assert bare.is_current(tests=False)
 
 
 def test_start_py_is_readable_by_old_pythons() -> None:

@@ -63,12 +63,14 @@ class Runner:
 
     def children(self) -> list[psutil.Process]:
         assert self.process is not None
-        return psutil.Process(self.process.pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
 
     def ask_app(self) -> str:
         with socket.create_connection(("127.0.0.1", self.status()["port"]), timeout=5) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            return connection.makefile().read().splitlines()[-1]
+            lines: list[str] = connection.makefile().read().splitlines()
+            return lines[-1]
 
     def output(self) -> str:
         assert self.process is not None
