@@ -1,0 +1,197 @@
+"""A backlog of published predictions, two worker processes, a model that costs nothing: predictions per second.
+
+The workers are started, then frozen; the backlog is made; all resume at once. Time runs from there until the last row
+is committed. Rows of the service come in through its own use case and are published by its own publisher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import asyncpg
+
+from benchmarks import broker, peer
+from benchmarks.options import Run
+from benchmarks.peers import RESULTS
+from benchmarks.people import Person, add_people, add_predictions
+from benchmarks.place import BenchmarkFailed, Place, Running, cpu_s
+from benchmarks.report import Bar, Report, number, ratio
+from benchmarks.service import service
+from ml_service.domain.predictions import Source, new_id
+from ml_service.messaging.connect import connect_queue
+from ml_service.storage.database import Database
+from ml_service.storage.submissions import Decision, NewPrediction, Submission
+from ml_service.usecases.intake import Intake
+from ml_service.usecases.publisher import Publisher
+
+BURST = 64
+PEOPLE = 1000
+WORKERS = 2
+TEXT = '{"text":"The parcel came on time, thank you!"}'
+STALLED_S = 60.0
+OPEN = "SELECT EXISTS (SELECT FROM predictions WHERE finished_at IS NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """One measurement: predictions per second, and CPU microseconds per prediction of each part."""
+
+    per_second: float
+    cpu_us: dict[str, float]
+
+
+async def run(run: Run) -> Report:
+    """Measure all in turn, so often as there are rounds."""
+    place, count = run.place, run.size.backlog
+    measures = {
+        f"ML Service, {BURST} ids per message": lambda: drain_service(place, count, BURST),
+        "ML Service, 1 id per message": lambda: drain_service(place, count, 1),
+        "ML Service on PostgreSQL alone": lambda: drain_service(place, count, BURST, backend="postgres"),
+        **{name: (lambda name=name: drain_peer(place, count, name)) for name in peer.PEERS},
+    }
+    found: dict[str, list[Drained]] = {name: [] for name in measures if run.wants(_system(name))}
+    for _ in range(run.size.rounds):
+        for name, results in found.items():
+            results.append(await measures[name]())
+    return _report(run, found)
+
+
+def _system(name: str) -> str:
+    return "service" if name.startswith("ML Service") else name
+
+
+def _report(run: Run, found: dict[str, list[Drained]]) -> Report:
+    rates = {name: median(one.per_second for one in results) for name, results in found.items()}
+    best = max((rate for name, rate in rates.items() if name in peer.PEERS), default=0.0)
+    parts = ("worker", "PostgreSQL", "RabbitMQ")
+    rows = []
+    for name, results in found.items():
+        costs = [median(one.cpu_us.get(part, 0.0) for one in results) for part in parts]
+        spread = f"{min(one.per_second for one in results):,.0f} – {max(one.per_second for one in results):,.0f}"
+        rows.append(
+            [name, number(rates[name]), spread, ratio(rates[name], best), *map(number, costs), number(sum(costs))]
+        )
+    return Report(
+        title=f"drain: a backlog of {run.size.backlog:,}, {WORKERS} worker processes, echo",
+        columns=["", "per second", "range", "of the best peer", *(f"{part} µs" for part in parts), "CPU µs"],
+        rows=rows,
+        bars=[Bar(name, rate, name not in peer.PEERS) for name, rate in rates.items()],
+        unit="/s",
+        notes=[
+            f"Medians of {run.size.rounds} interleaved rounds; CPU µs per prediction, in all processes of the part."
+        ],
+        figures=rates,
+    )
+
+
+async def drain_service(
+    place: Place, count: int, ids_per_message: int, *, backend: str = "rabbitmq", workers: int = WORKERS
+) -> Drained:
+    """Drain ``count`` predictions with the service."""
+    await broker.delete_queues(place.amqp_url)
+    async with (
+        place.database() as database,
+        service(place, database, apps=0, workers=workers, backend=backend) as running,
+    ):
+        async with place.session(database) as session:
+            people = await add_people(session, PEOPLE)
+        for worker in running.workers:
+            worker.freeze()
+        await submit(place, database, people, count, ids_per_message, backend=backend)
+        drained = await measure(place, database, count, running.workers)
+        if backend == "rabbitmq":
+            await broker.until(place.amqp_url, "ml_results", messages=count // (2 * BURST), timeout_s=10)
+        return drained
+
+
+async def drain_peer(place: Place, count: int, name: str) -> Drained:
+    """Drain ``count`` predictions with a peer."""
+    await broker.delete_queues(place.amqp_url)
+    async with place.database() as database, peer.workers(place, database, name, WORKERS) as workers:
+        async with place.session(database) as session:
+            ids = await add_predictions(session, await add_people(session, PEOPLE), count, "echo", TEXT)
+        for worker in workers:
+            worker.freeze()
+        await peer.publish(place, database, name, ids)
+        drained = await measure(place, database, count, workers)
+        await broker.until(place.amqp_url, RESULTS, messages=count, timeout_s=10)
+        return drained
+
+
+async def submit(
+    place: Place,
+    database: str,
+    people: list[Person],
+    count: int,
+    ids_per_message: int,
+    *,
+    model: str = "echo",
+    backend: str = "rabbitmq",
+) -> None:
+    """Ask for ``count`` predictions through the use case, and wait until all are published and marked."""
+    url = place.postgres.dsn(database, "ml_service_app")
+    durable = await Database.connect(url, name="benchmark", timeout_s=60)
+    relaxed = await Database.connect(url, name="benchmark", durable=False, timeout_s=60)
+    queue = await connect_queue(backend, amqp_url=place.amqp_url, database_url=url, name="benchmark")
+    publisher = Publisher(relaxed, queue, lambda _: ids_per_message)
+    intake = Intake(durable, publisher)
+    try:
+        await queue.declare()
+        outcomes = await asyncio.gather(
+            *(intake.submit(_submission(people[at % len(people)], model)) for at in range(count))
+        )
+        if any(outcome.decision is not Decision.ACCEPTED for outcome in outcomes):
+            raise BenchmarkFailed("not everything was accepted")
+        await intake.drain()
+        await publisher.drain()
+    finally:
+        await queue.close()
+        await relaxed.close()
+        await durable.close()
+
+
+def _submission(person: Person, model: str) -> Submission:
+    item = NewPrediction(new_id(), model, "1", "default", 1, TEXT)
+    return Submission(person.id, Source.API, (item,), open_max=1_000_000)
+
+
+async def measure(place: Place, database: str, count: int, workers: tuple[Running, ...] | list[Running]) -> Drained:
+    """Resume the workers and wait until nothing is open.
+
+    Raises:
+        BenchmarkFailed: Nothing happens any more, or the books do not show what should have happened.
+    """
+    pids = [worker.pid for worker in workers]
+    async with place.session(database) as session:
+        await session.execute("CHECKPOINT")
+        before = {name: cpu_s(pid) for name, pid in place.node_pids.items()} | {"worker": cpu_s(*pids)}
+        begin = time.perf_counter()
+        for worker in workers:
+            worker.resume()
+        await until_finished(session)
+        took_s = time.perf_counter() - begin
+        await asyncio.sleep(0.2)  # the last acks
+        after = {name: cpu_s(pid) for name, pid in place.node_pids.items()} | {"worker": cpu_s(*pids)}
+        books = await session.fetchrow(
+            "SELECT (SELECT count(*) FROM predictions WHERE status = 'succeeded') AS answers,"
+            " (SELECT count(*) FROM transactions WHERE kind = 'capture') AS captures"
+        )
+    if books is None or (books["answers"], books["captures"]) != (count, count):
+        raise BenchmarkFailed(f"of {count} predictions, {dict(books or {})} are in the books")
+    return Drained(count / took_s, {name: (after[name] - before[name]) / count * 1e6 for name in after})
+
+
+async def until_finished(session: asyncpg.Connection[asyncpg.Record], stalled_s: float = STALLED_S) -> None:
+    """Wait until no prediction is open; raises BenchmarkFailed when none ends for ``stalled_s``."""
+    end = time.perf_counter() + stalled_s
+    open_before = -1
+    while await session.fetchval(OPEN):
+        await asyncio.sleep(0.02)
+        if time.perf_counter() > end:
+            open_now = await session.fetchval("SELECT count(*) FROM predictions WHERE finished_at IS NULL")
+            if open_now == open_before:
+                raise BenchmarkFailed(f"{open_now} predictions stay open")
+            open_before, end = open_now, time.perf_counter() + stalled_s

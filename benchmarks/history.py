@@ -1,0 +1,59 @@
+"""Fills a database with a past: millions of finished predictions of many users, with their ledger."""
+
+from __future__ import annotations
+
+import asyncpg
+
+CHUNK = 500_000
+KEPT = ("predictions_pkey", "users_pkey", "users_username_key_key", "transactions_pkey")
+
+_USERS = """
+    INSERT INTO users (id, username, username_key, balance)
+    SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'old' || n, 'old' || n, 1000
+    FROM generate_series(1, $1::int) AS n
+"""
+# Ids as the service makes them: the time first (one a millisecond from a fixed moment on), then noise. Owners are
+# spread as by chance, so that a user's rows lie far apart, as they do after a year.
+_PREDICTIONS = """
+    INSERT INTO predictions (
+        id, user_id, model, version, status, source, cost, attempts, worker_id, predict_ms, created_at, started_at,
+        finished_at, input, output
+    )
+    SELECT
+        (lpad(to_hex(1735689600000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+            || 'a' || substr(md5(n::text), 4, 15))::uuid,
+        ('01900000-0000-7000-8000-' || lpad(to_hex(1 + (hashint8(n)::bigint + 2147483648) % $3), 12, '0'))::uuid,
+        'echo', '1', 'succeeded', 'api', 1, 1, 'old', 0.1, t.at, t.at, t.at,
+        json_build_object('text', 'The parcel came on time, thank you! ' || n),
+        json_build_object('text', 'The parcel came on time, thank you! ' || n)
+    FROM generate_series($1::bigint, $2::bigint) AS n,
+        LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 millisecond' AS at) AS t
+"""
+_LEDGER = """
+    INSERT INTO transactions (user_id, kind, amount, prediction_id, created_at)
+    SELECT p.user_id, k.kind, 1, p.id, p.created_at
+    FROM predictions AS p, (VALUES ('hold'), ('capture')) AS k (kind)
+    WHERE p.created_at >= timestamptz '2025-01-01' + $1::bigint * interval '1 millisecond'
+        AND p.created_at <= timestamptz '2025-01-01' + $2::bigint * interval '1 millisecond'
+"""
+
+
+async def fill(session: asyncpg.Connection[asyncpg.Record], predictions: int, users: int) -> None:
+    """Add ``users`` users and ``predictions`` finished predictions, with a hold and a capture each."""
+    await session.execute("SET synchronous_commit = off")
+    await session.execute("SET maintenance_work_mem = '512MB'")
+    indexes = await session.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        " AND tablename IN ('predictions', 'transactions') AND indexname <> ALL ($1)",
+        list(KEPT),
+    )
+    for index in indexes:  # built once at the end, not row by row
+        await session.execute(f"DROP INDEX {index['indexname']}")
+    await session.execute(_USERS, users)
+    for start in range(1, predictions + 1, CHUNK):
+        await session.execute(_PREDICTIONS, start, min(predictions, start + CHUNK - 1), users)
+    await session.execute(_LEDGER, 1, predictions)
+    for index in indexes:
+        await session.execute(index["indexdef"])
+    await session.execute("VACUUM (ANALYZE)")
+    await session.execute("CHECKPOINT")

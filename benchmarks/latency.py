@@ -1,0 +1,98 @@
+"""From the request to the answer in one call (`Prefer: wait`): on an idle system, and at half of what can be accepted.
+
+Idle: one request at a time. Under load: requests come at a fixed rate whatever the answers do, and each latency counts
+from the moment at which its request was due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import broker
+from benchmarks.drain import until_finished
+from benchmarks.load import Outcome, Plan, ask, request
+from benchmarks.options import Run
+from benchmarks.people import Person, add_people
+from benchmarks.report import Bar, Report, number
+from benchmarks.submit import PATH, PEOPLE, check, ours, plan
+
+BACKENDS = {"RabbitMQ": "rabbitmq", "PostgreSQL alone": "postgres"}
+MODELS = ("echo", "sentiment")
+WAIT = {"Prefer": "wait=10"}
+IN_FLIGHT_MAX = 256
+TEXT = "The parcel came on time, thank you!"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    name: str
+    outcome: Outcome
+
+
+async def run(run: Run) -> Report:
+    """Measure both queue backends."""
+    found: dict[str, list[Outcome]] = {}
+    for _ in range(run.size.rounds):
+        for shown, backend in BACKENDS.items():
+            for case in await _measure(run, shown, backend):
+                found.setdefault(case.name, []).append(case.outcome)
+    return Report(
+        title="latency: from the request to the answer, Prefer: wait, two app processes, two workers",
+        columns=["", "p50 ms", "p99 ms", "max ms", "requests/s"],
+        rows=[
+            [
+                name,
+                number(median(one.p50_ms for one in outcomes)),
+                number(median(one.p99_ms for one in outcomes)),
+                number(median(one.max_ms for one in outcomes)),
+                number(median(one.per_second for one in outcomes)),
+            ]
+            for name, outcomes in found.items()
+        ],
+        bars=[Bar(name, median(one.p99_ms for one in outcomes), ours=True) for name, outcomes in found.items()],
+        unit="ms p99",
+        notes=[
+            f"Idle: {run.size.latencies} requests, one at a time. Half load: {run.size.load_s:g} s at half of the rate",
+            f"that the same processes accepted just before. Medians of {run.size.rounds} rounds.",
+        ],
+        figures={
+            name: {"p50_ms": median(one.p50_ms for one in outcomes), "p99_ms": median(one.p99_ms for one in outcomes)}
+            for name, outcomes in found.items()
+        },
+    )
+
+
+async def _measure(run: Run, shown: str, backend: str) -> list[_Case]:
+    place = run.place
+    await broker.delete_queues(place.amqp_url)
+    async with place.database() as database, place.session(database) as session:
+        people = await add_people(session, PEOPLE)
+        async with ours(place, database, backend, models=",".join(MODELS)) as target:
+            cases = [_Case(f"{shown}, {model}, idle", await _idle(run, target.port, people, model)) for model in MODELS]
+            accepted = await ask(plan(run, target.port, people))
+            await until_finished(session)
+            for model in MODELS:
+                outcome = await _loaded(run, target.port, people, model, accepted.per_second / 2)
+                cases.append(_Case(f"{shown}, {model}, half load", outcome))
+                await until_finished(session)
+            return cases
+
+
+def _requests(people: list[Person], model: str) -> tuple[str, ...]:
+    body = {"model": model, "input": {"text": TEXT}}
+    return tuple(request(PATH, person.token, body, WAIT) for person in people)
+
+
+async def _idle(run: Run, port: int, people: list[Person], model: str) -> Outcome:
+    await ask(Plan(port, _requests(people, model), 1, number=20))  # what is done once is done now
+    outcome = await ask(Plan(port, _requests(people, model), 1, number=run.size.latencies))
+    check(outcome, f"{model}, idle", "200")
+    return outcome
+
+
+async def _loaded(run: Run, port: int, people: list[Person], model: str, rate: float) -> Outcome:
+    times = {"seconds": run.size.load_s, "warm_up_s": run.size.warm_up_s}
+    outcome = await ask(Plan(port, _requests(people, model), IN_FLIGHT_MAX, rate=rate, **times))
+    check(outcome, f"{model}, half load", "200")
+    return outcome

@@ -1,0 +1,57 @@
+"""How big the benchmarks are: as the issue asks, or small enough to see within a minute that all of it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Amounts and times of one run; ``rounds`` are interleaved over what is compared, and medians are shown."""
+
+    rounds: int = 3
+    backlog: int = 20_000
+    load_s: float = 10.0
+    warm_up_s: float = 2.0
+    latencies: int = 1_000
+    batches: int = 20
+    model_items: int = 4_000
+    old_predictions: int = 5_000_000
+    old_users: int = 100_000
+    growth_requests: int = 10_000
+    memory_predictions: int = 1_000_000
+
+
+QUICK = Size(
+    rounds=1,
+    backlog=1_000,
+    load_s=1.5,
+    warm_up_s=0.5,
+    latencies=50,
+    batches=3,
+    model_items=256,
+    old_predictions=20_000,
+    old_users=1_000,
+    growth_requests=300,
+    memory_predictions=10_000,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every benchmark is given.
+
+    Attributes:
+        only: Names of the systems to measure, where not all.
+        log: Says what is being done.
+    """
+
+    place: Place
+    size: Size
+    only: frozenset[str] = frozenset()
+
+    def wants(self, system: str) -> bool:
+        """Whether this system is to be measured."""
+        return not self.only or system.lower() in self.only

@@ -1,0 +1,101 @@
+"""What a benchmark found: a table for the terminal, a picture, and the figures as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from rich.console import Console
+from rich.table import Table
+
+WIDTH, BAR, GAP, LEFT, RIGHT = 760, 26, 10, 230, 130
+COLOURS = ("#2563eb", "#94a3b8")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar; ours are drawn in another colour than the peers'."""
+
+    label: str
+    value: float
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of one benchmark.
+
+    Attributes:
+        title: What was measured, in a line.
+        columns, rows: The table; figures as text, rounded for people.
+        bars: The picture: one figure of each row.
+        unit: Of the bars.
+        notes: How to read it.
+        figures: For programs.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    bars: Sequence[Bar]
+    unit: str
+    notes: Sequence[str] = ()
+    figures: dict[str, object] = field(default_factory=dict)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the table and its notes."""
+    table = Table(title=report.title, title_justify="left", title_style="bold")
+    for place, column in enumerate(report.columns):
+        table.add_column(column, justify="right" if place else "left", no_wrap=not place)
+    for row in report.rows:
+        table.add_row(*row)
+    console.print(table)
+    for note in report.notes:
+        console.print(f"  {note}", style="dim", highlight=False)
+    console.print()
+
+
+def markdown(report: Report) -> str:
+    """The table for a document."""
+    lines = [f"**{report.title}**", "", "| " + " | ".join(report.columns) + " |"]
+    lines.append("|---|" + "---:|" * (len(report.columns) - 1))
+    lines += ["| " + " | ".join(row) + " |" for row in report.rows]
+    return "\n".join([*lines, "", *report.notes, ""])
+
+
+def svg(report: Report) -> str:
+    """The bars as a picture of its own: no script, no font, no library."""
+    height = 60 + len(report.bars) * (BAR + GAP)
+    most = max((bar.value for bar in report.bars), default=1.0) or 1.0
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
+        ' font-family="system-ui, sans-serif" font-size="13">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<text x="12" y="26" font-size="15" font-weight="600" fill="#0f172a">{escape(report.title)}</text>',
+    ]
+    for place, bar in enumerate(report.bars):
+        top = 46 + place * (BAR + GAP)
+        length = max(1.0, bar.value / most * (WIDTH - LEFT - RIGHT))
+        middle = top + BAR * 0.68
+        parts += [
+            f'<text x="{LEFT - 10}" y="{middle:.0f}" text-anchor="end" fill="#0f172a">{escape(bar.label)}</text>',
+            f'<rect x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="3"'
+            f' fill="{COLOURS[0 if bar.ours else 1]}"/>',
+            f'<text x="{LEFT + length + 8:.1f}" y="{middle:.0f}" fill="#0f172a">'
+            f"{escape(number(bar.value))} {escape(report.unit)}</text>",
+        ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def number(value: float) -> str:
+    """With as many digits as mean anything."""
+    if value >= 100:  # noqa: PLR2004
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004
+
+
+def ratio(value: float, of: float) -> str:
+    """How many times as much."""
+    return f"{value / of:.1f} ×" if of else "–"

@@ -1,0 +1,141 @@
+"""Accepted submissions by HTTP: 32 connections, two app processes, two workers that finish them at the same time.
+
+Every request's token is checked, its price is held, its row is committed, its task is sent. All systems are asked by
+the same client, which knows a thousand users.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import broker, peer
+from benchmarks.load import Outcome, Plan, ask, request
+from benchmarks.options import Run
+from benchmarks.people import Person, add_people
+from benchmarks.place import BenchmarkFailed, Place, cpu_s
+from benchmarks.report import Bar, Report, number, ratio
+from benchmarks.service import service
+
+CONNECTIONS = 32
+APPS = WORKERS = 2
+PEOPLE = 1000
+PATH = "/predictions/predict"
+BODY = {"model": "echo", "input": {"text": "The parcel came on time, thank you!"}}
+COMPARED = ("Celery", "Taskiq")
+OURS = {"ML Service": "rabbitmq", "ML Service on PostgreSQL alone": "postgres"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A running system: the port, and the processes of each part."""
+
+    port: int
+    parts: dict[str, list[int]]
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds of each part so far."""
+        return {name: cpu_s(*pids) for name, pids in self.parts.items()}
+
+
+async def run(run: Run) -> Report:
+    """Measure all in turn, so often as there are rounds."""
+    names = [name for name in OURS if run.wants("service")] + [name for name in COMPARED if run.wants(name)]
+    found: dict[str, list[tuple[Outcome, dict[str, float]]]] = {name: [] for name in names}
+    for _ in range(run.size.rounds):
+        for name, results in found.items():
+            results.append(await _measure(run, name))
+    return _report(run, found)
+
+
+async def _measure(run: Run, name: str) -> tuple[Outcome, dict[str, float]]:
+    await broker.delete_queues(run.place.amqp_url)
+    async with run.place.database() as database:
+        async with run.place.session(database) as session:
+            people = await add_people(session, PEOPLE)
+        started = ours(run.place, database, OURS[name]) if name in OURS else _theirs(run.place, database, name)
+        async with started as target:
+            before = target.cpu_s()
+            outcome = await ask(plan(run, target.port, people))
+            after = target.cpu_s()
+        check(outcome, name, "202")
+        requests = outcome.answers * (run.size.load_s + run.size.warm_up_s) / run.size.load_s
+        return outcome, {part: (after[part] - before[part]) / requests * 1e6 for part in after}
+
+
+def plan(run: Run, port: int, people: list[Person]) -> Plan:
+    """As many requests as can be had, over 32 connections."""
+    requests = tuple(request(PATH, person.token, BODY) for person in people)
+    return Plan(port, requests, CONNECTIONS, seconds=run.size.load_s, warm_up_s=run.size.warm_up_s)
+
+
+def check(outcome: Outcome, name: str, status: str) -> None:
+    """Raise BenchmarkFailed where anything but ``status`` was answered."""
+    if set(outcome.statuses) != {status}:
+        raise BenchmarkFailed(f"{name} answered {outcome.statuses}")
+
+
+@asynccontextmanager
+async def ours(place: Place, database: str, backend: str, models: str = "echo") -> AsyncIterator[Target]:
+    """The service."""
+    async with service(place, database, apps=APPS, workers=WORKERS, backend=backend, models=models) as running:
+        parts = {"app": [one.pid for one in running.apps], "worker": [one.pid for one in running.workers]}
+        yield Target(running.port, parts | {name: [pid] for name, pid in place.node_pids.items()})
+
+
+@asynccontextmanager
+async def _theirs(place: Place, database: str, name: str) -> AsyncIterator[Target]:
+    async with (
+        peer.workers(place, database, name, WORKERS) as workers,
+        peer.apps(place, database, name, APPS) as (apps, port),
+    ):
+        await asyncio.sleep(0.3)
+        parts = {"app": [one.pid for one in apps], "worker": [one.pid for one in workers]}
+        yield Target(port, parts | {node: [pid] for node, pid in place.node_pids.items()})
+
+
+def _report(run: Run, found: dict[str, list[tuple[Outcome, dict[str, float]]]]) -> Report:
+    rates = {name: median(one.per_second for one, _ in results) for name, results in found.items()}
+    ours_rate = rates.get("ML Service", 0.0)
+    rows = []
+    for name, results in found.items():
+        parts = list(results[0][1])
+        costs = [median(cost[part] for _, cost in results) for part in parts]
+        rows.append(
+            [
+                name,
+                number(rates[name]),
+                number(median(one.p50_ms for one, _ in results)),
+                number(median(one.p99_ms for one, _ in results)),
+                ratio(ours_rate, rates[name]),
+                *map(number, costs),
+            ]
+        )
+    return Report(
+        title=f"submit: {CONNECTIONS} connections, {APPS} app processes, {WORKERS} workers finishing meanwhile",
+        columns=[
+            "",
+            "per second",
+            "p50 ms",
+            "p99 ms",
+            "the service is",
+            "app µs",
+            "worker µs",
+            "PostgreSQL µs",
+            "RabbitMQ µs",
+        ],
+        rows=rows,
+        bars=[Bar(name, rate, name in OURS) for name, rate in rates.items()],
+        unit="/s",
+        notes=[
+            f"Medians of {run.size.rounds} interleaved rounds of {run.size.load_s:g} s; CPU µs per request and part.",
+            "The client shares the cores: some 40 µs per request, the same for all.",
+        ],
+        figures={
+            name: {"per_second": rates[name], "p99_ms": median(one.p99_ms for one, _ in results)}
+            for name, results in found.items()
+        },
+    )
