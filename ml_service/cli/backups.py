@@ -14,7 +14,7 @@ from ml_service.cli.common import begin, command, database_of, out
 from ml_service.domain.errors import InvalidInput, Unavailable
 from ml_service.settings import read_settings
 from ml_service.storage.database import Session
-from ml_service.storage.schema import in_use
+from ml_service.storage.users import any_exists
 from ml_service.usecases import ledger
 
 File = Annotated[Path, typer.Argument(help="The file, for example backup.dump.", dir_okay=False)]
@@ -51,7 +51,7 @@ async def restore(
     settings = read_settings("app")
     async with database_of(settings) as database, database.autocommit() as session:
         major = await _major(session)
-        if await in_use(session) and not replace:
+        if await any_exists(session) and not replace:
             raise InvalidInput("The database is in use; say --replace to replace what it holds.")
     options = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-password"]
     await _run(major, "pg_restore", *options, f"--dbname={settings.database_url}", str(file))

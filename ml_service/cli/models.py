@@ -40,6 +40,15 @@ async def list_() -> None:
 
 @app.command()
 @command
+async def forget(name: Annotated[str, typer.Argument(help="A model that no worker serves any more.")]) -> None:
+    """Take a model out of the list: it can no longer be asked. A worker that serves it announces it again."""
+    async with begin() as session:
+        await models.forget(session, name)
+    out.print(f"{name} is forgotten.")
+
+
+@app.command()
+@command
 async def check(
     name: Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")],
 ) -> None:

@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.PROCESSING, Status.FAILED, Status.CANCELED, Status.EXPIRED}),
+    Status.QUEUED: frozenset({Status.PROCESSING, Status.CANCELED, Status.EXPIRED}),
     # A claim after the worker died moves a row from processing to processing, with one attempt more.
     Status.PROCESSING: frozenset({Status.PROCESSING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
     Status.SUCCEEDED: frozenset(),

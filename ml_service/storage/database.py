@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -48,6 +48,12 @@ async def _keep_state(_connection: asyncpg.Connection[Any]) -> None:
     """Do nothing on release: no session state is ever set, so a round trip to reset it would be wasted."""
 
 
+def _drop(connection: Any) -> None:
+    """Cut a connection without a word: a frozen server would answer neither a rollback nor a cancel request."""
+    if connection is not None and not connection.is_closed():
+        connection.terminate()
+
+
 class Database:
     """A pool of connections with deadlines.
 
@@ -57,7 +63,8 @@ class Database:
         timeout_s: Longest time that one `begin()` or `autocommit()` block may take, waiting for a connection included.
         durable: False: a commit does not wait for the disk, and a crash of the server may undo the last half second
             (never a later commit without an earlier one). Right for what only says how far something has come, such as
-            a claim or a mark in the outbox: if it is forgotten, it is done again. Never for money or answers.
+            a claim or a mark in the outbox: if it is forgotten, it is done again, the refund of a prediction that
+            ended at its claim included. Never for answers, nor for what a user is told.
     """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], timeout_s: float) -> None:
@@ -99,8 +106,16 @@ class Database:
             DatabaseUnavailable: The server is away or does not answer in time. Where that happens at the commit,
                 it may have been carried out all the same: a repeated request needs its Idempotency-Key.
         """
-        async with self.autocommit(timeout_s) as connection, connection.transaction():
-            yield connection
+        async with self.autocommit(timeout_s) as connection:
+            await connection.execute("BEGIN")
+            try:
+                yield connection
+            except UNAVAILABLE:
+                raise  # there is nobody who could roll back; the connection goes, and the transaction with it
+            except Exception:
+                await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
 
     @asynccontextmanager
     async def autocommit(self, timeout_s: float | None = None) -> AsyncIterator[Session]:
@@ -115,19 +130,15 @@ class Database:
                 connection = await self._pool.acquire()
                 yield connection
         except UNAVAILABLE as error:
-            if connection is not None and isinstance(error, TimeoutError):
-                # A frozen server answers no cancel request either: drop the connection rather than wait for it.
-                connection.terminate()
+            _drop(connection)
             raise DatabaseUnavailable("The database does not answer at the moment.", retry_after_s=2.0) from error
+        except asyncio.CancelledError:
+            _drop(connection)  # in the middle of a statement, perhaps of a transaction
+            raise
         finally:
             if connection is not None:
-                await self._release(connection)
-
-    async def _release(self, connection: Any) -> None:
-        try:
-            await self._pool.release(connection, timeout=1.0)
-        except (asyncpg.InterfaceError, OSError, TimeoutError):
-            connection.terminate()
+                with suppress(*UNAVAILABLE):
+                    await self._pool.release(connection, timeout=1.0)
 
     @asynccontextmanager
     async def own_connection(self, url: str, name: str) -> AsyncIterator[Session]:

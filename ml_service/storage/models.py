@@ -51,6 +51,25 @@ async def list_all(session: Session) -> list[ListedModel]:
     return [_listed(row) for row in await session.fetch(_LIST)]
 
 
+async def pools(session: Session) -> list[str]:
+    """The pools that models belong to."""
+    rows = await session.fetch("SELECT DISTINCT coalesce(spec ->> 'pool', 'default') AS pool FROM models ORDER BY pool")
+    return [row["pool"] for row in rows]
+
+
+async def forget(session: Session, name: str) -> bool:
+    """Forget a model that no ready worker serves; returns whether it was there and is gone."""
+    tag = await session.execute(
+        """
+        DELETE FROM models AS m WHERE m.name = $1 AND NOT EXISTS (
+            SELECT FROM workers AS w WHERE w.state = 'ready' AND w.lease_until > now() AND m.name = ANY (w.models)
+        )
+        """,
+        name,
+    )
+    return bool(tag == "DELETE 1")
+
+
 async def set_price(session: Session, name: str, price_credits: int | None) -> bool:
     """Set an admin's price, or with None go back to the model's own; returns whether there is such a model."""
     tag = await session.execute("UPDATE models SET price_credits_set = $2 WHERE name = $1", name, price_credits)

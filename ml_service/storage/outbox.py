@@ -75,10 +75,20 @@ async def next_bulk(session: Session, pool: str, limit: int) -> list[Unsent]:
     return [Unsent(row["id"], row["pool"], row["model"]) for row in rows]
 
 
+_BULK_POOLS = """
+    WITH RECURSIVE waiting AS (
+        (SELECT pool FROM outbox WHERE bulk ORDER BY pool LIMIT 1)
+        UNION ALL
+        SELECT (SELECT o.pool FROM outbox AS o WHERE o.bulk AND o.pool > w.pool ORDER BY o.pool LIMIT 1)
+        FROM waiting AS w WHERE w.pool IS NOT NULL
+    )
+    SELECT pool FROM waiting WHERE pool IS NOT NULL
+"""
+
+
 async def bulk_pools(session: Session) -> list[str]:
     """The pools for which predictions of batches wait to be fed."""
-    rows = await session.fetch("SELECT DISTINCT pool FROM (SELECT pool FROM outbox WHERE bulk LIMIT 100000) AS o")
-    return [row["pool"] for row in rows]
+    return [row["pool"] for row in await session.fetch(_BULK_POOLS)]
 
 
 _POOL_OF = "coalesce((SELECT m.spec ->> 'pool' FROM models AS m WHERE m.name = p.model), 'default')"
@@ -94,20 +104,28 @@ _SEND_AGAIN = f"""
                 SELECT w.id FROM workers AS w WHERE w.stopped_at IS NOT NULL AND ($2 IS NULL OR w.id = ANY ($2))
             )
         )
+        AND ($3::text IS NULL OR {_POOL_OF} = $3)
         AND NOT EXISTS (SELECT FROM outbox AS o WHERE o.prediction_id = p.id)
     ON CONFLICT (prediction_id) DO NOTHING
 """
+SEND_AGAIN_S_MAX = 300.0
+"""Seconds that reading all open predictions may take: a second or two for each hundred thousand."""
 
 
-async def send_again(session: Session, *, older_than_s: float, of_workers: Sequence[str] | None = None) -> int:
+async def send_again(
+    session: Session, *, older_than_s: float, of_workers: Sequence[str] | None = None, pool: str | None = None
+) -> int:
     """Write to the outbox again what is open, was confirmed, and that nobody can be working on; returns how many.
 
     Args:
+        session: From `Database.begin(SEND_AGAIN_S_MAX)`.
         older_than_s: Only what was accepted at least so many seconds ago.
         of_workers: Only what these workers had claimed. They have to be stopped. None: that of all
             stopped workers, and what is queued.
+        pool: Only what belongs to this pool.
     """
-    tag = await session.execute(_SEND_AGAIN, older_than_s, of_workers)
+    await session.execute("SET LOCAL statement_timeout = 0")
+    tag = await session.execute(_SEND_AGAIN, older_than_s, of_workers, pool, timeout=SEND_AGAIN_S_MAX)
     return int(tag.rpartition(" ")[2])
 
 

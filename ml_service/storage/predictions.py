@@ -126,7 +126,7 @@ _CLAIM = f"""
         FROM unnest($1::uuid[], $2::boolean[]) AS asked (id, redelivered)
         WHERE p.id = asked.id AND CASE p.status
             WHEN 'queued' THEN true
-            WHEN 'processing' THEN asked.redelivered OR worker_is_gone(p.worker_id)
+            WHEN 'processing' THEN asked.redelivered OR ($5 AND p.worker_id = $3) OR worker_is_gone(p.worker_id)
             ELSE false
         END
         RETURNING p.id, p.user_id, p.status, p.model, p.input, p.attempts, p.cost
@@ -147,14 +147,24 @@ _CLAIM = f"""
 
 
 async def claim(
-    session: Session, worker_id: str, ids: Sequence[UUID], redelivered: Sequence[bool], *, attempts_max: int
+    session: Session,
+    worker_id: str,
+    ids: Sequence[UUID],
+    redelivered: Sequence[bool],
+    *,
+    attempts_max: int,
+    is_retry: bool = False,
 ) -> list[Claimed]:
-    """Take what of ``ids`` may be taken, in one statement; what is missing in the answer is somebody else's or done."""
+    """Take what of ``ids`` may be taken, in one statement; what is missing in the answer is somebody else's or done.
+
+    Args:
+        is_retry: An earlier try got no answer and may have been carried out: what it took is taken again.
+    """
     asked: dict[UUID, bool] = {}
     for one, again in zip(ids, redelivered, strict=True):
         asked[one] = again or asked.get(one, False)
     in_order = sorted(asked)
-    rows = await session.fetch(_CLAIM, in_order, [asked[one] for one in in_order], worker_id, attempts_max)
+    rows = await session.fetch(_CLAIM, in_order, [asked[one] for one in in_order], worker_id, attempts_max, is_retry)
     return [
         Claimed(row["id"], row["user_id"], Status(row["status"]), row["model"], row["input"], row["attempts"])
         for row in rows
@@ -310,8 +320,15 @@ async def count_open(session: Session, count_max: int) -> int:
     )
 
 
-async def purge_keys(session: Session, older_than_s: float) -> None:
-    """Forget idempotency keys that were used more than ``older_than_s`` seconds ago."""
-    await session.execute(
-        "DELETE FROM idempotency_keys WHERE created_at < now() - $1 * interval '1 second'", older_than_s
+_PURGE_KEYS = """
+    DELETE FROM idempotency_keys WHERE (user_id, key) IN (
+        SELECT user_id, key FROM idempotency_keys  -- idempotency_keys_age
+        WHERE created_at < now() - $1 * interval '1 second' ORDER BY created_at LIMIT $2
     )
+"""
+
+
+async def purge_keys(session: Session, older_than_s: float, limit: int) -> int:
+    """Forget up to ``limit`` idempotency keys used more than ``older_than_s`` seconds ago; returns how many."""
+    tag = await session.execute(_PURGE_KEYS, older_than_s, limit)
+    return int(tag.rpartition(" ")[2])

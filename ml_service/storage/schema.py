@@ -14,8 +14,6 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from ml_service.storage.database import Session
-
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 777
 """The key of the advisory lock that lets one process migrate while others wait."""
@@ -59,10 +57,3 @@ async def migrate(database_url: str) -> tuple[str | None, str]:
             return await connection.run_sync(_upgrade)
     finally:
         await asyncio.shield(engine.dispose())
-
-
-async def in_use(session: Session) -> bool:
-    """Whether the database holds users already."""
-    if await session.fetchval("SELECT to_regclass('users') IS NULL"):
-        return False
-    return bool(await session.fetchval("SELECT EXISTS (SELECT FROM users)"))

@@ -91,6 +91,13 @@ async def lock_out_demo_users(session: Session) -> int:
     return len(locked)
 
 
+async def any_exists(session: Session) -> bool:
+    """Whether the database holds users already, or even tables."""
+    if await session.fetchval("SELECT to_regclass('users') IS NULL"):
+        return False
+    return bool(await session.fetchval("SELECT EXISTS (SELECT FROM users)"))
+
+
 # Sessions. One sign-in is one session: a family of refresh tokens of which only the newest is valid (RFC 9700, 4.14).
 
 

@@ -30,7 +30,7 @@ class Intake:
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher
-        # One round at a time for the singles: while one commits, the next gathers. Batches go beside them.
+        # Two rounds of singles at a time: while one commits, the next is being put together. Batches go beside them.
         self._singles: Gather[Submission, Outcome] = Gather(self._accept, calls_max=256, rounds_max=2)
         self._batches: Gather[Submission, Outcome] = Gather(self._accept, calls_max=1, rounds_max=2)
 

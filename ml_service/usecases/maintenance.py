@@ -6,7 +6,7 @@ Every app process runs this; the one that holds an advisory lock works, the othe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -15,7 +15,7 @@ import structlog
 from ml_service.domain.errors import DatabaseUnavailable, QueueUnavailable, Unavailable
 from ml_service.domain.models import DEFAULT_POOL
 from ml_service.messaging.queue import Queue, Result, ResultMessage
-from ml_service.storage import outbox, predictions, users, workers
+from ml_service.storage import models, outbox, predictions, users, workers
 from ml_service.storage.database import Database, Session
 from ml_service.usecases.publisher import Publisher
 
@@ -26,6 +26,7 @@ LEADER_LOCK = 780
 STANDBY_S = 1.0
 LIMIT = 1000
 """Rows that one statement of the sweep takes, so that none of them takes long."""
+PURGE_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Maintenance:
         self._batch_size_of = batch_size_of
         self._rhythm = rhythm
         self._feeding: dict[str, int] = {}  # pool → messages to keep in the queue
-        self._empty_since: float | None = None
+        self._empty_since: dict[str, float] = {}  # pool → since when its queue has been empty
+        self._all_lost = False
         self._sent_again: set[str] = set()  # workers whose open work was sent again
         self._task: asyncio.Task[None] | None = None
         self.is_leading = False
@@ -191,37 +193,46 @@ class Maintenance:
     async def _resend_of_gone_workers(self) -> None:
         async with self._database.begin() as session:
             gone = await workers.bury_gone(session, self._rhythm.silent_s)
-            if gone:
-                log.warning("workers_gone", workers=gone)
             stopped = set(await workers.stopped(session))
-            self._sent_again &= stopped  # one that came back may die again
-            fresh = stopped - self._sent_again
-            count = await outbox.send_again(session, older_than_s=0, of_workers=sorted(fresh)) if fresh else 0
+        if gone:
+            log.warning("workers_gone", workers=gone)
+        self._sent_again &= stopped  # one that came back may die again
+        fresh = stopped - self._sent_again
+        if fresh:
+            await self._send_again("worker gone", older_than_s=0, of_workers=sorted(fresh))
         self._sent_again |= fresh
-        if count:
-            log.warning("sent_again", predictions=count, why="worker gone")
 
     async def _resend_lost(self) -> None:
-        if await self._queue.declare():
-            async with self._database.begin() as session:
-                count = await outbox.send_again(session, older_than_s=0)
-            if count:
-                log.warning("sent_again", predictions=count, why="the queue was made anew")
+        # The news that the queue was made anew is told once; it is remembered until all has been sent again.
+        self._all_lost = await self._queue.declare() or self._all_lost
+        if self._all_lost:
+            await self._send_again("the queue was made anew", older_than_s=0)
+            self._all_lost = False
+        async with self._database.autocommit() as session:
+            pools = {DEFAULT_POOL, *await models.pools(session)}
         now = asyncio.get_running_loop().time()
-        if (await self._queue.depth(DEFAULT_POOL)).ready:
-            self._empty_since = None
-        elif self._empty_since is None:
-            self._empty_since = now
-        elif now - self._empty_since > self._rhythm.lost_after_s:
-            self._empty_since = now
-            async with self._database.begin() as session:
-                count = await outbox.send_again(session, older_than_s=self._rhythm.lost_after_s)
-            if count:
-                log.warning("sent_again", predictions=count, why="queued, but in no queue")
+        for pool in pools:
+            if (await self._queue.depth(pool)).ready:
+                self._empty_since.pop(pool, None)
+            elif now - self._empty_since.setdefault(pool, now) > self._rhythm.lost_after_s:
+                self._empty_since[pool] = now
+                await self._send_again("queued, but in no queue", older_than_s=self._rhythm.lost_after_s, pool=pool)
+
+    async def _send_again(
+        self, why: str, *, older_than_s: float, of_workers: Sequence[str] | None = None, pool: str | None = None
+    ) -> None:
+        async with self._database.begin(outbox.SEND_AGAIN_S_MAX) as session:
+            count = await outbox.send_again(session, older_than_s=older_than_s, of_workers=of_workers, pool=pool)
+        if count:
+            log.warning("sent_again", predictions=count, why=why)
 
     async def purge(self) -> None:
         """Delete what has served its time: limits, sessions, keys, workers."""
         async with self._database.autocommit() as session:
             await users.purge(session)
-            await predictions.purge_keys(session, self._rhythm.keys_kept_s)
             await workers.purge(session)
+        while True:
+            async with self._database.autocommit() as session:
+                gone = await predictions.purge_keys(session, self._rhythm.keys_kept_s, PURGE_MAX)
+            if gone < PURGE_MAX:
+                return

@@ -37,6 +37,16 @@ async def set_price(session: Session, name: str, price_credits: int | None) -> N
         raise ModelNotFound(f"There is no model named {name!r}.")
 
 
+async def forget(session: Session, name: str) -> None:
+    """Take a model out of the list that no worker serves any more.
+
+    Raises:
+        ModelNotFound: There is none of this name, or a worker still serves it.
+    """
+    if not await models.forget(session, name):
+        raise ModelNotFound(f"There is no model named {name!r} that no worker serves.")
+
+
 @dataclass(frozen=True, slots=True)
 class _Offer:
     listed: ListedModel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import os
 import secrets
@@ -11,7 +12,6 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from ml_service.domain.errors import PermissionDenied, TooManyRequests, Unauthenticated, UsernameTaken, WrongCredentials
 from ml_service.domain.predictions import new_id
@@ -20,7 +20,6 @@ from ml_service.storage import users
 from ml_service.storage.database import Database, Session
 from ml_service.usecases import ledger
 
-COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])
 DEMO_USERNAME = DEMO_PASSWORD = "test"  # noqa: S105  the demo user exists in demo mode only, and every page says so
 WRONG = "User name or password is wrong."
 
@@ -100,10 +99,18 @@ async def register(
     return User(user.id, user.username, user.is_admin, user.is_demo, balance, user.created_at)
 
 
+@functools.cache
+def common_passwords() -> frozenset[str]:
+    """Some 30,000 of the most common passwords, in lower case, from the lists of zxcvbn."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415  half a second, for those who choose passwords
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
 def check_new_user(username: str, password: str) -> str:
     """Return the user name as it will be kept; raises InvalidInput where name or password break the rules."""
     name = check_username(username)
-    check_password(password, name, COMMON_PASSWORDS)
+    check_password(password, name, common_passwords())
     return name
 
 
@@ -195,7 +202,7 @@ async def change_password(
         WrongCredentials: ``old`` is not the password.
         InvalidInput: ``new`` breaks the rules.
     """
-    check_password(new, user.username, COMMON_PASSWORDS)
+    check_password(new, user.username, common_passwords())
     async with database.autocommit() as session:
         login = await users.login_of(session, user.username)
     if login is None or not await passwords.matches(login.password_hash, old):

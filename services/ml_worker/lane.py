@@ -71,8 +71,8 @@ class Lane:
 
     @property
     def is_open(self) -> bool:
-        """Whether the model can answer now, or is only being started again after a batch killed it."""
-        return self._host.ready or self._model.locked()
+        """Whether the model answers, or is being started again; not while it cannot be loaded."""
+        return self._host.state != "failed"
 
     def start(self) -> None:
         """Open the slots."""
@@ -106,6 +106,12 @@ class Lane:
                 continue
             try:
                 await self._serve(deliveries)
+            except ModelUnavailable as error:
+                # What waits here would keep the worker's other models from their work.
+                log.warning("model_unavailable", model=self._host.name, error=str(error))
+                waiting = list(self._waiting)
+                self._waiting.clear()
+                await self._consumer.requeue([*deliveries, *waiting])
             except Exception:
                 # A bug must not swallow messages: they come again, and the attempts are counted in the rows.
                 log.exception("batch_failed", model=self._host.name, messages=len(deliveries))
@@ -146,10 +152,19 @@ class Lane:
             ids += delivery.message.ids
             redelivered += [delivery.redelivered] * len(delivery.message.ids)
 
+        tries = 0
+
         async def claim() -> list[Claimed]:
+            nonlocal tries
+            tries += 1
             async with self._relaxed.autocommit() as session:
                 return await predictions.claim(
-                    session, self._worker_id, ids, redelivered, attempts_max=self._attempts_max
+                    session,
+                    self._worker_id,
+                    ids,
+                    redelivered,
+                    attempts_max=self._attempts_max,
+                    is_retry=tries > 1,
                 )
 
         return await _until_database(claim)
@@ -179,8 +194,9 @@ class Lane:
             while True:
                 try:
                     await self._host.predict([one.input for one in batch], take)
-                except ModelUnavailable as error:
-                    log.warning("model_unavailable", model=self._host.name, error=str(error))
+                except ModelUnavailable:
+                    if not self.is_open:
+                        raise
                     await self._host.wait_ready()
                 except BatchStopped:
                     return

@@ -159,7 +159,7 @@ async def _connect(settings: Settings, stack: AsyncExitStack, *, durable: bool) 
     database = await Database.connect(
         settings.database_url,
         name="ml-service worker",
-        connections_max=6,
+        connections_max=4,
         timeout_s=settings.database_timeout_s,
         durable=durable,
     )

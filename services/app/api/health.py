@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from ml_service.domain.errors import DatabaseUnavailable, PermissionDenied, QueueUnavailable
 from ml_service.domain.models import DEFAULT_POOL
 from ml_service.messaging.queue import QueueDepth
-from ml_service.usecases.workers import Overview, overview
+from ml_service.usecases.workers import Overview, list_live
 from services.app.addresses import is_direct_from
 from services.app.api.problems import problems
 from services.app.api.schemas.health import Alive, DatabaseHealth, Health, QueueHealth, WorkersHealth
@@ -67,11 +67,14 @@ async def metrics(request: Request) -> Response:
 
 
 async def _look(parts: Parts) -> Overview | None:
+    """Who works and how much waits; the counting itself is done by `Load`, once a second for everybody who asks."""
     try:
         async with parts.database.autocommit(CHECK_S) as session:
-            return await overview(session)
+            live = await list_live(session)
     except DatabaseUnavailable:
         return None
+    seen = parts.load.seen
+    return Overview(tuple(live), seen.open if seen else 0, seen.unsent if seen else 0)
 
 
 async def _depth(parts: Parts) -> QueueDepth | None:

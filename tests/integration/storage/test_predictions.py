@@ -51,6 +51,18 @@ async def test_a_redelivery_or_a_dead_worker_opens_a_claim_again_and_the_late_an
     assert await play.balance() == (99, 0)
 
 
+async def test_a_claim_whose_answer_was_lost_is_made_again_by_the_same_worker_alone(play: Play) -> None:
+    await beat(play, "worker-1")
+    async with play.database.own_connection(play.url, "lock") as own:
+        await workers.hold_lock(own, 1)
+        await play.submit(play.submission())
+        await play.claim(*play.ids)  # committed, and the connection broke before the answer came
+        async with play.database.autocommit() as session:
+            nothing = await predictions.claim(session, "worker-2", play.ids, [False], attempts_max=5, is_retry=True)
+            [again] = await predictions.claim(session, "worker-1", play.ids, [False], attempts_max=5, is_retry=True)
+    assert (nothing, again.attempt) == ([], 2)
+
+
 async def test_a_worker_without_its_lock_is_gone(play: Play) -> None:
     await beat(play, "worker-1")  # a lease, but nobody holds the lock
     await play.submit(play.submission())

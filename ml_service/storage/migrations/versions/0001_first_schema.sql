@@ -143,7 +143,7 @@ CREATE TABLE outbox (
     bulk boolean NOT NULL,                      -- fed by maintenance, in turns over the users, instead of sent at once
     send_after timestamptz NOT NULL DEFAULT now()
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
-CREATE INDEX outbox_bulk ON outbox (user_id, prediction_id) WHERE bulk;
+CREATE INDEX outbox_bulk ON outbox (pool, user_id, prediction_id) WHERE bulk;
 
 -- The ledger. Append-only: no service's role may change it, and the triggers stop its owner too.
 CREATE TABLE transactions (

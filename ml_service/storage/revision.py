@@ -1,0 +1,30 @@
+"""Which version of the schema there is, and which this code expects; without Alembic, which takes seconds to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
+
+
+def expected() -> str:
+    """The newest revision: versions are numbered, and the file of each begins with its number."""
+    return max(path.stem.partition("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
+
+
+async def current(database_url: str, timeout_s: float = 10) -> str | None:
+    """The revision of the database at ``database_url``; None where it has no schema yet.
+
+    Raises:
+        What asyncpg and the network raise; see `database.UNAVAILABLE`.
+    """
+    connection = await asyncpg.connect(database_url, timeout=timeout_s, command_timeout=timeout_s)
+    try:
+        if await connection.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
+            return None
+        found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        return found
+    finally:
+        await connection.close(timeout=timeout_s)

@@ -1,0 +1,73 @@
+"""The pool: bounded waits, whole transactions, nothing left open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from engine.postgres import PostgresNode
+from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.storage import revision
+from ml_service.storage.database import Database
+from ml_service.storage.schema import newest_revision
+
+
+async def test_what_raises_in_a_transaction_is_rolled_back_and_the_connection_is_good(database: Database) -> None:
+    with pytest.raises(KeyError):
+        async with database.begin() as session:
+            await session.execute("INSERT INTO rate_limits VALUES ('k', 1, now())")
+            raise KeyError
+    async with database.autocommit() as session:
+        assert await session.fetchval("SELECT count(*) FROM rate_limits") == 0
+        assert await session.fetchval("SELECT pg_current_xact_id_if_assigned() IS NULL")
+
+
+async def test_a_server_that_freezes_within_a_transaction_is_given_up_in_time_and_used_again_later(
+    postgres_node: PostgresNode, database_url: str
+) -> None:
+    database = await Database.connect(database_url, name="test", timeout_s=1.0)
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailable):
+        async with database.begin() as session:
+            await session.execute("SELECT 1")
+            postgres_node.freeze()
+            await session.execute("SELECT 1")
+    took_s = time.monotonic() - began
+    postgres_node.resume()
+    assert took_s < 4, "one timeout and the release of the connection, with room for a busy machine"
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                async with database.begin() as session:
+                    assert await session.fetchval("SELECT 1") == 1
+                break
+            except DatabaseUnavailable:
+                continue
+    await database.close()
+
+
+async def test_a_cancelled_caller_leaves_no_transaction_behind(database: Database) -> None:
+    async def hold() -> None:
+        async with database.begin() as session:
+            await session.execute("INSERT INTO rate_limits VALUES ('k', 1, now())")
+            await asyncio.sleep(60)
+
+    callers = [asyncio.create_task(hold()) for _ in range(5)]
+    await asyncio.sleep(0.3)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    async with asyncio.timeout(10), database.autocommit() as session:
+        while await session.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
+        ):
+            await asyncio.sleep(0.05)
+        assert await session.fetchval("SELECT count(*) FROM rate_limits") == 0
+
+
+async def test_the_newest_version_by_name_is_alembics_head(database_url: str) -> None:
+    assert revision.expected() == newest_revision()
+    assert await revision.current(database_url) == newest_revision()
