@@ -75,7 +75,6 @@ class Settings(BaseSettings):
     lost_after_s: float = Field(30.0, gt=0)
     feed_interval_s: float = Field(0.1, gt=0)
     idempotency_retention_s: float = Field(86400.0, gt=0)
-    results_length_max: int = Field(100_000, ge=1)
 
     # The Telegram bot.
     telegram_token: SecretStr = SecretStr("")  # from @BotFather; empty or no token: the bot rests
