@@ -46,7 +46,7 @@ SETTINGS: dict[str, str] = {
     "synchronous_commit": "on",
     "full_page_writes": "on",
     # Room for two app processes, a dozen workers and a look around, on a machine that does other things too.
-    "max_connections": "200",
+    "max_connections": "500",
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
     "random_page_cost": "1.1",

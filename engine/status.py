@@ -17,8 +17,8 @@ from engine.state import PROJECT, ROOT, lock_holder, read_json
 EXIT_NOT_RUNNING = 3
 """As systemctl has it."""
 
-_CLI_TIMEOUT_S = 15
-_COLORS = {"ready": "green", "starting": "yellow", "waiting": "red", "stopping": "yellow", "stopped": "red"}
+_CLI_TIMEOUT_S = 30
+_COLORS = {"ready": "green", "starting": "yellow", "waiting": "yellow", "stopping": "yellow", "stopped": "red"}
 
 
 def duration(seconds: float | None) -> str:
@@ -50,6 +50,8 @@ def _inside() -> dict[str, Any]:
             check=False,
         )
         value = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        return {"error": f"it did not answer within {_CLI_TIMEOUT_S} s"}
     except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
         return {"error": str(error) or type(error).__name__}
     return value if isinstance(value, dict) else {"error": "it answered with no object"}
