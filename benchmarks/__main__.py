@@ -25,28 +25,32 @@ from benchmarks.options import QUICK, Run, Size
 from benchmarks.place import ROOT, Place
 from benchmarks.report import Report, markdown, show, svg
 
-BENCHMARKS = ("drain", "submit", "batch", "latency", "model", "growth", "memory")
+BENCHMARKS = ("drain", "submit", "batch", "latency", "model", "queue", "growth", "memory")
 Measure = Callable[[Run], Awaitable[Report]]
 
 
 async def machine(place: Place) -> str:
     """What the figures were taken on, and how busy it was: no name, no address."""
     cores = os.cpu_count() or 1
-    model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     memory = psutil.virtual_memory().total / 2**30
     libraries = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "asyncpg", "pamqp"))
     rabbit = await broker.version(place.amqp_url)
+    system = f"{platform.system()} {platform.release()}"
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {cores} cores ({model}), {memory:.0f} GiB, {platform.system()}"
-        f" {platform.release()} · load before the run {load}\n"
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {cores} cores ({_processor()}), {memory:.0f} GiB, {system}"
+        f" · load before the run {load}\n"
         f"Python {platform.python_version()} · PostgreSQL {place.postgres.major} · RabbitMQ {rabbit} · {libraries}\n"
         f"Peers: {peer.versions()}"
     )
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    for line in file.read_text().splitlines() if file.exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def arguments() -> argparse.Namespace:

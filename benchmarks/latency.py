@@ -92,7 +92,7 @@ async def _idle(run: Run, port: int, people: list[Person], model: str) -> Outcom
 
 
 async def _loaded(run: Run, port: int, people: list[Person], model: str, rate: float) -> Outcome:
-    times = {"seconds": run.size.load_s, "warm_up_s": run.size.warm_up_s}
-    outcome = await ask(Plan(port, _requests(people, model), IN_FLIGHT_MAX, rate=rate, **times))
+    requests, size = _requests(people, model), run.size
+    outcome = await ask(Plan(port, requests, IN_FLIGHT_MAX, seconds=size.load_s, warm_up_s=size.warm_up_s, rate=rate))
     check(outcome, f"{model}, half load", "200")
     return outcome

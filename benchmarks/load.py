@@ -104,6 +104,7 @@ class _Driver:
         self._ended = asyncio.Event()
         self._error: Exception | None = None
         self._stopping = False
+        self._wanted = plan.number
 
     async def run(self) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -137,9 +138,9 @@ class _Driver:
                 self._send(self._idle.popleft(), due)
             else:
                 self._due.append(due)
-        end = time.perf_counter() + TIMEOUT_S
-        while len(self._seen) < total and time.perf_counter() < end and self._error is None:
-            await asyncio.sleep(0.05)
+        self._wanted = total
+        if len(self._seen) < total:
+            await asyncio.wait_for(self._ended.wait(), TIMEOUT_S)
 
     def _send(self, connection: _Connection, due: float) -> None:
         request = self._requests[self._turn % len(self._requests)]
@@ -149,7 +150,7 @@ class _Driver:
     def answered(self, connection: _Connection, status: str) -> None:
         now = time.perf_counter()
         self._seen.append((connection.since, now, status))
-        if self._plan.number is not None and len(self._seen) >= self._plan.number:
+        if self._wanted is not None and len(self._seen) >= self._wanted:
             self._ended.set()
         if self._stopping or self._ended.is_set():
             return

@@ -95,7 +95,7 @@ class Running:
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         end = time.monotonic() + STOP_S
-        while self.process.poll() is None and time.monotonic() < end:
+        while self.process.poll() is None and time.monotonic() < end:  # noqa: ASYNC110  its end is no event here
             await asyncio.sleep(0.02)
         if self.process.poll() is None:
             signal_all(family, signal.SIGKILL)

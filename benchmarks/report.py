@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -41,7 +41,7 @@ class Report:
     bars: Sequence[Bar]
     unit: str
     notes: Sequence[str] = ()
-    figures: dict[str, object] = field(default_factory=dict)
+    figures: Mapping[str, object] = field(default_factory=dict)
 
 
 def show(report: Report, console: Console) -> None:
@@ -70,21 +70,21 @@ def svg(report: Report) -> str:
     height = 60 + len(report.bars) * (BAR + GAP)
     most = max((bar.value for bar in report.bars), default=1.0) or 1.0
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
-        ' font-family="system-ui, sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
+        "<style>text { font: 13px system-ui, sans-serif; fill: #0f172a } .title { font-size: 15px }</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        f'<text x="12" y="26" font-size="15" font-weight="600" fill="#0f172a">{escape(report.title)}</text>',
+        f'<text x="12" y="26" class="title">{escape(report.title)}</text>',
     ]
     for place, bar in enumerate(report.bars):
         top = 46 + place * (BAR + GAP)
         length = max(1.0, bar.value / most * (WIDTH - LEFT - RIGHT))
-        middle = top + BAR * 0.68
+        middle, end = round(top + BAR * 0.68), LEFT + length + 8
+        colour = COLOURS[0 if bar.ours else 1]
+        value = f"{number(bar.value)} {report.unit}"
         parts += [
-            f'<text x="{LEFT - 10}" y="{middle:.0f}" text-anchor="end" fill="#0f172a">{escape(bar.label)}</text>',
-            f'<rect x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="3"'
-            f' fill="{COLOURS[0 if bar.ours else 1]}"/>',
-            f'<text x="{LEFT + length + 8:.1f}" y="{middle:.0f}" fill="#0f172a">'
-            f"{escape(number(bar.value))} {escape(report.unit)}</text>",
+            f'<text x="{LEFT - 10}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>',
+            f'<rect x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="3" fill="{colour}"/>',
+            f'<text x="{end:.1f}" y="{middle}">{escape(value)}</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])
 

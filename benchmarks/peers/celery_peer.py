@@ -11,8 +11,8 @@ import threading
 
 import psycopg
 from anyio import to_thread
-from celery import Celery
-from kombu import Exchange, Queue
+from celery import Celery  # type: ignore[import-untyped]  # it has no types
+from kombu import Exchange, Queue  # type: ignore[attr-defined]
 
 from benchmarks.peers import RESULTS, TASKS
 from benchmarks.peers.common import (
@@ -29,9 +29,16 @@ from benchmarks.peers.common import (
 )
 
 QUORUM = {"x-queue-type": "quorum"}
+
+
+def _queue(name: str) -> Queue:
+    exchange = Exchange(name)  # type: ignore[no-untyped-call]
+    return Queue(name, exchange, routing_key=name, queue_arguments=QUORUM)  # type: ignore[no-untyped-call]
+
+
 app = Celery("peer", broker=amqp_url())
 app.conf.update(
-    task_queues=[Queue(name, Exchange(name), routing_key=name, queue_arguments=QUORUM) for name in (TASKS, RESULTS)],
+    task_queues=[_queue(TASKS), _queue(RESULTS)],
     task_default_queue=TASKS,
     task_default_exchange=TASKS,
     task_default_routing_key=TASKS,
@@ -58,7 +65,7 @@ def _session() -> psycopg.Connection:
     return session
 
 
-@app.task(name="predict")
+@app.task(name="predict")  # type: ignore[untyped-decorator]
 def predict(prediction_id: str) -> None:
     """Do one prediction."""
     session = _session()
@@ -69,7 +76,7 @@ def predict(prediction_id: str) -> None:
         announce.apply_async((prediction_id,), queue=RESULTS)
 
 
-@app.task(name="announce")
+@app.task(name="announce")  # type: ignore[untyped-decorator]
 def announce(prediction_id: str) -> None:
     """Tell of a result; nobody consumes these here."""
 
@@ -90,10 +97,8 @@ def main() -> None:
     """Be the worker, the publisher or the app."""
     match sys.argv[1]:
         case "work":
-            app.worker_main(
-                ["worker", "-Q", TASKS, "-P", "threads", "-c", str(THREADS), "-l", "error"]
-                + ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-            )
+            quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=error"]
+            app.worker_main(["worker", f"--queues={TASKS}", "--pool=threads", f"--concurrency={THREADS}", *quiet])
         case "publish":
             app.conf.broker_transport_options = {}  # the backlog is only made ready, and counted afterwards
             with app.producer_pool.acquire(block=True) as producer:

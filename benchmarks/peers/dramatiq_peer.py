@@ -35,7 +35,8 @@ class QuorumBroker(RabbitmqBroker):
     """Its queues are classic ones; here they must survive what the service's survive."""
 
     def _build_queue_arguments(self, queue_name: str) -> dict[str, object]:
-        return {**super()._build_queue_arguments(queue_name), "x-queue-type": "quorum"}
+        arguments: dict[str, object] = super()._build_queue_arguments(queue_name)  # type: ignore[no-untyped-call]
+        return {**arguments, "x-queue-type": "quorum"}
 
 
 broker = QuorumBroker(
