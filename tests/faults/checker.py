@@ -198,17 +198,23 @@ def promises_broken(requests: Iterable[Request], rows: dict[str, Any]) -> list[s
     return found
 
 
-async def violations(rig: Rig, load: Load | None = None, *, dead: int = 0, drain_s: float = 90) -> list[str]:
-    """Wait for the drain, then list everything that breaks an invariant; no more than a few of each."""
-    is_drained = await drained(rig.owner_url, drain_s)
-    found = [] if is_drained else [f"4 not drained in {drain_s} s"]
-    connection = await connect(rig.owner_url)
+async def broken_rows(url: str) -> list[str]:
+    """What breaks an invariant in the database; no more than a few of each."""
+    connection = await connect(url)
     try:
-        found += await books_of(connection)
+        found = await books_of(connection)
         for name, query in BROKEN.items():
             found += [f"{name}: {row[0]}" for row in await connection.fetch(f"{query} LIMIT 3")]
     finally:
         await connection.close()
+    return found
+
+
+async def violations(rig: Rig, load: Load | None = None, *, dead: int = 0, drain_s: float = 90) -> list[str]:
+    """Wait for the drain, then list everything that breaks an invariant."""
+    is_drained = await drained(rig.owner_url, drain_s)
+    found = [] if is_drained else [f"4 not drained in {drain_s} s"]
+    found += await broken_rows(rig.owner_url)
     if load is not None:
         found += load.complaints[:5]
         found += promises_broken(load.requests, await rows_of(rig.owner_url))[:5]

@@ -13,7 +13,7 @@ once, when that file is there, and takes the file away: so a test arms it under 
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import functools
 import importlib
 import inspect
@@ -89,20 +89,20 @@ def wrap(name: str, when: str, deed: str, file: str = "") -> None:
 
 def shift_clock(seconds: float) -> None:
     """Let this process believe that it is later; before anything else is imported."""
-    real_time, real_ns, real_datetime = time.time, time.time_ns, datetime.datetime
+    real_time, real_ns, real_datetime = time.time, time.time_ns, dt.datetime
 
     class Shifted(real_datetime):  # type: ignore[valid-type,misc]
         @classmethod
         def now(cls, tz: Any = None) -> Any:
-            return real_datetime.now(tz) + datetime.timedelta(seconds=seconds)
+            return real_datetime.now(tz) + dt.timedelta(seconds=seconds)
 
         @classmethod
         def utcnow(cls) -> Any:
-            return cls.now(datetime.UTC).replace(tzinfo=None)
+            return cls.now(dt.UTC).replace(tzinfo=None)
 
     time.time = lambda: real_time() + seconds
     time.time_ns = lambda: real_ns() + int(seconds * 1e9)
-    datetime.datetime = Shifted  # type: ignore[misc]
+    dt.datetime = Shifted  # type: ignore[misc]
 
 
 def set_up(fault: str) -> None:

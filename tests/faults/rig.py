@@ -161,7 +161,13 @@ class Rig:
         return self.folder / name
 
     def logs(self) -> str:
-        return "\n".join(f"== {one.name}\n{log_tail(one.log, 25)}" for one in self.processes)
+        """The ends of all logs without what is ordinary."""
+        parts = []
+        for one in self.processes:
+            lines = one.log.read_text(errors="replace").splitlines() if one.log.exists() else []
+            odd = [line for line in lines if '"level":"info"' not in line]
+            parts.append(f"== {one.name}\n" + "\n".join(line[:300] + " … " + line[-900:] for line in odd[-8:]))
+        return "\n".join(parts)
 
     def said(self, word: str) -> bool:
         """Whether a process has logged ``word``."""

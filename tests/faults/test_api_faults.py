@@ -50,7 +50,7 @@ async def test_an_answer_to_commit_that_is_lost_is_found_again_by_the_key(noted_
         banking(noted_url),
     ):
         for wanted in (1, 2, 3):
-            proxy.cut_after = b"COMMIT;"
+            proxy.cut_after = b"COMMIT"
             await until(lambda wanted=wanted: proxy.cuts == wanted)
             await load.progress(5)
         await load.stop()
