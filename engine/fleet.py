@@ -83,7 +83,7 @@ class Fleet:
 
     def add_bot(self) -> Service:
         """The bot, not started yet."""
-        return self._register(self._program("bot", self._plan.commands.bot, "app"))
+        return self._register(self._program("bot", self._plan.commands.bot, "bot"))
 
     async def run_once(self, name: str, command: Sequence[str]) -> None:
         """Run a program to its end, as the database's owner; raises EngineError when it fails."""

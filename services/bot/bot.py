@@ -1,0 +1,26 @@
+"""The Telegram bot: the same predictions as by the API, in a chat. `python -m services.bot.bot`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import uvloop
+
+from ml_service.logs import set_up_logs
+from ml_service.settings import read_settings
+from services.bot.service import run
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; what has begun is finished first."""
+    settings = read_settings("bot")
+    set_up_logs("bot", level=settings.log_level, style=settings.log_format)
+    for chatty in ("aiogram", "aiohttp"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Choosing a model, and filling in the form of one that needs more than a text."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from aiogram import F, Router
+from aiogram.filters import Command
+from aiogram.types import CallbackQuery, Message
+
+from services.bot import asking
+from services.bot.forms import Field, WrongValue, fields_of, takes_text
+from services.bot.talk import Talk
+from services.bot.views import menus
+
+
+async def models(_message: Message, talk: Talk) -> None:
+    """Show all models with a button for each."""
+    await talk.parts.catalog.refresh()
+    await talk.say(menus.models(talk.t, talk.parts.catalog.all(), talk.model_name))
+
+
+async def choose(query: CallbackQuery, talk: Talk) -> None:
+    """Ask this model from now on."""
+    wanted = (query.data or "").partition(":")[2]
+    names = [one.spec.name for one in talk.parts.catalog.all()]
+    # Callback data is short: a very long name stands there by its beginning.
+    listed = await talk.listed(wanted if wanted in names else next((n for n in names if n.startswith(wanted)), wanted))
+    talk.model, talk.dialog = listed.spec.name, None
+    how = talk.t("model-how-text" if takes_text(listed.spec) else "model-how-form")
+    await talk.pop_up()
+    await talk.show(menus.models(talk.t, talk.parts.catalog.all(), talk.model_name))
+    await talk.say(talk.t("model-chosen", model=listed.spec.name, how=how))
+
+
+async def begin_form(talk: Talk, model: str) -> None:
+    """Ask for the fields of a model's input one by one."""
+    talk.dialog = {"kind": "form", "form": secrets.token_hex(4), "model": model, "number": 0, "values": {}}
+    await _next(talk)
+
+
+async def fill_in(talk: Talk, text: str) -> None:
+    """Take a written value."""
+    field = await _field(talk)
+    if field is None:
+        await _next(talk)
+        return
+    try:
+        value = field.parse(text)
+    except WrongValue as wrong:
+        await talk.say(talk.t(str(wrong)))
+        return
+    await _take(talk, field, value)
+
+
+async def tap(query: CallbackQuery, talk: Talk) -> None:
+    """Take a tapped value; a tap under an old question says so."""
+    _, form, number, choice = (query.data or "").split(":")
+    dialog = talk.dialog or {}
+    field = await _field(talk) if (dialog.get("form"), dialog.get("number")) == (form, int(number)) else None
+    if field is None or (choice == "skip" and field.required):
+        await talk.pop_up(talk.t.plain("form-old"))
+        return
+    await talk.pop_up()
+    if choice == "skip":
+        dialog["number"] += 1
+        await _next(talk)
+        return
+    await _take(talk, field, field.choice(int(choice)))
+
+
+async def _field(talk: Talk) -> Field | None:
+    dialog = talk.dialog or {}
+    fields = fields_of((await talk.listed(dialog["model"])).spec)
+    number = dialog["number"]
+    return fields[number] if number < len(fields) else None
+
+
+async def _take(talk: Talk, field: Field, value: Any) -> None:
+    assert talk.dialog is not None  # noqa: S101  there is a field only within a form
+    talk.dialog["values"][field.name] = value
+    talk.dialog["number"] += 1
+    await _next(talk)
+
+
+async def _next(talk: Talk) -> None:
+    """Ask for the next field, or ask the model when all are there."""
+    dialog = talk.dialog
+    assert dialog is not None  # noqa: S101  called within a form
+    fields = fields_of((await talk.listed(dialog["model"])).spec)
+    if dialog["number"] < len(fields):
+        field = fields[dialog["number"]]
+        view = menus.form_field(
+            talk.t, dialog["model"], field, form=dialog["form"], number=dialog["number"], total=len(fields)
+        )
+        await talk.say(view)
+        return
+    talk.dialog = None
+    key = f"telegram:{talk.chat.chat_id}:form:{dialog['form']}"
+    await asking.ask(talk, dialog["model"], [dialog["values"]], key=key)
+
+
+def make_router() -> Router:
+    """The handlers of this topic."""
+    router = Router(name="models")
+    router.message.register(models, Command("models"))
+    router.callback_query.register(choose, F.data.startswith("model:"))
+    router.callback_query.register(tap, F.data.regexp(r"^form:[0-9a-f]{8}:\d{1,4}:(skip|\d{1,4})$"))
+    return router

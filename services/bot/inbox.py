@@ -1,0 +1,216 @@
+"""Handles what was received: each chat in its own order, many chats at once, each update until it is done.
+
+Updates are rows (`storage/telegram_work.py`). A process that dies leaves them behind, and they are handled again; what
+they asked for has an Idempotency-Key, so that it is not asked twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import orjson
+import structlog
+from aiogram import Dispatcher
+from aiogram.types import Update as TelegramUpdate
+
+from ml_service.domain.errors import DatabaseUnavailable, ServiceError
+from ml_service.storage import telegram as telegram_storage
+from ml_service.storage import telegram_work
+from ml_service.storage.database import Session
+from ml_service.storage.telegram_work import LEASE_S, Update
+from ml_service.usecases import telegram
+from services.bot.parts import Parts
+from services.bot.phrases import language_of
+from services.bot.sender import ChatGone, Later, Refused
+from services.bot.talk import Talk
+from services.bot.views import menus
+
+log = structlog.get_logger()
+
+CHATS_MAX = 32
+"""Chats that are served at the same time."""
+SWEEP_S = 1.0
+ATTEMPTS_MAX = 5
+"""After so many exceptions of ours an update is given up: the next message of the chat must not wait for ever."""
+LATER_ATTEMPTS_MAX = 200
+BACKOFF_S_MAX = 60.0
+
+
+class Inbox:
+    """Takes updates and handles them until it is closed."""
+
+    def __init__(self, parts: Parts, dispatcher: Dispatcher) -> None:
+        self._parts = parts
+        self._dispatcher = dispatcher
+        self._handling: dict[int, asyncio.Task[None]] = {}  # chat → the task at its update
+        self._updates: dict[int, int] = {}  # chat → its update
+        self._talks: dict[int, Talk] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin; does not wait for the database."""
+        self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
+
+    async def close(self, drain_s: float) -> None:
+        """Take no more, and finish what has begun; what cannot be finished in time is left to the next process."""
+        self._tasks[0].cancel()
+        if self._handling:
+            await asyncio.wait(self._handling.values(), timeout=drain_s)
+        left = list(self._handling.values())
+        for task in (*self._tasks, *left):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *left, return_exceptions=True)
+
+    async def _take(self) -> None:
+        while True:
+            self._parts.arrived.clear()
+            try:
+                taken = await self._take_some()
+            except DatabaseUnavailable as error:
+                log.warning("database_away", error=error.message)
+                taken = []
+            except Exception:
+                log.exception("updates_not_taken")
+                taken = []
+            for update in taken:
+                self._begin(update)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._parts.arrived.wait(), SWEEP_S)
+
+    async def _take_some(self) -> list[Update]:
+        room = CHATS_MAX - len(self._handling)
+        if room <= 0:
+            return []
+        async with self._parts.database.autocommit() as session:
+            return await telegram_work.take_updates(
+                session, self._parts.bot_id, but_chats=list(self._handling), limit=room
+            )
+
+    def _begin(self, update: Update) -> None:
+        task = asyncio.create_task(self._handle(update))
+        self._handling[update.chat_id] = task
+        self._updates[update.chat_id] = update.update_id
+        task.add_done_callback(lambda _: self._ended(update.chat_id))
+
+    def _ended(self, chat_id: int) -> None:
+        del self._handling[chat_id], self._updates[chat_id]
+        self._talks.pop(chat_id, None)
+        self._parts.arrived.set()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            if not self._handling:
+                continue
+            holding = [id_ for talk in self._talks.values() for id_ in talk.holding]
+            try:
+                async with self._parts.database.autocommit() as session:
+                    await telegram_work.renew_updates(session, self._parts.bot_id, list(self._updates.values()))
+                    await telegram_work.hold_owed(session, holding)
+            except DatabaseUnavailable as error:
+                log.warning("leases_not_renewed", error=error.message)
+
+    async def _handle(self, update: Update) -> None:
+        try:
+            await self._feed(update)
+        except Later as error:
+            await self._put_off(update, max(error.seconds, _backoff_s(update)), str(error), LATER_ATTEMPTS_MAX)
+        except DatabaseUnavailable as error:
+            await self._put_off(update, min(_backoff_s(update), 2.0), error.message, LATER_ATTEMPTS_MAX)
+        except asyncio.CancelledError:
+            await self._write(lambda session: self._put_off_now(session, update, 0))
+            raise
+        except Exception as error:
+            log.exception("update_failed", update_id=update.update_id, chat_id=update.chat_id)
+            await self._put_off(update, _backoff_s(update), repr(error)[:500], ATTEMPTS_MAX)
+
+    async def _feed(self, update: Update) -> None:
+        parsed = TelegramUpdate.model_validate(orjson.loads(update.body), context={"bot": self._parts.sender.bot})
+        if parsed.my_chat_member is not None:
+            gone = parsed.my_chat_member.new_chat_member.status in {"kicked", "left"}
+            await self._write(lambda session: self._member(session, update, gone=gone))
+            return
+        talk = self._talks[update.chat_id] = await self._talk(parsed, update.chat_id)
+        try:
+            await self._answer(parsed, talk)
+        except ChatGone as error:
+            log.info("chat_gone", chat_id=update.chat_id, why=str(error))
+            await self._write(lambda session: telegram_storage.set_blocked(session, update.chat_id))
+        except Refused as error:
+            log.error("telegram_refused", update_id=update.update_id, error=str(error))  # noqa: TRY400  no trace helps
+        await self._write(lambda session: self._done(session, update, talk))
+
+    async def _answer(self, parsed: TelegramUpdate, talk: Talk) -> None:
+        try:
+            await self._dispatcher.feed_update(self._parts.sender.bot, parsed, talk=talk)
+        except DatabaseUnavailable:
+            raise
+        except ServiceError as problem:
+            await talk.say(menus.error(talk.t, problem), reply=True)
+        if talk.query_id is not None and not talk.is_tap_answered:
+            await talk.pop_up()
+
+    async def _talk(self, parsed: TelegramUpdate, chat_id: int) -> Talk:
+        message, query = parsed.message, parsed.callback_query
+        person = message.from_user if message else query.from_user if query else None
+        async with self._parts.database.begin() as session:
+            chat = await telegram.ensure_chat(
+                session,
+                chat_id,
+                language_of(person.language_code if person else None),
+                starting_credits=self._parts.settings.starting_credits,
+            )
+        if query is not None and query.message is not None:
+            message_id, key = query.message.message_id, f"telegram:{chat_id}:tap:{query.id}"
+        else:
+            message_id = message.message_id if message else 0
+            key = f"telegram:{chat_id}:{message_id}"
+        dialog = orjson.loads(chat.dialog) if chat.dialog else None
+        return Talk(
+            self._parts, chat, message_id, key, chat.language, chat.model, dialog, query_id=query.id if query else None
+        )
+
+    async def _done(self, session: Session, update: Update, talk: Talk) -> None:
+        before = (talk.chat.language, talk.chat.model, talk.chat.dialog)
+        now = (talk.language, talk.model, talk.dialog_text())
+        if now != before:
+            await telegram_storage.save_talk(session, update.chat_id, language=now[0], model=now[1], dialog=now[2])
+        await telegram_work.update_handled(session, self._parts.bot_id, update.update_id)
+
+    async def _member(self, session: Session, update: Update, *, gone: bool) -> None:
+        change = telegram_storage.set_blocked if gone else telegram_storage.set_open
+        await change(session, update.chat_id)
+        await telegram_work.update_handled(session, self._parts.bot_id, update.update_id)
+
+    async def _put_off(self, update: Update, seconds: float, why: str, attempts_max: int) -> None:
+        given_up = update.attempts >= attempts_max
+        log.warning("update_given_up" if given_up else "update_put_off", update_id=update.update_id, why=why)
+        if given_up:
+            await self._write(
+                lambda session: telegram_work.update_handled(session, self._parts.bot_id, update.update_id, why)
+            )
+        else:
+            await self._write(lambda session: self._put_off_now(session, update, seconds))
+
+    async def _put_off_now(self, session: Session, update: Update, seconds: float) -> None:
+        await telegram_work.put_update_off(session, self._parts.bot_id, update.update_id, seconds)
+
+    async def _write(self, write: Callable[[Session], Awaitable[None]]) -> None:
+        """Commit, waiting for the database if it must be, but no longer than the lease: then it is another's."""
+        until = asyncio.get_running_loop().time() + LEASE_S
+        while True:
+            try:
+                async with self._parts.database.begin() as session:
+                    await write(session)
+            except DatabaseUnavailable:
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+
+def _backoff_s(update: Update) -> float:
+    return min(0.5 * 2.0 ** min(update.attempts, 10), BACKOFF_S_MAX)

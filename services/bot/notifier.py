@@ -1,0 +1,181 @@
+"""Sends the answers that are owed. Results from the queue make it fast; the table makes it sure.
+
+An answer is the "accepted" message, edited: editing twice is harmless, so a crash before the mark shows nothing twice.
+Where that message is not known or gone, a new one is sent, one at a time over the whole process with its mark: a crash
+repeats at most one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from uuid import UUID
+
+import structlog
+
+from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.domain.predictions import Prediction
+from ml_service.messaging.queue import RESULTS
+from ml_service.storage import predictions, telegram, telegram_work
+from ml_service.storage.telegram import Chat
+from ml_service.storage.telegram_work import Owed
+from services.bot.parts import Parts
+from services.bot.phrases import phrases
+from services.bot.sender import ChatGone, Later, Refused
+from services.bot.views import answers
+from services.bot.views.view import View
+
+log = structlog.get_logger()
+
+SWEEP_S = 0.5
+PAUSE_S = 0.03
+"""Between two looks, however many results come: they are mostly of others."""
+CHATS_MAX = 64
+PATIENCE_S = 3.0
+MARK_S_MAX = 20.0
+MESSAGES_MAX = 100
+BACKOFF_S_MAX = 60.0
+
+
+class Notifier:
+    """Looks for what is due, and sends it, until it is closed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._sending: dict[int, asyncio.Task[None]] = {}  # chat → the task that sends its answer
+        self._one_at_a_time = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin; waits for neither queue nor database."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._look())]
+
+    async def close(self, drain_s: float) -> None:
+        """Look for no more, and finish what is being sent."""
+        for task in self._tasks:
+            task.cancel()
+        if self._sending:
+            await asyncio.wait(self._sending.values(), timeout=drain_s)
+        left = list(self._sending.values())
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *left, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        async with self._parts.queue.consume_results(RESULTS) as consumer:
+            while True:
+                deliveries = await consumer.get_batch(MESSAGES_MAX, 0)
+                self._parts.answered.set()  # the table says which of them are ours
+                await consumer.ack(deliveries)
+
+    async def _look(self) -> None:
+        while True:
+            self._parts.answered.clear()
+            try:
+                await self._send_due()
+            except DatabaseUnavailable as error:
+                log.debug("database_away", error=error.message)
+            except Exception:
+                log.exception("answers_not_taken")
+            await asyncio.sleep(PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._parts.answered.wait(), SWEEP_S)
+
+    async def _send_due(self) -> None:
+        room = CHATS_MAX - len(self._sending)
+        if room <= 0:
+            return
+        async with self._parts.database.autocommit() as session:
+            due = await telegram_work.take_due(session, but_chats=list(self._sending), limit=room)
+        for owed in due:
+            task = asyncio.create_task(self._send(owed))
+            self._sending[owed.chat_id] = task
+            task.add_done_callback(lambda _, chat_id=owed.chat_id: self._ended(chat_id))  # type: ignore[misc]  # a default binds it
+
+    def _ended(self, chat_id: int) -> None:
+        del self._sending[chat_id]
+        self._parts.answered.set()
+
+    async def _send(self, owed: Owed) -> None:
+        try:
+            await self._send_or_raise(owed)
+        except Later as error:
+            log.info("answer_put_off", id=str(owed.id), why=str(error))
+            await self._put_off(owed.id, max(error.seconds, _backoff_s(owed)))
+        except ChatGone as error:
+            log.info("chat_gone", chat_id=owed.chat_id, why=str(error))
+            async with self._parts.database.begin() as session:
+                await telegram.set_blocked(session, owed.chat_id)  # owed until the person comes back
+                await telegram_work.put_answer_off(session, owed.id, 0)
+        except Refused as error:
+            log.error("telegram_refused", id=str(owed.id), error=str(error))  # noqa: TRY400  no trace helps
+            await self._mark(owed.id, str(error))
+        except DatabaseUnavailable as error:
+            log.warning("database_away", error=error.message)  # the lease ends by itself
+        except asyncio.CancelledError:
+            await self._put_off(owed.id, 0)
+            raise
+        except Exception:
+            log.exception("answer_failed", id=str(owed.id))
+            await self._put_off(owed.id, _backoff_s(owed))
+
+    async def _send_or_raise(self, owed: Owed) -> None:
+        async with self._parts.database.autocommit() as session:
+            chat = await telegram.get_chat(session, owed.chat_id)
+            if chat is None:
+                return
+            if owed.is_batch:
+                rows = [one for user in chat.user_ids for one in await predictions.get_batch(session, user, owed.id)]
+            else:
+                rows = list((await predictions.get_many(session, [owed.id])).values())
+        t = phrases(chat.language)
+        if not owed.is_batch:
+            await self._show(owed, answers.answer(t, rows[0]))
+            return
+        await self._send_file(owed, chat, rows)
+        await self._show(owed, answers.batch_summary(t, rows))
+
+    async def _send_file(self, owed: Owed, chat: Chat, rows: list[Prediction]) -> None:
+        if owed.is_file_sent:
+            return
+        name = phrases(chat.language).plain("batch-file-name")
+        content = await asyncio.to_thread(answers.batch_file, rows)
+        async with self._one_at_a_time:
+            await self._parts.sender.send_file(
+                chat.chat_id, name, content, reply_to=owed.request_message_id, patience_s=PATIENCE_S
+            )
+            async with self._parts.database.autocommit() as session:
+                await telegram_work.file_sent(session, owed.id)
+
+    async def _show(self, owed: Owed, view: View) -> None:
+        sender = self._parts.sender
+        if owed.message_id is not None and await sender.edit(
+            owed.chat_id, owed.message_id, view, patience_s=PATIENCE_S
+        ):
+            await self._mark(owed.id)
+            return
+        async with self._one_at_a_time:
+            await sender.send(owed.chat_id, view, reply_to=owed.request_message_id, patience_s=PATIENCE_S)
+            await self._mark(owed.id)
+
+    async def _mark(self, id_: UUID, error: str | None = None) -> None:
+        until = asyncio.get_running_loop().time() + MARK_S_MAX
+        while True:
+            try:
+                async with self._parts.database.autocommit() as session:
+                    await telegram_work.notified(session, id_, error)
+            except DatabaseUnavailable:
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+    async def _put_off(self, id_: UUID, seconds: float) -> None:
+        with contextlib.suppress(DatabaseUnavailable):
+            async with self._parts.database.autocommit() as session:
+                await telegram_work.put_answer_off(session, id_, seconds)
+
+
+def _backoff_s(owed: Owed) -> float:
+    return min(0.5 * 2.0 ** min(owed.attempts, 10), BACKOFF_S_MAX)

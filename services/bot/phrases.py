@@ -1,0 +1,91 @@
+"""Phrases in the person's language, by Fluent. What is put into a phrase is escaped: no text can break a message."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from fluent.runtime import FluentBundle, FluentResource
+
+LANGUAGES = {"en": "English", "ru": "Русский"}
+DEFAULT_LANGUAGE = "en"
+LOCALES = Path(__file__).parent / "locales"
+
+# Control characters, lone surrogates, and the marks that reverse the direction of everything after them.
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+
+class Html(str):
+    """Text that is markup already; everything else is escaped where it meets a phrase."""
+
+    __slots__ = ()
+
+
+def clean(text: str) -> str:
+    """Take out what Telegram refuses or what would disturb the rest of a message."""
+    return _UNSHOWABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def cut(text: str, chars_max: int) -> str:
+    """At most ``chars_max`` UTF-16 units of ``text``, which is what Telegram counts, with a mark where it was cut."""
+    text = clean(text)
+    if len(text.encode("utf-16-le")) // 2 <= chars_max:
+        return text
+    kept = text.encode("utf-16-le")[: 2 * (chars_max - 1)].decode("utf-16-le", errors="ignore")
+    return kept + "…"
+
+
+def escaped(text: str) -> Html:
+    """Text as HTML."""
+    return Html(escape(clean(text), quote=False))
+
+
+class Phrases:
+    """All phrases of one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._bundle = FluentBundle([language], use_isolating=False)
+        source = (LOCALES / language / "bot.ftl").read_text(encoding="utf-8")
+        self._bundle.add_resource(FluentResource(source))
+
+    def __call__(self, key: str, **values: str | float | datetime) -> Html:
+        """The phrase as HTML; strings among ``values`` are escaped, except Html."""
+        safe = {
+            name: escape(clean(value), quote=False) if isinstance(value, str) and not isinstance(value, Html) else value
+            for name, value in values.items()
+        }
+        return Html(self._format(key, safe))
+
+    def plain(self, key: str, **values: str | float | datetime) -> str:
+        """The phrase as text without markup: for buttons and pop-ups."""
+        safe = {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
+        return self._format(key, safe)
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a phrase."""
+        return self._bundle.has_message(key)
+
+    def _format(self, key: str, values: dict[str, str | float | datetime]) -> str:
+        pattern = self._bundle.get_message(key).value
+        if pattern is None:
+            raise KeyError(key)
+        text, errors = self._bundle.format_pattern(pattern, values)
+        if errors:
+            raise errors[0]
+        return str(text)
+
+
+@cache
+def phrases(language: str) -> Phrases:
+    """The phrases of a language; of the default one where the language is not ours."""
+    return Phrases(language if language in LANGUAGES else DEFAULT_LANGUAGE)
+
+
+def language_of(code: str | None) -> str:
+    """Our language for a Telegram language code such as ``ru`` or ``pt-br``."""
+    short = (code or "").partition("-")[0].lower()
+    return short if short in LANGUAGES else DEFAULT_LANGUAGE

@@ -1,0 +1,130 @@
+"""Balance, models, forms, languages, and what admins see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ml_service.domain.errors import InvalidInput, ServiceError
+from ml_service.domain.ledger import Balance, Transaction
+from ml_service.domain.models import ListedModel
+from ml_service.messaging.queue import QueueDepth
+from ml_service.usecases.workers import Overview
+from services.bot.forms import Field
+from services.bot.phrases import LANGUAGES, Html, Phrases, cut, escaped, phrases
+from services.bot.views.view import View, keyboard, lines, paragraphs
+
+MODELS_MAX = 30
+DESCRIPTION_CHARS_MAX = 120
+ERROR_CHARS_MAX = 300
+
+
+def balance(t: Phrases, username: str, has: Balance, last: Sequence[Transaction]) -> View:
+    """What there is, what is held, and what moved."""
+    moved = [
+        t("balance-line", date=f"{one.created_at:%d.%m %H:%M}", what=t(f"kind-{one.kind}"), change=_change(one))
+        for one in last
+    ]
+    listed = lines(t("balance-last"), *moved) if moved else t("balance-none")
+    return View(
+        paragraphs(
+            t("balance", balance=t("credits", count=has.balance), held=t("credits", count=has.held)),
+            t("balance-account", username=username),
+            listed,
+        )
+    )
+
+
+def _change(one: Transaction) -> str:
+    return f"{one.change:+d}".replace("-", "−")
+
+
+def models(t: Phrases, listed: Sequence[ListedModel], chosen: str) -> View:
+    """All models, and a button for each."""
+    if not listed:
+        return View(t("models-none"))
+    shown = listed[:MODELS_MAX]
+    text = paragraphs(
+        t("models-title"),
+        *(
+            t(
+                "models-line",
+                name=model.spec.name,
+                version=model.spec.version,
+                price=t("credits", count=model.price_credits),
+                state=t("models-live" if model.is_live else "models-away"),
+                description=cut(model.spec.description, DESCRIPTION_CHARS_MAX),
+            )
+            for model in shown[:10]
+        ),
+    )
+    buttons = [
+        [(("✅ " if model.spec.name == chosen else "") + model.spec.name, f"model:{model.spec.name[:58]}")]
+        for model in shown
+    ]
+    return View(text, keyboard(*buttons))
+
+
+def form_field(t: Phrases, model: str, field: Field, *, form: str, number: int, total: int) -> View:
+    """The question for one field of a model's input; ``form`` names this filling-in."""
+    rows = [[(label, f"form:{form}:{number}:{place}")] for place, label in enumerate(field.choices(t))]
+    if not field.required:
+        rows.append([(t.plain("form-skip"), f"form:{form}:{number}:skip")])
+    description = escaped(cut(field.description, DESCRIPTION_CHARS_MAX * 2)) if field.description else None
+    title = t("form-field", model=model, number=number + 1, total=total, field=field.name)
+    optional = None if field.required else t("form-optional")
+    return View(lines(title, description, optional), keyboard(*rows))
+
+
+def languages(t: Phrases) -> View:
+    """A button for each language, in its own words."""
+    rows = [[(name, f"language:{code}")] for code, name in LANGUAGES.items()]
+    return View(t("language-choose"), keyboard(*rows))
+
+
+def admin(
+    t: Phrases, overview: Overview, depth: QueueDepth | None, owed: int, failures: Sequence[tuple[str, int]]
+) -> View:
+    """The service at a glance; ``depth`` is None where the queue does not answer."""
+    queue = t("admin-queue-away") if depth is None else t("admin-queue", ready=depth.ready, consumers=depth.consumers)
+    return View(
+        paragraphs(
+            t("admin", open=overview.open, unsent=overview.unsent, queue=queue, owed=owed),
+            lines(
+                t("admin-workers", count=len(overview.workers)),
+                *(
+                    t(
+                        "admin-worker",
+                        state="🟢" if worker.is_alive and worker.state == "ready" else "⚪️",
+                        id=worker.id,
+                        models=", ".join(worker.models) or "–",
+                    )
+                    for worker in overview.workers[:MODELS_MAX]
+                ),
+            ),
+            lines(
+                t("admin-failures"),
+                *(t("admin-failure", code=code, count=count) for code, count in failures),
+                None if failures else t("admin-no-failures"),
+            ),
+        )
+    )
+
+
+def error(t: Phrases, problem: ServiceError) -> Html:
+    """An error of a use case in the person's words; `tests/unit/bot` holds that none is missing."""
+    cost, left = problem.details.get("cost", 0), problem.details.get("balance", 0)
+    message = problem.message
+    if isinstance(problem, InvalidInput) and problem.details.get("errors"):
+        message = "; ".join(str(one["message"]) for one in problem.details["errors"][:3])
+    return t(
+        f"error-{problem.code}",
+        message=cut(message, ERROR_CHARS_MAX),
+        cost=t("credits", count=cost),
+        balance=t("credits", count=left),
+        seconds=t("seconds", count=max(1, round(problem.retry_after_s or 1))),
+    )
+
+
+def alert(language: str, key: str, *, waiting: int) -> Html:
+    """What an admin is told."""
+    return phrases(language)(key, open=waiting)

@@ -1,0 +1,246 @@
+"""Every command, in both languages, with the real bot, app, worker and database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx2
+import pytest
+
+from tests.e2e.bot.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_person_is_greeted_and_has_credits(world: World) -> None:
+    anna = world.telegram.person("ru", "Анна <b>")
+    await anna.send("/start")
+    greeting = await anna.expect("Здравствуйте, Анна <b>!")
+    assert "100 кредитов" in greeting.text
+    assert "/help" in greeting.text
+    john = world.telegram.person("en-GB")
+    await john.send("/start")
+    assert "100 credits" in (await john.expect("Hello")).text
+
+
+async def test_a_text_is_accepted_at_once_and_turns_into_its_answer(world: World) -> None:
+    anna = world.telegram.person("ru")
+    await anna.send("/predict Отличный сервис")
+    accepted = await anna.expect("Принято")
+    assert "1 кредит," in accepted.text
+    assert "баланс: 99 кредитов" in accepted.text
+    assert "секунд" in accepted.text
+    answer = await anna.expect("Отличный сервис", method="editMessageText")
+    assert answer.message_id == accepted.message_id
+    assert "echo" in answer.text
+    (row,) = await world.predictions_of(anna.id)
+    assert (row["source"], row["status"]) == ("telegram", "succeeded")
+    finished = (await world.sql("SELECT extract(epoch FROM now() - $1::timestamptz)", row["finished_at"]))[0][0]
+    seen_s = float(finished) - (time.monotonic() - answer.at)
+    assert seen_s < 1.0
+    await anna.send("/predict")
+    await anna.expect("Пришлите текст для модели echo")
+    await anna.send("просто текст")
+    await anna.expect("просто текст", method="editMessageText")
+    assert await world.balance_of(anna.id) == 98
+
+
+async def test_sentiment_is_well_laid_out(world: World) -> None:
+    john = world.telegram.person("en")
+    await john.send("/models")
+    listed = await john.expect("Models")
+    assert "Says <b>its input</b> again." in listed.text
+    await john.tap(listed, "sentiment")
+    await john.expect("sentiment is chosen")
+    await john.send("What a wonderful day, excellent service!")
+    answer = await john.expect("What a wonderful", method="editMessageText")
+    assert "🙂 positive" in answer.text
+    assert "█" in answer.text
+    assert "%" in answer.text
+    assert "sentiment 1." in answer.text
+
+
+async def test_balance_history_again_and_filters(world: World) -> None:
+    john = world.telegram.person("en")
+    for number in range(6):
+        await john.send(f"text {number}")
+        await john.expect(f"text {number}", method="editMessageText")
+    await john.send("/balance")
+    balance = await john.expect("Balance: 94 credits")
+    assert "starting credits" in balance.text
+    await john.send("/history")
+    page = await john.expect("History, page 1")
+    assert "text 5" in page.text
+    assert "text 0" not in page.text
+    await john.tap(page, "Older")
+    older = await john.expect("page 2", method="editMessageText")
+    assert "text 0" in older.text
+    await john.tap(older, "Newer")
+    page = await john.expect("page 1", method="editMessageText")
+    await john.tap(page, "Not done")
+    await john.expect("There is nothing here yet", method="editMessageText")
+    await john.tap(page, "text 4")
+    opened = await john.expect("text 4", method="editMessageText")
+    await asyncio.gather(*(john.tap(opened, "Again") for _ in range(4)))  # a nervous finger
+    await john.expect("Accepted")
+    await john.expect("text 4", method="editMessageText")
+    await john.tap(opened, "Back")
+    await john.expect("page 1", method="editMessageText")
+    assert [row["status"] for row in await world.predictions_of(john.id)] == ["succeeded"] * 7
+    assert await world.balance_of(john.id) == 93
+
+
+async def test_a_form_is_asked_field_by_field(world: World) -> None:
+    anna = world.telegram.person("ru")
+    await anna.send("/models")
+    await anna.tap(await anna.expect("Модели"), "survey")
+    await anna.expect("Выбрана survey")
+    await anna.send("/predict")
+    color = await anna.expect("поле 1 из 4: color")
+    await anna.tap(color, "green")
+    await anna.tap(color, "red")  # too late
+    await anna.expect("поле 2 из 4: count")
+    await anna.send("много")
+    await anna.expect("Это не целое число")
+    await anna.send("3")
+    await anna.tap(await anna.expect("поле 3 из 4: sure"), "да")
+    await anna.tap(await anna.expect("поле 4 из 4: comment"), "Пропустить")
+    await anna.expect("2 кредита")
+    answer = await anna.expect("said", method="editMessageText")
+    assert '"color":"green","count":3,"sure":true' in answer.text
+    await anna.send('{"color": "blue"}')
+    await anna.expect("Модель этого не принимает")
+    await anna.send("/predict")
+    await anna.expect("поле 1 из 4")
+    await anna.send("/cancel")
+    await anna.expect("Забыто")
+    assert await world.balance_of(anna.id) == 98
+
+
+async def test_a_batch_gives_a_summary_and_a_file(world: World) -> None:
+    john = world.telegram.person("en")
+    await john.send("/batch")
+    await john.expect("Send the texts")
+    await john.send("one\n\n two \n=three")
+    await john.expect("Accepted: 3 predictions")
+    document = await john.expect(method="sendDocument")
+    (name, content) = next(iter(document.files.values()))
+    assert name == "answers.csv"
+    assert "two" in content.decode("utf-8-sig")
+    assert "'=three" in content.decode()
+    await john.expect("3 of 3 succeeded", method="editMessageText")
+    await john.send_file("texts.csv", "text;id\nпервый;1\nвторой;2\n".encode("cp1251"))
+    await john.expect("Accepted: 2 predictions")
+    document = await john.expect(method="sendDocument")
+    assert "второй" in next(iter(document.files.values()))[1].decode()
+    await john.send_file("texts.pdf", b"%PDF")
+    await john.expect(".txt and .csv files only")
+    assert await world.balance_of(john.id) == 95
+
+
+async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
+    john = world.telegram.person("en")
+    await john.send("/link")
+    await john.expect("POST /users/me/telegram")
+    async with httpx2.AsyncClient(base_url=world.api) as client:
+        account = {"username": f"john{john.id}", "password": "a quiet green river"}
+        assert (await client.post("/users", json=account)).status_code == 201
+        token = (await client.post("/token", data=account)).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        made = await client.post("/users/me/telegram")
+        assert made.status_code == 201, made.text
+        code = made.json()
+        assert code["deep_link"].endswith(f"?start={code['code']}")
+        await john.send("/link wrong")
+        await john.expect("This code is wrong")
+        await john.send(f"/start {code['code']}")
+        assert "100 credits moved there; the balance is 200 credits" in (await john.expect("now uses the account")).text
+        assert (await client.get("/balance")).json()["balance"] == 200
+        await john.send("paid by the account")
+        await john.expect("paid by the account", method="editMessageText")
+        assert (await client.get("/balance")).json()["balance"] == 199
+        kinds = {one["kind"] for one in (await client.get("/transactions")).json()["items"]}
+        assert "transfer" in kinds
+    mary = world.telegram.person("en")
+    await mary.send(f"/link {code['code']}")
+    await mary.expect("This code is wrong")
+    await john.send("/unlink")
+    await john.expect("the balance is 0 credits")
+
+
+async def test_language_help_stop_and_the_unknown(world: World) -> None:
+    john = world.telegram.person("de")
+    await john.send("/language")
+    await john.tap(await john.expect("Which language"), "Русский")
+    await john.expect("Теперь я говорю по-русски")
+    await john.send("/help")
+    help_ = await john.expect("Что я умею")
+    for command in ("/predict", "/batch", "/history", "/balance", "/models", "/link", "/language", "/cancel", "/stop"):
+        assert command in help_.text
+    await john.send("/nonsense")
+    await john.expect("Такой команды я не знаю")
+    await john.send("/cancel")
+    await john.expect("Отменять нечего")
+    await john.send("/stop")
+    await john.expect("Молчу")
+    await john.send("/start")
+    await john.expect("Здравствуйте")
+    (row,) = await world.sql("SELECT * FROM telegram_chats WHERE chat_id = $1", john.id)
+    assert (row["language"], row["stopped_at"]) == ("ru", None)
+
+
+async def test_admins_see_the_service_and_others_do_not(world: World) -> None:
+    john = world.telegram.person("en")
+    await john.send("/admin")
+    await john.expect("This is for admins")
+    await world.sql("UPDATE users SET is_admin = true WHERE username = $1", f"telegram_{john.id}")
+    await john.send("/admin")
+    shown = await john.expect("Service")
+    assert "Workers: 1" in shown.text
+    assert "echo" in shown.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<b>bold", "</i> &amp; <script>alert(1)</script>", "`*_[x](y)", "\u202eright to left", "😀" * 2000, "a<" * 2400],
+)
+async def test_no_text_breaks_a_message(world: World, text: str) -> None:
+    john = world.telegram.person("en", text[:20])
+    await john.send("/start")
+    await john.expect("Hello")
+    await john.send(text)
+    await john.expect("Accepted")
+    await john.expect("echo", method="editMessageText")
+    assert [call for call in john.calls() if not call.done] == []
+
+
+async def test_twelve_people_at_once_get_their_own_answers_in_order(world: World) -> None:
+    people = [world.telegram.person("ru" if number % 2 else "en") for number in range(12)]
+    await asyncio.gather(*(one.send(f"first {one.id}") for one in people))
+    await asyncio.gather(*(one.send(f"second {one.id}") for one in people))
+    for one in people:
+        first = await one.expect(f"first {one.id}", method="editMessageText")
+        second = await one.expect(f"second {one.id}", method="editMessageText")
+        assert first.message_id < second.message_id
+        rows = await world.predictions_of(one.id)
+        assert [row["input"] for row in rows] == [f'{{"text":"{word} {one.id}"}}' for word in ("first", "second")]
+
+
+async def test_credits_end(world: World) -> None:
+    john = world.telegram.person("en")
+    await john.send("/batch\n" + "\n".join(f"line {number}" for number in range(100)))
+    await john.expect("balance is 0 credits")
+    await john.send("one more")
+    await john.expect("This costs 1 credit, and your balance is 0 credits")
+    await john.expect("100 of 100 succeeded", method="editMessageText")
+
+
+async def test_the_menu_is_set_in_both_languages(world: World) -> None:
+    def menus() -> set[object]:
+        return {call.params.get("language_code") for call in world.telegram.calls if call.method == "setMyCommands"}
+
+    await world.telegram.wait_for(lambda: menus() == {None, "ru"}, "setMyCommands")
+    async with httpx2.AsyncClient() as client:
+        health = await client.get(f"http://127.0.0.1:{world.bot_port}/health")
+    assert (health.status_code, health.json()["state"]) == (200, "polling")
