@@ -91,7 +91,7 @@ def test_an_example_is_copied_once_and_a_placeholder_is_no_token(tmp_path: Path)
         ([], 0, "examples:"),  # no terminal, no menu
         (["--doctor"], None, "Disk"),
         (["--systemd", "--workers", "2"], 0, "--workers 2"),
-        (["--workers", "0", "--start"], 2, "from 1 to 64"),
+        (["--workers", "0", "--start"], 2, "from 1 to 48"),
         (["--start", "--stop"], 2, "not allowed"),
         (["--nonsense"], 2, "nonsense"),
         (["--port", "80"], 1, "Say what to do"),
