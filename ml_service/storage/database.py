@@ -50,8 +50,9 @@ async def _keep_state(_connection: asyncpg.Connection[Any]) -> None:
 
 def _drop(connection: Any) -> None:
     """Cut a connection without a word: a frozen server would answer neither a rollback nor a cancel request."""
-    if connection is not None and not connection.is_closed():
-        connection.terminate()
+    if connection is not None:
+        with suppress(asyncpg.InterfaceError):  # it was lost: asyncpg has taken it back into the pool by itself
+            connection.terminate()
 
 
 class Database:

@@ -71,3 +71,22 @@ async def test_a_cancelled_caller_leaves_no_transaction_behind(database: Databas
 async def test_the_newest_version_by_name_is_alembics_head(database_url: str) -> None:
     assert revision.expected() == newest_revision()
     assert await revision.current(database_url) == newest_revision()
+
+
+@pytest.mark.parametrize("kind", ["begin", "autocommit"])
+async def test_a_session_that_an_administrator_kills_is_an_unavailable_database_and_no_bug(
+    database: Database, database_url: str, kind: str
+) -> None:
+    other = await Database.connect(database_url, name="administrator")
+
+    async def kill(pid: int) -> None:
+        async with other.autocommit() as session:
+            await session.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+
+    with pytest.raises(DatabaseUnavailable):
+        async with getattr(database, kind)() as session:
+            await kill(await session.fetchval("SELECT pg_backend_pid()"))
+            await session.execute("SELECT 1")
+    async with database.autocommit() as session:
+        assert await session.fetchval("SELECT 1") == 1
+    await other.close()
