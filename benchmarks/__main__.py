@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import tempfile
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psutil
+import structlog
 import uvloop
 from rich.console import Console
 
@@ -120,6 +122,8 @@ def main() -> None:
     # On the disk that the project lies on: a temporary folder may be memory, where a commit costs nothing.
     (ROOT / "var").mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "var"))
+    # The parts of the service that run in this process have nothing to say here.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measure(given, folder, Console(width=None if os.isatty(1) else 140)))
 

@@ -10,7 +10,8 @@ from benchmarks.options import Run
 from benchmarks.people import add_people
 from benchmarks.report import Bar, Report, number
 from benchmarks.service import service
-from benchmarks.submit import check
+from benchmarks.submit import BODY, CONNECTIONS, check
+from benchmarks.submit import PATH as ONE
 
 ITEMS = 1000
 PATH = "/predictions/batch"
@@ -51,6 +52,7 @@ async def _measure(run: Run, connections: int) -> Outcome:
     async with run.place.database() as database, service(run.place, database) as running:
         async with run.place.session(database) as session:
             people = await add_people(session, 10)
+        await ask(Plan(running.port, (request(ONE, people[0].token, BODY),), CONNECTIONS, number=200))  # warm
         body = {"items": [{"model": "echo", "input": {"text": f"number {at}"}} for at in range(ITEMS)]}
         requests = tuple(request(PATH, person.token, body) for person in people)
         outcome = await ask(Plan(running.port, requests, connections, number=run.size.batches))

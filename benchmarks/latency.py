@@ -70,7 +70,7 @@ async def _measure(run: Run, shown: str, backend: str) -> list[_Case]:
         people = await add_people(session, PEOPLE)
         async with ours(place, database, backend, models=",".join(MODELS)) as target:
             cases = [_Case(f"{shown}, {model}, idle", await _idle(run, target.port, people, model)) for model in MODELS]
-            accepted = await ask(plan(run, target.port, people))
+            accepted = await ask(plan(target.port, people, run.size.load_s))
             await until_finished(session)
             for model in MODELS:
                 outcome = await _loaded(run, target.port, people, model, accepted.per_second / 2)
