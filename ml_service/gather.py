@@ -22,6 +22,8 @@ class Gather(Generic[Call, Answer]):
             an exception is raised to its own caller; an exception raised reaches every caller of the round.
         calls_max: The most calls of one round.
         rounds_max: How many rounds may run at the same time.
+        timeout_s: How long one call may take in all, waiting for a round included; None: as long as it takes. A call
+            that is given up before its round begins is not part of it.
     """
 
     def __init__(
@@ -30,19 +32,26 @@ class Gather(Generic[Call, Answer]):
         *,
         calls_max: int,
         rounds_max: int = 1,
+        timeout_s: float | None = None,
     ) -> None:
         self._answer_all = answer_all
         self._calls_max = calls_max
         self._rounds_max = rounds_max
+        self._timeout_s = timeout_s
         self._waiting: list[tuple[Call, asyncio.Future[Answer]]] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
     async def __call__(self, call: Call) -> Answer:
-        """Answer one call; a caller that is cancelled meanwhile leaves the others alone."""
+        """Answer one call; a caller that is cancelled meanwhile leaves the others alone.
+
+        Raises:
+            TimeoutError: There was no answer in ``timeout_s``; a round that had begun may still carry it out.
+        """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((call, answer))
         self._start_rounds()
-        return await answer
+        async with asyncio.timeout(self._timeout_s):
+            return await answer
 
     async def drain(self) -> None:
         """Wait until every call so far has its answer."""
@@ -51,6 +60,9 @@ class Gather(Generic[Call, Answer]):
 
     def _start_rounds(self) -> None:
         while self._waiting and len(self._rounds) < self._rounds_max:
+            self._waiting = [one for one in self._waiting if not one[1].done()]  # nobody waits for the others
+            if not self._waiting:
+                return
             now, self._waiting = self._waiting[: self._calls_max], self._waiting[self._calls_max :]
             round_ = asyncio.create_task(self._run(now))
             self._rounds.add(round_)

@@ -72,6 +72,11 @@ class Database:
         self._pool = pool
         self._timeout_s = timeout_s
 
+    @property
+    def timeout_s(self) -> float:
+        """The longest time that a block may take; what waits for others' blocks too should not take longer."""
+        return self._timeout_s
+
     @classmethod
     async def connect(
         cls, url: str, *, name: str, connections_max: int = 10, timeout_s: float = 4.5, durable: bool = True

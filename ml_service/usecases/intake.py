@@ -31,18 +31,27 @@ class Intake:
         self._database = database
         self._publisher = publisher
         # Two rounds of singles at a time: while one commits, the next is being put together. Batches go beside them.
-        self._singles: Gather[Submission, Outcome] = Gather(self._accept, calls_max=256, rounds_max=2)
-        self._batches: Gather[Submission, Outcome] = Gather(self._accept, calls_max=1, rounds_max=2)
+        # Where the database is frozen, rounds that wait for each other must not add up their times.
+        timeout_s = database.timeout_s
+        self._singles: Gather[Submission, Outcome] = Gather(
+            self._accept, calls_max=256, rounds_max=2, timeout_s=timeout_s
+        )
+        self._batches: Gather[Submission, Outcome] = Gather(
+            self._accept, calls_max=1, rounds_max=2, timeout_s=timeout_s
+        )
 
     async def submit(self, submission: Submission) -> Outcome:
         """Accept or refuse one request; when this returns ``accepted``, it is committed.
 
         Raises:
-            DatabaseUnavailable: Nothing was accepted, or (if the connection broke at the very commit) nobody knows:
-                the client repeats the request with its Idempotency-Key.
+            DatabaseUnavailable: Nothing was accepted, or (if the connection broke, or the time ended, at the very
+                commit) nobody knows: the client repeats the request with its Idempotency-Key.
         """
         gather = self._singles if submission.batch_id is None else self._batches
-        outcome = await gather(submission)
+        try:
+            outcome = await gather(submission)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("The database does not answer at the moment.", retry_after_s=2.0) from error
         if outcome.decision is Decision.INSUFFICIENT_CREDITS and submission.cost <= outcome.balance:
             # Refused only for standing behind other refused requests of the same user: ask again, alone.
             alone = (await self._accept([submission]))[0]

@@ -61,16 +61,22 @@ BROKEN = {
 }
 
 
-async def connect(url: str) -> Any:
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
     """A connection of the checker's own."""
-    return await asyncpg.connect(url, timeout=10, command_timeout=20, server_settings={"application_name": "checker"})
+    settings = {"application_name": "checker"}
+    connection = await asyncpg.connect(url, timeout=10, command_timeout=20, server_settings=settings)
+    try:
+        yield connection
+    finally:
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=5)
 
 
 async def note_ends(url: str) -> None:
     """Let the database write down each end of a prediction."""
-    connection = await connect(url)
-    await connection.execute(NOTE_ENDS)
-    await connection.close()
+    async with connected(url) as connection:
+        await connection.execute(NOTE_ENDS)
 
 
 async def books_of(connection: Any) -> list[str]:
@@ -94,18 +100,12 @@ class Bank:
     async def watch(self) -> None:
         """Look, for ever."""
         while True:
-            connection = None
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                try:
-                    connection = await connect(self._url)
+                async with connected(self._url) as connection:
                     while True:
                         self.violations += await books_of(connection)
                         self.snapshots += 1
                         await asyncio.sleep(0.1)
-                finally:
-                    if connection is not None:
-                        connection.terminate()
-                        await asyncio.sleep(0)  # the transport closes in the loop's next turn
             await asyncio.sleep(0.1)
 
 
@@ -126,8 +126,7 @@ async def banking(url: str) -> AsyncIterator[Bank]:
 async def drained(url: str, timeout_s: float = 90) -> bool:
     """Whether nothing was open any more within ``timeout_s``."""
     end = time.monotonic() + timeout_s
-    connection = await connect(url)
-    try:
+    async with connected(url) as connection:
         while time.monotonic() < end:
             if await connection.fetchval(
                 "SELECT NOT EXISTS (SELECT FROM predictions WHERE finished_at IS NULL)"
@@ -135,9 +134,7 @@ async def drained(url: str, timeout_s: float = 90) -> bool:
             ):
                 return True
             await asyncio.sleep(0.1)
-        return False
-    finally:
-        await connection.close()
+    return False
 
 
 async def queue_violations(rig: Rig, *, dead: int = 0, timeout_s: float = 20) -> list[str]:
@@ -171,11 +168,8 @@ async def queue_violations(rig: Rig, *, dead: int = 0, timeout_s: float = 20) ->
 
 async def rows_of(url: str) -> dict[str, Any]:
     """All predictions by id."""
-    connection = await connect(url)
-    try:
+    async with connected(url) as connection:
         return {str(row["id"]): row for row in await connection.fetch("SELECT * FROM predictions")}
-    finally:
-        await connection.close()
 
 
 def promises_broken(requests: Iterable[Request], rows: dict[str, Any]) -> list[str]:
@@ -200,13 +194,10 @@ def promises_broken(requests: Iterable[Request], rows: dict[str, Any]) -> list[s
 
 async def broken_rows(url: str) -> list[str]:
     """What breaks an invariant in the database; no more than a few of each."""
-    connection = await connect(url)
-    try:
+    async with connected(url) as connection:
         found = await books_of(connection)
         for name, query in BROKEN.items():
             found += [f"{name}: {row[0]}" for row in await connection.fetch(f"{query} LIMIT 3")]
-    finally:
-        await connection.close()
     return found
 
 

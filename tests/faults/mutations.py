@@ -82,10 +82,10 @@ def gone_workers_are_not_missed() -> None:
 
 @mutation
 def a_redelivery_claims_nothing() -> None:
-    """Only the end of a worker opens its claims again."""
+    """Only the end of a worker, or its own retry, opens its claims again."""
     from ml_service.storage import predictions
 
-    predictions._CLAIM = replaced(predictions._CLAIM, "a.redelivered OR worker_is_gone(p.worker_id)", "false")
+    predictions._CLAIM = replaced(predictions._CLAIM, "asked.redelivered OR ", "")
 
 
 @mutation

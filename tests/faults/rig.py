@@ -166,7 +166,10 @@ class Rig:
         for one in self.processes:
             lines = one.log.read_text(errors="replace").splitlines() if one.log.exists() else []
             odd = [line for line in lines if '"level":"info"' not in line]
-            parts.append(f"== {one.name}\n" + "\n".join(line[:300] + " … " + line[-900:] for line in odd[-8:]))
+            parts.append(
+                f"== {one.name}\n"
+                + "\n".join(line if len(line) < 600 else line[:200] + " … " + line[-400:] for line in odd[-5:])
+            )
         return "\n".join(parts)
 
     def said(self, word: str) -> bool:

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from engine.postgres import PostgresNode
 from ml_service.storage.schema import migrate
-from tests.faults.checker import banking, connect, note_ends, rows_of, violations
+from tests.faults.checker import banking, connected, note_ends, rows_of, violations
 from tests.faults.load import Load, loading
 from tests.faults.proxy import proxy_to
 from tests.faults.rig import Setup, free_port, running_rig, socket_of, until
@@ -37,12 +36,11 @@ async def test_sessions_that_are_killed_every_second_lose_nothing(
     amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
     async with under_load(noted_url, amqp_url) as (rig, load):
         for _ in range(6):
-            killer = await connect(noted_url)
-            await killer.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND application_name LIKE 'ml-service%'"
-            )
-            await killer.close()
+            async with connected(noted_url) as killer:
+                await killer.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND application_name LIKE 'ml-service%'"
+                )
             await asyncio.sleep(1)
         await load.progress(10)
         assert all(process.is_running for process in rig.processes)
@@ -141,21 +139,18 @@ async def test_a_users_row_that_somebody_locks_is_a_503_in_five_seconds(noted_ur
         await load.register()
         for user in load.users:
             await load.sign_in(rig.urls[0], user)
-        somebody = await connect(noted_url)
-        transaction = somebody.transaction()
-        await transaction.start()
-        await somebody.execute("SELECT FROM users WHERE username = 'anna' FOR UPDATE")
         asked = [load.new_request(user="anna", items=number % 3) for number in range(12)]
-        started = time.monotonic()
-        answers = await asyncio.gather(*map(load.post, asked))
-        assert [answer.status_code for answer in answers] == [503] * 12
-        assert max(answer.elapsed.total_seconds() for answer in answers) < N_WITHIN_S
-        assert time.monotonic() - started < N_WITHIN_S + 1
-        assert await rows_of(noted_url) == {}
-        # Whoever comes alone is not kept by somebody else's lock.
-        assert load.take(request := load.new_request(user="boris"), await load.post(request))
-        await transaction.rollback()
-        await somebody.close()
+        async with connected(noted_url) as somebody, somebody.transaction():
+            await somebody.execute("SELECT FROM users WHERE username = 'anna' FOR UPDATE")
+            started = time.monotonic()
+            answers = await asyncio.gather(*map(load.post, asked))
+            assert [answer.status_code for answer in answers] == [503] * 12
+            assert max(answer.elapsed.total_seconds() for answer in answers) < N_WITHIN_S
+            assert time.monotonic() - started < N_WITHIN_S + 1
+            assert await rows_of(noted_url) == {}
+            # Whoever comes alone is not kept by somebody else's lock.
+            other = load.new_request(user="boris")
+            assert load.take(other, await load.post(other))
         assert all([await load.ask(request) for request in asked])
         assert await violations(rig, load) == []
         await load.close()
@@ -214,9 +209,3 @@ async def test_lines_that_break_and_heal_lose_nothing(noted_url: str) -> None:
                 proxy.cut()
                 await load.progress(5)
         assert await violations(rig, load) == []
-
-
-async def test_the_checker_itself_needs_a_database(noted_url: str) -> None:
-    """A checker that cannot look must not say that all is well."""
-    with pytest.raises((OSError, asyncpg.PostgresError)):
-        await connect(noted_url.replace("/test_", "/nowhere_"))

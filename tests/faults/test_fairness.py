@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from tests.faults.checker import connect, violations
+from tests.faults.checker import connected, violations
 from tests.faults.load import Load
 from tests.faults.rig import Setup, running_rig, until
 from tests.faults.test_worker_faults import NAPS
@@ -43,17 +43,15 @@ async def test_a_users_many_thousands_do_not_delay_anothers_one_by_more_than_a_s
                 await load.ask(load.new_request(user="anna", items=ITEMS))
 
         flooding = asyncio.create_task(flood())
-        connection = await connect(noted_url)
         waiting = "SELECT count(*) FROM (SELECT FROM outbox WHERE bulk LIMIT $1) AS some"
         beside: list[float] = []
-        async with asyncio.timeout(200):
+        async with connected(noted_url) as connection, asyncio.timeout(200):
             while not flooding.done() or await connection.fetchval(waiting, ITEMS):
                 has_backlog = await connection.fetchval(waiting, 1)
                 seconds = await timed(load)
                 if has_backlog:
                     beside.append(seconds)
         await flooding
-        await connection.close()
         assert len(beside) >= 5
         assert median(beside) < median(alone) + DELAY_MAX_S, (alone, beside)
         assert sorted(beside)[len(beside) * 9 // 10] < max(alone) + DELAY_MAX_S, (alone, beside)
@@ -99,18 +97,16 @@ async def test_a_worker_never_holds_more_than_a_few_batches(
         await load.register()
         asked = load.new_request(items=500, model="troublesome", text="!nap")
         assert await load.ask(asked)
-        connection = await connect(noted_url)
         held = """
             SELECT worker_id, count(*) FROM predictions WHERE status = 'processing' GROUP BY worker_id
         """
         done = "SELECT count(*) FROM predictions WHERE finished_at IS NOT NULL"
         most: dict[str, int] = {}
-        async with asyncio.timeout(60):
+        async with connected(noted_url) as connection, asyncio.timeout(60):
             while await connection.fetchval(done) < 128:
                 for worker, count in await connection.fetch(held):
                     most[worker] = max(most.get(worker, 0), count)
                 await asyncio.sleep(0.1)
-        await connection.close()
         assert len(most) == len(rig.workers)  # and one does not take all
         assert max(most.values()) <= 3 * 64
         await until(lambda: all(worker.is_running for worker in rig.workers))

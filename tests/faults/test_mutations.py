@@ -19,7 +19,7 @@ from ml_service.storage.predictions import Finish
 from ml_service.storage.submissions import Decision
 from ml_service.usecases import users
 from tests.contract.broker import Broker
-from tests.faults.checker import broken_rows, violations
+from tests.faults.checker import broken_rows, connected, violations
 from tests.faults.load import Load
 from tests.faults.mutations import replaced
 from tests.faults.rig import Setup, running_rig, until
@@ -141,9 +141,8 @@ async def test_without_isolation_a_poison_takes_its_neighbours_with_it(noted_url
         request.items[7]["input"]["text"] = "!segfault"
         assert await load.ask(request)
         assert await violations(rig, load) == []  # the books are right all the same
-        connection = await asyncpg.connect(noted_url)
-        assert await connection.fetchval("SELECT count(*) FROM predictions WHERE status = 'failed'") == 16
-        await connection.close()
+        async with connected(noted_url) as connection:
+            assert await connection.fetchval("SELECT count(*) FROM predictions WHERE status = 'failed'") == 16
         await load.close()
 
 
@@ -308,24 +307,26 @@ async def test_the_first_end_wins(play: Play) -> None:
     assert await broken(play) == []
 
 
-async def test_without_the_states_guard_the_trigger_refuses_a_second_end(play: Play, mutate: Mutate) -> None:
-    mutate(predictions, "_FINISH_ALL", "p.status = 'processing'", "true")
-    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="final"):
-        await end_twice(play)
-    assert await broken(play) == []
+UNGUARDED = (predictions, "_FINISH_ALL", "p.status = 'processing'", "true")
 
 
-async def test_without_the_trigger_the_unique_settlement_refuses_it(play: Play, mutate: Mutate) -> None:
-    mutate(predictions, "_FINISH_ALL", "p.status = 'processing'", "true")
-    mutate(predictions, "_FINISH_ALL", "output = a.output::json", "output = a.output::json, started_at = NULL")
-    await execute(play.url, "DROP TRIGGER predictions_terminal_never_changes ON predictions")
+async def test_without_the_states_guard_a_second_end_cannot_be_settled(play: Play, mutate: Mutate) -> None:
+    mutate(*UNGUARDED)
     with pytest.raises(asyncpg.UniqueViolationError, match="transactions_of_prediction"):
         await end_twice(play)
     assert await broken(play) == []
 
 
+async def test_without_that_index_too_the_trigger_refuses_a_second_end(play: Play, mutate: Mutate) -> None:
+    mutate(*UNGUARDED)
+    await execute(play.url, "DROP INDEX transactions_of_prediction")
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="final"):
+        await end_twice(play)
+    assert await broken(play) == []
+
+
 async def test_without_all_three_a_prediction_ends_twice_and_the_checker_says_so(play: Play, mutate: Mutate) -> None:
-    mutate(predictions, "_FINISH_ALL", "p.status = 'processing'", "true")
+    mutate(*UNGUARDED)
     await execute(
         play.url,
         "DROP TRIGGER predictions_terminal_never_changes ON predictions",

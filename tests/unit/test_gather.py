@@ -70,3 +70,21 @@ async def test_a_cancelled_caller_leaves_the_others_alone() -> None:
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [answer for place, answer in enumerate(answers) if place != 2] == [0, 2, 6, 8]
     await gather.drain()
+
+
+async def test_a_call_waits_no_longer_than_it_may_and_is_then_left_out() -> None:
+    frozen = asyncio.Event()
+    rounds: list[list[int]] = []
+
+    async def answer_all(calls: Sequence[int]) -> list[int | Exception]:
+        rounds.append(list(calls))
+        await frozen.wait()
+        return list(calls)
+
+    gather: Gather[int, int] = Gather(answer_all, calls_max=1, timeout_s=0.05)
+    answers = await asyncio.gather(*(gather(number) for number in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [TimeoutError] * 5
+    frozen.set()
+    await gather.drain()
+    assert rounds == [[0]]
+    assert await gather(7) == 7

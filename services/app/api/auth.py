@@ -16,7 +16,7 @@ import jwt
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
-from ml_service.domain.errors import Unauthenticated
+from ml_service.domain.errors import DatabaseUnavailable, Unauthenticated
 from ml_service.domain.users import User
 from ml_service.gather import Gather
 from ml_service.storage.database import Database
@@ -64,7 +64,9 @@ class AccessTokens:
         self._secret = secret
         self.lifetime_s = lifetime_s
         self._known: dict[str, _Claims] = {}
-        self._sessions: Gather[UUID, User | None] = Gather(self._look_up, calls_max=500, rounds_max=2)
+        self._sessions: Gather[UUID, User | None] = Gather(
+            self._look_up, calls_max=500, rounds_max=2, timeout_s=database.timeout_s
+        )
 
     def issue(self, tokens: Tokens) -> str:
         """An access token for a session."""
@@ -92,7 +94,10 @@ class AccessTokens:
         claims = self._known.get(token) or self._verified(token)
         if claims.expires_at <= time.time():
             raise unauthenticated()
-        user = await self._sessions(claims.session_id)
+        try:
+            user = await self._sessions(claims.session_id)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("The database does not answer at the moment.", retry_after_s=2.0) from error
         if user is None or user.id != claims.user_id:
             raise unauthenticated()
         return SignedIn(user, claims.session_id)
