@@ -77,8 +77,7 @@ def show_logs(service: str | None, *, follow: bool) -> int:
 
 def test(suite: str, more: Sequence[str]) -> int:
     """Run a suite with pytest, two tests at a time; ``more`` goes to pytest as it is."""
-    # A group's tests share a started system or node and stay together; all others go to whoever is free.
-    parallel = [] if any(part.startswith("-n") for part in more) else ["-n", "2", "--dist", "loadgroup"]
+    parallel = [] if any(part.startswith("-n") for part in more) else ["-n", "2"]
     command = [sys.executable, "-m", "pytest", "-m", SUITES[suite], *parallel, *more]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.nodes.rooms import Rooms
 
 pytest_plugins = ["tests.nodes.fixtures", "tests.e2e.fixtures"]
 
@@ -15,7 +18,12 @@ FOLDER_MARKS = {"faults": "slow", "compose": "compose", "page": "page"}
 """The tests of these folders are in a suite of their own; engine/commands.py has the suites."""
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
+    """Keep together what shares a node or a system."""
+    return Rooms(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of whole folders."""
     for item in items:

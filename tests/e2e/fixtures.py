@@ -31,14 +31,7 @@ def system_on(queue: str) -> Iterator[System]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-MARKS = {
-    "postgres": [pytest.mark.xdist_group("system on postgres")],
-    "rabbitmq": [pytest.mark.xdist_group("system on rabbitmq"), pytest.mark.slow],
-}
-"""All tests on one system run in one process."""
-
-
-@pytest.fixture(scope="session", params=[pytest.param(queue, marks=marks) for queue, marks in MARKS.items()])
+@pytest.fixture(scope="session", params=["postgres", pytest.param("rabbitmq", marks=pytest.mark.slow)])
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     """A healthy system; a test that stops or breaks it leaves it healthy again."""
     with system_on(request.param) as made:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import pytest
 
 from engine.processes import is_running, wait_until
-from tests.e2e.fixtures import MARKS
 from tests.e2e.load import steady
 from tests.e2e.system import PATIENCE_S, System
 
@@ -36,7 +35,7 @@ async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(system: 
     await keep_killing(system, name)
 
 
-@pytest.mark.parametrize("system", [pytest.param("rabbitmq", marks=MARKS["rabbitmq"])], indirect=True)
+@pytest.mark.parametrize("system", ["rabbitmq"], indirect=True)
 async def test_a_killed_rabbitmq_comes_back_and_nothing_accepted_is_lost(system: System) -> None:
     await keep_killing(system, "rabbitmq")
 
