@@ -114,6 +114,7 @@ class RabbitNode:
         self.process: subprocess.Popen[bytes] | None = None
         self.notes: list[str] = []
         self.user = user
+        self.node_name = NODE_NAME
         self._state = self._load_state()
         self.password = password or self._state.setdefault("password", secrets.token_urlsafe(24))
         self._guest = guest
@@ -165,7 +166,7 @@ class RabbitNode:
             "PATH": f"{scripts()}:{os.environ.get('PATH', os.defpath)}",
             "LANG": "C.UTF-8",
             "HOME": str(folder),
-            "RABBITMQ_NODENAME": NODE_NAME,
+            "RABBITMQ_NODENAME": self.node_name,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
             "RABBITMQ_DIST_PORT": str(self.dist_port),
@@ -283,7 +284,7 @@ class RabbitNode:
         Raises:
             EngineError: it failed; the message has what it said.
         """
-        command = [str((scripts() or Path()) / "rabbitmqctl"), "-n", NODE_NAME, *arguments]
+        command = [str((scripts() or Path()) / "rabbitmqctl"), "-n", self.node_name, *arguments]
         done = subprocess.run(
             command,
             cwd=self.folder,

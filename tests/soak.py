@@ -26,7 +26,7 @@ from ml_service.storage.schema import migrate
 from tests.contract.broker import Broker
 from tests.faults.checker import banking, connected, note_ends, violations
 from tests.faults.load import Load, loading
-from tests.faults.rig import Process, Rig, Setup, running_rig
+from tests.faults.rig import Process, Rig, Setup, running_rig, started
 from tests.nodes.fixtures import execute
 
 log = structlog.get_logger()
@@ -78,7 +78,7 @@ class Soak:
 
     async def kill_the_broker(self) -> None:
         self.rabbit.kill()
-        self.rabbit.start(timeout_s=100)
+        await started(self.rabbit)
         await asyncio.sleep(2)
 
     async def freeze_the_broker(self) -> None:
@@ -92,13 +92,13 @@ class Soak:
     async def lose_the_volume(self) -> None:
         self.rabbit.kill()
         shutil.rmtree(self.rabbit.folder / "mnesia")
-        self.rabbit.start(timeout_s=100)
+        await started(self.rabbit)
         await asyncio.sleep(2)
 
     async def kill_the_database(self) -> None:
         self.postgres.kill()
         await asyncio.sleep(self.dice.random())
-        self.postgres.start()
+        await started(self.postgres)
 
     async def freeze_the_database(self) -> None:
         self.postgres.freeze()

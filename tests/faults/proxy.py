@@ -18,7 +18,7 @@ async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.Stre
 
 
 class Proxy:
-    """Stands between clients and ``target``.
+    """Stands between clients and ``targets``, of which the first that answers gets a connection.
 
     Attributes:
         delay_s: How much later everything arrives.
@@ -27,8 +27,8 @@ class Proxy:
         cuts: How often that happened.
     """
 
-    def __init__(self, target: Address) -> None:
-        self.target = target
+    def __init__(self, *targets: Address) -> None:
+        self.targets = list(targets)
         self.delay_s = 0.0
         self.cut_after: bytes | None = None
         self.cuts = 0
@@ -53,9 +53,13 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection."""
         self._tasks.add(asyncio.current_task())  # type: ignore[arg-type]
-        try:
-            there, back = await _connect(self.target)
-        except OSError:
+        for target in self.targets:
+            try:
+                there, back = await _connect(target)
+            except OSError:
+                continue
+            break
+        else:
             writer.transport.abort()
             return
         self._writers |= {writer, back}
@@ -97,9 +101,9 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy_to(target: Address, listen: Address) -> AsyncIterator[Proxy]:
+async def proxy_to(target: Address, listen: Address, *others: Address) -> AsyncIterator[Proxy]:
     """A proxy that listens on ``listen``."""
-    proxy = Proxy(target)
+    proxy = Proxy(target, *others)
     if isinstance(listen, str):
         Path(listen).parent.mkdir(parents=True, exist_ok=True)
         server = await asyncio.start_unix_server(proxy.serve, listen)

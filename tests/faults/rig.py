@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
+from engine.postgres import PostgresNode
 from engine.processes import log_tail, signal_all, spawn, tree
-from engine.rabbitmq import PORTS
+from engine.rabbitmq import PORTS, RabbitNode
 from engine.readiness import NotifySocket
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,14 @@ async def until(condition: Callable[[], object], timeout_s: float = PATIENCE_S, 
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(step_s)
+
+
+async def started(node: PostgresNode | RabbitNode) -> None:
+    """Start a node while everything else goes on; it ends with this thread, as `node.start()` has it."""
+    node.prepare()
+    node.spawn()
+    await until(lambda: node.is_ready() or node.pid is None, 180)
+    assert node.is_ready(), log_tail(node.log)
 
 
 class Process:

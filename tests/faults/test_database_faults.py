@@ -17,7 +17,7 @@ from ml_service.storage.schema import migrate
 from tests.faults.checker import banking, connected, note_ends, rows_of, violations
 from tests.faults.load import Load, loading
 from tests.faults.proxy import proxy_to
-from tests.faults.rig import Setup, free_port, running_rig, socket_of, until
+from tests.faults.rig import Setup, free_port, running_rig, socket_of, started, until
 from tests.faults.test_publish_faults import under_load
 from tests.faults.test_worker_faults import napping
 from tests.nodes.fixtures import execute, skip_or_fail
@@ -60,7 +60,7 @@ async def test_a_database_that_crashes_is_back_by_itself_and_nothing_accepted_is
                 await napping(load, singles=5, batch=20)
                 postgres_node.kill()
                 await asyncio.sleep(1)
-                postgres_node.start()
+                await started(postgres_node)
                 await load.progress(20)
         assert await violations(rig, load, drain_s=30) == []
         assert pids == [process.popen.pid for process in rig.processes if process.popen]
@@ -123,7 +123,7 @@ async def test_a_full_disk_of_the_database_accepts_nothing_and_says_so(small_dis
                 await until(lambda: load.refusals["503 database_unavailable"] > refused + 5)
                 filler.unlink()
                 if node.pid is None:
-                    node.start()  # it may have given up; its supervisor starts it again
+                    await started(node)  # it may have given up; its supervisor starts it again
                 await load.progress(10)
             assert await violations(rig, load) == []
             assert not set(load.refusals) - {"503 database_unavailable"}

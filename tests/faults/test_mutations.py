@@ -22,7 +22,7 @@ from tests.contract.broker import Broker
 from tests.faults.checker import broken_rows, connected, violations
 from tests.faults.load import Load
 from tests.faults.mutations import replaced
-from tests.faults.rig import Setup, running_rig, until
+from tests.faults.rig import Setup, running_rig, started, until
 from tests.faults.test_worker_faults import NAPS, busy_worker, napping
 from tests.integration.conftest import Play
 from tests.nodes.fixtures import execute
@@ -82,7 +82,7 @@ async def test_without_confirms_a_broker_that_dies_takes_messages_with_it(
         await asked(load)
         await asyncio.sleep(1)  # sent, as far as a socket can tell
         rabbit_node.kill()
-        rabbit_node.start(timeout_s=100)
+        await started(rabbit_node)
         found = await violations(rig, load, drain_s=15 if off else 60)
         assert any(one.startswith("4 unfinished") for one in found) is bool(off), found
         await load.close()
