@@ -24,7 +24,8 @@ from tests.nodes.telegram_rules import Screen, read_html
 
 TOKEN = "4242:test-token"
 USERNAME = "ml_service_test_bot"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
+"""For what takes a second or two on an idle machine."""
 # Valid fields that the emulator does not know and that change nothing a test can see.
 UNKNOWN_FIELDS = {"link_preview_options", "disable_web_page_preview", "protect_content"}
 # Methods that it does not model; the real one answers true.
@@ -74,7 +75,7 @@ class Fault:
     """What to do to calls that fit, so many ``times`` (-1: for ever).
 
     ``kind``: error (code, retry_after), html (code), drop (not done, connection cut), drop_after (done, then cut),
-    delay (seconds).
+    delay (seconds), hang_after (done, then silent for seconds).
     """
 
     kind: str
@@ -132,13 +133,7 @@ class Telegram:
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        fields: dict[str, Any] = dict(request.query)
-        files: dict[str, tuple[str, bytes]] = {}
-        for name, value in (await request.post()).items():
-            if isinstance(value, web.FileField):
-                files[name] = value.filename, value.file.read()
-            else:
-                fields[name] = value
+        fields, files = await self._read(request)
         readable = {name: json.loads(value) if name in JSON_FIELDS else value for name, value in fields.items()}
         chat = fields.get("chat_id")
         call = Call(len(self.calls), method, int(chat) if chat else None, readable, files)
@@ -149,7 +144,7 @@ class Telegram:
             call.fault = fault.kind
             if fault.kind == "delay":
                 await asyncio.sleep(fault.seconds)
-            elif fault.kind != "drop_after":
+            elif not fault.kind.endswith("_after"):
                 return await self._fail(request, call, fault)
         call.status, call.answer = await self._answer(method, fields, files, request.match_info["token"])
         if call.status == 200:
@@ -158,7 +153,20 @@ class Telegram:
             await self._note(call)
         if call.fault == "drop_after":
             return self._cut(request)
+        if fault is not None and fault.kind == "hang_after":
+            await asyncio.sleep(fault.seconds)
         return web.json_response(call.answer, status=call.status)
+
+    @staticmethod
+    async def _read(request: web.Request) -> tuple[dict[str, Any], dict[str, tuple[str, bytes]]]:
+        fields: dict[str, Any] = dict(request.query)
+        files: dict[str, tuple[str, bytes]] = {}
+        for name, value in (await request.post()).items():
+            if isinstance(value, web.FileField):
+                files[name] = value.filename, value.file.read()
+            else:
+                fields[name] = value
+        return fields, files
 
     async def _answer(
         self, method: str, fields: dict[str, Any], files: dict[str, tuple[str, bytes]], token: str

@@ -118,6 +118,8 @@ def _output(t: Phrases, output: Any) -> Html:
         confidence = rest.get("confidence")
         if _is_share(confidence):
             del rest["confidence"]
+            if isinstance(scores := rest.get("scores"), dict):  # the label's own score has just been shown
+                rest["scores"] = {name: share for name, share in scores.items() if name != label} or scores
             head.append(Html(bar(float(confidence))))  # type: ignore[arg-type]  # _is_share says that it is a number
     scores = rest.get("scores")
     if isinstance(scores, dict) and scores and all(_is_share(share) for share in scores.values()):

@@ -105,14 +105,14 @@ class World:
         bot.start()
         sign = "setWebhook" if bot.env.get("TELEGRAM_WEBHOOK_URL") else "getUpdates"
         await self.telegram.wait_for(
-            lambda: [call for call in self.telegram.calls[before:] if call.method == sign], sign, 2 * PATIENCE_S
+            lambda: [call for call in self.telegram.calls[before:] if call.method == sign], sign, 3 * PATIENCE_S
         )
         return bot
 
     async def ready(self, models: str) -> None:
         """Wait until the app answers and workers serve these models."""
         wanted = set(models.split(","))
-        async with asyncio.timeout(90), httpx2.AsyncClient(base_url=self.api) as client:
+        async with asyncio.timeout(180), httpx2.AsyncClient(base_url=self.api) as client:
             while True:
                 try:
                     answer = (await client.get("/models")).json()

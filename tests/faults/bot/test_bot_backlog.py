@@ -1,0 +1,57 @@
+"""A thousand answers wait after an outage: all arrive, within Telegram's limits, and a crash repeats at most one."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.e2e.bot.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+COUNT = 1000
+FIRST = 50_000_000
+_FILL = """
+    WITH person AS (
+        SELECT number, gen_random_uuid() AS user_id, gen_random_uuid() AS id
+        FROM generate_series($1::int, $2::int) AS number
+    ), users AS (
+        INSERT INTO users (id, username, username_key) SELECT user_id, 'w' || number, 'w' || number FROM person
+    ), chats AS (
+        INSERT INTO telegram_chats (chat_id, own_user_id, user_id, language)
+        SELECT number, user_id, user_id, 'en' FROM person
+    ), asked AS (
+        INSERT INTO predictions (id, user_id, model, version, status, source, cost, input, output, finished_at)
+        SELECT id, user_id, 'echo', '1', 'succeeded', 'telegram', 0, '{"text": "waited"}', '{"text": "waited"}', now()
+        FROM person
+    ), held AS (
+        INSERT INTO transactions (user_id, kind, amount, prediction_id)
+        SELECT user_id, kind, 0, id FROM person CROSS JOIN (VALUES ('hold'), ('capture')) AS k (kind)
+    )
+    INSERT INTO telegram_notifications (id, is_batch, chat_id) SELECT id, false, number FROM person
+"""
+
+
+@pytest.mark.timeout(300)
+async def test_a_thousand_answers_after_an_outage(world: World) -> None:
+    await world.sql(_FILL, FIRST, FIRST + COUNT - 1)
+    before = len(world.telegram.calls)
+
+    def sent() -> list[int]:
+        return [
+            call.chat_id or 0
+            for call in world.telegram.calls[before:]
+            if call.method == "sendMessage" and call.done and (call.chat_id or 0) >= FIRST
+        ]
+
+    bot = await world.start(world.bot())
+    await world.telegram.wait_for(lambda: len(sent()) > COUNT // 3, "a third", 60)
+    await bot.stop(signal.SIGKILL)
+    await world.start(world.bot())
+    await world.telegram.wait_for(lambda: len(set(sent())) == COUNT, "all answers", 180)
+    await world.until("SELECT count(*) = 0 FROM telegram_notifications WHERE notified_at IS NULL")
+    assert len(sent()) - COUNT <= 1  # one crash
+    times = [call.at for call in world.telegram.calls[before:] if call.method.startswith(("send", "edit"))]
+    busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
+    assert 15 <= busiest <= 30
