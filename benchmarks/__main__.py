@@ -59,7 +59,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all without any")
-    parser.add_argument("--quick", action="store_true", help="see within a minute or so that all of it works")
+    parser.add_argument("--quick", action="store_true", help="small amounts: see that all of it works")
     parser.add_argument("--rounds", type=int, help="interleaved rounds, of which medians are shown")
     parser.add_argument("--only", default="", help="systems to measure, e.g. service,dramatiq")
     parser.add_argument("--out", type=Path, default=ROOT / "var" / "benchmarks", help="where pictures and figures go")

@@ -1,4 +1,4 @@
-"""How big the benchmarks are: as the issue asks, or small enough to see within a minute that all of it works."""
+"""How big the benchmarks are: as the issue asks, or small enough to see that all of it works."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Size:
     backlog: int = 20_000
     load_s: float = 10.0
     warm_up_s: float = 2.0
+    warm_up_requests: int = 1_000
     latencies: int = 1_000
     batches: int = 20
     model_items: int = 4_000
@@ -29,6 +30,7 @@ QUICK = Size(
     backlog=1_000,
     load_s=1.5,
     warm_up_s=0.5,
+    warm_up_requests=100,
     latencies=50,
     batches=3,
     model_items=256,
@@ -44,8 +46,9 @@ class Run:
     """What every benchmark is given.
 
     Attributes:
+        place: The nodes.
+        size: The amounts.
         only: Names of the systems to measure, where not all.
-        log: Says what is being done.
     """
 
     place: Place

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from benchmarks import broker, peer
@@ -59,7 +59,7 @@ async def _measure(run: Run, name: str) -> tuple[Outcome, dict[str, float]]:
         started = ours(run.place, database, OURS[name]) if name in OURS else _theirs(run.place, database, name)
         async with started as target:
             # Connections, prepared statements and plans are made once; what is measured begins after that.
-            await ask(plan(target.port, people, run.size.warm_up_s))
+            await ask(replace(plan(target.port, people, 0), number=run.size.warm_up_requests))
             before = target.cpu_s()
             outcome = await ask(plan(target.port, people, run.size.load_s))
             after = target.cpu_s()
