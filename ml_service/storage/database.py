@@ -98,6 +98,7 @@ class Database:
                 "synchronous_commit": "on" if durable else "off",
                 "timezone": "UTC",
                 "jit": "off",
+                "plan_cache_mode": "force_generic_plan",  # one plan for each statement, for all are by index
                 **INDEXES_ONLY,
             },
         )

@@ -40,9 +40,12 @@ async def balance(session: Session, user_id: UUID) -> Balance | None:
     return None if row is None else Balance(row["balance"], row["held"])
 
 
+LAST_ID = 2**63 - 1
+"""No id comes after this one: a condition on the index, whether there is a cursor or not."""
+
 _STATEMENT = f"""
     SELECT {COLUMNS} FROM transactions  -- transactions_of_user, read backwards
-    WHERE user_id = $1 AND ($2::bigint IS NULL OR id < $2) AND ($3::text IS NULL OR kind = $3)
+    WHERE user_id = $1 AND id < $2 AND ($3::text IS NULL OR kind = $3)
     ORDER BY id DESC LIMIT $4
 """
 
@@ -51,7 +54,7 @@ async def statement(
     session: Session, user_id: UUID, *, before: int | None, kind: Kind | None, limit: int
 ) -> list[Transaction]:
     """A user's transactions, newest first, with ids below ``before`` where it is given."""
-    rows = await session.fetch(_STATEMENT, user_id, before, kind, limit)
+    rows = await session.fetch(_STATEMENT, user_id, LAST_ID if before is None else before, kind, limit)
     return [transaction_of(row) for row in rows]
 
 

@@ -57,10 +57,13 @@ async def get_batch(session: Session, user_id: UUID, batch_id: UUID) -> list[Pre
     return [prediction_of(row) for row in rows]
 
 
+LAST_ID = UUID(int=2**128 - 1)
+"""No id comes after this one: a condition on the index, whether there is a cursor or not."""
+
 _HISTORY = f"""
     SELECT {COLUMNS} FROM predictions  -- predictions_of_user, read backwards
     WHERE user_id = $1
-      AND ($2::uuid IS NULL OR id < $2)
+      AND id < $2
       AND ($3::text IS NULL OR status = $3)
       AND ($4::text IS NULL OR model = $4)
       AND ($5::text IS NULL OR source = $5)
@@ -85,7 +88,7 @@ async def history(
 ) -> list[Prediction]:
     """A user's predictions, newest first, older than ``before`` where it is given."""
     rows = await session.fetch(
-        _HISTORY, user_id, before, wanted.status, wanted.model, wanted.source, wanted.batch_id, limit
+        _HISTORY, user_id, before or LAST_ID, wanted.status, wanted.model, wanted.source, wanted.batch_id, limit
     )
     return [prediction_of(row) for row in rows]
 
