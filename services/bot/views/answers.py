@@ -24,11 +24,11 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula at the beginning of a cell (OWASP: CSV injection)."""
 
 
-def bar(share: float) -> str:
+def bar(t: Phrases, share: float) -> str:
     """A share from 0 to 1 as ten cells and a percentage."""
     share = min(max(share, 0.0), 1.0)
     full = round(share * BAR_CELLS)
-    return f"{'█' * full}{'░' * (BAR_CELLS - full)} {share * 100:.1f} %"
+    return f"{'█' * full}{'░' * (BAR_CELLS - full)} {t.plain('percent', share=share * 100)}"
 
 
 def label_of(t: Phrases, label: str) -> str:
@@ -100,7 +100,7 @@ def _foot(t: Phrases, prediction: Prediction) -> Html:
         "answer-foot",
         model=prediction.model,
         version=prediction.version or "",
-        time=f"{took_s:.1f}" if took_s < 10 else f"{took_s:.0f}",  # noqa: PLR2004  tenths matter below ten seconds
+        time=round(took_s, 1) if took_s < 10 else round(took_s),  # noqa: PLR2004  tenths matter below ten seconds
         cost=t("credits", count=prediction.cost),
     )
 
@@ -120,12 +120,12 @@ def _output(t: Phrases, output: Any) -> Html:
             del rest["confidence"]
             if isinstance(scores := rest.get("scores"), dict):  # the label's own score has just been shown
                 rest["scores"] = {name: share for name, share in scores.items() if name != label} or scores
-            head.append(Html(bar(float(confidence))))  # type: ignore[arg-type]  # _is_share says that it is a number
+            head.append(Html(bar(t, float(confidence))))  # type: ignore[arg-type]  # _is_share says that it is a number
     scores = rest.get("scores")
     if isinstance(scores, dict) and scores and all(_is_share(share) for share in scores.values()):
         del rest["scores"]
         best = sorted(scores.items(), key=lambda item: -item[1])[:FIELDS_MAX]
-        rows = [f"{bar(share)}  {label_of(t, cut(str(name), 40))}" for name, share in best]
+        rows = [f"{bar(t, share)}  {label_of(t, cut(str(name), 40))}" for name, share in best]
         head.append(Html(f"<pre>{escaped(chr(10).join(rows))}</pre>"))
     fields = [_field(name, value) for name, value in list(rest.items())[:FIELDS_MAX]]
     if len(rest) > FIELDS_MAX:

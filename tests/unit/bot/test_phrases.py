@@ -26,7 +26,7 @@ def messages(language: str) -> dict[str, set[str]]:
         assert not isinstance(entry, ast.Junk), entry.content
         if isinstance(entry, ast.Message):
             assert entry.value is not None
-            found[entry.id.name] = set(re.findall(r"\{ \$(\w+)", source[entry.span.start : entry.span.end]))  # type: ignore[union-attr]
+            found[entry.id.name] = set(re.findall(r"\$(\w+)", source[entry.span.start : entry.span.end]))  # type: ignore[union-attr]
     return found
 
 

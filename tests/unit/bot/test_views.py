@@ -66,10 +66,10 @@ def test_an_answer_is_laid_out() -> None:
     assert shown(answers.answer(RU, prediction(output=SENTIMENT))) == (
         "Отличный сервис\n\n"
         "🙂 положительный\n"
-        "█████████░ 93.1 %\n"
-        "░░░░░░░░░░ 5.0 %  😐 нейтральный\n"
-        "░░░░░░░░░░ 1.9 %  🙁 отрицательный\n\n"
-        "sentiment 1.0.0 · 0.4 с · 1 кредит"
+        "█████████░ 93,1 %\n"
+        "░░░░░░░░░░ 5,0 %  😐 нейтральный\n"
+        "░░░░░░░░░░ 1,9 %  🙁 отрицательный\n\n"
+        "sentiment 1.0.0 · 0,4 с · 1 кредит"
     )
     assert "🙂 positive" in shown(answers.answer(EN, prediction(output=SENTIMENT)))
 

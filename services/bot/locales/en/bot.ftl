@@ -66,6 +66,7 @@ answer-canceled = ✖️ <b>Canceled.</b> Your { $cost } came back.
 answer-expired = ⌛ <b>Expired</b>: no worker was free in time. Your { $cost } came back.
 answer-queued = ⏳ <b>Waiting</b>
 answer-processing = ⚙️ <b>Being worked on</b>
+percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) } %
 label-positive = 🙂 positive
 label-neutral = 😐 neutral
 label-negative = 🙁 negative

@@ -68,6 +68,7 @@ answer-canceled = ✖️ <b>Отменено.</b> Возвращено: { $cost 
 answer-expired = ⌛ <b>Срок истёк</b>: ни один воркер не освободился вовремя. Возвращено: { $cost }.
 answer-queued = ⏳ <b>В очереди</b>
 answer-processing = ⚙️ <b>Выполняется</b>
+percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) } %
 label-positive = 🙂 положительный
 label-neutral = 😐 нейтральный
 label-negative = 🙁 отрицательный
