@@ -12,6 +12,7 @@ from ml_service.storage import telegram_work
 from ml_service.usecases import telegram
 from ml_service.usecases import workers as workers_usecase
 from ml_service.usecases.predictions import Ask, Asked
+from ml_service.usecases.workers import Overview
 from services.bot.sender import ChatGone
 from services.bot.talk import Talk
 from services.bot.views import answers
@@ -46,7 +47,7 @@ async def ask(
         return  # a repetition: the person has seen it
     talk.holding.add(owed_id)
     try:
-        shown = await talk.say(await _accepted(talk, asked, owed_id), reply=True)
+        shown = await talk.say(await _accepted(talk, asked, owed_id, overview), reply=True)
     except ChatGone:
         await _shown(talk, owed_id, None)
         raise
@@ -60,7 +61,7 @@ async def _shown(talk: Talk, owed_id: UUID, message_id: int | None) -> None:
     talk.parts.answered.set()
 
 
-async def _accepted(talk: Talk, asked: Asked, owed_id: UUID) -> View:
+async def _accepted(talk: Talk, asked: Asked, owed_id: UUID, overview: Overview) -> View:
     first = asked.predictions[0]
     cost = sum(one.cost for one in asked.predictions)
     if asked.batch_id is not None:
@@ -68,10 +69,10 @@ async def _accepted(talk: Talk, asked: Asked, owed_id: UUID) -> View:
             talk.t, owed_id, cost=cost, balance=asked.balance, seconds=None, count=len(asked.predictions)
         )
     listed = await talk.listed(first.model)
+    # The catalog's mark may be a second old; this was read just now.
+    live = sum(worker.is_alive and first.model in worker.models for worker in overview.workers)
     seconds = None
-    if listed.is_live:
+    if live:
         async with talk.parts.database.autocommit() as session:
-            seconds = await telegram.wait_s(
-                session, first.model, workers=listed.workers, batch_size=listed.spec.batch_size
-            )
+            seconds = await telegram.wait_s(session, first.model, workers=live, batch_size=listed.spec.batch_size)
     return answers.accepted(talk.t, owed_id, cost=cost, balance=asked.balance, seconds=seconds)

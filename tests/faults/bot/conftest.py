@@ -31,7 +31,11 @@ async def world(_world: World) -> AsyncIterator[World]:
     for program in _world.programs[2:]:
         program.end()
     del _world.programs[2:]
-    _world.programs[1].kill(signal.SIGCONT)
+    worker = _world.programs[1]
+    worker.kill(signal.SIGCONT)
+    if worker.process is not None and worker.process.poll() is not None:  # a failed test must not take others with it
+        worker.start()
+        await _world.ready(_world.models)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
