@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from engine.errors import EngineError
+from engine.plan import WORKERS_MAX
 
 EXAMPLES = """\
 examples:
@@ -28,7 +29,7 @@ def _number(text: str, low: int, high: int) -> int:
 
 
 def _workers(text: str) -> int:
-    return _number(text, 1, 64)
+    return _number(text, 1, WORKERS_MAX)
 
 
 def _port(text: str) -> int:
