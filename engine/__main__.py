@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from engine.errors import EngineError
-from engine.plan import WORKERS_MAX
+from engine.limits import WORKERS_MAX
 
 EXAMPLES = """\
 examples:

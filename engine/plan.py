@@ -13,10 +13,9 @@ from typing import Literal
 
 from engine import rabbitmq
 from engine.errors import EngineError
+from engine.limits import WORKERS_DEFAULT
 from engine.state import PROJECT, ROOT, Places, load_secrets
 
-WORKERS_DEFAULT = 3
-WORKERS_MAX = 48
 DATABASE = "ml_service"
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{30,}")
 """A Telegram bot's token; a placeholder in a copied .env.example is none."""
