@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from engine.errors import EngineError
-from engine.nodes import NodePart, Nodes
 from engine.limits import WORKERS_MAX
+from engine.nodes import NodePart, Nodes
 from engine.plan import Plan, cores
 from engine.processes import log_tail
 from engine.service import Part, Patience, Program, Service, exited
