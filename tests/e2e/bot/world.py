@@ -147,9 +147,9 @@ class World:
         return int(row["balance"])
 
     async def until(self, statement: str, *values: Any, timeout_s: float = PATIENCE_S) -> None:
-        """Wait until a statement's first value is true."""
+        """Wait until a statement has a row, and its first value is true."""
         async with asyncio.timeout(timeout_s):
-            while not (await self.sql(statement, *values))[0][0]:
+            while not any(row[0] for row in (await self.sql(statement, *values))[:1]):
                 await asyncio.sleep(0.05)
 
     def logs(self) -> str:
