@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ParamSpec
 
 import typer
@@ -13,17 +13,18 @@ from rich.console import Console
 
 from ml_service.domain.errors import NotFound, ServiceError
 from ml_service.domain.users import User
-from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.queue import Queue
 from ml_service.settings import Settings, read_settings
 from ml_service.storage.database import Database, Session
 from ml_service.usecases import users
+from ml_service.wiring import open_database, open_queue
 
 Arguments = ParamSpec("Arguments")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+NAME = "ml-service cli"
 LONG_S = 3600.0
 """Seconds that a command of an operator may take, as an audit of a large ledger does."""
 
@@ -46,26 +47,15 @@ def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callabl
 @asynccontextmanager
 async def database_of(settings: Settings) -> AsyncIterator[Database]:
     """The database that the settings name, closed at the end."""
-    database = await Database.connect(settings.database_url, name="ml-service cli", timeout_s=LONG_S, connections_max=2)
-    try:
-        yield database
-    finally:
-        await database.close()
+    async with AsyncExitStack() as stack:
+        yield await open_database(settings, stack, NAME, connections_max=2, timeout_s=LONG_S)
 
 
 @asynccontextmanager
 async def queue_of(settings: Settings) -> AsyncIterator[Queue]:
     """The queue that the settings name, closed at the end."""
-    queue = await connect_queue(
-        settings.backend,
-        amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
-        database_url=settings.database_url,
-        name="ml-service cli",
-    )
-    try:
-        yield queue
-    finally:
-        await queue.close()
+    async with AsyncExitStack() as stack:
+        yield await open_queue(settings, stack, NAME)
 
 
 @asynccontextmanager

@@ -11,16 +11,16 @@ import structlog
 from fastapi import FastAPI
 
 from ml_service.domain.errors import DatabaseUnavailable
-from ml_service.messaging.connect import connect_queue
 from ml_service.settings import SECRET_LENGTH_MIN, Settings
 from ml_service.storage.database import Database
 from ml_service.usecases import users
 from ml_service.usecases.intake import Intake
 from ml_service.usecases.maintenance import Maintenance, Rhythm
 from ml_service.usecases.models import Catalog
-from ml_service.usecases.predictions import Limits, Predictor
+from ml_service.usecases.predictions import Predictor
 from ml_service.usecases.publisher import Publisher
 from ml_service.usecases.users import Passwords
+from ml_service.wiring import limits_of, open_database, open_queue
 from services.app import addresses
 from services.app.api import docs, events, health, ledger, models, predictions, problems, tokens
 from services.app.api import users as users_api
@@ -33,6 +33,7 @@ from services.app.parts import Parts
 
 log = structlog.get_logger()
 
+NAME = "ml-service app"
 VERSION = "0.1.0"
 QUIET = ("/health", "/health/live", "/health/ready", "/metrics")
 DRAIN_S = 8.0
@@ -75,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
-        database = await _connect(settings, stack, settings.database_connections_max, durable=True)
+        database = await open_database(settings, stack, NAME, connections_max=settings.database_connections_max)
         parts = await _make(settings, metrics, database, stack)
         await _prepare_demo(parts, stack)
         for part in (parts.catalog, parts.live, parts.load, parts.maintenance):
@@ -85,28 +86,10 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
         yield parts
 
 
-async def _connect(settings: Settings, stack: AsyncExitStack, connections_max: int, *, durable: bool) -> Database:
-    database = await Database.connect(
-        settings.database_url,
-        name="ml-service app",
-        connections_max=connections_max,
-        timeout_s=settings.database_timeout_s,
-        durable=durable,
-    )
-    stack.push_async_callback(database.close)
-    return database
-
-
 async def _make(settings: Settings, metrics: Metrics, database: Database, stack: AsyncExitStack) -> Parts:
-    queue = await connect_queue(
-        settings.backend,
-        amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
-        database_url=settings.database_url,
-        name="ml-service app",
-    )
-    stack.push_async_callback(queue.close)
+    queue = await open_queue(settings, stack, NAME)
     catalog = Catalog(database)
-    relaxed = await _connect(settings, stack, RELAXED_CONNECTIONS_MAX, durable=False)
+    relaxed = await open_database(settings, stack, NAME, connections_max=RELAXED_CONNECTIONS_MAX, durable=False)
     publisher = Publisher(relaxed, queue, catalog.batch_size)
     intake = Intake(database, publisher)
     return Parts(
@@ -116,7 +99,7 @@ async def _make(settings: Settings, metrics: Metrics, database: Database, stack:
         catalog=catalog,
         publisher=publisher,
         intake=intake,
-        predictor=Predictor(database, catalog, intake, _limits(settings)),
+        predictor=Predictor(database, catalog, intake, limits_of(settings)),
         maintenance=Maintenance(
             database, settings.database_url, queue, publisher, catalog.batch_size, _rhythm(settings)
         ),
@@ -132,15 +115,6 @@ async def _make(settings: Settings, metrics: Metrics, database: Database, stack:
         access=AccessTokens(database, _secret(settings), settings.access_token_lifetime_s),
         trusted_proxies=addresses.networks(settings.trusted_proxies),
         metrics_networks=addresses.networks(settings.metrics_networks),
-    )
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        input_bytes_max=settings.input_bytes_max,
-        batch_items_max=settings.batch_items_max,
-        open_predictions_per_user_max=settings.open_predictions_per_user_max,
-        deadline_s_max=settings.deadline_s_max,
     )
 
 

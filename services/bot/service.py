@@ -12,14 +12,13 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 
-from ml_service.messaging.connect import connect_queue
 from ml_service.notify import notify
 from ml_service.settings import Settings
-from ml_service.storage.database import Database
 from ml_service.usecases.intake import Intake
 from ml_service.usecases.models import Catalog
-from ml_service.usecases.predictions import Limits, Predictor
+from ml_service.usecases.predictions import Predictor
 from ml_service.usecases.publisher import Publisher
+from ml_service.wiring import limits_of, open_database, open_queue
 from services.bot.handlers import make_dispatcher
 from services.bot.health import Health
 from services.bot.inbox import Inbox
@@ -32,6 +31,7 @@ from services.bot.sender import Sender
 
 log = structlog.get_logger()
 
+NAME = "ml-service bot"
 DRAIN_S = 10.0
 RELAXED_CONNECTIONS_MAX = 2
 """For the publisher's marks, which need not wait for the disk."""
@@ -90,24 +90,12 @@ async def _make(settings: Settings, token: str, stack: AsyncExitStack) -> Parts:
     defaults = DefaultBotProperties(parse_mode="HTML", link_preview_is_disabled=True)
     bot = Bot(token, session=AiohttpSession(api=server), default=defaults)
     stack.push_async_callback(bot.session.close)
-    database = await _connect(settings, stack, settings.database_connections_max, durable=True)
-    relaxed = await _connect(settings, stack, RELAXED_CONNECTIONS_MAX, durable=False)
-    queue = await connect_queue(
-        settings.backend,
-        amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
-        database_url=settings.database_url,
-        name="ml-service bot",
-    )
-    stack.push_async_callback(queue.close)
+    database = await open_database(settings, stack, NAME, connections_max=settings.database_connections_max)
+    relaxed = await open_database(settings, stack, NAME, connections_max=RELAXED_CONNECTIONS_MAX, durable=False)
+    queue = await open_queue(settings, stack, NAME)
     catalog = Catalog(database)
     publisher = Publisher(relaxed, queue, catalog.batch_size)
     intake = Intake(database, publisher)
-    limits = Limits(
-        input_bytes_max=settings.input_bytes_max,
-        batch_items_max=settings.batch_items_max,
-        open_predictions_per_user_max=settings.open_predictions_per_user_max,
-        deadline_s_max=settings.deadline_s_max,
-    )
     return Parts(
         settings=settings,
         database=database,
@@ -115,19 +103,7 @@ async def _make(settings: Settings, token: str, stack: AsyncExitStack) -> Parts:
         catalog=catalog,
         publisher=publisher,
         intake=intake,
-        predictor=Predictor(database, catalog, intake, limits),
+        predictor=Predictor(database, catalog, intake, limits_of(settings)),
         sender=Sender(bot, Pace(settings.telegram_messages_per_s_max)),
         health=Health(),
     )
-
-
-async def _connect(settings: Settings, stack: AsyncExitStack, connections_max: int, *, durable: bool) -> Database:
-    database = await Database.connect(
-        settings.database_url,
-        name="ml-service bot",
-        connections_max=connections_max,
-        timeout_s=settings.database_timeout_s,
-        durable=durable,
-    )
-    stack.push_async_callback(database.close)
-    return database

@@ -13,7 +13,6 @@ import structlog
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.predictions import new_id
-from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.queue import Queue
 from ml_service.notify import notify
 from ml_service.runtime.host import ModelHost
@@ -21,11 +20,15 @@ from ml_service.runtime.registry import UnknownModel, discover
 from ml_service.settings import Settings
 from ml_service.storage import models
 from ml_service.storage.database import Database
+from ml_service.wiring import open_database, open_queue
 from services.ml_worker.heartbeat import Heartbeat, Presence
 from services.ml_worker.lane import Lane
 from services.ml_worker.pool import PoolConsumer
 
 log = structlog.get_logger()
+
+NAME = "ml-service worker"
+CONNECTIONS_MAX = 4
 
 
 class Worker:
@@ -134,15 +137,9 @@ async def run(settings: Settings) -> None:
     except UnknownModel as error:
         raise SystemExit(str(error)) from None
     async with AsyncExitStack() as stack:
-        database = await _connect(settings, stack, durable=True)
-        relaxed = await _connect(settings, stack, durable=False)
-        queue = await connect_queue(
-            settings.backend,
-            amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
-            database_url=settings.database_url,
-            name="ml-service worker",
-        )
-        stack.push_async_callback(queue.close)
+        database = await open_database(settings, stack, NAME, connections_max=CONNECTIONS_MAX)
+        relaxed = await open_database(settings, stack, NAME, connections_max=CONNECTIONS_MAX, durable=False)
+        queue = await open_queue(settings, stack, NAME)
         hosts = {name: ModelHost(source) for name, source in sources.items()}
         for host in hosts.values():
             stack.push_async_callback(host.close)
@@ -153,15 +150,3 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(worker.heartbeat.stop)
         await worker.serve(stop)
     log.info("worker_stopped")
-
-
-async def _connect(settings: Settings, stack: AsyncExitStack, *, durable: bool) -> Database:
-    database = await Database.connect(
-        settings.database_url,
-        name="ml-service worker",
-        connections_max=4,
-        timeout_s=settings.database_timeout_s,
-        durable=durable,
-    )
-    stack.push_async_callback(database.close)
-    return database

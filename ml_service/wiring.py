@@ -1,0 +1,60 @@
+"""Opens what the settings name; every entry, the services and the command line, begins here."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from ml_service.messaging.connect import connect_queue
+from ml_service.messaging.queue import Queue
+from ml_service.settings import Settings
+from ml_service.storage.database import Database
+from ml_service.usecases.predictions import Limits
+
+
+async def open_database(
+    settings: Settings,
+    stack: AsyncExitStack,
+    name: str,
+    *,
+    connections_max: int,
+    durable: bool = True,
+    timeout_s: float | None = None,
+) -> Database:
+    """The database, closed with ``stack``.
+
+    Args:
+        name: What the server calls our connections.
+        durable: See `Database.connect`.
+        timeout_s: Other than the setting's.
+    """
+    database = await Database.connect(
+        settings.database_url,
+        name=name,
+        connections_max=connections_max,
+        timeout_s=timeout_s or settings.database_timeout_s,
+        durable=durable,
+    )
+    stack.push_async_callback(database.close)
+    return database
+
+
+async def open_queue(settings: Settings, stack: AsyncExitStack, name: str) -> Queue:
+    """The queue of the backend in use, closed with ``stack``; ``name`` is what the broker calls our connections."""
+    queue = await connect_queue(
+        settings.backend,
+        amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,
+        database_url=settings.database_url,
+        name=name,
+    )
+    stack.push_async_callback(queue.close)
+    return queue
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What one request and one user may ask for."""
+    return Limits(
+        input_bytes_max=settings.input_bytes_max,
+        batch_items_max=settings.batch_items_max,
+        open_predictions_per_user_max=settings.open_predictions_per_user_max,
+        deadline_s_max=settings.deadline_s_max,
+    )
