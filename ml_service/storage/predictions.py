@@ -109,6 +109,17 @@ class Claimed:
     attempt: int
 
 
+# Gives the credits of the rows of a CTE `ended` back to their users, whose rows are locked in the order of their ids.
+_REFUND = """
+    , payer AS MATERIALIZED (
+        SELECT u.id FROM users AS u WHERE u.id = ANY (ARRAY(SELECT user_id FROM ended)) ORDER BY u.id
+        FOR NO KEY UPDATE
+    ), refunded AS (
+        UPDATE users SET balance = balance + (SELECT sum(e.cost) FROM ended AS e WHERE e.user_id = users.id)
+        WHERE id = ANY (ARRAY(SELECT id FROM payer))
+    )
+"""
+
 # A row is the asker's if it is queued, if the broker says that an earlier delivery was lost, or if the worker that had
 # it is gone. One update decides all that may become of it, and credits of what ends here go back in the same statement.
 # The ids come sorted and are looked up in that order, so two workers that ask for the same ids lock them alike.
@@ -133,18 +144,13 @@ _CLAIM = f"""
             ELSE false
         END
         RETURNING p.id, p.user_id, p.status, p.model, p.input, p.attempts, p.cost
+    ), ended AS (
+        SELECT id, user_id, cost FROM taken WHERE status <> 'processing'
     ), released AS (
         INSERT INTO transactions (user_id, kind, amount, prediction_id)
-        SELECT user_id, 'release', cost, id FROM taken WHERE status <> 'processing'
-    ), payer AS MATERIALIZED (
-        SELECT u.id FROM users AS u
-        WHERE u.id = ANY (ARRAY(SELECT user_id FROM taken WHERE status <> 'processing')) ORDER BY u.id
-        FOR NO KEY UPDATE
-    ), refunded AS (
-        UPDATE users SET balance = balance
-            + (SELECT sum(t.cost) FROM taken AS t WHERE t.user_id = users.id AND t.status <> 'processing')
-        WHERE id = ANY (ARRAY(SELECT id FROM payer))
+        SELECT user_id, 'release', cost, id FROM ended
     )
+    {_REFUND}
     SELECT id, user_id, status, model, input::text, attempts FROM taken
 """
 
@@ -218,17 +224,7 @@ _FINISH_ALL = """
     )
 """
 # A capture moves what is held to the revenue and so touches no user's row; only failures give credits back.
-_REFUND = """
-    , payer AS MATERIALIZED (
-        SELECT u.id FROM users AS u
-        WHERE u.id = ANY (ARRAY(SELECT user_id FROM finished WHERE status = 'failed')) ORDER BY u.id
-        FOR NO KEY UPDATE
-    ), refunded AS (
-        UPDATE users SET balance = balance
-            + (SELECT sum(f.cost) FROM finished AS f WHERE f.user_id = users.id AND f.status = 'failed')
-        WHERE id = ANY (ARRAY(SELECT id FROM payer))
-    )
-"""
+_FAILED = ", ended AS (SELECT id, user_id, cost FROM finished WHERE status = 'failed')"
 _FINISHED = " SELECT id, user_id, status FROM finished"
 
 
@@ -237,7 +233,7 @@ async def finish(session: Session, worker_id: str, answers: Sequence[Finish]) ->
     answers = sorted(answers, key=lambda answer: answer.id)  # locked in this order, as everywhere
     failing = any(answer.error is not None for answer in answers)
     rows = await session.fetch(
-        _FINISH_ALL + (_REFUND if failing else "") + _FINISHED,
+        _FINISH_ALL + (_FAILED + _REFUND if failing else "") + _FINISHED,
         worker_id,
         [answer.id for answer in answers],
         [answer.attempt for answer in answers],
@@ -250,7 +246,7 @@ async def finish(session: Session, worker_id: str, answers: Sequence[Finish]) ->
     return [Finished(row["id"], row["user_id"], Status(row["status"])) for row in rows]
 
 
-# $2 = NULL: whatever is overdue. The outbox row goes too: nobody needs to be asked any more.
+# The outbox row goes too: nobody needs to be asked any more.
 _END_OPEN = """
     WITH target AS MATERIALIZED (
         SELECT id FROM predictions WHERE {condition} ORDER BY id {limit} FOR NO KEY UPDATE {skip}
@@ -263,15 +259,10 @@ _END_OPEN = """
     ), released AS (
         INSERT INTO transactions (user_id, kind, amount, prediction_id)
         SELECT user_id, 'release', cost, id FROM ended
-    ), payer AS MATERIALIZED (
-        SELECT u.id FROM users AS u WHERE u.id = ANY (ARRAY(SELECT user_id FROM ended)) ORDER BY u.id
-        FOR NO KEY UPDATE
-    ), refunded AS (
-        UPDATE users SET balance = balance + (SELECT sum(e.cost) FROM ended AS e WHERE e.user_id = users.id)
-        WHERE id = ANY (ARRAY(SELECT id FROM payer))
     ), unsent AS (
         DELETE FROM outbox WHERE prediction_id = ANY (ARRAY(SELECT id FROM ended))
     )
+    {refund}
     SELECT {columns} FROM ended
 """
 _CANCEL = _END_OPEN.format(
@@ -282,6 +273,7 @@ _CANCEL = _END_OPEN.format(
     status="canceled",
     code="canceled",
     message="The prediction was canceled by its user.",
+    refund=_REFUND,
     columns=COLUMNS,
 )
 _EXPIRE = _END_OPEN.format(
@@ -292,6 +284,7 @@ _EXPIRE = _END_OPEN.format(
     status="expired",
     code="deadline_exceeded",
     message="No worker was free before the deadline.",
+    refund=_REFUND,
     columns="id, user_id, status",
 )
 
