@@ -25,6 +25,7 @@ from benchmarks.report import Bar, Report, number, ratio
 from benchmarks.service import service
 from ml_service.domain.predictions import Source, new_id
 from ml_service.messaging.connect import connect_queue
+from ml_service.messaging.messages import IDS_MAX
 from ml_service.storage.database import Database
 from ml_service.storage.submissions import Decision, NewPrediction, Submission
 from ml_service.usecases.intake import Intake
@@ -109,7 +110,7 @@ async def drain_service(
         await submit(place, database, people, count, ids_per_message, backend=backend)
         drained = await measure(place, database, count, running.workers)
         if backend == "rabbitmq":
-            await broker.until(place.amqp_url, "ml_results", messages=count // (2 * BURST), timeout_s=10)
+            await broker.until(place.amqp_url, "ml_results", messages=count // IDS_MAX, timeout_s=10)
         return drained
 
 

@@ -29,18 +29,12 @@ class _Tasks(msgspec.Struct):
     v: Literal[1]
     pool: Name
     model: Name
-    ids: Annotated[list[UUID], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
-
-
-class _Result(msgspec.Struct):
-    id: UUID
-    user_id: UUID
-    status: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
 
 
 class _Results(msgspec.Struct):
     v: Literal[1]
-    results: Annotated[list[_Result], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
+    results: Annotated[tuple[Result, ...], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
 
 
 M = TypeVar("M")
@@ -58,7 +52,7 @@ def encode_tasks(message: TaskMessage) -> bytes:
     """
     if not 1 <= len(message.ids) <= IDS_MAX:
         raise ValueError(f"a task message carries 1 to {IDS_MAX} ids, not {len(message.ids)}")
-    return _encoder.encode(_Tasks(VERSION, message.pool, message.model, list(message.ids)))
+    return _encoder.encode(_Tasks(VERSION, message.pool, message.model, message.ids))
 
 
 def decode_tasks(body: bytes | str) -> TaskMessage:
@@ -68,7 +62,7 @@ def decode_tasks(body: bytes | str) -> TaskMessage:
         UndecodableMessage: It is none.
     """
     tasks = _decode(_tasks_decoder, body)
-    return TaskMessage(pool=tasks.pool, model=tasks.model, ids=tuple(tasks.ids))
+    return TaskMessage(pool=tasks.pool, model=tasks.model, ids=tasks.ids)
 
 
 def encode_results(message: ResultMessage) -> bytes:
@@ -79,7 +73,7 @@ def encode_results(message: ResultMessage) -> bytes:
     """
     if not 1 <= len(message.results) <= IDS_MAX:
         raise ValueError(f"a result message carries 1 to {IDS_MAX} results, not {len(message.results)}")
-    return _encoder.encode(_Results(VERSION, [_Result(r.id, r.user_id, r.status) for r in message.results]))
+    return _encoder.encode(_Results(VERSION, message.results))
 
 
 def decode_results(body: bytes | str) -> ResultMessage:
@@ -88,8 +82,7 @@ def decode_results(body: bytes | str) -> ResultMessage:
     Raises:
         UndecodableMessage: It is none.
     """
-    decoded = _decode(_results_decoder, body)
-    return ResultMessage(tuple(Result(r.id, r.user_id, r.status) for r in decoded.results))
+    return ResultMessage(_decode(_results_decoder, body).results)
 
 
 def _decode(decoder: msgspec.json.Decoder[M], body: bytes | str) -> M:

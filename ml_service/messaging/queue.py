@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
+
+import msgspec
 
 from ml_service.domain.models import DEFAULT_POOL
 
@@ -68,13 +70,12 @@ class TaskMessage:
     ids: tuple[UUID, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Says that a prediction has reached ``status``; the answer itself is in the table."""
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """Says that a prediction has reached ``status``; the answer itself is in the table. On the wire as it is here."""
 
     id: UUID
     user_id: UUID
-    status: str
+    status: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
 
 @dataclass(frozen=True, slots=True)

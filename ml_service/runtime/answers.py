@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 INPUT_REJECTED: Final = "input_rejected"  # the model says that this input has no answer
 MODEL_ERROR: Final = "model_error"  # the model raised, or gave something that is no JSON object
@@ -14,8 +13,7 @@ MODEL_OUT_OF_MEMORY: Final = "model_out_of_memory"  # it wanted more memory than
 FAILURE_CODES = (INPUT_REJECTED, MODEL_ERROR, MODEL_CRASHED, MODEL_TIMEOUT, MODEL_OUT_OF_MEMORY)
 
 
-@dataclass(frozen=True, slots=True)
-class Success:
+class Success(NamedTuple):
     """An output.
 
     Attributes:
@@ -27,8 +25,7 @@ class Success:
     predict_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """An input without an output.
 
     Attributes:

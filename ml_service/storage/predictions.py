@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ml_service.domain.predictions import Prediction, PredictionError, Source, Status
@@ -93,8 +94,7 @@ async def history(
     return [prediction_of(row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """What a worker got of a prediction that it asked for.
 
     ``status`` is ``processing`` where it is the worker's now, under this ``attempt``; a terminal one where the claim
@@ -103,7 +103,7 @@ class Claimed:
 
     id: UUID
     user_id: UUID
-    status: Status
+    status: str
     model: str
     input: str
     attempt: int
@@ -151,7 +151,7 @@ _CLAIM = f"""
         SELECT user_id, 'release', cost, id FROM ended
     )
     {_REFUND}
-    SELECT id, user_id, status, model, input::text, attempts FROM taken
+    SELECT id, user_id, status, model, input::text, attempts FROM taken  -- as in Claimed
 """
 
 
@@ -174,14 +174,10 @@ async def claim(
         asked[one] = again or asked.get(one, False)
     in_order = sorted(asked)
     rows = await session.fetch(_CLAIM, in_order, [asked[one] for one in in_order], worker_id, attempts_max, is_retry)
-    return [
-        Claimed(row["id"], row["user_id"], Status(row["status"]), row["model"], row["input"], row["attempts"])
-        for row in rows
-    ]
+    return [Claimed._make(row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """The end of one claimed prediction: an output as JSON text, or an error.
 
     ``attempt`` is the one of the claim: it fences off an answer that comes after somebody else has claimed the row.
@@ -195,13 +191,12 @@ class Finish:
     error: PredictionError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A prediction that has just reached a terminal state."""
 
     id: UUID
     user_id: UUID
-    status: Status
+    status: str
 
 
 _FINISH_ALL = """
@@ -230,20 +225,20 @@ _FINISHED = " SELECT id, user_id, status FROM finished"
 
 async def finish(session: Session, worker_id: str, answers: Sequence[Finish]) -> list[Finished]:
     """End a batch in one statement; answers whose row is no longer this worker's attempt are dropped."""
-    answers = sorted(answers, key=lambda answer: answer.id)  # locked in this order, as everywhere
-    failing = any(answer.error is not None for answer in answers)
-    rows = await session.fetch(
-        _FINISH_ALL + (_FAILED + _REFUND if failing else "") + _FINISHED,
-        worker_id,
-        [answer.id for answer in answers],
-        [answer.attempt for answer in answers],
-        [answer.version for answer in answers],
-        [answer.predict_ms for answer in answers],
-        [None if answer.error else answer.output for answer in answers],
-        [answer.error and answer.error.code for answer in answers],
-        [answer.error and answer.error.message for answer in answers],
-    )
-    return [Finished(row["id"], row["user_id"], Status(row["status"])) for row in rows]
+    if not answers:
+        return []
+    # Sorted by id: locked in this order, as everywhere.
+    ids, attempts, versions, predict_ms, outputs, errors = zip(*sorted(answers, key=itemgetter(0)), strict=True)
+    if not any(errors):
+        whole = _FINISH_ALL + _FINISHED
+        rows = await session.fetch(whole, worker_id, ids, attempts, versions, predict_ms, outputs, None, None)
+    else:
+        whole = _FINISH_ALL + _FAILED + _REFUND + _FINISHED
+        outputs = tuple(None if error else output for output, error in zip(outputs, errors, strict=True))
+        codes = [error and error.code for error in errors]
+        messages = [error and error.message for error in errors]
+        rows = await session.fetch(whole, worker_id, ids, attempts, versions, predict_ms, outputs, codes, messages)
+    return [Finished._make(row) for row in rows]
 
 
 # The outbox row goes too: nobody needs to be asked any more.
@@ -298,7 +293,7 @@ async def cancel(session: Session, user_id: UUID, prediction_id: UUID) -> Predic
 async def expire(session: Session, limit: int) -> list[Finished]:
     """End up to ``limit`` queued predictions whose deadline has passed, and give their credits back."""
     rows = await session.fetch(_EXPIRE, limit)
-    return [Finished(row["id"], row["user_id"], Status(row["status"])) for row in rows]
+    return [Finished._make(row) for row in rows]
 
 
 async def canceled_among(session: Session, ids: Sequence[UUID]) -> set[UUID]:

@@ -137,8 +137,8 @@ class Lane:
 
     async def _serve(self, deliveries: list[TaskDelivery]) -> None:
         claimed = await self._claim(deliveries)
-        ended = [Finished(one.id, one.user_id, one.status) for one in claimed if one.status is not Status.PROCESSING]
-        mine = [one for one in claimed if one.status is Status.PROCESSING]
+        ended = [Finished(one.id, one.user_id, one.status) for one in claimed if one.status != Status.PROCESSING]
+        mine = [one for one in claimed if one.status == Status.PROCESSING]
         size = self._host.spec.batch_size
         for start in range(0, len(mine), size):
             ended += await self._predict(mine[start : start + size])

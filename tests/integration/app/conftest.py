@@ -114,7 +114,7 @@ class Service:
                     ids = delivery.message.ids
                     async with self.database.autocommit() as session:
                         claimed = await stored.claim(session, "worker-1", ids, [False] * len(ids), attempts_max=5)
-                        mine = [one for one in claimed if one.status is Status.PROCESSING]
+                        mine = [one for one in claimed if one.status == Status.PROCESSING]
                         ends = [
                             Finish(one.id, one.attempt, "1", 0.5, None, PredictionError("model_error", "It failed."))
                             if '"fail' in one.input

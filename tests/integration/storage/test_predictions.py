@@ -75,9 +75,9 @@ async def test_after_the_last_attempt_a_prediction_fails_and_is_given_back(play:
     await play.submit(play.submission())
     for _ in range(2):
         [claimed] = await play.claim(*play.ids, redelivered=True, attempts_max=2)
-        assert claimed.status is Status.PROCESSING
+        assert claimed.status == Status.PROCESSING
     [claimed] = await play.claim(*play.ids, redelivered=True, attempts_max=2)
-    assert claimed.status is Status.FAILED
+    assert claimed.status == Status.FAILED
     assert await play.balance() == (100, 0)
 
 
@@ -87,7 +87,7 @@ async def test_an_overdue_prediction_expires_at_the_claim_and_in_the_sweep(play:
     )
     await asyncio.sleep(0.05)
     [claimed] = await play.claim(play.ids[0])
-    assert claimed.status is Status.EXPIRED
+    assert claimed.status == Status.EXPIRED
     async with play.database.begin() as session:
         assert [one.id for one in await predictions.expire(session, 10)] == [play.ids[1]]
     assert await play.balance() == (99, 1)

@@ -23,7 +23,7 @@ class Echo(Model):
     input_schema = TEXT
     output_schema = TEXT
     examples = ({"text": "hello"},)
-    batch_size = 64
+    batch_size = 256
 
     def predict(self, inputs: list[JsonObject]) -> Sequence[JsonObject]:
         """Return the inputs."""
