@@ -14,6 +14,7 @@ from benchmarks import broker
 from benchmarks.options import Run
 from benchmarks.report import Bar, Report, number
 from ml_service.messaging import Queue, TaskMessage, connect_queue
+from ml_service.messaging.prefetch import Prefetch
 
 BURST = 2000
 PREFETCH = 512
@@ -55,7 +56,7 @@ async def _measure(queue: Queue, ids: int, count: int) -> Figures:
     for start in range(0, count, BURST):
         await queue.publish_tasks(messages[start : start + BURST])
     published = publishing()
-    async with queue.consume_tasks(["default"], PREFETCH) as consumer:
+    async with queue.consume_tasks(["default"], Prefetch(PREFETCH, 1)) as consumer:
         consuming = _watch(count)
         taken = 0
         while taken < count:

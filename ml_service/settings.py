@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     models_folder: Path = Path("models")
     worker_lease_s: float = Field(20.0, ge=2)
     worker_heartbeat_s: float = Field(4.0, gt=0)
-    prefetch_messages: int = Field(8, ge=1)  # a message holds up to a batch; more would lie idle at one worker
+    prefetch_batches: int = Field(4, ge=2)  # so much work a worker holds; more would lie idle at one
     attempts_max: int = Field(5, ge=1)
     drain_timeout_s: float = Field(25.0, gt=0)
 

@@ -25,11 +25,12 @@ class UndecodableMessage(ValueError):
     """A body that is no message of a version we know; the text says what is wrong with it."""
 
 
-class _Tasks(msgspec.Struct):
+class _Tasks(msgspec.Struct, omit_defaults=True):
     v: Literal[1]
     pool: Name
     model: Name
     ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=IDS_MAX)]
+    bulk: bool = False
 
 
 class _Results(msgspec.Struct):
@@ -52,7 +53,7 @@ def encode_tasks(message: TaskMessage) -> bytes:
     """
     if not 1 <= len(message.ids) <= IDS_MAX:
         raise ValueError(f"a task message carries 1 to {IDS_MAX} ids, not {len(message.ids)}")
-    return _encoder.encode(_Tasks(VERSION, message.pool, message.model, message.ids))
+    return _encoder.encode(_Tasks(VERSION, message.pool, message.model, message.ids, message.bulk))
 
 
 def decode_tasks(body: bytes | str) -> TaskMessage:
@@ -62,7 +63,7 @@ def decode_tasks(body: bytes | str) -> TaskMessage:
         UndecodableMessage: It is none.
     """
     tasks = _decode(_tasks_decoder, body)
-    return TaskMessage(pool=tasks.pool, model=tasks.model, ids=tasks.ids)
+    return TaskMessage(pool=tasks.pool, model=tasks.model, ids=tasks.ids, bulk=tasks.bulk)
 
 
 def encode_results(message: ResultMessage) -> bytes:

@@ -28,6 +28,7 @@ from ml_service.messaging.postgres_consumer import (
 )
 from ml_service.messaging.postgres_live import PostgresLiveResults
 from ml_service.messaging.postgres_session import Connection, PostgresSession
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import (
     CREATED,
     DEAD_LETTERS,
@@ -147,7 +148,7 @@ class PostgresQueue:
             await self._trim()
 
     @asynccontextmanager
-    async def consume_tasks(self, pools: Sequence[str], prefetch: int) -> AsyncIterator[TaskConsumer]:
+    async def consume_tasks(self, pools: Sequence[str], prefetch: Prefetch) -> AsyncIterator[TaskConsumer]:
         """See `queue.Queue.consume_tasks`."""
         name = f"{self._name} tasks"
         async with PostgresTaskConsumer(self._url, name, self._limits, pools, prefetch) as consumer:
@@ -160,7 +161,9 @@ class PostgresQueue:
         if name is None:
             consumer = PostgresLiveResults(self._url, f"{self._name} live results", self._limits)
         else:
-            consumer = PostgresResultConsumer(self._url, f"{self._name} results", self._limits, [name], RESULT_PREFETCH)
+            consumer = PostgresResultConsumer(
+                self._url, f"{self._name} results", self._limits, [name], Prefetch(RESULT_PREFETCH, 1)
+            )
         async with consumer:
             yield consumer
 

@@ -21,6 +21,7 @@ from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging.inbox import Inbox
 from ml_service.messaging.messages import UndecodableMessage, decode_results, decode_tasks
 from ml_service.messaging.postgres_session import Connection, PostgresSession
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import (
     DEAD_LETTERS,
     RESULTS,
@@ -100,11 +101,11 @@ class PostgresConsumer(AbstractAsyncContextManager["PostgresConsumer[D]"], Gener
 
     channel = ""
 
-    def __init__(self, url: str, name: str, limits: QueueLimits, queues: Sequence[str], prefetch: int) -> None:
+    def __init__(self, url: str, name: str, limits: QueueLimits, queues: Sequence[str], prefetch: Prefetch) -> None:
         self.limits = limits
         self.connections = 0
         self._queues = tuple(dict.fromkeys(queues))
-        self._prefetch = prefetch
+        self.prefetch = prefetch
         self._session = PostgresSession(url, name=name, timeout_s=limits.timeout_s, prepare=self._prepare)
         self._inbox: Inbox[D] = Inbox()
         self._number = 0
@@ -179,7 +180,7 @@ class PostgresConsumer(AbstractAsyncContextManager["PostgresConsumer[D]"], Gener
     # Taking
 
     async def _fetch(self, count: int) -> float:
-        room = min(count, self._prefetch - len(self._held))
+        room = min(count, self.prefetch.messages - len(self._held))
         if room > 0 and not self._stopped and self._session.connected:
             # Shielded: a reader that is cancelled in mid-statement must not lose the rows that it brings.
             task = asyncio.create_task(self._take(room))
@@ -281,12 +282,14 @@ class PostgresTaskConsumer(PostgresConsumer[TaskDelivery]):
 
     channel = TASKS
 
-    def __init__(self, url: str, name: str, limits: QueueLimits, pools: Sequence[str], prefetch: int) -> None:
+    def __init__(self, url: str, name: str, limits: QueueLimits, pools: Sequence[str], prefetch: Prefetch) -> None:
         super().__init__(url, name, limits, [queue_of(pool) for pool in pools], prefetch)
 
     def decode(self, body: str, *, redelivered: bool, receipt: tuple[int, int]) -> TaskDelivery:
         """See `PostgresConsumer.decode`."""
-        return TaskDelivery(decode_tasks(body), redelivered, receipt)
+        message = decode_tasks(body)
+        self.prefetch.note(len(message.ids))
+        return TaskDelivery(message, redelivered, receipt)
 
     async def drop_undecodable(self, row_id: int, reason: str) -> None:
         """To the dead letters."""

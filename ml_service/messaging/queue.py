@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from ml_service.domain.models import DEFAULT_POOL
+from ml_service.messaging.prefetch import Prefetch
 
 TASKS = "ml_tasks"
 RESULTS = "ml_results"
@@ -63,11 +64,15 @@ class QueueLimits:
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """Asks the workers of ``pool`` for predictions: the ids of a burst, at most one batch of one model."""
+    """Asks the workers of ``pool`` for predictions: the ids of a burst, at most one batch of one model.
+
+    ``bulk`` are predictions of a batch request: nobody waits for each, and single ones go first.
+    """
 
     pool: str
     model: str
     ids: tuple[UUID, ...]
+    bulk: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -228,8 +233,8 @@ class Queue(Protocol):
         """Tell all live readers and the durable queue; the same promise as `publish_tasks`."""
         ...
 
-    def consume_tasks(self, pools: Sequence[str], prefetch: int) -> AbstractAsyncContextManager[TaskConsumer]:
-        """Take tasks of ``pools``, at most ``prefetch`` messages of each unacked at a time.
+    def consume_tasks(self, pools: Sequence[str], prefetch: Prefetch) -> AbstractAsyncContextManager[TaskConsumer]:
+        """Take tasks of ``pools``, at most ``prefetch.messages`` of each unacked at a time.
 
         Entering returns at once, even where the broker is away. Leaving gives back what is not acked.
         """

@@ -16,6 +16,7 @@ from ml_service.messaging.messages import (
     encode_results,
     encode_tasks,
 )
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import (
     CREATED,
     RESULTS,
@@ -73,7 +74,7 @@ class RabbitQueue:
         await self._publisher.publish([Outgoing(RESULTS, "", encode_results(message))])
 
     @asynccontextmanager
-    async def consume_tasks(self, pools: Sequence[str], prefetch: int) -> AsyncIterator[TaskConsumer]:
+    async def consume_tasks(self, pools: Sequence[str], prefetch: Prefetch) -> AsyncIterator[TaskConsumer]:
         """See `queue.Queue.consume_tasks`."""
         self._pools.update(dict.fromkeys(pools))
         consumer = RabbitTaskConsumer(self._connect, self._topology, self._publisher, pools, prefetch)

@@ -1,26 +1,24 @@
-"""Consuming from RabbitMQ: a connection per consumer, made again whenever it is lost."""
+"""What is consumed from RabbitMQ: tasks by the workers, results by whoever waits for them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
+from itertools import count
 from types import TracebackType
-from typing import Generic, Self, TypeVar
 
 import structlog
-from pamqp import base, commands
+from pamqp import commands
 
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging.amqp import Connection
 from ml_service.messaging.amqp_channel import AmqpError, Channel, Content
-from ml_service.messaging.inbox import Inbox
 from ml_service.messaging.messages import UndecodableMessage, decode_results, decode_tasks, encode_tasks
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import (
     DEAD_LETTERS,
     RESULTS,
     TASKS,
-    QueueLimits,
     ResultDelivery,
     ResultMessage,
     TaskDelivery,
@@ -29,170 +27,17 @@ from ml_service.messaging.queue import (
 )
 from ml_service.messaging.rabbitmq_dead_letters import REASON
 from ml_service.messaging.rabbitmq_publisher import Outgoing, Publisher
+from ml_service.messaging.rabbitmq_subscription import Connect, Subscription
 from ml_service.messaging.rabbitmq_topology import Topology
 
 log = structlog.get_logger(__name__)
 
 REDELIVERED = "x-redelivered"
-RECONNECT_S_MIN = 0.1
-
-D = TypeVar("D", TaskDelivery, ResultDelivery)
-Connect = Callable[[str], Awaitable[Connection]]
+REFIT_S_MIN = 0.2
+"""Pause between two changes of the prefetch."""
 
 
-class _Subscription(AbstractAsyncContextManager["_Subscription[D]"], Generic[D]):
-    """What the consumers of tasks and of results share: connect, subscribe, and begin again when it ends."""
-
-    name = "consumer"
-
-    def __init__(self, connect: Connect, limits: QueueLimits, *, messages_max: int | None = None) -> None:
-        self.limits = limits
-        self.inbox: Inbox[D] = Inbox(messages_max)
-        self.connections = 0
-        self._epoch = 0
-        """Number of the connection in a receipt; `connections` counts those that came to consume."""
-        self._connect = connect
-        self._channel: Channel | None = None
-        self._subscribed = False
-        self._stopped = False
-        self._ended = asyncio.Event()
-        self._canceled: asyncio.Queue[str] = asyncio.Queue()
-        self._unacked: dict[int, None] = {}
-        """Delivery tags of this connection that the broker waits for, oldest first."""
-        self._runner: asyncio.Task[None] | None = None
-
-    @property
-    def connected(self) -> bool:
-        """Whether deliveries can come at this moment."""
-        return self._subscribed and self._channel is not None and self._channel.error is None
-
-    async def get_batch(self, messages_max: int, wait_ms: float, timeout_s: float | None = None) -> list[D]:
-        """See `queue.TaskConsumer.get_batch`."""
-        return await self.inbox.get_batch(messages_max, wait_ms, timeout_s)
-
-    async def ack(self, deliveries: Sequence[D]) -> None:
-        """See `queue.TaskConsumer.ack`: one multiple ack for what is oldest, single ones for the rest, one write."""
-        tags = {tag for number, tag in (d.receipt for d in deliveries) if number == self._epoch}
-        tags &= self._unacked.keys()
-        upto = 0
-        for tag in self._unacked:
-            if tag not in tags:
-                break
-            upto = tag
-        frames = [commands.Basic.Ack(upto, multiple=True)] if upto else []
-        frames += [commands.Basic.Ack(tag) for tag in sorted(tags) if tag > upto]
-        for tag in tags:
-            del self._unacked[tag]
-        self._send(*frames)
-
-    async def __aenter__(self) -> Self:
-        self._runner = asyncio.create_task(self._run(), name=self.name)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.wait([self._runner])
-
-    async def subscribe(self, connection: Connection, channel: Channel) -> None:
-        """Declare and consume; called on each new connection."""
-        raise NotImplementedError
-
-    async def resubscribe(self, channel: Channel, tag: str) -> None:
-        """The broker has ended the consumer ``tag``: its queue was deleted."""
-        del channel
-        raise AmqpError(f"the broker ended the consumer {tag}")
-
-    def receive(self, content: Content, delivery: commands.Basic.Deliver) -> None:
-        """Decode what came and put it into the inbox, or answer for it."""
-        raise NotImplementedError
-
-    def track(self, tag: int) -> tuple[int, int]:
-        """Remember that the broker waits for ``tag``; returns the receipt."""
-        self._unacked[tag] = None
-        return self._epoch, tag
-
-    def nack(self, deliveries: Sequence[D], *, requeue: bool) -> None:
-        """Give these back, or let the broker dead-letter them."""
-        tags = [tag for number, tag in (d.receipt for d in deliveries) if number == self._epoch]
-        self.nack_tags([tag for tag in tags if tag in self._unacked], requeue=requeue)
-
-    def nack_tags(self, tags: Sequence[int], *, requeue: bool) -> None:
-        """As `nack`, by tags."""
-        for tag in tags:
-            self._unacked.pop(tag, None)
-        self._send(*[commands.Basic.Nack(tag, multiple=False, requeue=requeue) for tag in tags])
-
-    def _send(self, *methods: base.Frame) -> None:
-        # Lost meanwhile: the broker gives the messages to somebody else, and the database knows what is done.
-        if methods and self._channel is not None and self._channel.error is None:
-            self._channel.send(*methods)
-
-    def _deliver(self, content: Content) -> None:
-        if isinstance(content.method, commands.Basic.Deliver):
-            self.receive(content, content.method)
-
-    async def _run(self) -> None:
-        """Serve one connection after another; ends only by being cancelled."""
-        pause_s = RECONNECT_S_MIN
-        while True:
-            connection: Connection | None = None
-            try:
-                connection = await self._connect(self.name)
-                await self._begin(connection)
-                pause_s = RECONNECT_S_MIN
-                log.info("consumer_connected", consumer=self.name, connections=self.connections)
-                await self._serve()
-            except (AmqpError, OSError) as error:
-                log.warning(
-                    "consumer_disconnected", consumer=self.name, reason=str(error) or "no answer", again_in_s=pause_s
-                )
-            except Exception:
-                # A bug must not leave a consumer silent for ever.
-                log.exception("consumer_failed", consumer=self.name, again_in_s=pause_s)
-            finally:
-                self._channel, self._subscribed = None, False
-                self._unacked.clear()
-                self.inbox.clear()
-                if connection is not None:
-                    await connection.close()
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, self.limits.reconnect_s_max)
-
-    async def _begin(self, connection: Connection) -> None:
-        self._ended = ended = asyncio.Event()
-        canceled: asyncio.Queue[str] = asyncio.Queue()
-        self._canceled = canceled
-        channel = await connection.open_channel(timeout_s=self.limits.timeout_s)
-        channel.on_delivery = self._deliver
-        channel.on_lost = lambda _: ended.set()
-
-        def cancel(tag: str) -> None:
-            canceled.put_nowait(tag)
-            ended.set()
-
-        channel.on_cancel = cancel
-        self._channel = channel
-        self._epoch += 1
-        if not self._stopped:
-            await self.subscribe(connection, channel)
-        self._subscribed = True
-        self.connections += 1
-
-    async def _serve(self) -> None:
-        channel = self._channel
-        while channel is not None:
-            await self._ended.wait()
-            if channel.error is not None:
-                raise channel.error
-            self._ended.clear()
-            while not self._canceled.empty():
-                await self.resubscribe(channel, self._canceled.get_nowait())
-
-
-class RabbitTaskConsumer(_Subscription[TaskDelivery]):
+class RabbitTaskConsumer(Subscription[TaskDelivery]):
     """Takes tasks of some pools; see `queue.TaskConsumer`."""
 
     name = "tasks"
@@ -203,25 +48,46 @@ class RabbitTaskConsumer(_Subscription[TaskDelivery]):
         topology: Topology,
         publisher: Publisher,
         pools: Sequence[str],
-        prefetch: int,
+        prefetch: Prefetch,
     ) -> None:
         super().__init__(connect, topology.limits)
         self._topology = topology
         self._publisher = publisher
         self._pools = tuple(dict.fromkeys(pools))
         self._prefetch = prefetch
+        self._prefetch_told = 0
+        self._tags: dict[str, str] = {}
+        """Consumer tag → pool. A tag is used once: the broker keeps one that is canceled while messages are unacked."""
+        self._numbers = count(1)
+        self._subscribing = asyncio.Lock()
+        self._refit_timer: asyncio.TimerHandle | None = None
         self._resting: set[asyncio.Task[None]] = set()
 
     async def subscribe(self, connection: Connection, channel: Channel) -> None:
         """Consume the queue of each pool; the prefetch is each one's own."""
-        await channel.call(commands.Basic.Qos(0, self._prefetch, False), self.limits.timeout_s)  # noqa: FBT003
-        for pool in self._pools:
-            await self._consume(connection, channel, pool)
+        self._tags.clear()
+        async with self._subscribing:
+            for pool in self._pools:
+                await self._topology.ensure_pool(connection, pool)
+            await self._consume(channel, self._pools)
 
     async def resubscribe(self, channel: Channel, tag: str) -> None:
         """A queue was deleted: make it anew. What this consumer holds of other queues is kept."""
-        log.warning("queue_lost", queue=queue_of(tag))
-        await self._consume(channel.connection, channel, tag)
+        async with self._subscribing:
+            pool = self._tags.pop(tag, None)
+            if pool is not None:
+                log.warning("queue_lost", queue=queue_of(pool))
+                await self._topology.ensure_pool(channel.connection, pool)
+                await self._consume(channel, [pool])
+
+    async def refit(self, channel: Channel) -> None:
+        """Consume anew with another prefetch: the broker reads it only then. What is held stays held."""
+        async with self._subscribing:
+            if self._stopped or not self._prefetch.has_moved(self._prefetch_told):
+                return
+            await self._cancel(channel)
+            await self._consume(channel, self._pools)
+        log.debug("prefetch", messages=self._prefetch_told)
 
     async def requeue(self, deliveries: Sequence[TaskDelivery]) -> None:
         """See `queue.TaskConsumer.requeue`.
@@ -248,8 +114,8 @@ class RabbitTaskConsumer(_Subscription[TaskDelivery]):
         channel = self._channel
         if channel is not None and channel.error is None:
             try:
-                for pool in self._pools:
-                    await channel.call(commands.Basic.Cancel(consumer_tag=pool), self.limits.timeout_s)
+                async with self._subscribing:
+                    await self._cancel(channel)
             except (AmqpError, TimeoutError):
                 return
         self.nack(self.inbox.clear(), requeue=True)
@@ -257,6 +123,8 @@ class RabbitTaskConsumer(_Subscription[TaskDelivery]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._refit_timer is not None:
+            self._refit_timer.cancel()
         for task in self._resting:
             task.cancel()
         if self._resting:
@@ -277,10 +145,27 @@ class RabbitTaskConsumer(_Subscription[TaskDelivery]):
         headers = content.properties.headers or {}
         redelivered = bool(delivery.redelivered or headers.get(REDELIVERED))
         self.inbox.put(TaskDelivery(message, redelivered, receipt))
+        self._prefetch.note(len(message.ids))
+        if self._refit_timer is None and self._prefetch.has_moved(self._prefetch_told):
+            self._refit_timer = asyncio.get_running_loop().call_later(REFIT_S_MIN, self._refit_soon)
 
-    async def _consume(self, connection: Connection, channel: Channel, pool: str) -> None:
-        await self._topology.ensure_pool(connection, pool)
-        await channel.call(commands.Basic.Consume(queue=queue_of(pool), consumer_tag=pool), self.limits.timeout_s)
+    def _refit_soon(self) -> None:
+        self._refit_timer = None
+        self.wants_refit()
+
+    async def _consume(self, channel: Channel, pools: Sequence[str]) -> None:
+        self._prefetch_told = self._prefetch.messages
+        await channel.call(commands.Basic.Qos(0, self._prefetch_told, False), self.limits.timeout_s)  # noqa: FBT003
+        for pool in pools:
+            tag = f"{pool}.{next(self._numbers)}"
+            self._tags[tag] = pool
+            await channel.call(commands.Basic.Consume(queue=queue_of(pool), consumer_tag=tag), self.limits.timeout_s)
+
+    async def _cancel(self, channel: Channel) -> None:
+        tags = list(self._tags)
+        self._tags.clear()
+        for tag in tags:
+            await channel.call(commands.Basic.Cancel(consumer_tag=tag), self.limits.timeout_s)
 
     async def _give_back_later(self, deliveries: list[TaskDelivery]) -> None:
         await asyncio.sleep(self.limits.requeue_delay_s)
@@ -295,7 +180,7 @@ class RabbitTaskConsumer(_Subscription[TaskDelivery]):
             await self.ack(alive)
 
 
-class RabbitResultConsumer(_Subscription[ResultDelivery]):
+class RabbitResultConsumer(Subscription[ResultDelivery]):
     """Reads results, live or from the durable queue; see `queue.ResultConsumer`."""
 
     name = "results"

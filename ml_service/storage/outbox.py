@@ -16,6 +16,7 @@ class Unsent:
     id: UUID
     pool: str
     model: str
+    bulk: bool = False
 
 
 async def sent(session: Session, ids: Sequence[UUID]) -> None:
@@ -72,7 +73,7 @@ _FEED = """
 async def next_bulk(session: Session, pool: str, limit: int) -> list[Unsent]:
     """Up to ``limit`` predictions of batches to send next, in turns over the users who wait."""
     rows = await session.fetch(_FEED, pool, limit)
-    return [Unsent(row["id"], row["pool"], row["model"]) for row in rows]
+    return [Unsent(row["id"], row["pool"], row["model"], bulk=True) for row in rows]
 
 
 _BULK_POOLS = """

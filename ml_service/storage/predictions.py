@@ -302,6 +302,12 @@ async def canceled_among(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
+async def open_among(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these predictions are unfinished."""
+    rows = await session.fetch("SELECT id FROM predictions WHERE id = ANY($1::uuid[]) AND finished_at IS NULL", ids)
+    return {row["id"] for row in rows}
+
+
 async def count_open(session: Session, count_max: int) -> int:
     """How many predictions are unfinished, counted up to ``count_max``: the index alone is read."""
     return int(

@@ -6,6 +6,7 @@ Every app process runs this; the one that holds an advisory lock works, the othe
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -17,6 +18,7 @@ from ml_service.domain.models import DEFAULT_POOL
 from ml_service.messaging.queue import Queue, Result, ResultMessage
 from ml_service.storage import models, outbox, predictions, users, workers
 from ml_service.storage.database import Database, Session
+from ml_service.usecases.feeding import Feeding
 from ml_service.usecases.publisher import Publisher
 
 log = structlog.get_logger()
@@ -74,7 +76,7 @@ class Maintenance:
         self._publisher = publisher
         self._batch_size_of = batch_size_of
         self._rhythm = rhythm
-        self._feeding: dict[str, int] = {}  # pool → messages to keep in the queue
+        self._feeding: defaultdict[str, Feeding] = defaultdict(Feeding)  # by pool
         self._empty_since: dict[str, float] = {}  # pool → since when its queue has been empty
         self._all_lost = False
         self._sent_again: set[str] = set()  # workers whose open work was sent again
@@ -138,25 +140,19 @@ class Maintenance:
             pools = await outbox.bulk_pools(session)
         for pool in pools:
             depth = await self._queue.depth(pool)
-            wanted = self._wanted_messages(pool, depth.ready, depth.consumers)
-            room = wanted - depth.ready
-            if room <= 0:
-                continue
             async with self._database.autocommit() as session:
                 # The batch size of the first model decides: pools of very different models are better split.
                 first = await outbox.next_bulk(session, pool, 1)
-                limit = room * self._batch_size_of(first[0].model) if first else 0
+                if not first:
+                    continue
+                feeding, now_s = self._feeding[pool], asyncio.get_running_loop().time()
+                feeding.keep(await predictions.open_among(session, feeding.looked_at), now_s)
+                limit, in_message = feeding.next(now_s, depth.consumers, self._batch_size_of(first[0].model))
                 unsent = await outbox.next_bulk(session, pool, limit) if limit else []
             if unsent:
-                await self._publisher.send_now(unsent)
-
-    def _wanted_messages(self, pool: str, ready: int, consumers: int) -> int:
-        """How many messages the queue should hold: doubled whenever it ran dry, a little less whenever it did not."""
-        least = max(2, 2 * consumers)
-        wanted = self._feeding.get(pool, least)
-        wanted = min(wanted * 2, 2048) if ready == 0 else wanted - wanted // 8
-        self._feeding[pool] = max(wanted, least)
-        return self._feeding[pool]
+                await self._publisher.send_now(unsent, in_message)
+                feeding.sent([one.id for one in unsent], in_message, now_s)
+                log.debug("fed", pool=pool, window=feeding.window, predictions=len(unsent), in_message=in_message)
 
     # The sweep: whatever should have been sent and is not on its way is sent again.
 

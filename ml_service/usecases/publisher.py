@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable, QueueUnavailable
+from ml_service.messaging.messages import IDS_MAX
 from ml_service.messaging.queue import Queue, TaskMessage
 from ml_service.storage import outbox
 from ml_service.storage.database import Database
@@ -22,15 +23,17 @@ WAITING_MAX = 50_000
 BURST_MAX = 2048
 
 
-def bursts_of(unsent: Sequence[Unsent], batch_size_of: Callable[[str], int]) -> list[TaskMessage]:
+def bursts_of(
+    unsent: Sequence[Unsent], batch_size_of: Callable[[str], int], ids_max: int = IDS_MAX
+) -> list[TaskMessage]:
     """Task messages for ``unsent``: the ids of one pool and model together, at most one batch in a message."""
-    groups: defaultdict[tuple[str, str], list[UUID]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, bool], list[UUID]] = defaultdict(list)
     for one in unsent:
-        groups[one.pool, one.model].append(one.id)
+        groups[one.pool, one.model, one.bulk].append(one.id)
     return [
-        TaskMessage(pool=pool, model=model, ids=tuple(ids[start : start + size]))
-        for (pool, model), ids in groups.items()
-        for size in [max(1, batch_size_of(model))]
+        TaskMessage(pool=pool, model=model, ids=tuple(ids[start : start + size]), bulk=bulk)
+        for (pool, model, bulk), ids in groups.items()
+        for size in [max(1, min(ids_max, batch_size_of(model)))]
         for start in range(0, len(ids), size)
     ]
 
@@ -58,14 +61,17 @@ class Publisher:
         if self._work is None and self._waiting:
             self._work = asyncio.create_task(self._send_all())
 
-    async def send_now(self, unsent: Sequence[Unsent]) -> None:
+    async def send_now(self, unsent: Sequence[Unsent], ids_max: int = IDS_MAX) -> None:
         """Send and mark before returning.
+
+        Args:
+            ids_max: In one message.
 
         Raises:
             QueueUnavailable: The broker did not confirm; the outbox still has what was not confirmed.
             DatabaseUnavailable: Sent, but not marked: it will be sent again, which does no harm.
         """
-        await self._queue.publish_tasks(bursts_of(unsent, self._batch_size_of))
+        await self._queue.publish_tasks(bursts_of(unsent, self._batch_size_of, ids_max))
         await self._mark(unsent)
 
     async def drain(self) -> None:

@@ -1,14 +1,17 @@
 """The way of one model's predictions through a worker: gather, claim, predict, finish, announce, ack.
 
-A lane has a few slots. While the model computes one slot's batch, another slot claims the next and a third finishes
-the last, so that the model never waits for the database. Every cost but the model's own is paid once per batch.
+A lane has a few slots. While the model computes one slot's batch, another slot claims the next and the others finish
+the last ones, so that the model never waits for the database. The next batch is put together as late as that allows:
+whoever comes meanwhile is part of it. Every cost but the model's own is paid once per batch.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 from uuid import UUID
 
@@ -25,7 +28,11 @@ from ml_service.storage.predictions import Claimed, Finish, Finished
 
 log = structlog.get_logger()
 
-SLOTS = 3
+SLOTS = 4
+CLAIM_AHEAD_S = 0.05
+"""So long before the model is free again the next batch is claimed."""
+BULK_EVERY = 4
+"""Predictions that somebody waits for go first, but every so many batches begin with those that nobody waits for."""
 RETRY_S = 0.5
 CANCEL_CHECK_S = 1.0
 
@@ -58,9 +65,18 @@ class Lane:
         self._consumer = consumer
         self._worker_id = worker_id
         self._attempts_max = attempts_max
-        self._waiting: deque[TaskDelivery] = deque()
+        self._single: deque[TaskDelivery] = deque()
+        self._bulk: deque[TaskDelivery] = deque()
+        self.ids_waiting = 0
+        self._batches = 0
         self._arrived = asyncio.Event()
+        self._ahead = asyncio.Lock()
+        """Held by the slot whose batch is the next: one batch is made ready, not more."""
         self._model = asyncio.Lock()
+        self._model_free = asyncio.Event()
+        self._model_free.set()
+        self._free_at = 0.0
+        self._predict_s = 0.0
         self._stopping = False
         self._slots: list[asyncio.Task[None]] = []
 
@@ -68,6 +84,11 @@ class Lane:
     def model(self) -> str:
         """The model's name."""
         return self._host.name
+
+    @property
+    def batch_size(self) -> int:
+        """How many inputs the model takes at once."""
+        return self._host.spec.batch_size
 
     @property
     def is_open(self) -> bool:
@@ -80,16 +101,16 @@ class Lane:
 
     def put(self, deliveries: Sequence[TaskDelivery]) -> None:
         """Take deliveries of this model; they are acked when their predictions are committed."""
-        self._waiting.extend(deliveries)
+        for delivery in deliveries:
+            (self._bulk if delivery.message.bulk else self._single).append(delivery)
+            self.ids_waiting += len(delivery.message.ids)
         self._arrived.set()
 
     async def drain(self) -> None:
         """Finish the batches that have begun; what has not goes back to the queue."""
         self._stopping = True
         self._arrived.set()
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        if waiting:
+        if waiting := self._put_down():
             await self._consumer.requeue(waiting)
         await asyncio.gather(*self._slots, return_exceptions=True)
 
@@ -101,47 +122,57 @@ class Lane:
 
     async def _work(self) -> None:
         while not self._stopping:
-            deliveries = await self._gather()
-            if not deliveries:
-                continue
-            try:
-                await self._serve(deliveries)
-            except ModelUnavailable as error:
-                # What waits here would keep the worker's other models from their work.
-                log.warning("model_unavailable", model=self._host.name, error=str(error))
-                waiting = list(self._waiting)
-                self._waiting.clear()
-                await self._consumer.requeue([*deliveries, *waiting])
-            except Exception:
-                # A bug must not swallow messages: they come again, and the attempts are counted in the rows.
-                log.exception("batch_failed", model=self._host.name, messages=len(deliveries))
-                await self._consumer.requeue(deliveries)
+            async with AsyncExitStack() as ahead:
+                await ahead.enter_async_context(self._ahead)
+                deliveries = await self._gather()
+                try:
+                    await self._serve(deliveries, ahead)
+                except ModelUnavailable as error:
+                    # What waits here would keep the worker's other models from their work.
+                    log.warning("model_unavailable", model=self._host.name, error=str(error))
+                    await self._consumer.requeue([*deliveries, *self._put_down()])
+                except Exception:
+                    # A bug must not swallow messages: they come again, and the attempts are counted in the rows.
+                    log.exception("batch_failed", model=self._host.name, messages=len(deliveries))
+                    await self._consumer.requeue(deliveries)
 
     async def _gather(self) -> list[TaskDelivery]:
-        while not self._waiting and not self._stopping:
+        """The messages of the next batch, when it is time for it; none where the lane is being closed."""
+        while not self.ids_waiting and not self._stopping:
             self._arrived.clear()
             await self._arrived.wait()
-        if self._model.locked() and not self._stopping and self._host.batch_wait_ms > 0 and not self._is_full():
-            # The model is busy anyway: a fuller batch costs nobody anything.
-            await asyncio.sleep(self._host.batch_wait_ms / 1000)
+        if self._model.locked() and not self._stopping:
+            # A fuller batch costs nobody anything while the model is busy.
+            fuller_s = 0.0 if self.ids_waiting >= self.batch_size else self._host.batch_wait_ms / 1000
+            await _wait(self._model_free, max(self._free_at - CLAIM_AHEAD_S - time.monotonic(), fuller_s))
+        self._batches += 1
+        first, second = (self._bulk, self._single) if self._batches % BULK_EVERY == 0 else (self._single, self._bulk)
         taken: list[TaskDelivery] = []
-        ids = 0
-        while self._waiting and (not taken or ids + len(self._waiting[0].message.ids) <= self._host.spec.batch_size):
-            delivery = self._waiting.popleft()
-            ids += len(delivery.message.ids)
-            taken.append(delivery)
+        room = self.batch_size
+        for waiting in (first, second):
+            while waiting and (not taken or len(waiting[0].message.ids) <= room):
+                taken.append(waiting.popleft())
+                room -= len(taken[-1].message.ids)
+        self.ids_waiting -= self.batch_size - room
         return taken
 
-    def _is_full(self) -> bool:
-        return sum(len(delivery.message.ids) for delivery in self._waiting) >= self._host.spec.batch_size
+    def _put_down(self) -> list[TaskDelivery]:
+        """Everything that waits here, which then no longer does."""
+        waiting = [*self._single, *self._bulk]
+        self._single.clear()
+        self._bulk.clear()
+        self.ids_waiting = 0
+        return waiting
 
-    async def _serve(self, deliveries: list[TaskDelivery]) -> None:
+    async def _serve(self, deliveries: list[TaskDelivery], ahead: AsyncExitStack) -> None:
+        if not deliveries:
+            return
         claimed = await self._claim(deliveries)
         ended = [Finished(one.id, one.user_id, one.status) for one in claimed if one.status != Status.PROCESSING]
         mine = [one for one in claimed if one.status == Status.PROCESSING]
-        size = self._host.spec.batch_size
+        size = self.batch_size
         for start in range(0, len(mine), size):
-            ended += await self._predict(mine[start : start + size])
+            ended += await self._predict(mine[start : start + size], ahead)
         await self._announce(ended)
         await self._consumer.ack(deliveries)
 
@@ -169,7 +200,7 @@ class Lane:
 
         return await _until_database(claim)
 
-    async def _predict(self, batch: list[Claimed]) -> list[Finished]:
+    async def _predict(self, batch: list[Claimed], ahead: AsyncExitStack) -> list[Finished]:
         """Run the model on a batch and commit its answers."""
         ended: list[Finished] = []
         whole: list[Finish] = []
@@ -183,7 +214,15 @@ class Lane:
                 ended.extend(await self._finish(finishes))
 
         async with self._model:
-            await self._run_model(batch, take)
+            await ahead.aclose()
+            began = time.monotonic()
+            self._free_at = began + self._predict_s
+            self._model_free.clear()
+            try:
+                await self._run_model(batch, take)
+            finally:
+                self._model_free.set()
+                self._predict_s = time.monotonic() - began
         if whole:
             ended += await self._finish(whole)
         return ended
@@ -257,3 +296,10 @@ async def _until_database(work: Callable[[], Awaitable[Value]]) -> Value:
         except DatabaseUnavailable as error:
             log.warning("database_away", error=error.message)
             await asyncio.sleep(RETRY_S)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    if timeout_s > 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await event.wait()

@@ -85,8 +85,10 @@ class Worker:
         await self._announce(host.spec)
         pool = self._pools.get(host.spec.pool)
         if pool is None:
-            pool = self._pools[host.spec.pool] = PoolConsumer(host.spec.pool, self._queue, self._settings)
-            await pool.start()
+            pool = self._pools[host.spec.pool] = PoolConsumer(
+                host.spec.pool, self._queue, self._settings.prefetch_batches
+            )
+            await pool.start(host.spec.batch_size)
         pool.add(self._lane(host, pool))
         log.info("model_ready", model=name, version=host.spec.version, load_s=round(host.load_s, 2))
         if self._state == "starting" and (

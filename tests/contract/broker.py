@@ -15,6 +15,7 @@ from pamqp import commands
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging import Queue, QueueLimits, Result, ResultMessage, TaskConsumer, TaskMessage, connect_queue
 from ml_service.messaging.amqp import open_connection
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import RESULTS, queue_of
 
 FAST = QueueLimits(timeout_s=5.0, reconnect_s_max=0.3, requeue_delay_s=0.4)
@@ -132,6 +133,6 @@ async def consuming(
     queue: Queue, prefetch: int = 100, pools: tuple[str, ...] = ("default",)
 ) -> AsyncIterator[TaskConsumer]:
     """A connected consumer."""
-    async with queue.consume_tasks(pools, prefetch) as consumer:
+    async with queue.consume_tasks(pools, Prefetch(prefetch, 1)) as consumer:
         await until(lambda: consumer.connected)
         yield consumer

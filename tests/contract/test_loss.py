@@ -9,6 +9,7 @@ import pytest
 from engine.postgres import PostgresNode
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging import Queue, QueueLimits, connect_queue
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.storage.schema import migrate
 from tests.contract.broker import FAST, Broker, consuming, drain, task, until
 from tests.nodes.fixtures import execute
@@ -88,7 +89,7 @@ async def test_a_broker_that_is_away_is_an_error_within_its_time(backend: str) -
         await queue.depth("default")
     with pytest.raises(QueueUnavailable):
         await queue.declare()
-    async with queue.consume_tasks(["default"], 10) as consumer:
+    async with queue.consume_tasks(["default"], Prefetch(10, 1)) as consumer:
         assert await consumer.get_batch(1, 0, timeout_s=0.5) == []
         assert not consumer.connected
     assert loop.time() - start < 5
@@ -110,7 +111,7 @@ async def test_a_consumer_that_starts_before_the_schema_goes_on_when_it_is_there
     queue = await connect_queue("postgres", database_url=url, limits=FAST)
     with pytest.raises(QueueUnavailable):
         await queue.publish_tasks([task()])
-    async with queue.consume_tasks(["default"], 10) as consumer:
+    async with queue.consume_tasks(["default"], Prefetch(10, 1)) as consumer:
         assert await consumer.get_batch(1, 0, timeout_s=0.3) == []
         await migrate(url)
         await queue.publish_tasks([task()])

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ml_service.messaging import Queue
+from ml_service.messaging.prefetch import Prefetch
 from tests.contract.broker import FAST, Broker, consuming, drain, ids, task
 
 
@@ -256,3 +257,28 @@ def _drop_connection(consumer: object) -> None:
         channel.connection.abort("killed by a test")
     elif hasattr(consumer, "_session"):
         consumer._session.drop()
+
+
+async def test_a_consumer_asks_for_more_small_messages_and_for_fewer_large_ones(queue: Queue) -> None:
+    small, large = 300, 60
+    await queue.publish_tasks([task() for _ in range(small)])
+    await queue.publish_tasks([task(64) for _ in range(large)])
+    prefetch = Prefetch(ids_max=64, ids_per_message=64)
+    most = 0
+    taken: list = []
+    async with queue.consume_tasks(["default"], prefetch) as consumer, asyncio.timeout(20):
+        while len(taken) < small + large:
+            batch = await consumer.get_batch(512, 30)
+            if len(taken) < small:
+                most = max(most, len(batch))
+            taken += batch
+            await consumer.ack(batch)
+            await asyncio.sleep(0.02)
+        assert most > 16, "small messages come a few at a time"
+        await asyncio.sleep(1)  # it changes its mind a few times in a second at the most
+        await queue.publish_tasks([task(64) for _ in range(20)])
+        await asyncio.sleep(0.3)
+        held = await consumer.get_batch(512, 300)
+        assert len(held) <= 4, "large messages come in heaps"
+        await consumer.ack(held)
+    assert len(set(ids(taken))) == len(ids(taken)) == small + 64 * large

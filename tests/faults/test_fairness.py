@@ -1,9 +1,11 @@
-"""Bounds on what is accepted."""
+"""Bounds on what is accepted, and what one user's heaps of work may mean to another."""
 
 from __future__ import annotations
 
 import asyncio
+from statistics import median
 
+import asyncpg
 import pytest
 
 from tests.faults.checker import violations
@@ -39,3 +41,32 @@ async def test_beyond_their_limits_the_service_refuses_in_good_form_and_recovers
         load.requests = [one for one in load.requests if one.ids]
         assert await violations(rig, load) == []
         await load.close()
+
+
+@pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
+async def test_a_single_prediction_does_not_wait_behind_anothers_heap(
+    request: pytest.FixtureRequest, noted_url: str, backend: str
+) -> None:
+    amqp_url = None if backend == "postgres" else request.getfixturevalue("amqp_url")
+    # 20,000 predictions of 5 ms: almost a minute of work for two workers, in batches of a third of a second.
+    env = {"MODELS": "slow", "DEFAULT_MODEL": "slow"}
+    async with running_rig(noted_url, amqp_url, Setup(models="slow", env=env)) as rig:
+        load = Load(rig.urls, model="slow")
+        await load.register()
+        for _ in range(20):
+            assert await load.ask(load.new_request(user="anna", items=1000))
+        await asyncio.sleep(3)  # until the queue is as full as it gets
+        took_ms = []
+        for _ in range(12):
+            single = load.new_request(user="boris")
+            answer = await load.post(single, headers={"Prefer": "wait=30"})
+            assert answer.status_code == 200
+            took_ms.append(answer.json()["timings"]["total_ms"])
+            await asyncio.sleep(0.15)
+        connection = await asyncpg.connect(noted_url)
+        left = await connection.fetchval("SELECT count(*) FROM predictions WHERE finished_at IS NULL")
+        await connection.close()
+        await load.close()
+    assert left > 5000, "there was no heap to wait behind"
+    assert median(took_ms) < 1000, took_ms
+    assert max(took_ms) < 2000, took_ms  # twice as much: two cores, and other tests on them

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.predictions import PredictionError, Status
 from ml_service.messaging.connect import connect_queue
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import Result, ResultMessage
 from ml_service.settings import Settings
 from ml_service.storage import models
@@ -108,7 +109,7 @@ class Service:
             await queue.close()
 
     async def _work(self, queue: Any) -> None:
-        async with queue.consume_tasks(["default"], 4) as consumer:
+        async with queue.consume_tasks(["default"], Prefetch(4, 1)) as consumer:
             while True:
                 for delivery in await consumer.get_batch(4, 0):
                     ids = delivery.message.ids

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from ml_service.messaging.connect import connect_queue
+from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import Queue
 from ml_service.storage.submissions import Decision
 from ml_service.usecases.intake import Intake
@@ -86,7 +87,7 @@ async def test_what_is_accepted_reaches_the_queue_and_leaves_the_outbox(
 ) -> None:
     outcomes = await asyncio.gather(*(intake.submit(play.submission()) for _ in range(40)))
     assert len(outcomes) == 40
-    async with queue.consume_tasks(["default"], 100) as consumer:
+    async with queue.consume_tasks(["default"], Prefetch(100, 1)) as consumer:
         ids = set()
         while len(ids) < 40:
             deliveries = await consumer.get_batch(100, wait_ms=0, timeout_s=5)
