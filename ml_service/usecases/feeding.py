@@ -19,8 +19,8 @@ LOST_S = 120.0
 class Feeding:
     """The measure for one pool: how many predictions of batches are under way, and how many should be.
 
-    More are sent where most is answered by the next look, fewer where answers come late. Of each message one prediction is looked at:
-    the last, which stands for all.
+    More are sent where most is answered by the next look, fewer where answers come late. Of each message one
+    prediction is looked at: the last, which stands for all.
 
     Attributes:
         window: How many predictions should be under way.
