@@ -30,11 +30,11 @@ class Intake:
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher
-        # Two rounds of singles at a time: while one commits, the next is being put together. Batches go beside them.
+        # One round of singles at a time: two would be half as full, and as dear each. Batches go beside them.
         # Where the database is frozen, rounds that wait for each other must not add up their times.
         timeout_s = database.timeout_s
         self._singles: Gather[Submission, Outcome] = Gather(
-            self._accept, calls_max=256, rounds_max=2, timeout_s=timeout_s
+            self._accept, calls_max=256, rounds_max=1, timeout_s=timeout_s
         )
         self._batches: Gather[Submission, Outcome] = Gather(
             self._accept, calls_max=1, rounds_max=2, timeout_s=timeout_s

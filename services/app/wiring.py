@@ -30,6 +30,7 @@ from services.app.load import Load
 from services.app.metrics import Metrics
 from services.app.middleware import BodyGuard, Edge
 from services.app.parts import Parts
+from services.app.shortcut import Shortcut
 
 log = structlog.get_logger()
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (predictions, events, users_api, tokens, ledger, models, health):
         app.include_router(router.router)
     docs.register(app)
+    app.add_middleware(Shortcut)
     app.add_middleware(BodyGuard, bytes_max=settings.body_bytes_max, depth_max=settings.json_depth_max)
 
     app.add_middleware(Edge, on_answered=metrics.answered, quiet=QUIET)

@@ -65,7 +65,7 @@ class AccessTokens:
         self.lifetime_s = lifetime_s
         self._known: dict[str, _Claims] = {}
         self._sessions: Gather[UUID, User | None] = Gather(
-            self._look_up, calls_max=500, rounds_max=2, timeout_s=database.timeout_s
+            self._look_up, calls_max=500, rounds_max=1, timeout_s=database.timeout_s
         )
 
     def issue(self, tokens: Tokens) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request
@@ -39,13 +40,14 @@ router = APIRouter(tags=["predictions"], route_class=StrictRoute)
 
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})(?![\d.])', re.IGNORECASE)
 
+PREDICT = "/predictions/predict"
+KEY_PATTERN = r"^[\x20-\x7e]{1,255}$"
+
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x20-\x7e]+$",
+        pattern=KEY_PATTERN,
         description="Repeating a request with its key answers with the first one's prediction, at no cost.",
         examples=["order-1042"],
     ),
@@ -72,8 +74,24 @@ _SUBMIT_PROBLEMS = problems(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One prediction as a client asks for it.
+
+    Attributes:
+        model: None: the default one.
+        key, prefer: What the headers Idempotency-Key and Prefer say.
+    """
+
+    model: str | None
+    input: dict[str, Any]
+    deadline_s: float | None = None
+    key: str | None = None
+    prefer: str | None = None
+
+
 @router.post(
-    "/predictions/predict",
+    PREDICT,
     status_code=202,
     response_model=Prediction,
     responses={
@@ -90,14 +108,23 @@ async def predict(
     prefer: Prefer = None,
 ) -> Response:
     """Ask for one prediction. Its price is held at once, taken on success and given back otherwise."""
-    parts = parts_of(request)
+    wanted = Wanted(new.model, _input_of(new), new.deadline_s, idempotency_key, prefer)
+    return await submit(parts_of(request), current.user.id, wanted)
+
+
+async def submit(parts: Parts, user_id: UUID, wanted: Wanted) -> Response:
+    """Ask for one prediction; the end of both ways to it, the route's and `services/app/shortcut.py`'s.
+
+    Raises:
+        ServiceError: It was not accepted.
+    """
     parts.load.admit(1)
     asked = await parts.predictor.ask(
-        current.user.id,
-        [_ask_of(new, parts.settings.default_model)],
+        user_id,
+        [Ask(parts.settings.default_model if wanted.model is None else wanted.model, wanted.input)],
         source=Source.API,
-        key=idempotency_key,
-        deadline_s=new.deadline_s,
+        key=wanted.key,
+        deadline_s=wanted.deadline_s,
     )
     prediction = asked.predictions[0]
     headers = {"Location": f"/predictions/{prediction.id}"}
@@ -106,7 +133,7 @@ async def predict(
     else:
         parts.load.accepted(1)
         parts.metrics.accepted(prediction.model)
-    wait_s = _wait_of(prefer, parts.settings.wait_s_max)
+    wait_s = _wait_of(wanted.prefer, parts.settings.wait_s_max)
     if wait_s:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
         if not prediction.is_terminal:
@@ -130,7 +157,10 @@ async def predict_batch(
     default = parts.settings.default_model
     asked = await parts.predictor.ask(
         current.user.id,
-        [_ask_of(item, default, f"items.{place}.") for place, item in enumerate(new.items)],
+        [
+            Ask(default if item.model is None else item.model, _input_of(item, f"items.{place}."))
+            for place, item in enumerate(new.items)
+        ],
         source=Source.API,
         is_batch=True,
         key=idempotency_key,
@@ -198,12 +228,11 @@ async def _wait_for(parts: Parts, prediction: DomainPrediction, wait_s: float, *
         return await watch.until_terminal(wait_s) or prediction
 
 
-def _ask_of(item: Item, default_model: str, place: str = "") -> Ask:
+def _input_of(item: Item, place: str = "") -> dict[str, Any]:
     if (item.input is None) == (item.text is None):
         message = "Give either input or text."
         raise InvalidInput(message, errors=[{"location": f"body.{place}input", "message": message}])
-    value = {"text": item.text} if item.input is None else item.input
-    return Ask(item.model if item.model is not None else default_model, value)
+    return {"text": item.text} if item.input is None else item.input
 
 
 def _wait_of(prefer: str | None, wait_s_max: float) -> float:

@@ -161,7 +161,8 @@ def request_id_of(request: Request) -> str:
     return str(request.scope.get("request_id", ""))
 
 
-def _service_error(request: Request, error: Exception) -> Response:
+def service_error(request: Request, error: Exception) -> Response:
+    """The answer to a ServiceError."""
     assert isinstance(error, ServiceError)  # noqa: S101  registered for this class
     return problem(
         STATUSES[type(error)],
@@ -209,6 +210,6 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def register(app: FastAPI) -> None:
     """Make ``app`` answer every error as a problem. What nobody foresaw is answered by the middleware, with 500."""
-    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

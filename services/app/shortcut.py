@@ -1,0 +1,100 @@
+"""The short way of the one request that is made all the time: a plain `POST /predictions/predict`.
+
+FastAPI's way of a request (routing, dependencies, validation by schema) costs as much CPU as everything else that an
+accepted prediction costs. Here a request whose token is right and whose body has the usual shape goes straight to the
+same function as by the route. Whatever is not plain goes on to the route, which says what is wrong with it and how:
+nothing is refused here, so that there is one place for each error. docs/decisions/0009-short-way.md
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ml_service.domain.errors import ServiceError
+from services.app import bodies
+from services.app.api.predictions import KEY_PATTERN, PREDICT, Wanted, submit
+from services.app.api.problems import service_error
+from services.app.parts import parts_of
+
+_PLAIN = {"model", "input", "text"}
+_KEY = re.compile(KEY_PATTERN)
+
+
+class _Route:
+    path = PREDICT
+
+
+class Shortcut:
+    """Takes plain submissions; to be put inside of everything that bounds and logs requests."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or hand it on."""
+        if scope["type"] != "http" or scope["path"] != PREDICT or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        message = await receive()  # whole: BodyGuard has read it
+        request = Request(scope)
+        wanted = _wanted(request, message)
+        token = _token(request)
+        if wanted is None or token is None:
+            await self._app(scope, _again(message, receive), send)
+            return
+        scope["route"] = _Route
+        try:
+            parts = parts_of(request)
+            current = await parts.access.check(token)
+            response = await submit(parts, current.user.id, wanted)
+        except ServiceError as error:
+            response = service_error(request, error)
+        await response(scope, receive, send)
+
+
+def _again(message: Message, receive: Receive) -> Receive:
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return message
+
+    return receive_again
+
+
+def _token(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" and token else None
+
+
+def _wanted(request: Request, message: Message) -> Wanted | None:
+    """What is asked for; None where the route has to look at it."""
+    headers = request.headers
+    key = headers.get("idempotency-key")
+    if headers.get("content-type") != "application/json" or message.get("more_body"):
+        return None
+    if key is not None and not _KEY.fullmatch(key):
+        return None
+    try:
+        body: Any = bodies.parse(message.get("body", b""))
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or not body.keys() <= _PLAIN:
+        return None
+    model, value = body.get("model"), _input(body.get("input"), body.get("text"))
+    if value is None or not (model is None or isinstance(model, str)):
+        return None
+    return Wanted(model=model, input=value, key=key, prefer=headers.get("prefer"))
+
+
+def _input(value: Any, text: Any) -> dict[str, Any] | None:
+    if text is None:
+        return value if isinstance(value, dict) else None
+    return {"text": text} if value is None and isinstance(text, str) else None
