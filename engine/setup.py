@@ -242,6 +242,8 @@ def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> lis
 def main(arguments: Sequence[str]) -> int:
     """Prepare the environment and become `python -m engine …` in it; returns only when that fails."""
     environment = Environment()
+    if not environment.python.exists() and _is_for_docker(arguments):
+        os.execv(sys.executable, [sys.executable, "-m", "engine", *arguments])  # noqa: S606 - as below
     # A look, a stop or a help text on a machine that never started anything should not install 700 MB first.
     harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd"} & set(arguments)
     if harmless and not environment.installed():
@@ -260,6 +262,20 @@ def main(arguments: Sequence[str]) -> int:
     # The engine takes this process's place: one process to signal, one to wait for.
     os.execv(environment.python, [str(environment.python), "-m", "engine", *arguments])  # noqa: S606
     raise AssertionError
+
+
+def _is_for_docker(arguments: Sequence[str]) -> bool:
+    """Whether containers do what is asked: then this machine needs no environment of ours, only this Python."""
+    from engine import __main__ as command_line  # noqa: PLC0415 - it imports this module
+    from engine import choice  # noqa: PLC0415 - as above
+
+    options, _ = command_line.parser().parse_known_args(arguments)
+    if options.test or options.doctor or options.systemd or options.supervise:
+        return False
+    try:
+        return choice.of(options) == "docker"
+    except EngineError:
+        return True  # it is said again, and in full, where it is caught
 
 
 def _without_environment(arguments: Sequence[str]) -> int:
