@@ -46,9 +46,9 @@ def free_port() -> int:
         return port
 
 
-def raw(port: int, *parts: bytes, timeout_s: float = 5) -> bytes:
+def raw(port: int, *parts: bytes, timeout_s: float = 5, source: str = "127.0.0.1") -> bytes:
     """Send bytes as they are; returns what came until the server closed or paused."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout_s, (source, 0)) as connection:
         got = b""
         try:
             for part in parts:
@@ -74,6 +74,7 @@ class Door:
     app_port: int
     settings: dict[str, str] = field(default_factory=lambda: dict(SETTINGS))
     changes: dict[str, str] = field(default_factory=dict)
+    more_files: dict[str, Path] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     tls_port: int = field(default_factory=free_port)
 
@@ -94,9 +95,11 @@ class Door:
             (self.folder / name).mkdir()
         shutil.copy(MIME_TYPES, self.folder)
         shutil.copy(self.files / "tls.conf.example", self.files / "tls.conf")
+        for name, path in self.more_files.items():
+            shutil.copytree(path, self.files / name)
         (self.files / "nginx.conf").replace(self.folder / "nginx.conf")
         places = {
-            "/tmp/": f"{self.folder}/tmp/",  # noqa: S108  to be replaced
+            "/tmp/": f"{self.folder}/tmp/",  # noqa: S108  nginx's, to be replaced
             "/usr/share/nginx/web": str(self.web),
             "/etc/nginx/ml-service": str(self.files),
             "listen 8080": f"listen 127.0.0.1:{self.port}",
@@ -187,12 +190,22 @@ class Door:
 
 @contextmanager
 def a_door(
-    app_port: int, *addresses: str, changes: dict[str, str] | None = None, **settings: str
+    app_port: int,
+    *addresses: str,
+    changes: dict[str, str] | None = None,
+    files: dict[str, Path] | None = None,
+    **settings: str,
 ) -> Iterator[Door]:
-    """An nginx in front of the replicas at ``addresses``, with ``settings`` and ``changes`` of the configuration."""
+    """An nginx in front of the replicas at ``addresses``.
+
+    Args:
+        changes: What to replace by what in the configuration.
+        files: Folders to put beside it, by their names there.
+        settings: What differs from SETTINGS.
+    """
     folder = Path(tempfile.mkdtemp(prefix="door-"))
     names = Names(*addresses)
-    door = Door(folder, names, app_port, SETTINGS | settings, changes or {})
+    door = Door(folder, names, app_port, SETTINGS | settings, changes or {}, files or {})
     try:
         with names.answering():
             door.write()

@@ -63,6 +63,7 @@ def test_requests_in_flight_survive_their_replica(
         with door.client() as client:
             while not stop.is_set():
                 statuses.append(client.get("/balance", headers=signed_in).status_code)
+                time.sleep(0.01)
 
     def ask(_: int) -> httpx2.Response:
         keyed = {"Idempotency-Key": uuid4().hex, "Prefer": "wait=3"}
@@ -165,14 +166,12 @@ def test_events_come_one_by_one(door: Door, signed_in: dict[str, str]) -> None:
         with client.stream("GET", f"/predictions/{prediction['id']}/events", headers=wanted) as stream:
             assert "content-encoding" not in stream.headers
             got = b""
-            for piece in stream.iter_raw():
-                got += piece
-                if b"event: status" in got:
-                    break
+            pieces = stream.iter_raw()
+            while b"event: status" not in got:
+                got += next(pieces)
             assert time.monotonic() - asked < 1
-            canceled = time.monotonic()
             with door.client() as other:
                 other.post(f"/predictions/{prediction['id']}/cancel", headers=signed_in)
-            rest = b"".join(stream.iter_raw()) if not stream.is_stream_consumed else b""
-            assert time.monotonic() - canceled < 3
-            assert b"canceled" in rest or not rest
+            canceled = time.monotonic()
+            assert b'"canceled"' in b"".join(pieces)
+            assert time.monotonic() - canceled < 2
