@@ -1,0 +1,131 @@
+"""What nginx lets through: sizes, speeds, rates, and whom it counts them for."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+
+from tests.integration.app.conftest import PASSWORD, code_of
+from tests.integration.nginx.conftest import FIRST, SECOND, OpenDoor
+from tests.integration.nginx.door import Door, raw
+
+
+def test_a_body_a_little_too_large_is_refused_by_the_app_and_a_larger_one_by_nginx(
+    door: Door, signed_in: dict[str, str]
+) -> None:
+    with door.client() as client:
+        for size, upstream_status in ((2_050_000, "413"), (2_200_000, "")):
+            for _ in range(5):
+                answer = client.post("/predictions/predict", content=b" " * size, headers=signed_in)
+                assert code_of(answer) == (413, "payload_too_large")
+                assert door.logged(answer.headers["x-request-id"])["upstream_status"] == upstream_status
+
+
+def test_sign_ins_are_limited_for_one_address_and_nothing_else_is(door: Door) -> None:
+    with door.client("127.0.0.8") as eager, door.client("127.0.0.7") as other:
+        for path in ("/token", "/users"):
+            answers = [eager.post(path, headers={"Content-Type": "application/json"}) for _ in range(40)]
+            refused = [answer for answer in answers if answer.status_code == 429]
+            assert 10 <= len(refused) <= 35, path
+            for answer in refused:
+                assert code_of(answer) == (429, "too_many_requests")
+                assert answer.headers["retry-after"] == "1"
+            assert eager.get("/models").status_code == 200
+            assert other.post(path).status_code == 422
+            time.sleep(4)
+
+
+def test_requests_are_limited_for_each_address(open_door: OpenDoor) -> None:
+    with open_door(FIRST, NGINX_REQUESTS_PER_S="1", NGINX_REQUESTS_BURST="2") as door:
+        with door.client("127.0.0.8") as eager:
+            answers = [eager.get("/models") for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
+        assert code_of(answers[-1]) == (429, "too_many_requests")
+        with door.client("127.0.0.7") as other:
+            assert other.get("/models").status_code == 200
+
+
+def test_requests_under_way_are_limited_for_each_address(open_door: OpenDoor, signed_in: dict[str, str]) -> None:
+    with open_door(FIRST, NGINX_UNDER_WAY_MAX="2") as door, door.client() as client, ExitStack() as streams:
+        asked = client.post("/predictions/predict", json={"text": "hello"}, headers=signed_in).json()
+        for _ in range(2):
+            stream = client.stream("GET", f"/predictions/{asked['id']}/events", headers=signed_in)
+            assert streams.enter_context(stream).status_code == 200
+        refused = client.get("/models")
+        assert code_of(refused) == (429, "too_many_requests")
+        assert refused.headers["retry-after"] == "1"
+        with door.client("127.0.0.7") as other:
+            assert other.get("/models").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_one"),
+    [
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:1::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:6:5:4:3", True),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::6", True),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:3:3:4:5:6", False),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_limits_count_a_64_network_as_one(open_door: OpenDoor, first: str, second: str, is_one: bool) -> None:
+    slow = {"NGINX_REQUESTS_PER_S": "1", "NGINX_REQUESTS_BURST": "0", "NGINX_TRUSTED_PROXIES": "127.0.0.1"}
+    with open_door(FIRST, **slow) as door, door.client() as client:
+        assert client.get("/models", headers={"X-Forwarded-For": first}).status_code == 200
+        expected = 429 if is_one else 200
+        assert client.get("/models", headers={"X-Forwarded-For": second}).status_code == expected
+
+
+def _guess(client: httpx2.Client, headers: dict[str, str]) -> httpx2.Response:
+    return client.post("/token", data={"username": "victim", "password": "a wrong one"}, headers=headers)
+
+
+def test_a_made_up_origin_dodges_no_limit(open_door: OpenDoor) -> None:
+    with open_door(FIRST, SECOND) as door, door.client("127.0.0.6") as client:
+        assert client.post("/users", json={"username": "victim", "password": PASSWORD}).status_code == 201
+        answers = []
+        for number in range(6):
+            made_up = f"198.51.100.{number}"
+            headers = {"X-Forwarded-For": made_up, "X-Real-IP": made_up, "Forwarded": f"for={made_up}"}
+            answers.append(_guess(client, headers))
+        assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+        assert door.logged(answers[-1].headers["x-request-id"])["upstream_status"] == "429"
+        assert answers[-1].headers["retry-after"].isdigit()
+
+
+def test_a_proxy_in_front_is_believed_as_far_as_it_is_trusted(open_door: OpenDoor) -> None:
+    with open_door(FIRST, NGINX_TRUSTED_PROXIES="127.0.0.5,192.0.2.0/24") as door:
+        for source, said, expected in (
+            ("127.0.0.5", "198.51.100.1", "198.51.100.1"),
+            ("127.0.0.5", "6.6.6.6, 198.51.100.1, 192.0.2.9", "198.51.100.1"),
+            ("127.0.0.4", "198.51.100.1", "127.0.0.4"),
+        ):
+            with door.client(source) as client:
+                answer = client.get("/models", headers={"X-Forwarded-For": said})
+                assert door.logged(answer.headers["x-request-id"])["client"] == expected
+
+
+def test_a_slow_request_is_ended(open_door: OpenDoor) -> None:
+    sooner = {"client_header_timeout 10s": "client_header_timeout 1s", "client_body_timeout 10s": "client_body_timeout 1s"}
+    body = b"POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nusername="
+    with open_door(FIRST, changes=sooner) as door:
+        for part in (body, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "):
+            begun = time.monotonic()
+            answer = raw(door.port, part, timeout_s=10)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
+            assert time.monotonic() - begun < 3
+        assert {line["status"] for line in door.log()} == {408}
+        assert not any(line["upstream"] for line in door.log())
+
+
+def test_a_wrong_network_is_named_and_nothing_starts(door: Door) -> None:
+    wrong = {"NGINX_INSIDE_NETWORKS": "10.0.0.0/8,evil;", "NGINX_ENVSUBST_OUTPUT_DIR": str(door.folder)}
+    done = subprocess.run([door.files / "networks.sh"], env=wrong, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "NGINX_INSIDE_NETWORKS: not an address or a network: evil;" in done.stderr
