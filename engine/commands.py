@@ -20,6 +20,8 @@ SUITES = {
     "all": "",
 }
 """Which tests each suite selects, by pytest's marks."""
+ONE_BY_ONE = ("compose",)
+"""Its tests share one system of containers."""
 
 
 def start(options: argparse.Namespace) -> int:
@@ -40,8 +42,9 @@ def show_logs(service: str | None, *, follow: bool) -> int:
 
 
 def test(suite: str, more: Sequence[str]) -> int:
-    """Run a suite with pytest, two tests at a time; ``more`` goes to pytest as it is."""
-    parallel = [] if any(part.startswith("-n") for part in more) else ["-n", "2"]
+    """Run a suite with pytest, two tests at a time where they can; ``more`` goes to pytest as it is."""
+    given = suite in ONE_BY_ONE or any(part.startswith("-n") for part in more)
+    parallel = [] if given else ["-n", "2"]
     command = [sys.executable, "-m", "pytest", "-m", SUITES[suite], *parallel, *more]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ _QUICK_S = 20
 _HEALTHY_S = 240
 _POLL_S = 0.5
 _LINES_MAX = 15
+_CRASHES_MAX = 3
 
 
 def _output(command: Sequence[str]) -> tuple[int, str]:
@@ -173,6 +175,10 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
     _run_compose("up", *arguments, *scale, environment=_environment(wanted), meanwhile=tell)
     end = time.monotonic() + _HEALTHY_S
     while not all(one.is_well for one in tell()):
+        for one in containers.of(ROOT):
+            if one.restarts >= _CRASHES_MAX and not one.is_well:
+                said = _output(["docker", "logs", "--tail", str(_LINES_MAX), one.id])[1]
+                raise EngineError(f"{one.name} ends again and again. It says:\n{said}")
         if time.monotonic() > end:
             ill = ", ".join(one.name for one in containers.of(ROOT) if not one.is_well)
             raise EngineError(f"Not healthy after {_HEALTHY_S} s: {ill}. See: python3 start.py --logs")
@@ -187,10 +193,9 @@ def _compose() -> tuple[str, ...]:
 
 
 def _build_step(line: str) -> str | None:
-    """What a line of a build's output is worth to the person who waits for it."""
-    words = line.split()
-    is_step = line.startswith("Step ") or (line.startswith("#") and len(words) > 1 and words[1].startswith("["))
-    return f"    {line[:100]}" if is_step and "internal]" not in line else None
+    """What a line of a build's output is worth to the person who waits for it: the steps that take long."""
+    step = re.match(r"(?:Step [\d/]+ : |#\d+ \[)(.*\bRUN .*)", line)
+    return f"    {step[1][:100]}" if step else None
 
 
 def _run_compose(

@@ -134,6 +134,22 @@ def rotate(folder: Folder) -> None:
 
 
 @app.command()
+def worker_urls(
+    folder: Folder,
+    *,
+    address: Annotated[str, typer.Option(help="Where the workers reach PostgreSQL and RabbitMQ.")],
+) -> None:
+    """Print what workers on another machine need: DATABASE_URL and AMQP_URL."""
+    kept = _kept(folder)
+    if not kept:
+        err.print("There are no secrets yet: start the system first.")
+        raise typer.Exit(1)
+    role, password = SERVICES["ml_worker"], kept["ml_worker"]
+    out.print(f"DATABASE_URL=postgresql://{role}:{password}@{address}/{DATABASE}")
+    out.print(f"AMQP_URL=amqp://{role}:{password}@{address}:5672/")
+
+
+@app.command()
 @command
 async def apply(folder: Folder) -> None:
     """Give the database's roles the passwords that stand in FOLDER; makes the roles on a new server."""
