@@ -343,6 +343,8 @@ def cli(arguments: Sequence[str]) -> int:
         if arguments[0] == "backup":
             return containers.back_up(server, arguments)
         return _restored(server, arguments)
+    if arguments and arguments[0] == "models":  # the models are where the workers are
+        app = next((one for one in there if one.service == "ml-worker"), app)
     terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
     return _show(["docker", "exec", *terminal, app.id, "python", "-m", "ml_service.cli", *arguments])
 
