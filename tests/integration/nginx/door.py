@@ -28,7 +28,7 @@ NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/s
 MIME_TYPES = Path("/etc/nginx/mime.types")
 SETTINGS = {
     "NGINX_SITE": "plain",
-    "NGINX_BODY_BYTES_MAX": "2100000",
+    "NGINX_BODY_BYTES_MAX": "2000000",
     "NGINX_REQUESTS_PER_S": "200",
     "NGINX_REQUESTS_BURST": "400",
     "NGINX_SIGN_INS_PER_S": "5",
