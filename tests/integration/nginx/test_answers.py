@@ -189,7 +189,7 @@ def test_files_are_served_without_the_app_and_kept_by_browsers(open_door: OpenDo
     ],
 )
 def test_odd_requests_are_refused_with_a_problem(door: Door, status: int, code: str, parts: list[bytes]) -> None:
-    head, _, body = raw(door.port, *parts).partition(b"\r\n\r\n")
+    head, _, body = raw(door.port, *parts, timeout_s=2).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert head.count(b"HTTP/1.1") == 1
     headers = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])

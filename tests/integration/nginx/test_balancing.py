@@ -152,11 +152,12 @@ def test_without_the_app_a_problem_says_so_and_the_files_are_still_there(open_do
         for addresses in ((NOBODY,), ()):
             door.names.addresses = addresses
             time.sleep(2.1)
-            for answer in (client.get("/models"), client.post("/predictions/predict", json=ASK)):
+            for answer in (client.get("/models?secret=1"), client.post("/predictions/predict", json=ASK)):
                 assert code_of(answer) == (502, "bad_gateway")
                 assert answer.headers["retry-after"] == "1"
                 assert answer.headers["cache-control"] == "no-store"
         assert client.get("/docs/files/init.js").status_code == 200
+        assert "secret" not in door.errors()
 
 
 def test_events_come_one_by_one(door: Door, signed_in: dict[str, str]) -> None:
