@@ -141,10 +141,10 @@ def test_a_frozen_replica_costs_time_and_no_answer(
             return client.get("/balance", headers=signed_in).status_code
 
     faster = {"proxy_read_timeout 15s": "proxy_read_timeout 1s"}
-    with open_door(FIRST, SECOND, changes=faster) as door, ThreadPoolExecutor(4) as pool:
+    with open_door(FIRST, SECOND, changes=faster) as door, ThreadPoolExecutor(12) as pool:
         replicas[1].process.send_signal(signal.SIGSTOP)
         try:
-            assert set(pool.map(look, range(12))) == {200}
+            assert set(pool.map(look, range(36))) == {200}
         finally:
             replicas[1].process.send_signal(signal.SIGCONT)
         assert door.was_tried("504, 200"), door.log()

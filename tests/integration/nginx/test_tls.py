@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -12,11 +13,14 @@ import pytest
 from tests.integration.app.conftest import code_of
 from tests.integration.nginx.conftest import FIRST, OpenDoor
 from tests.integration.nginx.door import CONFIGURATION, Door
+from tests.nodes.fixtures import skip_or_fail
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a certificate for 127.0.0.1 that is signed by itself."""
+    if shutil.which("openssl") is None:
+        skip_or_fail("openssl is not installed here: apt-get install openssl")
     folder = tmp_path_factory.mktemp("certificates")
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
