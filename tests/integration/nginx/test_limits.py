@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from contextlib import ExitStack
@@ -58,6 +59,18 @@ def test_requests_under_way_are_limited_for_each_address(open_door: OpenDoor, si
         assert refused.headers["retry-after"] == "1"
         with door.client("127.0.0.7") as other:
             assert other.get("/models").status_code == 200
+
+
+def test_bodies_that_never_end_are_limited_for_each_address(open_door: OpenDoor) -> None:
+    with open_door(FIRST, NGINX_LARGE_BODIES_MAX="2") as door, door.client() as client, ExitStack() as open_ones:
+        for length in (b"Content-Length: 1000000", b"Transfer-Encoding: chunked"):
+            slow = open_ones.enter_context(socket.create_connection(("127.0.0.1", door.port)))
+            slow.sendall(b"POST /predictions/batch HTTP/1.1\r\nHost: a\r\n" + length + b"\r\n\r\n1")
+        time.sleep(0.2)
+        assert code_of(client.post("/predictions/batch", content=b" " * 100_000)) == (429, "too_many_requests")
+        assert client.post("/predictions/batch", content=b" " * 99_999).status_code != 429
+        with door.client("127.0.0.7") as other:
+            assert other.post("/predictions/batch", content=b" " * 100_000).status_code != 429
 
 
 def test_limits_count_a_64_network_as_one(open_door: OpenDoor) -> None:
