@@ -28,12 +28,13 @@ NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/s
 MIME_TYPES = Path("/etc/nginx/mime.types")
 SETTINGS = {
     "NGINX_SITE": "plain",
-    "NGINX_BODY_BYTES_MAX": "2100000",
-    "NGINX_REQUESTS_PER_S": "200",
-    "NGINX_REQUESTS_BURST": "400",
+    "NGINX_BODY_BYTES_MAX": "2000000",
+    "NGINX_REQUESTS_PER_S": "2000",
+    "NGINX_REQUESTS_BURST": "4000",
     "NGINX_SIGN_INS_PER_S": "5",
     "NGINX_SIGN_INS_BURST": "20",
-    "NGINX_UNDER_WAY_MAX": "500",
+    "NGINX_UNDER_WAY_MAX": "1000",
+    "NGINX_LARGE_BODIES_MAX": "16",
     "NGINX_INSIDE_NETWORKS": "",
     "NGINX_TRUSTED_PROXIES": "",
 }
@@ -174,13 +175,20 @@ class Door:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def logged(self, request_id: str) -> dict[str, Any]:
-        """The line of one request; it comes a moment after the answer."""
+        """The line of one request."""
+        return self._find("request_id", request_id)[-1]
+
+    def was_tried(self, statuses: str) -> bool:
+        """Whether some request got these statuses, one after another, from replicas."""
+        return bool(self._find("upstream_status", statuses))
+
+    def _find(self, field: str, value: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         end = time.monotonic() + 5
-        while time.monotonic() < end:
-            if found := [line for line in self.log() if line["request_id"] == request_id]:
-                return found[-1]
+        while not found and time.monotonic() < end:  # a line comes a moment after the answer
+            found = [line for line in self.log() if line[field] == value]
             time.sleep(0.02)
-        raise AssertionError(f"no line for {request_id}")
+        return found
 
     def client(self, source: str = "127.0.0.1", **options: Any) -> httpx2.Client:
         """A client whose address is ``source``."""
