@@ -28,6 +28,7 @@ NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/s
 MIME_TYPES = Path("/etc/nginx/mime.types")
 SETTINGS = {
     "NGINX_SITE": "plain",
+    "NGINX_BOT": "bot:8081",
     "NGINX_BODY_BYTES_MAX": "2000000",
     "NGINX_REQUESTS_PER_S": "2000",
     "NGINX_REQUESTS_BURST": "4000",
