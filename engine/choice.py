@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Literal
 
-from engine import docker
+from engine import compose, docker
 from engine.errors import EngineError
+from engine.report import say
 from engine.state import PROJECT, lock_holder, read_json
 
 Engine = Literal["docker", "native"]
@@ -32,7 +33,11 @@ def to_start(asked: Engine | None) -> Engine:
         raise EngineError(f"It runs on the {running} engine. To change that: start.py --stop, then start again.")
     if running or asked == "native":
         return running or "native"
-    reason = docker.why_not()
+    reason = compose.why_not()
+    if reason is None and (image := compose.missing_image()):
+        reason = f"its image {image} is not here and cannot be pulled."
+        if asked is None:
+            say(f"Docker answers, but {reason} Going on without containers.")
     if reason is None:
         return "docker"
     if asked:

@@ -8,67 +8,30 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-from engine import containers, ports, report
+from engine import compose, containers, ports, report
 from engine.containers import Container
 from engine.errors import EngineError
 from engine.examples import copy_examples, dotenv
 from engine.report import NOTHING_ASKED, say
 from engine.state import PROJECT, ROOT, lock_holder, read_json, write_json
 
-FILE = ROOT / "docker-compose.yaml"
-_QUICK_S = 20
 _HEALTHY_S = 240
-_POLL_S = 0.5
-_LINES_MAX = 15
 _CRASHES_MAX = 3
-
-
-def _output(command: Sequence[str]) -> tuple[int, str]:
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_QUICK_S, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        return 1, str(error)
-    return done.returncode, done.stdout + done.stderr
-
-
-@cache
-def compose() -> tuple[str, ...] | None:
-    """How Compose is called here: the plugin, or the program of the old name; None when there is none."""
-    for command in (("docker", "compose"), ("docker-compose",)):
-        if shutil.which(command[0]) and _output([*command, "version"])[0] == 0:
-            return command
-    return None
-
-
-def why_not() -> str | None:
-    """Why this engine cannot be used, as one sentence; None when it can."""
-    if not FILE.exists():
-        return "this version has no docker-compose.yaml."
-    if not shutil.which("docker"):
-        return "docker is not installed."
-    code, said = _output(["docker", "info"])
-    if code != 0 or "ERROR" in said:
-        if "permission denied" in said.lower():
-            return "this user may not talk to Docker (sudo usermod -aG docker $USER, then log in anew)."
-        return "no Docker engine answers (is the service docker started?)."
-    if compose() is None:
-        return "Docker has no Compose plugin (install docker-compose-plugin)."
-    return None
 
 
 def is_running() -> bool:
     """Whether containers of this folder run."""
-    return shutil.which("docker") is not None and FILE.exists() and any(one.is_up for one in containers.of(ROOT))
+    return (
+        shutil.which("docker") is not None and compose.FILE.exists() and any(one.is_up for one in containers.of(ROOT))
+    )
 
 
 def _environment(wanted: Mapping[str, Any]) -> dict[str, str]:
@@ -108,11 +71,11 @@ def start(options: argparse.Namespace) -> int:
         ports.listen("0.0.0.0", wanted["port"]).close()  # noqa: S104 - is it free? raises in words where not
     write_json(PROJECT.engine_file, _record(wanted, "starting"))
     say("  building the images (the first time this downloads some 500 MB)")
-    _run_compose("build", environment=_environment(wanted), shown=_build_step)
+    compose.run("build", environment=_environment(wanted), shown=compose.build_step)
     say("  starting the containers")
     arguments = [] if options.foreground else ["-d"]
     if options.foreground:
-        return subprocess.run([*_compose(), "up"], cwd=ROOT, env=_environment(wanted), check=False).returncode
+        return subprocess.run([*compose.command(), "up"], cwd=ROOT, env=_environment(wanted), check=False).returncode
     _up([*arguments, "--no-build"], wanted)
     return _started(wanted)
 
@@ -172,61 +135,17 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
         return there
 
     scale = ["--scale", f"ml-worker={wanted['workers']}"] if wanted.get("workers") else []
-    _run_compose("up", *arguments, *scale, environment=_environment(wanted), meanwhile=tell)
+    compose.run("up", *arguments, *scale, environment=_environment(wanted), meanwhile=tell)
     end = time.monotonic() + _HEALTHY_S
     while not all(one.is_well for one in tell()):
         for one in containers.of(ROOT):
             if one.restarts >= _CRASHES_MAX and not one.is_well:
-                said = _output(["docker", "logs", "--tail", str(_LINES_MAX), one.id])[1]
+                said = compose.output(["docker", "logs", "--tail", str(compose.LINES_MAX), one.id])[1]
                 raise EngineError(f"{one.name} ends again and again. It says:\n{said}")
         if time.monotonic() > end:
             ill = ", ".join(one.name for one in containers.of(ROOT) if not one.is_well)
             raise EngineError(f"Not healthy after {_HEALTHY_S} s: {ill}. See: python3 start.py --logs")
-        time.sleep(_POLL_S)
-
-
-def _compose() -> tuple[str, ...]:
-    found = compose()
-    if found is None:
-        raise EngineError("Docker has no Compose plugin (install docker-compose-plugin).")
-    return found
-
-
-def _build_step(line: str) -> str | None:
-    """What a line of a build's output is worth to the person who waits for it: the steps that take long."""
-    step = re.match(r"(?:Step [\d/]+ : |#\d+ \[)(.*\bRUN .*)", line)
-    return f"    {step[1][:100]}" if step else None
-
-
-def _run_compose(
-    *arguments: str,
-    environment: Mapping[str, str],
-    shown: Callable[[str], str | None] = lambda _: None,
-    meanwhile: Callable[[], object] = lambda: None,
-) -> None:
-    """Run Compose; its words go to a log, and the last of them into the error where it fails."""
-    log = PROJECT.logs / "docker.log"
-    with log.open("w+") as output, log.open() as written:
-        process = subprocess.Popen(
-            [*_compose(), *arguments], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
-        )
-        try:
-            ended = None
-            while ended is None:
-                ended = process.poll()
-                for line in written:
-                    if text := shown(line.rstrip()):
-                        say(text)
-                meanwhile()
-                if ended is None:
-                    time.sleep(_POLL_S)
-        except KeyboardInterrupt:
-            process.wait()
-            say("\nInterrupted. What has started goes on: python3 start.py --stop ends it.")
-            raise
-    if ended != 0:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LINES_MAX:])
-        raise EngineError(f"`docker compose {arguments[0]}` failed (all of it: {log}).\n{tail}")
+        time.sleep(compose.POLL_S)
 
 
 def stop() -> int:
@@ -234,11 +153,11 @@ def stop() -> int:
     if not containers.of(ROOT):
         say("Nothing runs.")
         return 0
-    if (reason := why_not()) is not None:
+    if (reason := compose.why_not()) is not None:
         raise EngineError(f"The containers cannot be stopped: {reason}")
     say("  stopping the containers; workers finish what they have begun")
     PROJECT.make()
-    _run_compose("down", environment=os.environ)
+    compose.run("down", environment=os.environ)
     write_json(PROJECT.engine_file, {**read_json(PROJECT.engine_file), "engine": "docker", "state": "stopped"})
     say("Stopped. The data stay in Docker's volumes (docker compose down -v would delete them).")
     return 0
@@ -282,7 +201,9 @@ def _mode() -> str:
 def _inside(there: Sequence[Container]) -> dict[str, Any]:
     for one in there:
         if one.service == "app" and one.is_up:
-            code, said = _output(["docker", "exec", one.id, "python", "-m", "ml_service.cli", "status", "--json"])
+            code, said = compose.output(
+                ["docker", "exec", one.id, "python", "-m", "ml_service.cli", "status", "--json"]
+            )
             try:
                 value = json.loads(said)
             except ValueError:
@@ -296,7 +217,7 @@ def status(*, as_json: bool) -> int:
     seen = collect()
     if seen is not None:
         return report.show(seen, as_json=as_json)
-    reason = why_not()
+    reason = compose.why_not()
     if as_json:
         say(json.dumps({"state": "stopped", "last": read_json(PROJECT.engine_file)}))
     else:
@@ -313,7 +234,7 @@ def logs(service: str | None, *, follow: bool) -> int:
     follows = ["--follow"] if follow else []
     there = containers.of(ROOT)
     if service is None:
-        return _show([*_compose(), "logs", "--tail", "40", *follows])
+        return _show([*compose.command(), "logs", "--tail", "40", *follows])
     for one in there:
         if one.name == service and service != one.short_service:
             return _show(["docker", "logs", "--tail", "40", *follows, one.id])
@@ -321,7 +242,7 @@ def logs(service: str | None, *, follow: bool) -> int:
     if chosen is None:
         names = ", ".join(sorted({one.short_service for one in there}))
         raise EngineError(f"No log of {service!r}. There are: {names}." if names else "There are no logs yet.")
-    return _show([*_compose(), "logs", "--tail", "40", *follows, chosen])
+    return _show([*compose.command(), "logs", "--tail", "40", *follows, chosen])
 
 
 def _show(command: Sequence[str]) -> int:
@@ -354,12 +275,12 @@ def _restored(server: Container, arguments: Sequence[str]) -> int:
     containers.check_restore(arguments)
     writers = ("app", "bot", "ml-worker")
     say("  stopping the app, the bot and the workers")
-    _run_compose("stop", *writers, environment=os.environ)
+    compose.run("stop", *writers, environment=os.environ)
     try:
         code = containers.back_up(server, arguments)
     finally:
         say("  starting them again")
-        _run_compose("start", *writers, environment=os.environ)
+        compose.run("start", *writers, environment=os.environ)
     return code or cli(["audit"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import docker
+from engine import compose
 from tests.compose.stack import Stack, stack_in
 from tests.nodes.fixtures import skip_or_fail
 
@@ -17,7 +17,7 @@ from tests.nodes.fixtures import skip_or_fail
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """Where the copies of the project lie; the last part of its name is in the names of the projects."""
-    if (reason := docker.why_not()) is not None:
+    if (reason := compose.why_not()) is not None:
         skip_or_fail(f"No containers here: {reason}")
     made = Path(tempfile.mkdtemp(prefix="ml-service-compose-"))
     yield made

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 
-from engine import containers, docker
+from engine import compose, containers
 from engine.containers import Container
 from engine.processes import wait_until
 from engine.state import ROOT
@@ -57,7 +57,7 @@ class Stack(System):
 
     def compose(self, *arguments: str, expected: int = 0) -> str:
         """Run Compose in the project's folder."""
-        return self.command(*(docker.compose() or ("docker", "compose")), *arguments, expected=expected)
+        return self.command(*compose.command(), *arguments, expected=expected)
 
     def command(self, *command: str, expected: int = 0, timeout_s: float = 600) -> str:
         """Run a command in the project's folder; what it printed."""

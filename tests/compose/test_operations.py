@@ -135,9 +135,8 @@ def test_the_engine_restarts_everything_after_a_crash_of_the_machine(stack: Stac
 
 def test_workers_on_another_host_join_by_two_urls(stack: Stack, folder: Path) -> None:
     """Each host is a network namespace of its own: this machine's, and the one that the other project's network has."""
-    gateway = stack.command(
-        "docker", "network", "inspect", "bridge", "-f", "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
-    ).strip()
+    (shown,) = stack.command("ip", "-4", "-oneline", "address", "show", "docker0").splitlines()
+    gateway = shown.split()[3].split("/")[0]
     stack.more["PRIVATE_ADDRESS"] = gateway
     hosts = ["-f", "docker-compose.yaml", "-f", "docker-compose.hosts.yaml"]
     stack.compose(*hosts, "up", "-d", "--scale", "ml-worker=0")
