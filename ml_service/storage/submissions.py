@@ -33,6 +33,7 @@ class Submission:
         key: The Idempotency-Key, if the client sent one; ``fingerprint`` (SHA-256) says what it stood for.
         deadline_s: Seconds from now until which it must have been started, or None.
         open_max: How many single predictions the user may have open, this one included.
+        session_id: The sign-in that has to be valid still; None: whoever asks has checked it, or there is none.
     """
 
     user_id: UUID
@@ -43,6 +44,7 @@ class Submission:
     fingerprint: bytes = b""
     deadline_s: float | None = None
     open_max: int = 1000
+    session_id: UUID | None = None
 
     @property
     def cost(self) -> int:
@@ -58,6 +60,7 @@ class Decision(StrEnum):
     INSUFFICIENT_CREDITS = "insufficient_credits"
     TOO_MANY_OPEN = "too_many_open"
     NO_USER = "no_user"
+    NO_SESSION = "no_session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,15 @@ class Outcome:
 
 # The users' rows are locked by a statement of its own. The next statement then sees everything that was committed
 # while this one waited: a twin of the same key, a balance just spent. Nothing has to be read again or retried.
-_LOCK_PAYERS = "SELECT FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+# The sign-ins are looked up on the same way, since it costs a statement less.
+_LOCK_PAYERS = """
+    WITH payer AS MATERIALIZED (
+        SELECT FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+    )
+    SELECT NULL::uuid AS session_id, NULL::uuid AS user_id FROM payer
+    UNION ALL
+    SELECT id, user_id FROM sessions WHERE id = ANY($2::uuid[]) AND revoked_at IS NULL AND expires_at > now()
+"""
 
 # Requests of one user are served in their order: `due` adds up what the earlier ones of this statement cost. A request
 # that is refused only because of earlier, refused ones is asked again alone by the caller (usecases/intake.py).
@@ -166,7 +177,18 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
         session: In a transaction of the database; nothing is accepted before it commits.
         submissions: In the order in which they are served.
     """
-    await session.execute(_LOCK_PAYERS, [submission.user_id for submission in submissions])
+    sign_ins = [submission.session_id for submission in submissions if submission.session_id is not None]
+    found = await session.fetch(_LOCK_PAYERS, [submission.user_id for submission in submissions], sign_ins)
+    valid = {(row["session_id"], row["user_id"]) for row in found}
+    signed_in = [one for one in submissions if one.session_id is None or (one.session_id, one.user_id) in valid]
+    if len(signed_in) == len(submissions):
+        return await _submit(session, submissions)
+    outcomes = iter(await _submit(session, signed_in) if signed_in else [])
+    refused = Outcome(Decision.NO_SESSION, 0, datetime.min)  # noqa: DTZ901  nothing was created
+    return [next(outcomes) if one in signed_in else refused for one in submissions]
+
+
+async def _submit(session: Session, submissions: Sequence[Submission]) -> list[Outcome]:
     items = [(no, item) for no, submission in enumerate(submissions) for item in submission.items]
     rows = await session.fetch(
         _SUBMIT,

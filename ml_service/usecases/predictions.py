@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from ml_service.storage.predictions import HistoryFilter
 from ml_service.storage.submissions import Decision, NewPrediction, Outcome, Submission
 from ml_service.usecases.intake import Intake
 from ml_service.usecases.models import Catalog
+from ml_service.usecases.users import unauthenticated
 
 MISSING = "There is no such prediction."
 
@@ -84,20 +85,25 @@ class Predictor:
         is_batch: bool = False,
         key: str | None = None,
         deadline_s: float | None = None,
+        session_id: UUID | None = None,
     ) -> Asked:
         """Accept one prediction, or a batch as a whole. When this returns, it is committed.
 
         Args:
             key: The client's Idempotency-Key: repeating the request with it answers with the first one's predictions.
             deadline_s: Seconds until which a worker must have begun; else it expires and its credits go back.
+            session_id: The user's sign-in, if it has not been looked up yet: then that is done with the rest.
 
         Raises:
+            Unauthenticated: The sign-in has ended, or the user is gone; nothing was accepted.
             InvalidInput, ModelNotFound: Nothing was accepted.
             InsufficientCredits, TooManyQueued: Nothing was accepted.
             IdempotencyKeyReused: The key stood for a different request.
             DatabaseUnavailable: Nothing was accepted, unless the connection broke at the commit: repeat with a key.
         """
         submission = await self._prepare(user_id, asks, source, is_batch=is_batch, key=key, deadline_s=deadline_s)
+        if session_id is not None:
+            submission = replace(submission, session_id=session_id)
         outcome = await self._intake.submit(submission)
         match outcome.decision:
             case Decision.ACCEPTED:
@@ -116,6 +122,8 @@ class Predictor:
                     f"At most {submission.open_max} predictions of a user may be unfinished; send many as a batch.",
                     retry_after_s=1.0,
                 )
+            case Decision.NO_SESSION:
+                raise unauthenticated()
             case Decision.NO_USER:
                 raise Unauthenticated("There is no such user any more.")
 

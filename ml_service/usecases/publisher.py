@@ -21,6 +21,9 @@ log = structlog.get_logger()
 WAITING_MAX = 50_000
 """Predictions that wait here for the broker at the most; the sweep sends what finds no place."""
 BURST_MAX = 2048
+MARK_AFTER_S = 0.05
+"""Bursts that were confirmed within so many seconds are marked by one statement. A mark that a crash forgets does no
+harm: what it was for is sent twice."""
 
 
 def bursts_of(
@@ -52,7 +55,8 @@ class Publisher:
         self._batch_size_of = batch_size_of
         self._waiting: list[Unsent] = []
         self._work: asyncio.Task[None] | None = None
-        self._marks: set[asyncio.Task[None]] = set()
+        self._confirmed: list[Unsent] = []
+        self._marking: asyncio.Task[None] | None = None
 
     def send(self, unsent: Sequence[Unsent]) -> None:
         """Send soon; never waits, never fails. Only committed predictions may be given."""
@@ -76,8 +80,8 @@ class Publisher:
 
     async def drain(self) -> None:
         """Wait until everything given so far was tried."""
-        while self._work is not None or self._marks:
-            await asyncio.wait([task for task in (self._work, *self._marks) if task is not None])
+        while tasks := [task for task in (self._work, self._marking) if task is not None]:
+            await asyncio.wait(tasks)
 
     async def _send_all(self) -> None:
         try:
@@ -89,19 +93,24 @@ class Publisher:
                     log.warning("publish_failed", predictions=len(burst) + len(self._waiting), error=error.message)
                     self._waiting.clear()  # all of it is in the outbox; the sweep asks the broker again in a while
                     return
-                # The next burst need not wait for this one's mark.
-                mark = asyncio.create_task(self._mark_quietly(burst))
-                self._marks.add(mark)
-                mark.add_done_callback(self._marks.discard)
+                self._confirmed += burst
+                if self._marking is None:
+                    self._marking = asyncio.create_task(self._mark_confirmed())
         finally:
             self._work = None
+
+    async def _mark_confirmed(self) -> None:
+        try:
+            while self._confirmed:
+                await asyncio.sleep(MARK_AFTER_S)
+                confirmed, self._confirmed = self._confirmed, []
+                try:
+                    await self._mark(confirmed)
+                except DatabaseUnavailable as error:
+                    log.warning("outbox_mark_failed", predictions=len(confirmed), error=error.message)
+        finally:
+            self._marking = None
 
     async def _mark(self, sent: Sequence[Unsent]) -> None:
         async with self._database.autocommit() as session:
             await outbox.sent(session, [one.id for one in sent])
-
-    async def _mark_quietly(self, sent: Sequence[Unsent]) -> None:
-        try:
-            await self._mark(sent)
-        except DatabaseUnavailable as error:
-            log.warning("outbox_mark_failed", predictions=len(sent), error=error.message)

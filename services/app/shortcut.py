@@ -12,13 +12,14 @@ import re
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_service.domain.errors import ServiceError
 from services.app import bodies
 from services.app.api.predictions import KEY_PATTERN, PREDICT, Wanted, submit
 from services.app.api.problems import service_error
-from services.app.parts import parts_of
+from services.app.parts import Parts, parts_of
 
 _PLAIN = {"model", "input", "text"}
 _KEY = re.compile(KEY_PATTERN)
@@ -48,12 +49,20 @@ class Shortcut:
             return
         scope["route"] = _Route
         try:
-            parts = parts_of(request)
-            current = await parts.access.check(token)
-            response = await submit(parts, current.user.id, wanted)
+            response = await _submitted(parts_of(request), token, wanted)
         except ServiceError as error:
             response = service_error(request, error)
         await response(scope, receive, send)
+
+
+async def _submitted(parts: Parts, token: str, wanted: Wanted) -> Response:
+    """Submit, and look the session up in the same statement; raises ServiceError."""
+    claims = parts.access.claims(token)
+    try:
+        return await submit(parts, claims.user_id, wanted, claims.session_id)
+    except ServiceError:
+        await parts.access.check(token)  # to whom it does not know, the service says nothing else
+        raise
 
 
 def _again(message: Message, receive: Receive) -> Receive:

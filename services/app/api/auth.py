@@ -45,7 +45,9 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Claims:
+class Claims:
+    """What a token of ours says."""
+
     user_id: UUID
     session_id: UUID
     expires_at: float
@@ -63,7 +65,7 @@ class AccessTokens:
         self._database = database
         self._secret = secret
         self.lifetime_s = lifetime_s
-        self._known: dict[str, _Claims] = {}
+        self._known: dict[str, Claims] = {}
         self._sessions: Gather[UUID, User | None] = Gather(
             self._look_up, calls_max=500, rounds_max=1, timeout_s=database.timeout_s
         )
@@ -89,11 +91,7 @@ class AccessTokens:
             Unauthenticated: It is missing, broken, foreign, expired or revoked: one answer to all.
             DatabaseUnavailable: The session cannot be looked up.
         """
-        if not token or len(token) > TOKEN_LENGTH_MAX:
-            raise unauthenticated()
-        claims = self._known.get(token) or self._verified(token)
-        if claims.expires_at <= time.time():
-            raise unauthenticated()
+        claims = self.claims(token)
         try:
             user = await self._sessions(claims.session_id)
         except TimeoutError as error:
@@ -102,7 +100,20 @@ class AccessTokens:
             raise unauthenticated()
         return SignedIn(user, claims.session_id)
 
-    def _verified(self, token: str) -> _Claims:
+    def claims(self, token: str | None) -> Claims:
+        """What the token says; whether its session is valid still, nobody has looked yet.
+
+        Raises:
+            Unauthenticated: It is missing, broken, foreign or expired.
+        """
+        if not token or len(token) > TOKEN_LENGTH_MAX:
+            raise unauthenticated()
+        claims = self._known.get(token) or self._verified(token)
+        if claims.expires_at <= time.time():
+            raise unauthenticated()
+        return claims
+
+    def _verified(self, token: str) -> Claims:
         """What the token says, if we have signed it. That never changes, so it is worked out once for each token."""
         try:
             claims = jwt.decode(
@@ -115,7 +126,7 @@ class AccessTokens:
             )
             if claims.get("typ") != "access":
                 raise unauthenticated()
-            verified = _Claims(UUID(claims["sub"]), UUID(claims["sid"]), float(claims["exp"]))
+            verified = Claims(UUID(claims["sub"]), UUID(claims["sid"]), float(claims["exp"]))
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError):
             raise unauthenticated() from None
         if len(self._known) >= KNOWN_MAX:

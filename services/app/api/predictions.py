@@ -112,8 +112,11 @@ async def predict(
     return await submit(parts_of(request), current.user.id, wanted)
 
 
-async def submit(parts: Parts, user_id: UUID, wanted: Wanted) -> Response:
+async def submit(parts: Parts, user_id: UUID, wanted: Wanted, session_id: UUID | None = None) -> Response:
     """Ask for one prediction; the end of both ways to it, the route's and `services/app/shortcut.py`'s.
+
+    Args:
+        session_id: The sign-in, where it has not been looked up yet.
 
     Raises:
         ServiceError: It was not accepted.
@@ -125,6 +128,7 @@ async def submit(parts: Parts, user_id: UUID, wanted: Wanted) -> Response:
         source=Source.API,
         key=wanted.key,
         deadline_s=wanted.deadline_s,
+        session_id=session_id,
     )
     prediction = asked.predictions[0]
     headers = {"Location": f"/predictions/{prediction.id}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 
 from services.app import shortcut
-from tests.integration.app.conftest import Person, Service, StartService
+from tests.integration.app.conftest import Person, Service, StartService, code_of
 from tests.integration.app.test_bad_input import BODIES, JSON
 
 ROUTE = "application/json; charset=utf-8"
@@ -42,9 +43,9 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     seen: list[Any] = []
     submit = shortcut.submit
 
-    async def seen_submit(parts: Any, user_id: Any, wanted: Any) -> Any:
+    async def seen_submit(parts: Any, user_id: Any, wanted: Any, session_id: Any) -> Any:
         seen.append(wanted)
-        return await submit(parts, user_id, wanted)
+        return await submit(parts, user_id, wanted, session_id)
 
     monkeypatch.setattr(shortcut, "submit", seen_submit)
     return seen
@@ -108,6 +109,19 @@ async def test_both_ways_refuse_the_same_tokens(anna: Person, service: Service) 
         assert answers[0].status_code == 401
     lower = {"Authorization": f"bearer {anna.tokens['access_token']}"}
     assert (await service.client.post("/predictions/predict", json={"text": "a"}, headers=lower)).status_code == 202
+
+
+async def test_who_has_signed_out_learns_nothing_on_either_way(anna: Person, service: Service) -> None:
+    stays = await service.sign_in("anna")
+    assert (await anna.post("/logout", json={"refresh_token": anna.tokens["refresh_token"]})).status_code < 300
+    for body in ({"text": "a"}, {"text": ""}, {"model": "nope", "text": "a"}, {"model": "dear", "text": "a"}):
+        content = json.dumps(body).encode()
+        for media_type in (ROUTE, JSON):
+            answer = await anna.post("/predictions/predict", content=content, headers={"Content-Type": media_type})
+            assert code_of(answer) == (401, "unauthenticated"), (body, media_type)
+    answers = await asyncio.gather(*(one.predict() for one in (anna, stays, anna, stays)))  # in one commit
+    assert [answer.status_code for answer in answers] == [401, 202, 401, 202]
+    assert await stays.balance() == (98, 2)
 
 
 async def test_both_ways_are_counted_under_one_route(start_service: StartService) -> None:
