@@ -31,6 +31,9 @@ log = structlog.get_logger()
 SLOTS = 4
 CLAIM_AHEAD_S = 0.05
 """So long before the model is free again the next batch is claimed."""
+PACE_S = 0.01
+"""While several come at a time, batches begin so far apart at least, unless they are full: each costs as much as a
+dozen predictions in it, and nobody notices so short a wait."""
 BULK_EVERY = 4
 """Predictions that somebody waits for go first, but every so many batches begin with those that nobody waits for."""
 RETRY_S = 0.5
@@ -69,6 +72,8 @@ class Lane:
         self._bulk: deque[TaskDelivery] = deque()
         self.ids_waiting = 0
         self._batches = 0
+        self._began = 0.0
+        self._began_with = 0
         self._arrived = asyncio.Event()
         self._ahead = asyncio.Lock()
         """Held by the slot whose batch is the next: one batch is made ready, not more."""
@@ -145,6 +150,9 @@ class Lane:
             # A fuller batch costs nobody anything while the model is busy.
             fuller_s = 0.0 if self.ids_waiting >= self.batch_size else self._host.batch_wait_ms / 1000
             await _wait(self._model_free, max(self._free_at - CLAIM_AHEAD_S - time.monotonic(), fuller_s))
+        pause_s = self._began + PACE_S - time.monotonic()
+        if self._began_with > 1 and pause_s > 0 and self.ids_waiting < self.batch_size and not self._stopping:
+            await asyncio.sleep(pause_s)
         self._batches += 1
         first, second = (self._bulk, self._single) if self._batches % BULK_EVERY == 0 else (self._single, self._bulk)
         taken: list[TaskDelivery] = []
@@ -153,7 +161,8 @@ class Lane:
             while waiting and (not taken or len(waiting[0].message.ids) <= room):
                 taken.append(waiting.popleft())
                 room -= len(taken[-1].message.ids)
-        self.ids_waiting -= self.batch_size - room
+        self._began, self._began_with = time.monotonic(), self.batch_size - room
+        self.ids_waiting -= self._began_with
         return taken
 
     def _put_down(self) -> list[TaskDelivery]:
