@@ -138,6 +138,12 @@ def rabbit_node(_rabbit: _TestRabbitNode) -> Iterator[rabbitmq.RabbitNode]:
     _rabbit.resume()
 
 
+@pytest.fixture(scope="session")
+def session_amqp_url(_rabbit: _TestRabbitNode) -> str:
+    """A virtual host that tests of a whole session share."""
+    return f"{_rabbit.amqp_url.rstrip('/')}/{quote(_rabbit.fresh_vhost(), safe='')}"
+
+
 @pytest.fixture
 def amqp_url(_rabbit: _TestRabbitNode, rabbit_node: rabbitmq.RabbitNode) -> str:
     """A fresh virtual host."""

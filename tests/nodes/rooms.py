@@ -20,7 +20,7 @@ class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base is not t
 
     def _split_scope(self, nodeid: str) -> Any:
         on_rabbitmq = "rabbitmq" in nodeid
-        if nodeid.startswith(BOT):
+        if nodeid.startswith(BOT) and not on_rabbitmq:
             return BOT
         if nodeid.startswith(SYSTEMS) and "[" in nodeid:
             return "system on rabbitmq" if on_rabbitmq else "system on postgres"

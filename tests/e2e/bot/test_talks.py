@@ -8,7 +8,7 @@ import time
 import httpx2
 import pytest
 
-from tests.e2e.bot.world import World
+from tests.e2e.bot.world import World, both_queues
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,6 +24,7 @@ async def test_a_person_is_greeted_and_has_credits(world: World) -> None:
     assert "100 credits" in (await john.expect("Hello")).text
 
 
+@both_queues
 async def test_a_text_is_accepted_at_once_and_turns_into_its_answer(world: World) -> None:
     anna = world.telegram.person("ru")
     await anna.send("/predict Отличный сервис")
@@ -61,6 +62,7 @@ async def test_sentiment_is_well_laid_out(world: World) -> None:
     assert "sentiment 1." in answer.text
 
 
+@both_queues
 async def test_balance_history_again_and_filters(world: World) -> None:
     john = world.telegram.person("en")
     for number in range(6):
@@ -118,6 +120,7 @@ async def test_a_form_is_asked_field_by_field(world: World) -> None:
     assert await world.balance_of(anna.id) == 98
 
 
+@both_queues
 async def test_a_batch_gives_a_summary_and_a_file(world: World) -> None:
     john = world.telegram.person("en")
     await john.send("/batch")
@@ -190,6 +193,7 @@ async def test_language_help_stop_and_the_unknown(world: World) -> None:
     assert (row["language"], row["stopped_at"]) == ("ru", None)
 
 
+@both_queues
 async def test_admins_see_the_service_and_others_do_not(world: World) -> None:
     john = world.telegram.person("en")
     await john.send("/admin")
@@ -215,6 +219,7 @@ async def test_no_text_breaks_a_message(world: World, text: str) -> None:
     assert [call for call in john.calls() if not call.done] == []
 
 
+@both_queues
 async def test_twelve_people_at_once_get_their_own_answers_in_order(world: World) -> None:
     people = [world.telegram.person("ru" if number % 2 else "en") for number in range(12)]
     await asyncio.gather(*(one.send(f"first {one.id}") for one in people))
