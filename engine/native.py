@@ -188,6 +188,10 @@ def _summary(status: dict[str, Any]) -> None:
         lines[-1] += ", the others are loading"
     if status["mode"] == "demo":
         lines.append("  Demo     user test, password test (MODE=demo; in MODE=production there is none)")
+    if any(one["name"] == "bot" for one in status["processes"]):
+        lines.append("  Bot      runs with TELEGRAM_TOKEN; --status says whether Telegram answers")
+    else:
+        lines.append("  Bot      rests: services/bot/.env has no TELEGRAM_TOKEN (docs/telegram.md)")
     lines += ["", "  Look: python3 start.py --status    Stop: python3 start.py --stop"]
     say("\n".join(lines))
 

@@ -118,6 +118,7 @@ class Owed:
 
     Attributes:
         message_id: The bot's "accepted", which turns into the answer; None: it is not known to exist.
+        age_s: Seconds since it was accepted.
     """
 
     id: UUID
@@ -128,11 +129,12 @@ class Owed:
     is_file_sent: bool
     is_notified: bool
     attempts: int
+    age_s: float
 
 
 _OWED = """
     id, is_batch, chat_id, request_message_id, message_id, file_sent_at IS NOT NULL AS is_file_sent,
-    notified_at IS NOT NULL AS is_notified, attempts
+    notified_at IS NOT NULL AS is_notified, attempts, extract(epoch FROM now() - created_at)::float8 AS age_s
 """
 
 

@@ -1,8 +1,9 @@
 """Sends the answers that are owed. Results from the queue make it fast; the table makes it sure.
 
 An answer is the "accepted" message, edited: editing twice is harmless, so a crash before the mark shows nothing twice.
-Where that message is not known or gone, a new one is sent, one at a time over the whole process with its mark: a crash
-repeats at most one.
+But nobody hears an edit. A late answer is a new message, which makes a sound, and "accepted" then points to it. So is
+one whose "accepted" is not known or gone. New messages are sent one at a time over the whole process, each with its
+mark: a crash repeats at most one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable
-from ml_service.domain.predictions import Prediction
+from ml_service.domain.predictions import Prediction, Status
 from ml_service.messaging.queue import RESULTS
 from ml_service.storage import predictions, telegram, telegram_work
 from ml_service.storage.telegram import Chat
@@ -27,6 +28,8 @@ from services.bot.views.view import View
 
 log = structlog.get_logger()
 
+LATE_S = 10.0
+"""Who waited longer than this since "accepted" may have put the phone away, and wants to hear of the answer."""
 SWEEP_S = 0.5
 PAUSE_S = 0.03
 """Between two looks, however many results come: they are mostly of others."""
@@ -130,7 +133,9 @@ class Notifier:
                 rows = list((await predictions.get_many(session, [owed.id])).values())
         t = phrases(chat.language)
         if not owed.is_batch:
-            await self._show(owed, answers.answer(t, rows[0]))
+            # Who has canceled knows of it. The others are to hear of a late answer; a batch's file makes its own sound.
+            is_late = owed.age_s > LATE_S and rows[0].status is not Status.CANCELED
+            await self._show(owed, answers.answer(t, rows[0]), answers.below(t) if is_late else None)
             return
         await self._send_file(owed, chat, rows)
         await self._show(owed, answers.batch_summary(t, rows))
@@ -147,13 +152,16 @@ class Notifier:
             async with self._parts.database.autocommit() as session:
                 await telegram_work.file_sent(session, owed.id)
 
-    async def _show(self, owed: Owed, view: View) -> None:
+    async def _show(self, owed: Owed, view: View, pointer: View | None = None) -> None:
+        """Turn "accepted" into the answer; or into the ``pointer`` to it, which is then sent as a new message."""
         sender = self._parts.sender
-        if owed.message_id is not None and await sender.edit(
-            owed.chat_id, owed.message_id, view, patience_s=PATIENCE_S
-        ):
-            await self._mark(owed.id)
-            return
+        if owed.message_id is not None:
+            # The pointer comes first: it can be repeated, so that only the mark stands between the answer and a crash.
+            first = pointer or view
+            is_there = await sender.edit(owed.chat_id, owed.message_id, first, patience_s=PATIENCE_S)
+            if is_there and pointer is None:
+                await self._mark(owed.id)
+                return
         async with self._one_at_a_time:
             await sender.send(owed.chat_id, view, reply_to=owed.request_message_id, patience_s=PATIENCE_S)
             await self._mark(owed.id)

@@ -22,7 +22,7 @@ from lo_bot_api_emulator import LoBotApiEmulator
 
 from tests.nodes.telegram_rules import Screen, read_html
 
-TOKEN = "4242:test-token"
+TOKEN = "4242:test-token_as-long-as-BotFathers-are"
 USERNAME = "ml_service_test_bot"
 PATIENCE_S = 60.0
 """For what takes a second or two on an idle machine."""

@@ -75,6 +75,11 @@ def answer(t: Phrases, prediction: Prediction, *, nonce: str = "0", back: str | 
     return View(text, keyboard(row))
 
 
+def below(t: Phrases) -> View:
+    """What "accepted" becomes when its answer comes late, as a new message."""
+    return View(t("answer-below"))
+
+
 def _outcome(t: Phrases, prediction: Prediction) -> Html:
     cost = t("credits", count=prediction.cost)
     match prediction.status:

@@ -188,4 +188,4 @@ async def test_admins_hear_when_no_worker_is_alive_and_when_one_is_back(world: W
     await admin.expect("Нет ни одного живого воркера", timeout_s=120)
     worker.start()
     await admin.expect("Воркеры снова работают", timeout_s=120)
-    await admin.expect("никого", method="editMessageText", timeout_s=120)
+    await admin.expect("никого", method="sendMessage", timeout_s=120)

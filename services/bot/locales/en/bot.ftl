@@ -64,6 +64,7 @@ answer-failed = ❌ <b>It did not work</b>: { $reason }
     Your { $cost } came back.
 answer-canceled = ✖️ <b>Canceled.</b> Your { $cost } came back.
 answer-expired = ⌛ <b>Expired</b>: no worker was free in time. Your { $cost } came back.
+answer-below = ⬇️ The answer is below.
 answer-queued = ⏳ <b>Waiting</b>
 answer-processing = ⚙️ <b>Being worked on</b>
 percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) } %

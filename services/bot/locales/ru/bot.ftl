@@ -66,6 +66,7 @@ answer-failed = ❌ <b>Не получилось</b>: { $reason }
     Возвращено: { $cost }.
 answer-canceled = ✖️ <b>Отменено.</b> Возвращено: { $cost }.
 answer-expired = ⌛ <b>Срок истёк</b>: ни один воркер не освободился вовремя. Возвращено: { $cost }.
+answer-below = ⬇️ Ответ ниже.
 answer-queued = ⏳ <b>В очереди</b>
 answer-processing = ⚙️ <b>Выполняется</b>
 percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) } %
