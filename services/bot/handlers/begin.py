@@ -18,10 +18,10 @@ NAME_CHARS_MAX = 64
 
 
 async def start(message: Message, command: CommandObject, talk: Talk) -> None:
-    """Greet; a deep link brings a code that joins the chat with an account."""
+    """Greet; a deep link brings a code that offers to join the chat with an account."""
     talk.dialog = None
     if command.args:
-        await link.join(talk, command.args.strip())
+        await link.offer(talk, command.args.strip())
         return
     try:
         price = (await talk.listed()).price_credits

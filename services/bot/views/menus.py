@@ -81,6 +81,17 @@ def languages(t: Phrases) -> View:
     return View(t("language-choose"), keyboard(*rows))
 
 
+def link(t: Phrases, username: str, own_balance: int, number: str) -> View:
+    """Asks whether to join the account of this name; ``number`` is the question's own."""
+    return View(
+        t("link-ask", username=username, moved=t("credits", count=own_balance)),
+        keyboard(
+            [(t.plain("button-link", username=username), f"link:yes:{number}")],
+            [(t.plain("button-link-no"), f"link:no:{number}")],
+        ),
+    )
+
+
 def admin(
     t: Phrases, overview: Overview, depth: QueueDepth | None, owed: int, failures: Sequence[tuple[str, int]]
 ) -> View:

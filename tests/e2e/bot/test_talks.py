@@ -158,18 +158,57 @@ async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
         await john.send("/link wrong")
         await john.expect("This code is wrong")
         await john.send(f"/start {code['code']}")
-        assert "100 credits moved there; the balance is 200 credits" in (await john.expect("now uses the account")).text
+        question = await john.expect(f"Join this chat with the account john{john.id}?")
+        assert "100 credits of this chat move there" in question.text
+        assert (await client.get("/balance")).json()["balance"] == 100  # nothing has moved yet
+        mary = world.telegram.person("en")
+        await mary.send("/start")
+        await mary.tap(await mary.expect("Hello"), "Join", of=question)
+        await mary.expect_pop_up("no longer open")
+        await john.tap(question, f"Join john{john.id}")
+        await john.tap(question, f"Join john{john.id}")  # a nervous finger
+        joined = await john.expect("now uses the account", method="editMessageText")
+        assert joined.message_id == question.message_id
+        assert joined.buttons == {}
+        assert "100 credits moved there; the balance is 200 credits" in joined.text
+        await john.expect_pop_up("no longer open")
         assert (await client.get("/balance")).json()["balance"] == 200
         await john.send("paid by the account")
         await john.expect("paid by the account", method="editMessageText")
         assert (await client.get("/balance")).json()["balance"] == 199
         kinds = {one["kind"] for one in (await client.get("/transactions")).json()["items"]}
         assert "transfer" in kinds
-    mary = world.telegram.person("en")
-    await mary.send(f"/link {code['code']}")
-    await mary.expect("This code is wrong")
+    for person in (mary, john):  # it was for once
+        await person.send(f"/link {code['code']}")
+        await person.expect("This code is wrong")
     await john.send("/unlink")
     await john.expect("the balance is 0 credits")
+
+
+async def test_an_account_is_not_joined_by_who_says_no_or_by_who_comes_second(world: World) -> None:
+    anna, mary = world.telegram.person("ru"), world.telegram.person("en")
+    async with httpx2.AsyncClient(base_url=world.api) as client:
+        account = {"username": f"anna{anna.id}", "password": "a quiet green river"}
+        await client.post("/users", json=account)
+        token = (await client.post("/token", data=account)).json()["access_token"]
+        made = await client.post("/users/me/telegram", headers={"Authorization": f"Bearer {token}"})
+    code = made.json()["code"]
+    await anna.send(f"/link {code}")
+    question = await anna.expect(f"Объединить этот чат с аккаунтом anna{anna.id}?")
+    await anna.tap(question, "Нет")
+    await anna.expect("Ничего не объединено", method="editMessageText")
+    await anna.tap(question, "Объединить")
+    await anna.expect_pop_up("уже закрыт")
+    for person, words in ((anna, "Объединить этот чат"), (mary, "Join this chat")):
+        await person.send(f"/link {code}")
+        await person.expect(words)
+    first, second = anna.calls("Объединить этот чат")[-1], mary.calls("Join this chat")[-1]
+    await anna.tap(first, "Объединить")
+    await anna.expect("теперь пользуется аккаунтом", method="editMessageText")
+    await mary.tap(second, "Join")
+    await mary.expect("This code is wrong", method="editMessageText")
+    assert await world.balance_of(mary.id) == 100
+    assert await world.balance_of(anna.id) == 200
 
 
 async def test_language_help_stop_and_the_unknown(world: World) -> None:

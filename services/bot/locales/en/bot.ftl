@@ -135,6 +135,14 @@ form-old = This question is answered already.
 link-how = 🔗 To join this chat with your account of the API, let the API make a code:
     <pre>POST /users/me/telegram</pre>
     Open the link in its answer, or send me <code>/link CODE</code> within ten minutes. The credits of this chat move to that account.
+link-ask = 🔗 Join this chat with the account <b>{ $username }</b>?
+    That account then pays for what is asked here, its owner can read it, and the { $moved } of this chat move there.
+
+    Join only if you made this code yourself.
+button-link = ✅ Join { $username }
+button-link-no = ✖️ No
+link-dropped = ✖️ Nothing was joined.
+link-old = This question is no longer open. Send /link CODE again.
 link-done = 🔗 This chat now uses the account <b>{ $username }</b>. { $moved } moved there; the balance is { $balance }.
     /unlink leaves it.
 link-already = This chat uses the account <b>{ $username }</b>. /unlink leaves it.
