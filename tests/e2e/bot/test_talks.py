@@ -246,7 +246,16 @@ async def test_admins_see_the_service_and_others_do_not(world: World) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<b>bold", "</i> &amp; <script>alert(1)</script>", "`*_[x](y)", "\u202eright to left", "😀" * 2000, "a<" * 2400],
+    [
+        "\\u0000 and \\",
+        "a\0b",
+        "<b>bold",
+        "</i> &amp; <script>alert(1)</script>",
+        "`*_[x](y)",
+        "\u202eright to left",
+        "😀" * 2000,
+        "a<" * 2400,
+    ],
 )
 async def test_no_text_breaks_a_message(world: World, text: str) -> None:
     john = world.telegram.person("en", text[:20])
