@@ -92,7 +92,7 @@ class Screen:
         self.messages: dict[tuple[str, int], tuple[str, str]] = {}
         self.taps: set[str] = set()
 
-    def refusal(self, method: str, fields: dict[str, Any]) -> str | None:  # noqa: PLR0911  one way out for each rule
+    def refusal(self, method: str, fields: dict[str, Any]) -> str | None:  # noqa: C901, PLR0911  one way out for each rule
         text = str(fields.get("text") or fields.get("caption") or "")
         if method.startswith(("send", "editMessageText")) and text:
             shown, wrong = read_html(text) if fields.get("parse_mode") == "HTML" else (text, None)
@@ -102,9 +102,8 @@ class Screen:
                 return "Bad Request: message text is empty"
             if len(shown.encode("utf-16-le")) // 2 > TEXT_UNITS_MAX:
                 return "Bad Request: message is too long"
-        if markup := fields.get("reply_markup"):
-            if wrong := wrong_buttons(json.loads(markup).get("inline_keyboard", [])):
-                return wrong
+        if wrong := wrong_buttons(json.loads(fields.get("reply_markup") or "{}").get("inline_keyboard", [])):
+            return wrong
         if method in {"editMessageText", "editMessageReplyMarkup"}:
             now = self.messages.get(self._place(fields))
             if now is None:

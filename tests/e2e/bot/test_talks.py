@@ -247,7 +247,6 @@ async def test_admins_see_the_service_and_others_do_not(world: World) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\\u0000 and \\",
         "a\0b",
         "<b>bold",
         "</i> &amp; <script>alert(1)</script>",
@@ -265,6 +264,15 @@ async def test_no_text_breaks_a_message(world: World, text: str) -> None:
     await john.expect("Accepted")
     await john.expect("echo", method="editMessageText")
     assert [call for call in john.calls() if not call.done] == []
+
+
+async def test_a_text_that_spells_nul_silences_nobody(world: World) -> None:
+    john, mary = world.telegram.person("en"), world.telegram.person("en", "\\u0000 \\")
+    await john.send("\\u0000 \\")
+    await mary.send("/start")
+    assert "\\u0000 \\" in (await mary.expect("Hello")).text
+    await john.send("and now?")
+    await john.expect("and now?", method="editMessageText")
 
 
 @both_queues
