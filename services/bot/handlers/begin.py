@@ -57,9 +57,9 @@ async def choose_language(query: CallbackQuery, talk: Talk) -> None:
 async def stop(_message: Message, talk: Talk) -> None:
     """Send nothing more until the person writes again."""
     talk.dialog = None
-    await talk.say(talk.t("stopped"))
     async with talk.parts.database.autocommit() as session:
         await chats.set_stopped(session, talk.chat.chat_id)
+    await talk.say(talk.t("stopped"))  # afterwards: no answer may follow these words
 
 
 def make_router() -> Router:

@@ -297,11 +297,7 @@ async def test_credits_end(world: World) -> None:
     await john.expect("100 of 100 succeeded", method="editMessageText")
 
 
-async def test_the_menu_is_set_in_both_languages(world: World) -> None:
-    def menus() -> set[object]:
-        return {call.params.get("language_code") for call in world.telegram.calls if call.method == "setMyCommands"}
-
-    await world.telegram.wait_for(lambda: menus() == {None, "ru"}, "setMyCommands")
+async def test_health_says_that_it_polls(world: World) -> None:
     async with httpx2.AsyncClient() as client:
         health = await client.get(f"http://127.0.0.1:{world.bot_port}/health")
     assert (health.status_code, health.json()["state"]) == (200, "polling")

@@ -19,7 +19,7 @@ __all__ = ["pytest_runtest_makereport"]
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _on_postgres(_postgres: PostgresNode, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     await make_database(_postgres.dsn(), "bot_faults", TEMPLATE)
-    async with world_on(_postgres.dsn("bot_faults"), tmp_path_factory.mktemp("world"), "echo") as world:
+    async with world_on(_postgres.dsn("bot_faults"), tmp_path_factory.mktemp("world"), "echo,survey") as world:
         yield world
 
 
@@ -29,7 +29,7 @@ async def _on_rabbitmq(
 ) -> AsyncIterator[World]:
     await make_database(_postgres.dsn(), "bot_faults_rabbitmq", TEMPLATE)
     folder = tmp_path_factory.mktemp("world_rabbitmq")
-    async with world_on(_postgres.dsn("bot_faults_rabbitmq"), folder, "echo", session_amqp_url) as world:
+    async with world_on(_postgres.dsn("bot_faults_rabbitmq"), folder, "echo,survey", session_amqp_url) as world:
         yield world
 
 
