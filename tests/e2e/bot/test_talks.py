@@ -159,7 +159,7 @@ async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
         await john.expect("This code is wrong")
         await john.send(f"/start {code['code']}")
         question = await john.expect(f"Join this chat with the account john{john.id}?")
-        assert "100 credits of this chat move there" in question.text
+        assert "what this chat has (100 credits) moves there" in question.text
         assert (await client.get("/balance")).json()["balance"] == 100  # nothing has moved yet
         mary = world.telegram.person("en")
         await mary.send("/start")

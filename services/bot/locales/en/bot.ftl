@@ -136,7 +136,7 @@ link-how = 🔗 To join this chat with your account of the API, let the API make
     <pre>POST /users/me/telegram</pre>
     Open the link in its answer, or send me <code>/link CODE</code> within ten minutes. The credits of this chat move to that account.
 link-ask = 🔗 Join this chat with the account <b>{ $username }</b>?
-    That account then pays for what is asked here, its owner can read it, and the { $moved } of this chat move there.
+    That account then pays for what is asked here, its owner can read it, and what this chat has ({ $moved }) moves there.
 
     Join only if you made this code yourself.
 button-link = ✅ Join { $username }
