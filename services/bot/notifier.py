@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import structlog
@@ -38,6 +39,10 @@ PATIENCE_S = 3.0
 MARK_S_MAX = 20.0
 MESSAGES_MAX = 100
 BACKOFF_S_MAX = 60.0
+
+
+class TakenAway(Exception):
+    """The lease ran out while this process waited, and another one sends the answer."""
 
 
 class Notifier:
@@ -104,23 +109,25 @@ class Notifier:
             await self._send_or_raise(owed)
         except Later as error:
             log.info("answer_put_off", id=str(owed.id), why=str(error))
-            await self._put_off(owed.id, max(error.seconds, _backoff_s(owed)))
+            await self._put_off(owed, max(error.seconds, _backoff_s(owed)))
         except ChatGone as error:
             log.info("chat_gone", chat_id=owed.chat_id, why=str(error))
             async with self._parts.database.begin() as session:
                 await telegram.set_blocked(session, owed.chat_id)  # owed until the person comes back
-                await telegram_work.put_answer_off(session, owed.id, 0)
+                await telegram_work.put_answer_off(session, owed, 0)
+        except TakenAway:
+            log.info("answer_taken_away", id=str(owed.id))
         except Refused as error:
             log.error("telegram_refused", id=str(owed.id), error=str(error))  # noqa: TRY400  no trace helps
             await self._mark(owed.id, str(error))
         except DatabaseUnavailable as error:
             log.warning("database_away", error=error.message)  # the lease ends by itself
         except asyncio.CancelledError:
-            await self._put_off(owed.id, 0)
+            await self._put_off(owed, 0)
             raise
         except Exception:
             log.exception("answer_failed", id=str(owed.id))
-            await self._put_off(owed.id, _backoff_s(owed))
+            await self._put_off(owed, _backoff_s(owed))
 
     async def _send_or_raise(self, owed: Owed) -> None:
         async with self._parts.database.autocommit() as session:
@@ -145,7 +152,7 @@ class Notifier:
             return
         name = phrases(chat.language).plain("batch-file-name")
         content = await asyncio.to_thread(answers.batch_file, rows)
-        async with self._one_at_a_time:
+        async with self._new_message(owed):
             await self._parts.sender.send_file(
                 chat.chat_id, name, content, reply_to=owed.request_message_id, patience_s=PATIENCE_S
             )
@@ -162,9 +169,18 @@ class Notifier:
             if is_there and pointer is None:
                 await self._mark(owed.id)
                 return
-        async with self._one_at_a_time:
+        async with self._new_message(owed):
             await sender.send(owed.chat_id, view, reply_to=owed.request_message_id, patience_s=PATIENCE_S)
             await self._mark(owed.id)
+
+    @contextlib.asynccontextmanager
+    async def _new_message(self, owed: Owed) -> AsyncIterator[None]:
+        """A turn to send a message that cannot be repeated, and to mark it; raises TakenAway."""
+        async with self._one_at_a_time:
+            async with self._parts.database.autocommit() as session:
+                if not await telegram_work.still_taken(session, owed):  # others had their turns first, for long
+                    raise TakenAway
+            yield
 
     async def _mark(self, id_: UUID, error: str | None = None) -> None:
         until = asyncio.get_running_loop().time() + MARK_S_MAX
@@ -179,10 +195,10 @@ class Notifier:
             else:
                 return
 
-    async def _put_off(self, id_: UUID, seconds: float) -> None:
+    async def _put_off(self, owed: Owed, seconds: float) -> None:
         with contextlib.suppress(DatabaseUnavailable):
             async with self._parts.database.autocommit() as session:
-                await telegram_work.put_answer_off(session, id_, seconds)
+                await telegram_work.put_answer_off(session, owed, seconds)
 
 
 def _backoff_s(owed: Owed) -> float:

@@ -184,6 +184,28 @@ async def test_an_answer_is_due_when_it_has_come_and_the_chat_can_be_written_to(
         assert await telegram_work.count_owed(session, 10) == 0
 
 
+async def test_an_answer_belongs_to_who_took_it_last(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        await telegram.ensure_chat(session, 7, "en", starting_credits=0)
+    await play.submit(play.submission())
+    (id_,) = play.ids
+    (claimed,) = await play.claim(id_)
+    await play.finish(Finish(id_, claimed.attempt, "1", 1.0, "{}"))
+    async with bot_database.autocommit() as session:
+        await telegram_work.owe(session, id_, 7, 1, is_batch=False)
+        await telegram_work.accepted_shown(session, id_, 55)
+        (slow,) = await telegram_work.take_due(session, but_chats=[], limit=9)
+        assert await telegram_work.still_taken(session, slow)
+        await session.execute("UPDATE telegram_notifications SET leased_until = now()")
+        (quick,) = await telegram_work.take_due(session, but_chats=[], limit=9)
+        assert not await telegram_work.still_taken(session, slow)
+        await telegram_work.put_answer_off(session, slow, 0)  # not its own any more
+        assert await telegram_work.take_due(session, but_chats=[], limit=9) == []
+        assert await telegram_work.still_taken(session, quick)
+        await telegram_work.notified(session, id_)
+        assert not await telegram_work.still_taken(session, quick)
+
+
 async def test_a_batch_is_due_when_all_of_it_has_ended(bot_database: Database, play: Play) -> None:
     async with bot_database.begin() as session:
         await telegram.ensure_chat(session, 7, "en", starting_credits=0)
