@@ -176,8 +176,8 @@ async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
         await john.send("paid by the account")
         await john.expect("paid by the account", method="editMessageText")
         assert (await client.get("/balance")).json()["balance"] == 199
-        kinds = {one["kind"] for one in (await client.get("/transactions")).json()["items"]}
-        assert "transfer" in kinds
+        moved = [one for one in (await client.get("/transactions")).json()["items"] if one["kind"] == "transfer"]
+        assert [one["change"] for one in moved] == [100]
     for person in (mary, john):  # it was for once
         await person.send(f"/link {code['code']}")
         await person.expect("This code is wrong")

@@ -34,6 +34,7 @@ async def until(port: int, *, code: int, state: str, timeout_s: float = 60) -> d
 async def test_it_fails_when_polling_has_stopped_and_is_well_again_after_it(world: World) -> None:
     await until(world.bot_port, code=200, state="polling")
     world.telegram.fault("html", method="getUpdates", times=-1, code=502)
+    await world.telegram.person().send("/start")  # ends the poll that is under way
     said = await until(world.bot_port, code=503, state="polling", timeout_s=SILENT_S_MAX + 60)
     assert said["silent_s"] >= SILENT_S_MAX
     assert "502" in said["trouble"]
