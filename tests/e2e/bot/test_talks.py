@@ -288,6 +288,14 @@ async def test_twelve_people_at_once_get_their_own_answers_in_order(world: World
         assert [row["input"] for row in rows] == [f'{{"text":"{word} {one.id}"}}' for word in ("first", "second")]
 
 
+async def test_what_cannot_be_done_is_told_and_does_not_stop_the_chat(world: World) -> None:
+    anna = world.telegram.person("ru")
+    await anna.send("a message with a number that no database takes", message_id=2**63)
+    await anna.send("and the next one")
+    await anna.expect("Здесь что-то сломалось")
+    await anna.expect("and the next one", method="editMessageText")
+
+
 async def test_credits_end(world: World) -> None:
     john = world.telegram.person("en")
     await john.send("/batch\n" + "\n".join(f"line {number}" for number in range(100)))

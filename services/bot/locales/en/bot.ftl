@@ -53,6 +53,7 @@ button-older = Older ▶️
 button-newer = ◀️ Newer
 again-done = Asked again.
 not-understood = I understand texts, and .txt or .csv files. /help shows what I can do.
+given-up = ⚠️ Something went wrong here, and I gave this up. What was asked before that stands in /history.
 unknown-command = I do not know this command. /help shows what I can do.
 nothing-to-cancel = There is nothing to cancel.
 dialog-canceled = ✖️ Dropped.

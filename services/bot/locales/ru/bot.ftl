@@ -55,6 +55,7 @@ button-older = Раньше ▶️
 button-newer = ◀️ Позже
 again-done = Спросил ещё раз.
 not-understood = Я понимаю тексты и файлы .txt и .csv. Что я умею: /help
+given-up = ⚠️ Здесь что-то сломалось, и у меня не получилось. Что успело спроситься, стоит в /history.
 unknown-command = Такой команды я не знаю. Что я умею: /help
 nothing-to-cancel = Отменять нечего.
 dialog-canceled = ✖️ Забыто.
