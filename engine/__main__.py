@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from engine import choice, docker
 from engine.errors import EngineError
 from engine.limits import WORKERS_MAX
 
@@ -70,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. Raises EngineError."""
     made = parser()
     options, rest = made.parse_known_args(arguments)
     if rest and not options.test:
@@ -90,7 +92,9 @@ def _run(arguments: Sequence[str]) -> int:
         from engine import systemd  # noqa: PLC0415 - it runs without the .venv
 
         return systemd.show(workers=options.workers, port=options.port, queue=options.queue)
-    from engine import commands  # noqa: PLC0415
+    if not options.test and not options.supervise and choice.of(options) == "docker":
+        return docker.run(options)
+    from engine import commands  # noqa: PLC0415 - what the native engine needs is not there for the docker engine
 
     return commands.run(options, rest)
 
@@ -98,7 +102,7 @@ def _run(arguments: Sequence[str]) -> int:
 def main() -> int:
     """Run one command; its exit code. An EngineError is one sentence, never a traceback."""
     try:
-        return _run(sys.argv[1:])
+        return run(sys.argv[1:])
     except EngineError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,4 +1,4 @@
-"""What each command does, on whichever engine was started."""
+"""What each command does on the native engine (the docker engine's are in docker.py), and the tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from engine import control, docker, logs, native, status
+from engine import control, logs, native, report, status
 from engine.errors import EngineError
-from engine.state import PROJECT, ROOT, lock_holder, read_json
+from engine.state import PROJECT, ROOT
 
 SUITES = {
     "quick": "not (slow or compose or page)",
@@ -20,53 +20,19 @@ SUITES = {
     "all": "",
 }
 """Which tests each suite selects, by pytest's marks."""
-
-
-def _engine(asked: str | None) -> str:
-    """The engine to start: what runs, else what is asked for, else Docker where it can, else native.
-
-    Raises:
-        EngineError: another engine runs than the one asked for, or it cannot be had here.
-    """
-    running = "native" if lock_holder(PROJECT) is not None else None
-    if running is None and read_json(PROJECT.engine_file).get("engine") == "docker" and docker.is_running():
-        running = "docker"
-    if running and asked and asked != running:
-        raise EngineError(f"It runs on the {running} engine. To change that: start.py --stop, then start again.")
-    if running:
-        return running
-    if asked == "docker" or asked is None:
-        reason = docker.why_not()
-        if reason is None:
-            return "docker"
-        if asked:
-            raise EngineError(f"The docker engine cannot be used: {reason} Use --engine native.")
-    return "native"
-
-
-def _recorded() -> str:
-    """The engine that was started last; `--stop`, `--status` and `--logs` follow it, whatever answers today."""
-    return "docker" if read_json(PROJECT.engine_file).get("engine") == "docker" else "native"
+ONE_BY_ONE = ("compose",)
+"""Its tests share one system of containers."""
 
 
 def start(options: argparse.Namespace) -> int:
     """Start, or scale what runs."""
-    if _engine(options.engine) == "docker":
-        return docker.start(options.workers, options.port)
     if options.foreground:
         return native.foreground(options)
     return native.start(options)
 
 
-def stop() -> int:
-    """Stop what was started."""
-    return docker.stop() if _recorded() == "docker" else native.stop()
-
-
 def show_logs(service: str | None, *, follow: bool) -> int:
     """Print the last lines of the logs, and follow them if asked."""
-    if _recorded() == "docker":
-        return docker.logs(service, follow=follow)
     chosen = logs.choose(PROJECT.logs, service)
     if not chosen:
         names = ", ".join(log.stem for log in logs.choose(PROJECT.logs, None))
@@ -76,8 +42,9 @@ def show_logs(service: str | None, *, follow: bool) -> int:
 
 
 def test(suite: str, more: Sequence[str]) -> int:
-    """Run a suite with pytest, two tests at a time; ``more`` goes to pytest as it is."""
-    parallel = [] if any(part.startswith("-n") for part in more) else ["-n", "2"]
+    """Run a suite with pytest, two tests at a time where they can; ``more`` goes to pytest as it is."""
+    given = suite in ONE_BY_ONE or any(part.startswith("-n") for part in more)
+    parallel = [] if given else ["-n", "2"]
     command = [sys.executable, "-m", "pytest", "-m", SUITES[suite], *parallel, *more]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
@@ -88,8 +55,6 @@ def cli(arguments: Sequence[str]) -> int:
     Raises:
         EngineError: the native engine does not run.
     """
-    if _recorded() == "docker":
-        return docker.cli(arguments)
     answer = control.ask(PROJECT, {"op": "environment"})
     if answer is None:
         raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
@@ -102,8 +67,8 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Run the command that ``options`` name; raises EngineError."""
     actions: list[tuple[object, Callable[[], int]]] = [
         (options.supervise, lambda: native.supervise_here(options)),
-        (options.stop, stop),
-        (options.status, lambda: docker.status() if _recorded() == "docker" else status.show(as_json=options.json)),
+        (options.stop, native.stop),
+        (options.status, lambda: status.show(as_json=options.json)),
         (options.logs is not None, lambda: show_logs(options.logs or None, follow=options.follow)),
         (options.test, lambda: test(options.test, rest)),
         (options.cli is not None, lambda: cli(options.cli)),
@@ -112,4 +77,4 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     for asked, action in actions:
         if asked:
             return action()
-    raise EngineError("Say what to do: --start, --stop, --status, --logs, --test, --doctor (see --help).")
+    raise EngineError(report.NOTHING_ASKED)

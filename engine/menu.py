@@ -5,9 +5,9 @@ from __future__ import annotations
 import questionary
 
 from engine import __main__ as command_line
-from engine import commands, doctor
+from engine import docker, doctor
 from engine.errors import EngineError
-from engine.native import say
+from engine.report import say
 from engine.state import PROJECT, lock_holder
 
 _CHOICES = {
@@ -24,7 +24,7 @@ _CHOICES = {
 def run() -> int:
     """Ask and do, until Quit or Ctrl-C."""
     while True:
-        running = lock_holder(PROJECT) is not None
+        running = lock_holder(PROJECT) is not None or docker.is_running()
         chosen = questionary.select(f"ML Service ({'running' if running else 'not running'})", list(_CHOICES)).ask()
         arguments = list(_CHOICES.get(chosen or "Quit", []))
         if not arguments:
@@ -38,7 +38,7 @@ def run() -> int:
             if arguments == ["--doctor"]:
                 doctor.run()
             else:
-                commands.run(command_line.parser().parse_args(arguments), [])
+                command_line.run(arguments)
         except EngineError as error:
             say(str(error))
         except (SystemExit, KeyboardInterrupt):  # argparse has said what is wrong; Ctrl-C leads back to the menu

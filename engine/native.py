@@ -14,8 +14,10 @@ import psutil
 
 from engine import control
 from engine.errors import EngineError
-from engine.plan import Plan, copy_examples, make_plan
+from engine.examples import copy_examples
+from engine.plan import Plan, make_plan
 from engine.processes import log_tail, wait_until
+from engine.report import address, say, summary
 from engine.state import PROJECT, ROOT, lock_holder, read_json
 from engine.supervisor import supervise
 
@@ -24,20 +26,6 @@ _STOP_TIMEOUT_S = 120
 _ELSEWHERE = "Another terminal is starting it; waiting for it."
 _ANSWER_TIMEOUT_S = 15
 """A supervisor that holds the lock and does not answer for so long hangs."""
-
-
-def say(text: str) -> None:
-    """One line to the person at the terminal, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def address(status: dict[str, Any]) -> str:
-    """The API's address as a person on this machine types it."""
-    host = status["host"]
-    name = "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1") else host  # noqa: S104 - compared, not bound
-    port = "" if status["port"] == 80 else f":{status['port']}"  # noqa: PLR2004 - http's own
-    return f"http://{name}{port}"
 
 
 def supervise_here(options: argparse.Namespace) -> int:
@@ -176,24 +164,11 @@ def _all_workers_ready(workers: int) -> bool:
 
 
 def _summary(status: dict[str, Any]) -> None:
-    base = address(status)
-    queue = {"postgres": "PostgreSQL (no RabbitMQ asked for or found)", "rabbitmq": "RabbitMQ"}[status["queue"]]
-    lines = [
-        "",
-        f"  API      {base}",
-        f"  Docs     {base}/docs",
-        f"  Engine   native · queue: {queue} · workers: {status['workers_ready']} of {status['workers_wanted']} ready",
-    ]
-    if status["workers_ready"] < status["workers_wanted"]:
-        lines[-1] += ", the others are loading"
-    if status["mode"] == "demo":
-        lines.append("  Demo     user test, password test (MODE=demo; in MODE=production there is none)")
     if any(one["name"] == "bot" for one in status["processes"]):
-        lines.append("  Bot      runs with TELEGRAM_TOKEN; --status says whether Telegram answers")
+        bot = "  Bot      runs with TELEGRAM_TOKEN; --status says whether Telegram answers"
     else:
-        lines.append("  Bot      rests: services/bot/.env has no TELEGRAM_TOKEN (docs/telegram.md)")
-    lines += ["", "  Look: python3 start.py --status    Stop: python3 start.py --stop"]
-    say("\n".join(lines))
+        bot = "  Bot      rests: services/bot/.env has no TELEGRAM_TOKEN (docs/telegram.md)"
+    summary({"engine": "native", "address": address(status["host"], status["port"]), **status}, [bot])
 
 
 def stop() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Literal
 
 from engine import rabbitmq
 from engine.errors import EngineError
+from engine.examples import dotenv
 from engine.limits import WORKERS_DEFAULT
 from engine.state import PROJECT, ROOT, Places, load_secrets
 
@@ -74,28 +74,6 @@ class Plan:
         }
         env.setdefault("LOG_FORMAT", "json")
         return env
-
-
-def dotenv(file: Path) -> dict[str, str]:
-    """The NAME=value lines of an optional .env file."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
-
-
-def copy_examples(root: Path = ROOT) -> list[str]:
-    """Copy each services/*/.env.example to .env where there is none yet; returns what was made."""
-    made = []
-    for example in sorted(root.glob("services/*/.env.example")):
-        target = example.with_name(".env")
-        if not target.exists():
-            shutil.copyfile(example, target)
-            target.chmod(0o600)
-            made.append(str(target.relative_to(root)))
-    return made
 
 
 def choose_queue(asked: str | None) -> Queue:

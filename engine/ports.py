@@ -7,8 +7,6 @@ import errno
 import socket
 from collections.abc import Sequence
 
-import psutil
-
 from engine.errors import EngineError
 
 PORTS_DEFAULT = (80, 8000)
@@ -18,6 +16,10 @@ BACKLOG = 512
 
 def who_listens(port: int) -> str:
     """Who listens there, as the end of a sentence (" by nginx (process 12)"); empty when this user may not know."""
+    try:
+        import psutil  # noqa: PLC0415 - the docker engine works without it
+    except ImportError:
+        return ""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:

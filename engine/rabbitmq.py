@@ -21,7 +21,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.errors import EngineError
-from engine.processes import log_tail, name_of, private_folder, running_in, signal_all, spawn, tree, wait_until
+from engine.processes import log_tail, name_of, running_in, signal_all, spawn, tree, wait_until
+from engine.state import private_folder
 
 LOOPBACK = "127.0.0.1"
 NODE_NAME = "ml_service@localhost"

@@ -242,6 +242,10 @@ def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> lis
 def main(arguments: Sequence[str]) -> int:
     """Prepare the environment and become `python -m engine …` in it; returns only when that fails."""
     environment = Environment()
+    if not environment.python.exists() and (engine := _engine_of(arguments)):
+        if engine == "docker":
+            os.execv(sys.executable, [sys.executable, "-m", "engine", *arguments])  # noqa: S606 - as below
+        arguments = [*arguments, "--engine", engine]  # decided: it is not asked, and answered, again
     # A look, a stop or a help text on a machine that never started anything should not install 700 MB first.
     harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd"} & set(arguments)
     if harmless and not environment.installed():
@@ -260,6 +264,25 @@ def main(arguments: Sequence[str]) -> int:
     # The engine takes this process's place: one process to signal, one to wait for.
     os.execv(environment.python, [str(environment.python), "-m", "engine", *arguments])  # noqa: S606
     raise AssertionError
+
+
+def _engine_of(arguments: Sequence[str]) -> str | None:
+    """The engine that is meant, where that has to be known before there is an environment; None where it has not.
+
+    Where containers do what is asked, this machine needs no environment of ours, only this Python.
+    """
+    from engine import __main__ as command_line  # noqa: PLC0415 - it imports this module
+    from engine import choice  # noqa: PLC0415 - as above
+
+    options, _ = command_line.parser().parse_known_args(arguments)
+    if options.test or options.doctor or options.systemd or options.supervise:
+        return None
+    is_start = options.start or options.workers
+    try:
+        engine = choice.of(options)
+    except EngineError:
+        return "docker"  # it is said again, and in full, where it is caught
+    return engine if is_start or engine == "docker" else None
 
 
 def _without_environment(arguments: Sequence[str]) -> int:

@@ -7,15 +7,30 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError
-from engine.processes import private_folder
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def private_folder(folder: Path) -> Path:
+    """Make ``folder`` (and its parents), readable by its owner only. Parents that exist keep their permissions.
+
+    Raises:
+        EngineError: it cannot be made, or belongs to somebody else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if stat.S_IMODE(folder.stat().st_mode) != 0o700:  # noqa: PLR2004 - rwx------
+            folder.chmod(0o700)
+    except OSError as error:
+        raise EngineError(f"{folder} cannot be used: {error.strerror}. Does it belong to another user?") from error
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

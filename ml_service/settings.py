@@ -1,10 +1,13 @@
 """Every setting of every service, read once in each entry file, from the environment and an optional .env file.
 
 Names carry their units. A service ignores what only another one needs, so that one .env may serve them all.
+What the environment says counts most, then the service's .env file, then the files of the folder that SECRETS_FOLDER
+names, each of which holds the value of the setting that it is named after (the containers' generated secrets).
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Literal, Self
@@ -30,6 +33,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
 
+    alive_file: Path | None = None  # touched every few seconds while a worker or the bot is well
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -123,11 +127,18 @@ class Settings(BaseSettings):
 def read_settings(service: str | None = None) -> Settings:
     """Read the settings for ``service`` (a folder of services/), whose .env file counts less than the environment.
 
+    SETTINGS_FOLDER and SECRETS_FOLDER in the environment say where that file is, and where files with secrets are.
     Exits with one clear sentence per wrong setting: a wrong setting is the operator's mistake, not a bug.
     """
-    env_file = None if service is None else Path("services") / service / ".env"
+    env_file = None
+    if service is not None:
+        env_file = Path(os.environ.get("SETTINGS_FOLDER") or Path("services") / service) / ".env"
     try:
-        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # taken, but not declared
+        return Settings(  # type: ignore[call-arg]  # taken, but not declared
+            _env_file=env_file, _secrets_dir=os.environ.get("SECRETS_FOLDER") or None
+        )
+    except PermissionError as error:
+        raise SystemExit(f"{error.filename} may not be read by this user (id {os.getuid()}): chmod a+r it.") from None
     except ValidationError as error:
         lines = []
         for problem in error.errors():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ml_service.cli import admin, backups, books, dead, models, system
+from ml_service.cli import admin, backups, books, dead, models, secrets, system
 
 app = typer.Typer(
     name="ml-service",
@@ -18,6 +18,7 @@ backups.add_to(app)
 app.add_typer(admin.app, name="admin")
 app.add_typer(dead.app, name="dead")
 app.add_typer(models.app, name="models")
+app.add_typer(secrets.app, name="secrets")
 
 
 def main() -> None:

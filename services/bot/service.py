@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import structlog
 from aiogram import Bot
@@ -12,6 +14,7 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 
+from ml_service.alive import keep_touching
 from ml_service.notify import notify
 from ml_service.settings import Settings
 from ml_service.usecases.intake import Intake
@@ -46,14 +49,26 @@ async def run(settings: Settings) -> None:
     if token is None:
         log.warning("bot_rests", why="TELEGRAM_TOKEN is not set: get a token from @BotFather (docs/telegram.md)")
         notify("READY=1\nSTATUS=resting: TELEGRAM_TOKEN is not set")
-        await stop.wait()
+        async with _touching(settings.alive_file, lambda: True):
+            await stop.wait()
         return
     async with AsyncExitStack() as stack:
         parts = await _make(settings, token, stack)
+        await stack.enter_async_context(_touching(settings.alive_file, lambda: parts.health.is_well))
         await parts.catalog.start()
         stack.push_async_callback(parts.catalog.close)
         await _serve(parts, stop)
     log.info("bot_stopped")
+
+
+@asynccontextmanager
+async def _touching(file: Path | None, is_well: Callable[[], bool]) -> AsyncIterator[None]:
+    task = asyncio.create_task(keep_touching(file, is_well))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _serve(parts: Parts, stop: asyncio.Event) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -56,7 +57,13 @@ class Heartbeat:
         self._lease_s = lease_s
         self._number: int | None = None
         self._beat_now = asyncio.Event()
+        self._beaten_at: float | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the lease still runs, by this process's clock."""
+        return self._beaten_at is not None and time.monotonic() - self._beaten_at < self._lease_s
 
     async def start(self) -> None:
         """Begin; the first beat comes as soon as the database answers."""
@@ -98,6 +105,7 @@ class Heartbeat:
                             state=presence.state,
                             lease_s=self._lease_s,
                         )
+                        self._beaten_at = time.monotonic()
                         await _wait(self._beat_now, self._interval_s)
             except Exception as error:  # noqa: BLE001  a lost connection has many names; without a lease we are nobody
                 log.warning("heartbeat_interrupted", error=repr(error))

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from ml_service.alive import keep_touching
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.predictions import new_id
@@ -60,9 +61,13 @@ class Worker:
         ready = tuple(name for name, host in self.hosts.items() if host.ready and self._state == "ready")
         return Presence(tuple(sorted(self._pools)), ready, self._state)
 
+    def _is_well(self) -> bool:
+        return self._state == "ready" and self.heartbeat.is_alive
+
     async def serve(self, stop: asyncio.Event) -> None:
         """Load the models and work until ``stop``; then finish what has begun."""
         serving = [asyncio.create_task(self._serve_model(name)) for name in self._in_order()]
+        serving.append(asyncio.create_task(keep_touching(self._settings.alive_file, self._is_well)))
         try:
             await stop.wait()
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 SYSTEMS = ("tests/e2e/test_", "tests/faults/test_kills.py")
-BOT = "tests/e2e/bot/"
+TOGETHER = ("tests/e2e/bot/", "tests/integration/nginx/")
 
 
 class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base is not typed
@@ -20,8 +20,9 @@ class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base is not t
 
     def _split_scope(self, nodeid: str) -> Any:
         on_rabbitmq = "rabbitmq" in nodeid
-        if nodeid.startswith(BOT) and not on_rabbitmq:
-            return BOT
+        for folder in TOGETHER:
+            if nodeid.startswith(folder):
+                return "rabbitmq" if on_rabbitmq else folder
         if nodeid.startswith(SYSTEMS) and "[" in nodeid:
             return "system on rabbitmq" if on_rabbitmq else "system on postgres"
         return "rabbitmq" if on_rabbitmq else nodeid

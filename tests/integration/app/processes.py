@@ -57,12 +57,14 @@ async def _announce(database_url: str, spec: ModelSpec) -> None:
 
 
 @contextmanager
-def started(database_url: str, folder: Path, spec: ModelSpec) -> Iterator[Process]:
+def started(
+    database_url: str, folder: Path, spec: ModelSpec, address: tuple[str, int] = ("127.0.0.1", 0), **settings: str
+) -> Iterator[Process]:
     """Start the app over a database in which ``spec`` is announced; kill it at the end."""
     notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notifications.bind(str(folder / "notify"))
     notifications.settimeout(30)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(address)
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": database_url.replace("postgres@", "ml_service_app@"),
@@ -70,6 +72,7 @@ def started(database_url: str, folder: Path, spec: ModelSpec) -> Iterator[Proces
         "JWT_SECRET": "0123456789abcdef0123456789abcdef",
         "NOTIFY_SOCKET": str(folder / "notify"),
         "LISTEN_FDS": "1",
+        **settings,
     }
     asyncio.run(_announce(database_url, spec))
     process = subprocess.Popen(
@@ -82,10 +85,10 @@ def started(database_url: str, folder: Path, spec: ModelSpec) -> Iterator[Proces
         stderr=subprocess.DEVNULL,
     )
     running = Process(process, listening.getsockname()[1], notifications)
+    listening.close()  # it is the app's alone: when that is killed, connections are refused
     try:
         yield running
     finally:
         process.kill()
         process.wait()
-        listening.close()
         notifications.close()

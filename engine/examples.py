@@ -1,0 +1,30 @@
+"""The optional services/*/.env files. Standard library only."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from engine.state import ROOT
+
+
+def dotenv(file: Path) -> dict[str, str]:
+    """The NAME=value lines of an optional .env file."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+def copy_examples(root: Path = ROOT, *, mode: int = 0o600) -> list[str]:
+    """Copy each services/*/.env.example to .env where there is none yet; returns what was made."""
+    made = []
+    for example in sorted(root.glob("services/*/.env.example")):
+        target = example.with_name(".env")
+        if not target.exists():
+            shutil.copyfile(example, target)
+            target.chmod(mode)
+            made.append(str(target.relative_to(root)))
+    return made

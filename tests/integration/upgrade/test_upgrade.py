@@ -1,0 +1,143 @@
+"""A database of the previous release, with its data, is brought to this one: nothing is lost, and work goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+
+from engine.postgres import PostgresNode
+from tests.integration.app.conftest import ECHO
+from tests.integration.app.processes import ROOT, started
+from tests.nodes.fixtures import TEMPLATE, execute
+
+DUMP = Path(__file__).with_name("schema_0001.sql")
+BEFORE: dict[str, tuple[int, int]] = {"anna": (81, 3), "boris": (141, 3), "test": (94, 0)}
+"""Balance and held credits when the dump was made."""
+PATIENCE_S = 60
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def old_url(postgres_node: PostgresNode) -> Iterator[str]:
+    """A database as the previous release left it."""
+    name = f"old_{next(_numbers)}"
+    asyncio.run(execute(postgres_node.dsn(), f"CREATE DATABASE {name}"))
+    asyncio.run(execute(postgres_node.dsn(name), DUMP.read_text(encoding="utf-8")))
+    yield postgres_node.dsn(name)
+    asyncio.run(execute(postgres_node.dsn(), f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def cli(url: str, *arguments: str) -> str:
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "QUEUE_BACKEND": "postgres"}
+    command = [sys.executable, "-m", "ml_service.cli", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    async def fetch() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+SCHEMA = (
+    """SELECT table_name, column_name, data_type, is_nullable, column_default
+       FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2""",
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    """SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint
+       WHERE connamespace = 'public'::regnamespace AND contype <> 'n' ORDER BY 1, 2""",
+    """SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants
+       WHERE table_schema = 'public' AND grantee LIKE 'ml_service%' ORDER BY 1, 2, 3""",
+    "SELECT relname, reloptions::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
+    "SELECT tgname, tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+)
+
+
+def test_an_upgraded_database_is_as_a_new_one(old_url: str, postgres_node: PostgresNode) -> None:
+    assert "went from 0001 to" in cli(old_url, "migrate")
+    for query in SCHEMA:
+        assert rows(old_url, query) == rows(postgres_node.dsn(TEMPLATE), query), query
+    assert "The schema is at" in cli(old_url, "migrate")
+
+
+def test_no_row_is_lost_and_the_books_stay_right(old_url: str) -> None:
+    kept = "SELECT id, user_id, status, cost, input::text, output::text, attempts FROM predictions ORDER BY id"
+    money = "SELECT id, user_id, kind, amount, prediction_id, reason, created_at FROM transactions ORDER BY id"
+    before = rows(old_url, kept), rows(old_url, money)
+    cli(old_url, "migrate")
+    assert (rows(old_url, kept), rows(old_url, money)) == before
+    assert "The books are right." in cli(old_url, "audit")
+
+
+@contextmanager
+def worker(url: str, log: Path) -> Iterator[None]:
+    env = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": url.replace("postgres@", "ml_service_worker@"),
+        "QUEUE_BACKEND": "postgres",
+        "MODELS": "echo",
+        "DEFAULT_MODEL": "echo",
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.ml_worker.worker"], cwd=ROOT, env=env, stdout=output, stderr=output
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0
+
+
+def test_what_was_open_before_the_upgrade_is_finished_after_it(old_url: str, tmp_path: Path, node_folder: Path) -> None:
+    open_ = rows(old_url, "SELECT id::text FROM predictions WHERE status IN ('queued', 'processing')")
+    assert len(open_) == 6
+    cli(old_url, "migrate")
+    folder = node_folder / "upgrade"
+    folder.mkdir(exist_ok=True)
+    with started(old_url, folder, ECHO) as app, worker(old_url, tmp_path / "worker.log"):
+        assert "READY=1" in app.told()
+        with app.client() as client:
+            for name, (balance, held) in BEFORE.items():
+                sign_in(client, name)
+                until_done(client)
+                assert client.get("/balance").json() == {"balance": balance, "held": 0}, name
+                again = {"Idempotency-Key": f"key-{held}"}
+                client.post("/predictions/predict", json={"model": "echo", "input": {"text": "new"}}, headers=again)
+    done = rows(old_url, "SELECT id::text FROM predictions WHERE status = 'succeeded' AND input->>'text' LIKE 'open %'")
+    assert sorted(done) == sorted(open_)
+    assert "The books are right." in cli(old_url, "audit")
+    (folder / "notify").unlink()
+
+
+def sign_in(client: httpx2.Client, name: str) -> None:
+    password = "test" if name == "test" else "a quiet green river"
+    answer = client.post("/token", data={"username": name, "password": password})
+    assert answer.status_code == 200, answer.text
+    client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def until_done(client: httpx2.Client) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while any(one["status"] in ("queued", "processing") for one in client.get("/predictions").json()["items"]):
+        assert time.monotonic() < end
+        time.sleep(0.1)
