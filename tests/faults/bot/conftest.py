@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -25,11 +25,11 @@ async def _on_postgres(_postgres: PostgresNode, tmp_path_factory: pytest.TempPat
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _on_rabbitmq(
-    _postgres: PostgresNode, session_amqp_url: str, tmp_path_factory: pytest.TempPathFactory
+    _postgres: PostgresNode, fresh_amqp_url: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     await make_database(_postgres.dsn(), "bot_faults_rabbitmq", TEMPLATE)
     folder = tmp_path_factory.mktemp("world_rabbitmq")
-    async with world_on(_postgres.dsn("bot_faults_rabbitmq"), folder, "echo,survey", session_amqp_url) as world:
+    async with world_on(_postgres.dsn("bot_faults_rabbitmq"), folder, "echo,survey", fresh_amqp_url()) as world:
         yield world
 
 
