@@ -164,7 +164,11 @@ def _all_workers_ready(workers: int) -> bool:
 
 
 def _summary(status: dict[str, Any]) -> None:
-    summary({"engine": "native", "address": address(status["host"], status["port"]), **status})
+    if any(one["name"] == "bot" for one in status["processes"]):
+        bot = "  Bot      runs with TELEGRAM_TOKEN; --status says whether Telegram answers"
+    else:
+        bot = "  Bot      rests: services/bot/.env has no TELEGRAM_TOKEN (docs/telegram.md)"
+    summary({"engine": "native", "address": address(status["host"], status["port"]), **status}, [bot])
 
 
 def stop() -> int:

@@ -117,6 +117,11 @@ def dialog(t: Phrases) -> list[str | View]:
         menus.balance(t, "telegram_1042", Balance(99, 0), moved),
         "/history",
         history.history(t, asked, wanted="all", page=0, more=True),
+        "/batch\n" + "\n".join(one.input[9:-2] for one in asked),
+        answers.accepted(t, NOBODY, cost=2, balance=97, seconds=None, count=2),
+        answers.batch_summary(t, asked),
+        "/link mH2dYw7uT0k9Qx3Z",
+        menus.link(t, "anna", 97, "0" * 16),
     ]
 
 

@@ -154,6 +154,16 @@ async def add_code(session: Session, code_hash: bytes, user_id: UUID, lifetime_s
     )
 
 
+async def code_owner(session: Session, code_hash: bytes) -> str | None:
+    """The name of the account that made the code, if nobody has used it and it still holds."""
+    name: str | None = await session.fetchval(
+        "SELECT u.username FROM telegram_link_codes AS c JOIN users AS u ON u.id = c.user_id"
+        " WHERE c.code_hash = $1 AND c.used_by IS NULL AND c.expires_at > now()",
+        code_hash,
+    )
+    return name
+
+
 async def use_code(session: Session, code_hash: bytes, chat_id: int) -> UUID | None:
     """The user who made the code, if it still holds; afterwards it holds only for this chat's own repetition."""
     user_id: UUID | None = await session.fetchval(

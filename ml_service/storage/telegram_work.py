@@ -117,7 +117,9 @@ class Owed:
     """An answer that a chat is owed.
 
     Attributes:
+        attempts: How often it was taken, this time included; tells a process whose lease ran out from the next one.
         message_id: The bot's "accepted", which turns into the answer; None: it is not known to exist.
+        age_s: Seconds since it was accepted.
     """
 
     id: UUID
@@ -128,11 +130,12 @@ class Owed:
     is_file_sent: bool
     is_notified: bool
     attempts: int
+    age_s: float
 
 
 _OWED = """
     id, is_batch, chat_id, request_message_id, message_id, file_sent_at IS NOT NULL AS is_file_sent,
-    notified_at IS NOT NULL AS is_notified, attempts
+    notified_at IS NOT NULL AS is_notified, attempts, extract(epoch FROM now() - created_at)::float8 AS age_s
 """
 
 
@@ -206,6 +209,19 @@ async def take_due(session: Session, *, but_chats: Sequence[int], limit: int) ->
     return [Owed(**dict(row)) for row in rows]
 
 
+async def still_taken(session: Session, owed: Owed) -> bool:
+    """Renew the lease of a taken answer; False where it ran out meanwhile and another process has taken it."""
+    return bool(
+        await session.fetchval(
+            "UPDATE telegram_notifications SET leased_until = now() + $3 * interval '1 second'"
+            " WHERE id = $1 AND attempts = $2 AND notified_at IS NULL RETURNING true",
+            owed.id,
+            owed.attempts,
+            LEASE_S,
+        )
+    )
+
+
 async def file_sent(session: Session, id_: UUID) -> None:
     """A batch's result file is in the chat."""
     await session.execute("UPDATE telegram_notifications SET file_sent_at = now() WHERE id = $1", id_)
@@ -220,12 +236,13 @@ async def notified(session: Session, id_: UUID, error: str | None = None) -> Non
     )
 
 
-async def put_answer_off(session: Session, id_: UUID, seconds: float) -> None:
-    """Try again, not before ``seconds`` from now."""
+async def put_answer_off(session: Session, owed: Owed, seconds: float) -> None:
+    """Try again, not before ``seconds`` from now; nothing where another process has taken it meanwhile."""
     await session.execute(
-        "UPDATE telegram_notifications SET leased_until = NULL, run_at = now() + $2 * interval '1 second'"
-        " WHERE id = $1 AND notified_at IS NULL",
-        id_,
+        "UPDATE telegram_notifications SET leased_until = NULL, run_at = now() + $3 * interval '1 second'"
+        " WHERE id = $1 AND attempts = $2 AND notified_at IS NULL",
+        owed.id,
+        owed.attempts,
         seconds,
     )
 

@@ -90,8 +90,27 @@ async def check_link_rate(session: Session, chat_id: int) -> None:
     await users.check_rate(session, f"telegram_link:{chat_id}", hits_max=TRIES_PER_WINDOW_MAX, window_s=WINDOW_S)
 
 
-async def link(session: Session, chat: Chat, code: str) -> tuple[Chat, int]:
-    """Join a chat with the account whose owner made ``code``; its own balance follows in the same commit.
+async def look_at_code(session: Session, code: str) -> tuple[str, bytes]:
+    """Whose account a code would join, before anybody agrees to it.
+
+    Returns:
+        The account's name, and what names the code for `link`.
+
+    Raises:
+        InvalidInput: The code is wrong, used or too old.
+    """
+    code_hash = _hash(code)
+    username = await telegram.code_owner(session, code_hash)
+    if username is None:
+        raise InvalidInput("This code is wrong, was used, or is too old.")
+    return username, code_hash
+
+
+async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, int]:
+    """Join a chat with the account whose owner made the code; its own balance follows in the same commit.
+
+    Args:
+        code_hash: From `look_at_code`.
 
     Returns:
         The chat as it is now, and the credits that moved.
@@ -99,7 +118,7 @@ async def link(session: Session, chat: Chat, code: str) -> tuple[Chat, int]:
     Raises:
         InvalidInput: The code is wrong, used or too old.
     """
-    user_id = await telegram.use_code(session, _hash(code), chat.chat_id)
+    user_id = await telegram.use_code(session, code_hash, chat.chat_id)
     if user_id is None:
         raise InvalidInput("This code is wrong, was used, or is too old.")
     await telegram.set_payer(session, chat.chat_id, user_id)

@@ -191,8 +191,18 @@ class Inbox:
             await self._write(
                 lambda session: telegram_work.update_handled(session, self._parts.bot_id, update.update_id, why)
             )
+            await self._apologize(update.chat_id)
         else:
             await self._write(lambda session: self._put_off_now(session, update, seconds))
+
+    async def _apologize(self, chat_id: int) -> None:
+        """Tell the person that nothing more will come of it; nothing hangs on that."""
+        if (talk := self._talks.get(chat_id)) is None:
+            return
+        try:
+            await talk.say(talk.t("given-up"))
+        except (Later, ChatGone, Refused) as error:
+            log.warning("not_told", chat_id=chat_id, error=str(error))
 
     async def _put_off_now(self, session: Session, update: Update, seconds: float) -> None:
         await telegram_work.put_update_off(session, self._parts.bot_id, update.update_id, seconds)

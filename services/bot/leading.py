@@ -68,8 +68,8 @@ class Leader:
 
     async def _lead_with(self, lock: Session) -> None:
         if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", telegram.BOT_LOCK):
-            if self._parts.health.state == "starting" and not is_called(self._parts):
-                self._parts.health.enter("standby")
+            if self._parts.health.state != "standby" and not is_called(self._parts):
+                self._parts.health.enter("standby")  # also who lost the lock to another: that one is heard now
                 log.info("standby", why="another bot process receives already")
             return
         log.info("leading")

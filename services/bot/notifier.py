@@ -1,20 +1,22 @@
 """Sends the answers that are owed. Results from the queue make it fast; the table makes it sure.
 
 An answer is the "accepted" message, edited: editing twice is harmless, so a crash before the mark shows nothing twice.
-Where that message is not known or gone, a new one is sent, one at a time over the whole process with its mark: a crash
-repeats at most one.
+But nobody hears an edit. A late answer is a new message, which makes a sound, and "accepted" then points to it. So is
+one whose "accepted" is not known or gone. New messages are sent one at a time over the whole process, each with its
+mark: a crash repeats at most one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable
-from ml_service.domain.predictions import Prediction
+from ml_service.domain.predictions import Prediction, Status
 from ml_service.messaging.queue import RESULTS
 from ml_service.storage import predictions, telegram, telegram_work
 from ml_service.storage.telegram import Chat
@@ -27,6 +29,8 @@ from services.bot.views.view import View
 
 log = structlog.get_logger()
 
+LATE_S = 10.0
+"""Who waited longer than this since "accepted" may have put the phone away, and wants to hear of the answer."""
 SWEEP_S = 0.5
 PAUSE_S = 0.03
 """Between two looks, however many results come: they are mostly of others."""
@@ -35,6 +39,10 @@ PATIENCE_S = 3.0
 MARK_S_MAX = 20.0
 MESSAGES_MAX = 100
 BACKOFF_S_MAX = 60.0
+
+
+class TakenAway(Exception):
+    """The lease ran out while this process waited, and another one sends the answer."""
 
 
 class Notifier:
@@ -101,23 +109,25 @@ class Notifier:
             await self._send_or_raise(owed)
         except Later as error:
             log.info("answer_put_off", id=str(owed.id), why=str(error))
-            await self._put_off(owed.id, max(error.seconds, _backoff_s(owed)))
+            await self._put_off(owed, max(error.seconds, _backoff_s(owed)))
         except ChatGone as error:
             log.info("chat_gone", chat_id=owed.chat_id, why=str(error))
             async with self._parts.database.begin() as session:
                 await telegram.set_blocked(session, owed.chat_id)  # owed until the person comes back
-                await telegram_work.put_answer_off(session, owed.id, 0)
+                await telegram_work.put_answer_off(session, owed, 0)
+        except TakenAway:
+            log.info("answer_taken_away", id=str(owed.id))
         except Refused as error:
             log.error("telegram_refused", id=str(owed.id), error=str(error))  # noqa: TRY400  no trace helps
             await self._mark(owed.id, str(error))
         except DatabaseUnavailable as error:
             log.warning("database_away", error=error.message)  # the lease ends by itself
         except asyncio.CancelledError:
-            await self._put_off(owed.id, 0)
+            await self._put_off(owed, 0)
             raise
         except Exception:
             log.exception("answer_failed", id=str(owed.id))
-            await self._put_off(owed.id, _backoff_s(owed))
+            await self._put_off(owed, _backoff_s(owed))
 
     async def _send_or_raise(self, owed: Owed) -> None:
         async with self._parts.database.autocommit() as session:
@@ -130,7 +140,9 @@ class Notifier:
                 rows = list((await predictions.get_many(session, [owed.id])).values())
         t = phrases(chat.language)
         if not owed.is_batch:
-            await self._show(owed, answers.answer(t, rows[0]))
+            # Who has canceled knows of it. The others are to hear of a late answer; a batch's file makes its own sound.
+            is_late = owed.age_s > LATE_S and rows[0].status is not Status.CANCELED
+            await self._show(owed, answers.answer(t, rows[0]), answers.below(t) if is_late else None)
             return
         await self._send_file(owed, chat, rows)
         await self._show(owed, answers.batch_summary(t, rows))
@@ -140,23 +152,35 @@ class Notifier:
             return
         name = phrases(chat.language).plain("batch-file-name")
         content = await asyncio.to_thread(answers.batch_file, rows)
-        async with self._one_at_a_time:
+        async with self._new_message(owed):
             await self._parts.sender.send_file(
                 chat.chat_id, name, content, reply_to=owed.request_message_id, patience_s=PATIENCE_S
             )
             async with self._parts.database.autocommit() as session:
                 await telegram_work.file_sent(session, owed.id)
 
-    async def _show(self, owed: Owed, view: View) -> None:
+    async def _show(self, owed: Owed, view: View, pointer: View | None = None) -> None:
+        """Turn "accepted" into the answer; or into the ``pointer`` to it, which is then sent as a new message."""
         sender = self._parts.sender
-        if owed.message_id is not None and await sender.edit(
-            owed.chat_id, owed.message_id, view, patience_s=PATIENCE_S
-        ):
-            await self._mark(owed.id)
-            return
-        async with self._one_at_a_time:
+        if owed.message_id is not None:
+            # The pointer comes first: it can be repeated, so that only the mark stands between the answer and a crash.
+            first = pointer or view
+            is_there = await sender.edit(owed.chat_id, owed.message_id, first, patience_s=PATIENCE_S)
+            if is_there and pointer is None:
+                await self._mark(owed.id)
+                return
+        async with self._new_message(owed):
             await sender.send(owed.chat_id, view, reply_to=owed.request_message_id, patience_s=PATIENCE_S)
             await self._mark(owed.id)
+
+    @contextlib.asynccontextmanager
+    async def _new_message(self, owed: Owed) -> AsyncIterator[None]:
+        """A turn to send a message that cannot be repeated, and to mark it; raises TakenAway."""
+        async with self._one_at_a_time:
+            async with self._parts.database.autocommit() as session:
+                if not await telegram_work.still_taken(session, owed):  # others had their turns first, for long
+                    raise TakenAway
+            yield
 
     async def _mark(self, id_: UUID, error: str | None = None) -> None:
         until = asyncio.get_running_loop().time() + MARK_S_MAX
@@ -171,10 +195,10 @@ class Notifier:
             else:
                 return
 
-    async def _put_off(self, id_: UUID, seconds: float) -> None:
+    async def _put_off(self, owed: Owed, seconds: float) -> None:
         with contextlib.suppress(DatabaseUnavailable):
             async with self._parts.database.autocommit() as session:
-                await telegram_work.put_answer_off(session, id_, seconds)
+                await telegram_work.put_answer_off(session, owed, seconds)
 
 
 def _backoff_s(owed: Owed) -> float:

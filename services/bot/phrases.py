@@ -17,6 +17,8 @@ LOCALES = Path(__file__).parent / "locales"
 # Control characters, lone surrogates, and the marks that reverse the direction of everything after them.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
+_PLACE = re.compile("\ue000(\\d+)\ue001")
+
 
 class Html(str):
     """Text that is markup already; everything else is escaped where it meets a phrase."""
@@ -73,10 +75,16 @@ class Phrases:
         pattern = self._bundle.get_message(key).value
         if pattern is None:
             raise KeyError(key)
-        text, errors = self._bundle.format_pattern(pattern, values)
+        # Fluent takes no text over a thousand characters, and a person's may have more: texts are put in afterwards.
+        texts = [value for value in values.values() if isinstance(value, str)]
+        places = iter(range(len(texts)))
+        given = {
+            name: f"\ue000{next(places)}\ue001" if isinstance(value, str) else value for name, value in values.items()
+        }
+        text, errors = self._bundle.format_pattern(pattern, given)
         if errors:
             raise errors[0]
-        return str(text)
+        return _PLACE.sub(lambda found: texts[int(found[1])], str(text))
 
 
 @cache

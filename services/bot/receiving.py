@@ -30,6 +30,7 @@ BACKOFF_S_MAX = 10.0
 BODY_BYTES_MAX = 1_000_000
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
 WEBHOOK_CONNECTIONS_MAX = 40
+BIGINT_MAX = 2**63
 
 
 class TelegramAway(Exception):
@@ -45,8 +46,22 @@ def update_of(raw: Any) -> Update | None:
         return None
     if chat.get("type") != "private" or not isinstance(chat.get("id"), int):
         return None
-    # NUL is the one character that the database cannot keep.
-    return Update(raw["update_id"], chat["id"], orjson.dumps(raw).decode().replace("\\u0000", ""))
+    if not (0 <= raw["update_id"] < BIGINT_MAX and abs(chat["id"]) < BIGINT_MAX):
+        return None  # never Telegram's; what cannot be kept must not keep others from it
+    return Update(raw["update_id"], chat["id"], orjson.dumps(without_nul(raw)).decode())
+
+
+def without_nul(value: Any) -> Any:
+    """The value without NUL, the one character that the database cannot keep."""
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case list():
+            return [without_nul(one) for one in value]
+        case dict():
+            return {without_nul(name): without_nul(one) for name, one in value.items()}
+        case _:
+            return value
 
 
 async def keep(parts: Parts, raw: Sequence[Any]) -> None:

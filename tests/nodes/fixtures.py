@@ -12,7 +12,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
@@ -136,6 +136,12 @@ def rabbit_node(_rabbit: _TestRabbitNode) -> Iterator[rabbitmq.RabbitNode]:
     _rabbit.start(timeout_s=100)
     yield _rabbit
     _rabbit.resume()
+
+
+@pytest.fixture(scope="session")
+def fresh_amqp_url(_rabbit: _TestRabbitNode) -> Callable[[], str]:
+    """Makes a fresh virtual host for whoever keeps it for a whole session."""
+    return lambda: f"{_rabbit.amqp_url.rstrip('/')}/{quote(_rabbit.fresh_vhost(), safe='')}"
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base is not t
         on_rabbitmq = "rabbitmq" in nodeid
         for folder in TOGETHER:
             if nodeid.startswith(folder):
-                return folder
+                return "rabbitmq" if on_rabbitmq else folder
         if nodeid.startswith(SYSTEMS) and "[" in nodeid:
             return "system on rabbitmq" if on_rabbitmq else "system on postgres"
         return "rabbitmq" if on_rabbitmq else nodeid

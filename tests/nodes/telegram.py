@@ -22,7 +22,7 @@ from lo_bot_api_emulator import LoBotApiEmulator
 
 from tests.nodes.telegram_rules import Screen, read_html
 
-TOKEN = "4242:test-token"
+TOKEN = "4242:test-token_as-long-as-BotFathers-are"
 USERNAME = "ml_service_test_bot"
 PATIENCE_S = 60.0
 """For what takes a second or two on an idle machine."""
@@ -276,6 +276,7 @@ class Person:
         self.sender = {"id": person_id, "is_bot": False, "first_name": name, "language_code": language}
         self.chat = {"id": person_id, "type": "private", "first_name": name}
         self.read: set[int] = set()
+        self.taps: set[str] = set()
 
     async def send(self, text: str, message_id: int | None = None) -> int:
         """Write to the bot; the message's id."""
@@ -293,9 +294,9 @@ class Person:
         await self.telegram.update(message=message)
         return message_id
 
-    async def tap(self, call: Call, label: str) -> None:
-        """Tap the button whose text contains ``label``."""
-        data = next(data for text, data in call.buttons.items() if label in text)
+    async def tap(self, call: Call, label: str, of: Call | None = None) -> None:
+        """Tap the button whose text contains ``label``; ``of``: send what this other message's button would."""
+        data = next(data for text, data in (of or call).buttons.items() if label in text)
         message = {"message_id": call.message_id, "date": int(time.time()), "chat": self.chat, "text": call.text}
         query = {
             "id": str(next(_numbers) + 2 * 10**6),
@@ -304,7 +305,17 @@ class Person:
             "data": data,
             "message": {**message, "reply_markup": call.params.get("reply_markup") or {"inline_keyboard": []}},
         }
+        self.taps.add(query["id"])
         await self.telegram.update(callback_query=query)
+
+    async def expect_pop_up(self, contains: str) -> None:
+        """Wait until one of this person's taps is answered with a line that contains this."""
+
+        def said() -> bool:
+            answers = [call.params for call in self.telegram.calls if call.method == "answerCallbackQuery"]
+            return any(one["callback_query_id"] in self.taps and contains in one.get("text", "") for one in answers)
+
+        await self.telegram.wait_for(said, f"pop-up with {contains!r} to {self.id}")
 
     async def expect(self, contains: str = "", method: str = "*", timeout_s: float = PATIENCE_S) -> Call:
         """The first unread call to this chat that took effect and whose text contains this; others are left unread."""

@@ -27,6 +27,8 @@ TAGS = frozenset(
     )
 )
 TEXT_UNITS_MAX = 4096
+BUTTONS_MAX = 100
+BUTTON_DATA_BYTES_MAX = 64
 COMMANDS_MAX = 100
 NOT_MODIFIED = (
     "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a"
@@ -41,14 +43,17 @@ class _Markup(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.shown = ""
+        self.tags = 0
         self.wrong: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  the parser's own
         if tag not in TAGS:
             self.wrong = self.wrong or f'Unsupported start tag "{tag}"'
         self.open.append(tag)
+        self.tags += 1
 
     def handle_endtag(self, tag: str) -> None:
+        self.tags += 1
         if not self.open or self.open.pop() != tag:
             self.wrong = self.wrong or f'Unexpected end tag "{tag}"'
 
@@ -61,9 +66,23 @@ def read_html(text: str) -> tuple[str, str | None]:
     markup = _Markup()
     markup.feed(text)
     markup.close()
+    if markup.tags != text.count("<"):  # this parser takes "a < b" for text, Telegram's begins a tag there
+        markup.wrong = markup.wrong or 'Unsupported start tag ""'
     if markup.wrong is None and markup.open:
         markup.wrong = f'Can\'t find end tag corresponding to start tag "{markup.open[-1]}"'
     return markup.shown, markup.wrong
+
+
+def wrong_buttons(rows: list[list[dict[str, str]]]) -> str | None:
+    """Telegram's words for an inline keyboard that it refuses."""
+    buttons = [button for row in rows for button in row]
+    if any(not button["text"].strip() for button in buttons):
+        return "Bad Request: can't parse inline keyboard button: Text must be non-empty"
+    if any(not 1 <= len(button["callback_data"].encode()) <= BUTTON_DATA_BYTES_MAX for button in buttons):
+        return "Bad Request: BUTTON_DATA_INVALID"
+    if len(buttons) > BUTTONS_MAX:
+        return "Bad Request: reply markup is too long"
+    return None
 
 
 class Screen:
@@ -73,7 +92,7 @@ class Screen:
         self.messages: dict[tuple[str, int], tuple[str, str]] = {}
         self.taps: set[str] = set()
 
-    def refusal(self, method: str, fields: dict[str, Any]) -> str | None:  # noqa: PLR0911  one way out for each rule
+    def refusal(self, method: str, fields: dict[str, Any]) -> str | None:  # noqa: C901, PLR0911  one way out for each rule
         text = str(fields.get("text") or fields.get("caption") or "")
         if method.startswith(("send", "editMessageText")) and text:
             shown, wrong = read_html(text) if fields.get("parse_mode") == "HTML" else (text, None)
@@ -83,6 +102,8 @@ class Screen:
                 return "Bad Request: message text is empty"
             if len(shown.encode("utf-16-le")) // 2 > TEXT_UNITS_MAX:
                 return "Bad Request: message is too long"
+        if wrong := wrong_buttons(json.loads(fields.get("reply_markup") or "{}").get("inline_keyboard", [])):
+            return wrong
         if method in {"editMessageText", "editMessageReplyMarkup"}:
             now = self.messages.get(self._place(fields))
             if now is None:

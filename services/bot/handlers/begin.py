@@ -18,10 +18,10 @@ NAME_CHARS_MAX = 64
 
 
 async def start(message: Message, command: CommandObject, talk: Talk) -> None:
-    """Greet; a deep link brings a code that joins the chat with an account."""
+    """Greet; a deep link brings a code that offers to join the chat with an account."""
     talk.dialog = None
     if command.args:
-        await link.join(talk, command.args.strip())
+        await link.offer(talk, command.args.strip())
         return
     try:
         price = (await talk.listed()).price_credits
@@ -57,9 +57,9 @@ async def choose_language(query: CallbackQuery, talk: Talk) -> None:
 async def stop(_message: Message, talk: Talk) -> None:
     """Send nothing more until the person writes again."""
     talk.dialog = None
-    await talk.say(talk.t("stopped"))
     async with talk.parts.database.autocommit() as session:
         await chats.set_stopped(session, talk.chat.chat_id)
+    await talk.say(talk.t("stopped"))  # afterwards: no answer may follow these words
 
 
 def make_router() -> Router:

@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
-from aiogram import Router
+from aiogram import F, Router
 from aiogram.filters import Command, CommandObject
-from aiogram.types import Message
+from aiogram.types import CallbackQuery, Message
 
 from ml_service.domain.errors import InvalidInput
 from ml_service.usecases import ledger, telegram
+from services.bot.phrases import Html
 from services.bot.talk import Talk
+from services.bot.views import menus
+from services.bot.views.view import View
+
+NUMBER_CHARS = 16
 
 
-async def join(talk: Talk, code: str) -> None:
-    """Redeem a code: the account that made it pays from now on, and this chat's credits move to it."""
-    database, t = talk.parts.database, talk.t
+async def offer(talk: Talk, code: str) -> None:
+    """Say whose account the code joins, and ask: a link from a stranger would join this chat with the stranger's.
+
+    The question is the chat's own dialog, so no other chat can answer it, and it ends with the next one.
+    """
+    database = talk.parts.database
     async with database.autocommit() as session:
         await telegram.check_link_rate(session, talk.chat.chat_id)
+    talk.dialog = None
+    try:
+        async with database.autocommit() as session:
+            username, code_hash = await telegram.look_at_code(session, code)
+    except InvalidInput:
+        await talk.say(talk.t("link-wrong"))
+        return
+    talk.dialog = {"kind": "link", "hash": code_hash.hex()}
+    await talk.say(menus.link(talk.t, username, talk.chat.own_balance, code_hash.hex()[:NUMBER_CHARS]))
+
+
+async def decide(query: CallbackQuery, talk: Talk) -> None:
+    """Join, or do not: only as an answer to the question that is open in this chat."""
+    _, said, number = (query.data or "").split(":")
+    dialog = talk.dialog or {}
+    if dialog.get("kind") != "link" or dialog["hash"][:NUMBER_CHARS] != number:
+        await talk.pop_up(talk.t.plain("link-old"))
+        return
+    talk.dialog = None
+    await talk.pop_up()
+    if said == "no":
+        await talk.show(View(talk.t("link-dropped")))
+        return
+    await talk.show(View(await _join(talk, bytes.fromhex(dialog["hash"]))))
+
+
+async def _join(talk: Talk, code_hash: bytes) -> Html:
+    """The account that made the code pays from now on, and this chat's credits move to it."""
+    database, t = talk.parts.database, talk.t
     try:
         async with database.begin() as session:
-            chat, moved = await telegram.link(session, talk.chat, code)
+            chat, moved = await telegram.link(session, talk.chat, code_hash)
     except InvalidInput:
-        await talk.say(t("link-wrong"))
-        return
+        return t("link-wrong")
     async with database.autocommit() as session:
         has = await ledger.balance(session, chat.user_id)
-    await talk.say(
-        t(
-            "link-done",
-            username=chat.username,
-            moved=t("credits", count=moved),
-            balance=t("credits", count=has.balance),
-        )
-    )
+    moved_text, balance_text = t("credits", count=moved), t("credits", count=has.balance)
+    return t("link-done", username=chat.username, moved=moved_text, balance=balance_text)
 
 
 async def link(_message: Message, command: CommandObject, talk: Talk) -> None:
-    """Redeem a code, or say how to get one."""
+    """Ask about a code, or say how to get one."""
     if command.args:
-        await join(talk, command.args.strip())
+        await offer(talk, command.args.strip())
     elif talk.chat.is_linked:
         await talk.say(talk.t("link-already", username=talk.chat.username))
     else:
@@ -60,4 +90,5 @@ def make_router() -> Router:
     router = Router(name="link")
     router.message.register(link, Command("link"))
     router.message.register(unlink, Command("unlink"))
+    router.callback_query.register(decide, F.data.regexp(r"^link:(yes|no):[0-9a-f]{16}$"))
     return router

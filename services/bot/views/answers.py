@@ -18,6 +18,7 @@ from services.bot.views.view import View, keyboard, lines, paragraphs
 INPUT_CHARS_MAX = 300
 VALUE_CHARS_MAX = 600
 OUTPUT_CHARS_MAX = 1500
+VERSION_CHARS_MAX = 40
 FIELDS_MAX = 12
 BAR_CELLS = 10
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -75,6 +76,11 @@ def answer(t: Phrases, prediction: Prediction, *, nonce: str = "0", back: str | 
     return View(text, keyboard(row))
 
 
+def below(t: Phrases) -> View:
+    """What "accepted" becomes when its answer comes late, as a new message."""
+    return View(t("answer-below"))
+
+
 def _outcome(t: Phrases, prediction: Prediction) -> Html:
     cost = t("credits", count=prediction.cost)
     match prediction.status:
@@ -99,7 +105,7 @@ def _foot(t: Phrases, prediction: Prediction) -> Html:
     return t(
         "answer-foot",
         model=prediction.model,
-        version=prediction.version or "",
+        version=cut(prediction.version or "", VERSION_CHARS_MAX),
         time=round(took_s, 1) if took_s < 10 else round(took_s),  # noqa: PLR2004  tenths matter below ten seconds
         cost=t("credits", count=prediction.cost),
     )

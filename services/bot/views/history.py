@@ -58,7 +58,7 @@ def _line(t: Phrases, one: Prediction) -> Html:
 
 def _short(t: Phrases, one: Prediction) -> str:
     label = _label(t, one)
-    return f"{cut(_one_line(one), 24)}{' → ' + cut(label, 12) if label else ''}"
+    return f"{cut(_one_line(one), 19)}{' → ' + cut(label, 16) if label else ''}"
 
 
 def _one_line(one: Prediction) -> str:

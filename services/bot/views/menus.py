@@ -11,10 +11,14 @@ from ml_service.messaging.queue import QueueDepth
 from ml_service.usecases.workers import Overview
 from services.bot.forms import Field
 from services.bot.phrases import LANGUAGES, Html, Phrases, cut, escaped, phrases
+from services.bot.views.answers import VERSION_CHARS_MAX
 from services.bot.views.view import View, keyboard, lines, paragraphs
 
 MODELS_MAX = 30
+MODELS_DESCRIBED_MAX = 10
+WORKERS_MAX = 20
 DESCRIPTION_CHARS_MAX = 120
+NAME_CHARS_MAX = 60
 ERROR_CHARS_MAX = 300
 
 
@@ -49,12 +53,12 @@ def models(t: Phrases, listed: Sequence[ListedModel], chosen: str) -> View:
             t(
                 "models-line",
                 name=model.spec.name,
-                version=model.spec.version,
+                version=cut(model.spec.version, VERSION_CHARS_MAX),
                 price=t("credits", count=model.price_credits),
                 state=t("models-live" if model.is_live else "models-away"),
                 description=cut(model.spec.description, DESCRIPTION_CHARS_MAX),
             )
-            for model in shown[:10]
+            for model in shown[:MODELS_DESCRIBED_MAX]
         ),
     )
     buttons = [
@@ -70,7 +74,7 @@ def form_field(t: Phrases, model: str, field: Field, *, form: str, number: int, 
     if not field.required:
         rows.append([(t.plain("form-skip"), f"form:{form}:{number}:skip")])
     description = escaped(cut(field.description, DESCRIPTION_CHARS_MAX * 2)) if field.description else None
-    title = t("form-field", model=model, number=number + 1, total=total, field=field.name)
+    title = t("form-field", model=model, number=number + 1, total=total, field=cut(field.name, NAME_CHARS_MAX))
     optional = None if field.required else t("form-optional")
     return View(lines(title, description, optional), keyboard(*rows))
 
@@ -79,6 +83,17 @@ def languages(t: Phrases) -> View:
     """A button for each language, in its own words."""
     rows = [[(name, f"language:{code}")] for code, name in LANGUAGES.items()]
     return View(t("language-choose"), keyboard(*rows))
+
+
+def link(t: Phrases, username: str, own_balance: int, number: str) -> View:
+    """Asks whether to join the account of this name; ``number`` is the question's own."""
+    return View(
+        t("link-ask", username=username, moved=t("credits", count=own_balance)),
+        keyboard(
+            [(t.plain("button-link", username=username), f"link:yes:{number}")],
+            [(t.plain("button-link-no"), f"link:no:{number}")],
+        ),
+    )
 
 
 def admin(
@@ -95,15 +110,16 @@ def admin(
                     t(
                         "admin-worker",
                         state="🟢" if worker.is_alive and worker.state == "ready" else "⚪️",
-                        id=worker.id,
-                        models=", ".join(worker.models) or "–",
+                        id=cut(worker.id, NAME_CHARS_MAX),
+                        models=cut(", ".join(worker.models), NAME_CHARS_MAX) or "–",
                     )
-                    for worker in overview.workers[:MODELS_MAX]
+                    for worker in overview.workers[:WORKERS_MAX]
                 ),
+                Html("…") if len(overview.workers) > WORKERS_MAX else None,
             ),
             lines(
                 t("admin-failures"),
-                *(t("admin-failure", code=code, count=count) for code, count in failures),
+                *(t("admin-failure", code=cut(code, NAME_CHARS_MAX), count=count) for code, count in failures),
                 None if failures else t("admin-no-failures"),
             ),
         )

@@ -25,7 +25,10 @@ class View:
 def keyboard(*rows: Sequence[Button]) -> InlineKeyboardMarkup | None:
     """Rows of buttons; empty rows are left out, and without any there is no keyboard."""
     made = [
-        [InlineKeyboardButton(text=cut(label, BUTTON_CHARS_MAX) or "·", callback_data=data) for label, data in row]
+        [
+            InlineKeyboardButton(text=cut(label, BUTTON_CHARS_MAX).strip() or "·", callback_data=data)
+            for label, data in row
+        ]
         for row in rows
         if row
     ]

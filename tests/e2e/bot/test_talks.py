@@ -8,7 +8,7 @@ import time
 import httpx2
 import pytest
 
-from tests.e2e.bot.world import World
+from tests.e2e.bot.world import World, both_queues
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,6 +24,7 @@ async def test_a_person_is_greeted_and_has_credits(world: World) -> None:
     assert "100 credits" in (await john.expect("Hello")).text
 
 
+@both_queues
 async def test_a_text_is_accepted_at_once_and_turns_into_its_answer(world: World) -> None:
     anna = world.telegram.person("ru")
     await anna.send("/predict Отличный сервис")
@@ -61,6 +62,7 @@ async def test_sentiment_is_well_laid_out(world: World) -> None:
     assert "sentiment 1." in answer.text
 
 
+@both_queues
 async def test_balance_history_again_and_filters(world: World) -> None:
     john = world.telegram.person("en")
     for number in range(6):
@@ -118,6 +120,7 @@ async def test_a_form_is_asked_field_by_field(world: World) -> None:
     assert await world.balance_of(anna.id) == 98
 
 
+@both_queues
 async def test_a_batch_gives_a_summary_and_a_file(world: World) -> None:
     john = world.telegram.person("en")
     await john.send("/batch")
@@ -155,18 +158,57 @@ async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
         await john.send("/link wrong")
         await john.expect("This code is wrong")
         await john.send(f"/start {code['code']}")
-        assert "100 credits moved there; the balance is 200 credits" in (await john.expect("now uses the account")).text
+        question = await john.expect(f"Join this chat with the account john{john.id}?")
+        assert "what this chat has (100 credits) moves there" in question.text
+        assert (await client.get("/balance")).json()["balance"] == 100  # nothing has moved yet
+        mary = world.telegram.person("en")
+        await mary.send("/start")
+        await mary.tap(await mary.expect("Hello"), "Join", of=question)
+        await mary.expect_pop_up("no longer open")
+        await john.tap(question, f"Join john{john.id}")
+        await john.tap(question, f"Join john{john.id}")  # a nervous finger
+        joined = await john.expect("now uses the account", method="editMessageText")
+        assert joined.message_id == question.message_id
+        assert joined.buttons == {}
+        assert "100 credits moved there; the balance is 200 credits" in joined.text
+        await john.expect_pop_up("no longer open")
         assert (await client.get("/balance")).json()["balance"] == 200
         await john.send("paid by the account")
         await john.expect("paid by the account", method="editMessageText")
         assert (await client.get("/balance")).json()["balance"] == 199
-        kinds = {one["kind"] for one in (await client.get("/transactions")).json()["items"]}
-        assert "transfer" in kinds
-    mary = world.telegram.person("en")
-    await mary.send(f"/link {code['code']}")
-    await mary.expect("This code is wrong")
+        moved = [one for one in (await client.get("/transactions")).json()["items"] if one["kind"] == "transfer"]
+        assert [one["change"] for one in moved] == [100]
+    for person in (mary, john):  # it was for once
+        await person.send(f"/link {code['code']}")
+        await person.expect("This code is wrong")
     await john.send("/unlink")
     await john.expect("the balance is 0 credits")
+
+
+async def test_an_account_is_not_joined_by_who_says_no_or_by_who_comes_second(world: World) -> None:
+    anna, mary = world.telegram.person("ru"), world.telegram.person("en")
+    async with httpx2.AsyncClient(base_url=world.api) as client:
+        account = {"username": f"anna{anna.id}", "password": "a quiet green river"}
+        await client.post("/users", json=account)
+        token = (await client.post("/token", data=account)).json()["access_token"]
+        made = await client.post("/users/me/telegram", headers={"Authorization": f"Bearer {token}"})
+    code = made.json()["code"]
+    await anna.send(f"/link {code}")
+    question = await anna.expect(f"Объединить этот чат с аккаунтом anna{anna.id}?")
+    await anna.tap(question, "Нет")
+    await anna.expect("Ничего не объединено", method="editMessageText")
+    await anna.tap(question, "Объединить")
+    await anna.expect_pop_up("уже закрыт")
+    for person, words in ((anna, "Объединить этот чат"), (mary, "Join this chat")):
+        await person.send(f"/link {code}")
+        await person.expect(words)
+    first, second = anna.calls("Объединить этот чат")[-1], mary.calls("Join this chat")[-1]
+    await anna.tap(first, "Объединить")
+    await anna.expect("теперь пользуется аккаунтом", method="editMessageText")
+    await mary.tap(second, "Join")
+    await mary.expect("This code is wrong", method="editMessageText")
+    assert await world.balance_of(mary.id) == 100
+    assert await world.balance_of(anna.id) == 200
 
 
 async def test_language_help_stop_and_the_unknown(world: World) -> None:
@@ -190,6 +232,7 @@ async def test_language_help_stop_and_the_unknown(world: World) -> None:
     assert (row["language"], row["stopped_at"]) == ("ru", None)
 
 
+@both_queues
 async def test_admins_see_the_service_and_others_do_not(world: World) -> None:
     john = world.telegram.person("en")
     await john.send("/admin")
@@ -203,7 +246,15 @@ async def test_admins_see_the_service_and_others_do_not(world: World) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<b>bold", "</i> &amp; <script>alert(1)</script>", "`*_[x](y)", "\u202eright to left", "😀" * 2000, "a<" * 2400],
+    [
+        "a\0b",
+        "<b>bold",
+        "</i> &amp; <script>alert(1)</script>",
+        "`*_[x](y)",
+        "\u202eright to left",
+        "😀" * 2000,
+        "a<" * 2400,
+    ],
 )
 async def test_no_text_breaks_a_message(world: World, text: str) -> None:
     john = world.telegram.person("en", text[:20])
@@ -215,6 +266,16 @@ async def test_no_text_breaks_a_message(world: World, text: str) -> None:
     assert [call for call in john.calls() if not call.done] == []
 
 
+async def test_a_text_that_spells_nul_silences_nobody(world: World) -> None:
+    john, mary = world.telegram.person("en"), world.telegram.person("en", "\\u0000 \\")
+    await john.send("\\u0000 \\")
+    await mary.send("/start")
+    assert "\\u0000 \\" in (await mary.expect("Hello")).text
+    await john.send("and now?")
+    await john.expect("and now?", method="editMessageText")
+
+
+@both_queues
 async def test_twelve_people_at_once_get_their_own_answers_in_order(world: World) -> None:
     people = [world.telegram.person("ru" if number % 2 else "en") for number in range(12)]
     await asyncio.gather(*(one.send(f"first {one.id}") for one in people))
@@ -227,6 +288,14 @@ async def test_twelve_people_at_once_get_their_own_answers_in_order(world: World
         assert [row["input"] for row in rows] == [f'{{"text":"{word} {one.id}"}}' for word in ("first", "second")]
 
 
+async def test_what_cannot_be_done_is_told_and_does_not_stop_the_chat(world: World) -> None:
+    anna = world.telegram.person("ru")
+    await anna.send("a message with a number that no database takes", message_id=2**63)
+    await anna.send("and the next one")
+    await anna.expect("Здесь что-то сломалось")
+    await anna.expect("and the next one", method="editMessageText")
+
+
 async def test_credits_end(world: World) -> None:
     john = world.telegram.person("en")
     await john.send("/batch\n" + "\n".join(f"line {number}" for number in range(100)))
@@ -236,11 +305,7 @@ async def test_credits_end(world: World) -> None:
     await john.expect("100 of 100 succeeded", method="editMessageText")
 
 
-async def test_the_menu_is_set_in_both_languages(world: World) -> None:
-    def menus() -> set[object]:
-        return {call.params.get("language_code") for call in world.telegram.calls if call.method == "setMyCommands"}
-
-    await world.telegram.wait_for(lambda: menus() == {None, "ru"}, "setMyCommands")
+async def test_health_says_that_it_polls(world: World) -> None:
     async with httpx2.AsyncClient() as client:
         health = await client.get(f"http://127.0.0.1:{world.bot_port}/health")
     assert (health.status_code, health.json()["state"]) == (200, "polling")

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 import httpx2
+import pytest
 
 from ml_service.storage import ledger
 from ml_service.storage.database import Database
@@ -22,6 +23,8 @@ from tests.e2e.system import free_port
 from tests.nodes.telegram import PATIENCE_S, TOKEN, Telegram
 
 ROOT = Path(__file__).parents[3]
+both_queues = pytest.mark.parametrize("world", ["postgres", "rabbitmq"], indirect=True)
+"""Runs a test on each queue backend."""
 
 
 @dataclass
@@ -66,6 +69,8 @@ class World:
     database: Database
     folder: Path
     models: str
+    queue: dict[str, str]
+    """What tells the programs which queue they share."""
     app_port: int = field(default_factory=free_port)
     bot_port: int = field(default_factory=free_port)
     programs: list[Program] = field(default_factory=list)
@@ -75,7 +80,7 @@ class World:
         env = {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": self.database_url.replace("postgres@", f"ml_service_{role}@"),
-            "QUEUE_BACKEND": "postgres",
+            **self.queue,
             "JWT_SECRET": "0123456789abcdef0123456789abcdef",
             "DEFAULT_MODEL": "echo",
             "OPENBLAS_NUM_THREADS": "1",
@@ -157,11 +162,18 @@ class World:
 
 
 @asynccontextmanager
-async def world_on(database_url: str, folder: Path, models: str = "echo,sentiment,survey") -> AsyncIterator[World]:
-    """App and worker run; no bot yet. The books must be right at the end."""
+async def world_on(
+    database_url: str, folder: Path, models: str = "echo,sentiment,survey", amqp_url: str | None = None
+) -> AsyncIterator[World]:
+    """App and worker run; no bot yet. The books must be right at the end.
+
+    Args:
+        amqp_url: The queue is RabbitMQ; None: it is PostgreSQL.
+    """
+    queue = {"QUEUE_BACKEND": "rabbitmq", "AMQP_URL": amqp_url} if amqp_url else {"QUEUE_BACKEND": "postgres"}
     database = await Database.connect(database_url, name="test", timeout_s=10)
     async with Telegram() as telegram:
-        world = World(telegram, database_url, database, folder, models)
+        world = World(telegram, database_url, database, folder, models, queue)
         try:
             world.app().start()
             world.worker().start()

@@ -29,13 +29,16 @@ _FILL = """
         INSERT INTO transactions (user_id, kind, amount, prediction_id)
         SELECT user_id, kind, 0, id FROM person CROSS JOIN (VALUES ('hold'), ('capture')) AS k (kind)
     )
-    INSERT INTO telegram_notifications (id, is_batch, chat_id) SELECT id, false, number FROM person
+    INSERT INTO telegram_notifications (id, is_batch, chat_id, message_id, created_at)
+    SELECT id, false, number, CASE WHEN number % 2 = 0 THEN 7 END, now() - interval '1 hour' FROM person
 """
 
 
 @pytest.mark.timeout(300)
 async def test_a_thousand_answers_after_an_outage(world: World) -> None:
     await world.sql(_FILL, FIRST, FIRST + COUNT - 1)
+    even = range(FIRST, FIRST + COUNT, 2)
+    world.telegram.screen.messages.update({(str(chat), 7): ("Accepted", "") for chat in even})
     before = len(world.telegram.calls)
 
     def sent() -> list[int]:
@@ -52,6 +55,7 @@ async def test_a_thousand_answers_after_an_outage(world: World) -> None:
     await world.telegram.wait_for(lambda: len(set(sent())) == COUNT, "all answers", 180)
     await world.until("SELECT count(*) = 0 FROM telegram_notifications WHERE notified_at IS NULL")
     assert len(sent()) - COUNT <= 1  # one crash
+    assert all("below" in world.telegram.screen.messages[str(chat), 7][0] for chat in even)
     times = [call.at for call in world.telegram.calls[before:] if call.method.startswith(("send", "edit"))]
     busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
     assert 15 <= busiest <= 30

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.bot.world import Program, World
+from tests.e2e.bot.world import Program, World, both_queues
 from tests.nodes.telegram import Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -27,8 +27,14 @@ async def once(world: World, person: Person, text: str, *, paid: int = 1) -> Non
     assert len([shown for shown in person.shown() if text in shown]) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("world", "number", "when"),
+    [
+        *(("postgres", number, when) for number in (signal.SIGTERM, signal.SIGKILL) for when in ("before", "after")),
+        ("rabbitmq", signal.SIGKILL, "after"),
+    ],
+    indirect=["world"],
+)
 async def test_it_ends_in_mid_update(world: World, bot: Program, number: int, when: str) -> None:
     anna = world.telegram.person()
     kind = {"before": "delay", "after": "hang_after"}[when]
@@ -45,6 +51,7 @@ async def test_it_ends_in_mid_update(world: World, bot: Program, number: int, wh
     assert len(accepted) <= (1 if number == signal.SIGTERM else 2)
 
 
+@both_queues
 async def test_it_is_killed_before_the_answer_and_sends_it_when_back(world: World, bot: Program) -> None:
     people = [world.telegram.person() for _ in range(3)]
     world.programs[1].kill(signal.SIGSTOP)  # the worker
@@ -59,6 +66,7 @@ async def test_it_is_killed_before_the_answer_and_sends_it_when_back(world: Worl
         await once(world, person, f"asked {person.id}")
 
 
+@both_queues
 async def test_it_is_killed_after_the_answer_before_the_mark(world: World, bot: Program) -> None:
     anna = world.telegram.person()
     world.telegram.fault("hang_after", chat_id=anna.id, method="editMessageText", seconds=8)
@@ -180,4 +188,4 @@ async def test_admins_hear_when_no_worker_is_alive_and_when_one_is_back(world: W
     await admin.expect("Нет ни одного живого воркера", timeout_s=120)
     worker.start()
     await admin.expect("Воркеры снова работают", timeout_s=120)
-    await admin.expect("никого", method="editMessageText", timeout_s=120)
+    await admin.expect("никого", method="sendMessage", timeout_s=120)

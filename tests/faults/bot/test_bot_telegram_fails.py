@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from services.bot.sender import REQUEST_TIMEOUT_S
 from tests.e2e.bot.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -82,6 +83,19 @@ async def test_whatever_goes_wrong_on_the_way_is_tried_again(world: World) -> No
         await person.expect(f"mine {person.id}")
         assert len(await world.predictions_of(person.id)) == 1
         assert await world.balance_of(person.id) == 99
+
+
+@pytest.mark.usefixtures("bot")
+async def test_telegram_says_nothing_to_one_chat_and_the_others_go_on(world: World) -> None:
+    anna, john = world.telegram.person(), world.telegram.person()
+    silence = world.telegram.fault("delay", chat_id=anna.id, method="sendMessage", seconds=3 * REQUEST_TIMEOUT_S)
+    await anna.send("patient")
+    await world.telegram.wait_for(lambda: silence.hits, "silence")
+    await john.send("quick")
+    await john.expect("quick", method="editMessageText", timeout_s=REQUEST_TIMEOUT_S)
+    await anna.expect("patient")
+    assert len(await world.predictions_of(anna.id)) == 1
+    assert len([text for text in anna.shown() if "patient" in text]) == 1
 
 
 @pytest.mark.usefixtures("bot")

@@ -49,13 +49,20 @@ async def test_a_code_joins_once_and_the_balance_follows(bot_database: Database,
     async with play.database.begin() as session:
         made = await telegram.issue_code(session, play.user_id)
     assert len(made.code) * 6 >= 64
+    async with bot_database.autocommit() as session:
+        username, code_hash = await telegram.look_at_code(session, made.code)
+        assert username == "anna"
+        assert await telegram.look_at_code(session, made.code) == (username, code_hash)  # looking uses nothing up
     for _ in range(2):  # the same chat's repetition after a crash
         async with bot_database.begin() as session:
-            chat, _moved = await telegram.link(session, chat, made.code)
+            chat, _moved = await telegram.link(session, chat, code_hash)
     assert (chat.user_id, chat.username, chat.is_linked) == (play.user_id, "anna", True)
     with pytest.raises(InvalidInput):
         async with bot_database.begin() as session:
-            await telegram.link(session, other, made.code)
+            await telegram.link(session, other, code_hash)
+    with pytest.raises(InvalidInput):
+        async with bot_database.autocommit() as session:
+            await telegram.look_at_code(session, made.code)
     assert await play.balance() == (130, 0)
     books = await play.books()
     assert books.is_clean
@@ -69,7 +76,8 @@ async def test_what_comes_back_later_follows_too(bot_database: Database, play: P
     async with play.database.begin() as session:
         made = await telegram.issue_code(session, play.user_id)
     async with bot_database.begin() as session:
-        _, moved = await telegram.link(session, chat, made.code)
+        _, code_hash = await telegram.look_at_code(session, made.code)
+        _, moved = await telegram.link(session, chat, code_hash)
     assert moved == 25
     (claimed,) = await player.claim(*player.ids)
     await player.finish(
@@ -79,6 +87,22 @@ async def test_what_comes_back_later_follows_too(bot_database: Database, play: P
         await telegram.ensure_chat(session, 7, "en", starting_credits=30)
     assert await play.balance() == (130, 0)
     assert await player.balance() == (0, 0)
+
+
+async def test_a_code_ends_after_ten_minutes_at_most(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=30)
+    async with play.database.begin() as session:
+        made = await telegram.issue_code(session, play.user_id)
+        _, code_hash = await telegram.look_at_code(session, made.code)
+        assert await session.fetchval("SELECT expires_at <= now() + interval '10 min' FROM telegram_link_codes")
+    async with play.database.begin() as session:
+        await session.execute("UPDATE telegram_link_codes SET expires_at = now()")
+    for attempt in (lambda s: telegram.look_at_code(s, made.code), lambda s: telegram.link(s, chat, code_hash)):
+        with pytest.raises(InvalidInput):
+            async with bot_database.begin() as session:
+                await attempt(session)
+    assert await play.balance() == (100, 0)
 
 
 async def test_codes_are_limited(play: Play) -> None:
@@ -158,6 +182,28 @@ async def test_an_answer_is_due_when_it_has_come_and_the_chat_can_be_written_to(
         again = await telegram_work.owe(session, first, 7, 1, is_batch=False)
         assert again.is_notified
         assert await telegram_work.count_owed(session, 10) == 0
+
+
+async def test_an_answer_belongs_to_who_took_it_last(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        await telegram.ensure_chat(session, 7, "en", starting_credits=0)
+    await play.submit(play.submission())
+    (id_,) = play.ids
+    (claimed,) = await play.claim(id_)
+    await play.finish(Finish(id_, claimed.attempt, "1", 1.0, "{}"))
+    async with bot_database.autocommit() as session:
+        await telegram_work.owe(session, id_, 7, 1, is_batch=False)
+        await telegram_work.accepted_shown(session, id_, 55)
+        (slow,) = await telegram_work.take_due(session, but_chats=[], limit=9)
+        assert await telegram_work.still_taken(session, slow)
+        await session.execute("UPDATE telegram_notifications SET leased_until = now()")
+        (quick,) = await telegram_work.take_due(session, but_chats=[], limit=9)
+        assert not await telegram_work.still_taken(session, slow)
+        await telegram_work.put_answer_off(session, slow, 0)  # not its own any more
+        assert await telegram_work.take_due(session, but_chats=[], limit=9) == []
+        assert await telegram_work.still_taken(session, quick)
+        await telegram_work.notified(session, id_)
+        assert not await telegram_work.still_taken(session, quick)
 
 
 async def test_a_batch_is_due_when_all_of_it_has_ended(bot_database: Database, play: Play) -> None:

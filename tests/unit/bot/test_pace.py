@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,7 @@ async def test_a_refusal_closes_that_chat_and_several_close_all() -> None:
     ("raw", "chat"),
     [
         ({"update_id": 1, "message": {"chat": {"id": 7, "type": "private"}, "text": "\0"}}, 7),
+        ({"update_id": 2**63, "message": {"chat": {"id": 7, "type": "private"}}}, None),
         ({"update_id": 1, "callback_query": {"message": {"chat": {"id": 7, "type": "private"}}}}, 7),
         ({"update_id": 1, "my_chat_member": {"chat": {"id": 7, "type": "private"}}}, 7),
         ({"update_id": 1, "message": {"chat": {"id": -7, "type": "group"}}}, None),
@@ -74,6 +76,15 @@ async def test_a_refusal_closes_that_chat_and_several_close_all() -> None:
 def test_only_private_chats_are_listened_to(raw: object, chat: int | None) -> None:
     update = update_of(raw)
     assert (update.chat_id if update else None) == chat
+
+
+@given(st.text())
+def test_an_update_is_kept_as_it_is_but_for_nul(text: str) -> None:
+    text = text.encode(errors="replace").decode()
+    for said in (text, rf"{text}\u0000", f"{text}\0"):
+        update = update_of({"update_id": 1, "message": {"chat": {"id": 7, "type": "private"}, "text": said}})
+        assert update is not None
+        assert orjson.loads(update.body)["message"]["text"] == said.replace("\0", "")
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ button-older = Older ▶️
 button-newer = ◀️ Newer
 again-done = Asked again.
 not-understood = I understand texts, and .txt or .csv files. /help shows what I can do.
+given-up = ⚠️ Something went wrong here, and I gave this up. What was asked before that stands in /history.
 unknown-command = I do not know this command. /help shows what I can do.
 nothing-to-cancel = There is nothing to cancel.
 dialog-canceled = ✖️ Dropped.
@@ -64,6 +65,7 @@ answer-failed = ❌ <b>It did not work</b>: { $reason }
     Your { $cost } came back.
 answer-canceled = ✖️ <b>Canceled.</b> Your { $cost } came back.
 answer-expired = ⌛ <b>Expired</b>: no worker was free in time. Your { $cost } came back.
+answer-below = ⬇️ The answer is below.
 answer-queued = ⏳ <b>Waiting</b>
 answer-processing = ⚙️ <b>Being worked on</b>
 percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) } %
@@ -134,6 +136,14 @@ form-old = This question is answered already.
 link-how = 🔗 To join this chat with your account of the API, let the API make a code:
     <pre>POST /users/me/telegram</pre>
     Open the link in its answer, or send me <code>/link CODE</code> within ten minutes. The credits of this chat move to that account.
+link-ask = 🔗 Join this chat with the account <b>{ $username }</b>?
+    That account then pays for what is asked here, its owner can read it, and what this chat has ({ $moved }) moves there.
+
+    Join only if you made this code yourself.
+button-link = ✅ Join { $username }
+button-link-no = ✖️ No
+link-dropped = ✖️ Nothing was joined.
+link-old = This question is no longer open. Send /link CODE again.
 link-done = 🔗 This chat now uses the account <b>{ $username }</b>. { $moved } moved there; the balance is { $balance }.
     /unlink leaves it.
 link-already = This chat uses the account <b>{ $username }</b>. /unlink leaves it.

@@ -55,6 +55,7 @@ button-older = Раньше ▶️
 button-newer = ◀️ Позже
 again-done = Спросил ещё раз.
 not-understood = Я понимаю тексты и файлы .txt и .csv. Что я умею: /help
+given-up = ⚠️ Здесь что-то сломалось, и у меня не получилось. Что успело спроситься, стоит в /history.
 unknown-command = Такой команды я не знаю. Что я умею: /help
 nothing-to-cancel = Отменять нечего.
 dialog-canceled = ✖️ Забыто.
@@ -66,6 +67,7 @@ answer-failed = ❌ <b>Не получилось</b>: { $reason }
     Возвращено: { $cost }.
 answer-canceled = ✖️ <b>Отменено.</b> Возвращено: { $cost }.
 answer-expired = ⌛ <b>Срок истёк</b>: ни один воркер не освободился вовремя. Возвращено: { $cost }.
+answer-below = ⬇️ Ответ ниже.
 answer-queued = ⏳ <b>В очереди</b>
 answer-processing = ⚙️ <b>Выполняется</b>
 percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) } %
@@ -136,6 +138,14 @@ form-old = На этот вопрос уже отвечено.
 link-how = 🔗 Чтобы объединить этот чат с вашим аккаунтом API, попросите у API код:
     <pre>POST /users/me/telegram</pre>
     Откройте ссылку из ответа или пришлите мне <code>/link КОД</code> в течение десяти минут. Кредиты этого чата перейдут на тот аккаунт.
+link-ask = 🔗 Объединить этот чат с аккаунтом <b>{ $username }</b>?
+    Тогда за вопросы отсюда платит тот аккаунт, его владелец может их прочесть, и туда же перейдёт баланс чата: { $moved }.
+
+    Соглашайтесь, только если код сделали вы сами.
+button-link = ✅ Объединить: { $username }
+button-link-no = ✖️ Нет
+link-dropped = ✖️ Ничего не объединено.
+link-old = Этот вопрос уже закрыт. Пришлите /link КОД ещё раз.
 link-done = 🔗 Этот чат теперь пользуется аккаунтом <b>{ $username }</b>. Перенесено: { $moved }, баланс: { $balance }.
     Отсоединить: /unlink
 link-already = Этот чат пользуется аккаунтом <b>{ $username }</b>. Отсоединить: /unlink
