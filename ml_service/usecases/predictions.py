@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,6 +30,8 @@ from ml_service.usecases.intake import Intake
 from ml_service.usecases.models import Catalog
 from ml_service.usecases.users import unauthenticated
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""NUL in JSON; a text may spell its escape, which is a backslash more."""
 MISSING = "There is no such prediction."
 
 
@@ -174,7 +177,7 @@ class Predictor:
             raise _invalid("The input has characters or numbers that cannot be stored.") from None
         if len(encoded) > self._limits.input_bytes_max:
             raise _invalid(f"An input has at most {self._limits.input_bytes_max} bytes as JSON.")
-        if rb"\u0000" in encoded:
+        if _NUL.search(encoded):
             raise _invalid("The input has a NUL character.")
         listed = await self._catalog.check(ask.model, ask.input)
         spec = listed.spec

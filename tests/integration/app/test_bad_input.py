@@ -32,6 +32,7 @@ BODIES: list[tuple[str, bytes, str, int]] = [
     ("1 MB of text", json.dumps({"text": "a" * 1_000_000}).encode(), JSON, 422),
     ("3 MB of text", json.dumps({"text": "a" * 3_000_000}).encode(), JSON, 413),
     ("NUL", b'{"text": "a\\u0000b"}', JSON, 422),
+    ("NUL behind a backslash", rb'{"text": "a\\\u0000b"}', JSON, 422),
     ("a raw NUL", b'{"text": "a\x00b"}', JSON, 422),
     ("a lone surrogate", b'{"text": "\\ud800"}', JSON, 422),
     ("a lone surrogate as a name", b'{"text": "a", "\\udfff": 1}', JSON, 422),

@@ -25,6 +25,7 @@ GOOD: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"text": "hello"}, {"Prefer": "wait=x"}),
     ({"text": "hello", "deadline_s": 60}, {}),
     ({"text": "hello", "more": 1}, {}),
+    ({"text": r"spells \u0000"}, {}),
 ]
 KEYS = ["", " ", "k" * 256, "ключ", "a\tb"]
 
