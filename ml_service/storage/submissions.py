@@ -83,11 +83,11 @@ class Outcome:
 
 # The users' rows are locked by a statement of its own. The next statement then sees everything that was committed
 # while this one waited: a twin of the same key, a balance just spent. Nothing has to be read again or retried.
-# The sign-ins are looked up on the same way, since it costs a statement less.
-_LOCK_PAYERS = """
-    WITH payer AS MATERIALIZED (
-        SELECT FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
-    )
+_LOCK_PAYERS = "SELECT FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+
+# The same, and which of these sign-ins are valid: a statement less. Only for who may read them, which the bot may not.
+_LOCK_PAYERS_AND_LOOK = f"""
+    WITH payer AS MATERIALIZED ({_LOCK_PAYERS})
     SELECT NULL::uuid AS session_id, NULL::uuid AS user_id FROM payer
     UNION ALL
     SELECT id, user_id FROM sessions WHERE id = ANY($2::uuid[]) AND revoked_at IS NULL AND expires_at > now()
@@ -178,7 +178,11 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
         submissions: In the order in which they are served.
     """
     sign_ins = [submission.session_id for submission in submissions if submission.session_id is not None]
-    found = await session.fetch(_LOCK_PAYERS, [submission.user_id for submission in submissions], sign_ins)
+    payers = [submission.user_id for submission in submissions]
+    if not sign_ins:
+        await session.execute(_LOCK_PAYERS, payers)
+        return await _submit(session, submissions)
+    found = await session.fetch(_LOCK_PAYERS_AND_LOOK, payers, sign_ins)
     valid = {(row["session_id"], row["user_id"]) for row in found}
     signed_in = [one for one in submissions if one.session_id is None or (one.session_id, one.user_id) in valid]
     if len(signed_in) == len(submissions):
