@@ -19,7 +19,7 @@ from typing import Any
 from engine import compose, containers, ports, report
 from engine.containers import Container
 from engine.errors import EngineError
-from engine.examples import copy_examples, dotenv
+from engine.examples import copy_examples, dotenv, open_for_containers
 from engine.report import NOTHING_ASKED, say
 from engine.state import PROJECT, ROOT, lock_holder, read_json, write_json
 
@@ -65,6 +65,8 @@ def start(options: argparse.Namespace) -> int:
         return _already_running(options, wanted, running)
     for name in copy_examples(mode=0o644):  # read by a user of the container's own
         say(f"made {name} from its example")
+    for name in open_for_containers():
+        say(f"made {name} readable for the containers' user")
     if wanted["port"] is None:
         wanted["port"] = _free_port()
     elif options.port:
@@ -135,7 +137,14 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
         return there
 
     scale = ["--scale", f"ml-worker={wanted['workers']}"] if wanted.get("workers") else []
-    compose.run("up", *arguments, *scale, environment=_environment(wanted), meanwhile=tell)
+    try:
+        compose.run("up", *arguments, *scale, environment=_environment(wanted), meanwhile=tell)
+    except EngineError:
+        for one in containers.of(ROOT):
+            if one.is_one_shot and one.exit_code:
+                said = compose.output(["docker", "logs", "--tail", "3", one.id])[1].strip()
+                raise EngineError(f"{one.name} failed. It says: {said}") from None
+        raise
     end = time.monotonic() + _HEALTHY_S
     while not all(one.is_well for one in tell()):
         for one in containers.of(ROOT):

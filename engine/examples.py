@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from pathlib import Path
 
 from engine.state import ROOT
@@ -16,6 +17,17 @@ def dotenv(file: Path) -> dict[str, str]:
         return {}
     pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+def open_for_containers(root: Path = ROOT) -> list[str]:
+    """Let a container's own user read the services/*/.env files; returns those that it could not read before."""
+    changed = []
+    for file in sorted(root.glob("services/*/.env")):
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if not mode & stat.S_IROTH:
+            file.chmod(mode | stat.S_IROTH)
+            changed.append(str(file.relative_to(root)))
+    return changed
 
 
 def copy_examples(root: Path = ROOT, *, mode: int = 0o600) -> list[str]:

@@ -31,9 +31,14 @@ class Step:
 
 
 def steps(readme: str) -> list[Step]:
-    """The README's commands in their order; what is shown after several blocks of commands belongs to the last."""
+    """The README's commands in their order; what is shown after several blocks of commands belongs to the last.
+
+    Those for Docker are left to tests/compose, which does the same to a stack with ports of its own.
+    """
     found: list[Step] = []
     for kind, text in BLOCK.findall(readme):
+        if text.startswith("docker "):
+            continue
         if kind == "sh":
             found.append(Step(text, []))
         else:

@@ -82,6 +82,10 @@ def test_an_example_is_copied_once_and_a_placeholder_is_no_token(tmp_path: Path)
     (folder / ".env").write_text("TELEGRAM_TOKEN='123:abc'\n")
     assert examples.copy_examples(tmp_path) == []
     assert examples.dotenv(folder / ".env") == {"TELEGRAM_TOKEN": "123:abc"}
+    (folder / ".env").chmod(0o600)
+    assert examples.open_for_containers(tmp_path) == ["services/bot/.env"]
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o604
+    assert examples.open_for_containers(tmp_path) == []
     assert not plan.TOKEN.fullmatch("put-your-token-here")
 
 
