@@ -103,6 +103,20 @@ def _started(wanted: Mapping[str, Any]) -> int:
     return 0
 
 
+def _raise_why_a_one_shot_failed() -> None:
+    for one in containers.of(ROOT):
+        if one.is_one_shot and one.exit_code:
+            said = compose.output(["docker", "logs", "--tail", "3", one.id])[1].strip()
+            raise EngineError(f"{one.name} failed. It says: {said}") from None
+
+
+def _raise_why_one_crashes() -> None:
+    for one in containers.of(ROOT):
+        if one.restarts >= _CRASHES_MAX and not one.is_well:
+            said = compose.output(["docker", "logs", "--tail", str(compose.LINES_MAX), one.id])[1]
+            raise EngineError(f"{one.name} ends again and again. It says:\n{said}")
+
+
 def _already_running(options: argparse.Namespace, wanted: dict[str, Any], running: Sequence[Container]) -> int:
     port = containers.published_port(running)
     if options.port and port and options.port != port:
@@ -140,17 +154,11 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
     try:
         compose.run("up", *arguments, *scale, environment=_environment(wanted), meanwhile=tell)
     except EngineError:
-        for one in containers.of(ROOT):
-            if one.is_one_shot and one.exit_code:
-                said = compose.output(["docker", "logs", "--tail", "3", one.id])[1].strip()
-                raise EngineError(f"{one.name} failed. It says: {said}") from None
+        _raise_why_a_one_shot_failed()
         raise
     end = time.monotonic() + _HEALTHY_S
     while not all(one.is_well for one in tell()):
-        for one in containers.of(ROOT):
-            if one.restarts >= _CRASHES_MAX and not one.is_well:
-                said = compose.output(["docker", "logs", "--tail", str(compose.LINES_MAX), one.id])[1]
-                raise EngineError(f"{one.name} ends again and again. It says:\n{said}")
+        _raise_why_one_crashes()
         if time.monotonic() > end:
             ill = ", ".join(one.name for one in containers.of(ROOT) if not one.is_well)
             raise EngineError(f"Not healthy after {_HEALTHY_S} s: {ill}. See: python3 start.py --logs")
