@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ml_service.domain.errors import ServiceError
+from ml_service.domain.errors import DatabaseUnavailable, ServiceError
 from services.app import bodies
 from services.app.api.predictions import KEY_PATTERN, PREDICT, Wanted, submit
 from services.app.api.problems import service_error
@@ -60,6 +60,8 @@ async def _submitted(parts: Parts, token: str, wanted: Wanted) -> Response:
     claims = parts.access.claims(token)
     try:
         return await submit(parts, claims.user_id, wanted, claims.session_id)
+    except DatabaseUnavailable:
+        raise  # who asks cannot be looked up either, and the client has waited long enough
     except ServiceError:
         await parts.access.check(token)  # to whom it does not know, the service says nothing else
         raise
