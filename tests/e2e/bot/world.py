@@ -179,8 +179,11 @@ async def world_on(
             world.worker().start()
             await world.ready(models)
             yield world
-            async with database.autocommit() as session:
+            # With connections of its own: those of before may be broken, for others' tests kill the server too.
+            fresh = await Database.connect(database_url, name="test", timeout_s=10)
+            async with fresh.autocommit() as session:
                 books = await ledger.audit(session)
+            await fresh.close()
             assert books.is_clean, books
         finally:
             for program in reversed(world.programs):

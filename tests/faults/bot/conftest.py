@@ -21,6 +21,7 @@ async def _on_postgres(_postgres: PostgresNode, tmp_path_factory: pytest.TempPat
     await make_database(_postgres.dsn(), "bot_faults", TEMPLATE)
     async with world_on(_postgres.dsn("bot_faults"), tmp_path_factory.mktemp("world"), "echo,survey") as world:
         yield world
+        _wake(_postgres)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -31,6 +32,13 @@ async def _on_rabbitmq(
     folder = tmp_path_factory.mktemp("world_rabbitmq")
     async with world_on(_postgres.dsn("bot_faults_rabbitmq"), folder, "echo,survey", fresh_amqp_url()) as world:
         yield world
+        _wake(_postgres)
+
+
+def _wake(node: PostgresNode) -> None:
+    """Have the server run, whatever the tests since have done to it."""
+    node.resume()
+    node.start()
 
 
 @pytest.fixture
