@@ -21,7 +21,7 @@ from engine.containers import Container
 from engine.errors import EngineError
 from engine.examples import copy_examples, dotenv, open_for_containers
 from engine.report import NOTHING_ASKED, say
-from engine.state import PROJECT, ROOT, lock_holder, read_json, write_json
+from engine.state import PROJECT, ROOT, read_json, write_json
 
 _HEALTHY_S = 240
 _CRASHES_MAX = 3
@@ -75,10 +75,9 @@ def start(options: argparse.Namespace) -> int:
     say("  building the images (the first time this downloads some 500 MB)")
     compose.run("build", environment=_environment(wanted), shown=compose.build_step)
     say("  starting the containers")
-    arguments = [] if options.foreground else ["-d"]
     if options.foreground:
         return subprocess.run([*compose.command(), "up"], cwd=ROOT, env=_environment(wanted), check=False).returncode
-    _up([*arguments, "--no-build"], wanted)
+    _up(["-d", "--no-build"], wanted)
     return _started(wanted)
 
 
@@ -313,6 +312,4 @@ def run(options: argparse.Namespace) -> int:
         return cli(options.cli)
     if not (options.start or options.workers):
         raise EngineError(NOTHING_ASKED)
-    if lock_holder(PROJECT) is not None:
-        raise EngineError("The native engine runs here. To change that: start.py --stop, then start again.")
     return start(options)

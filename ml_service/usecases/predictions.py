@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -104,9 +104,9 @@ class Predictor:
             IdempotencyKeyReused: The key stood for a different request.
             DatabaseUnavailable: Nothing was accepted, unless the connection broke at the commit: repeat with a key.
         """
-        submission = await self._prepare(user_id, asks, source, is_batch=is_batch, key=key, deadline_s=deadline_s)
-        if session_id is not None:
-            submission = replace(submission, session_id=session_id)
+        submission = await self._prepare(
+            user_id, asks, source, is_batch=is_batch, key=key, deadline_s=deadline_s, session_id=session_id
+        )
         outcome = await self._intake.submit(submission)
         match outcome.decision:
             case Decision.ACCEPTED:
@@ -139,6 +139,7 @@ class Predictor:
         is_batch: bool,
         key: str | None,
         deadline_s: float | None,
+        session_id: UUID | None,
     ) -> Submission:
         if not 1 <= len(asks) <= (self._limits.batch_items_max if is_batch else 1):
             raise InvalidInput(f"A batch has 1 to {self._limits.batch_items_max} items.")
@@ -167,6 +168,7 @@ class Predictor:
             fingerprint=fingerprint,
             deadline_s=deadline_s,
             open_max=self._limits.open_predictions_per_user_max,
+            session_id=session_id,
         )
 
     async def _price(self, ask: Ask) -> NewPrediction:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-
+from ml_service.garbage import seldom_collect
 from ml_service.logs import set_up_logs
 from ml_service.settings import read_settings
 from services.app.serve import listen, serve
@@ -15,9 +14,7 @@ def main() -> None:
     settings = read_settings("app")
     set_up_logs("app", level=settings.log_level, style=settings.log_format)
     app = create_app(settings)
-    # A request makes thousands of objects that hold no cycles: looking for some among them, again and again, is waste.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    seldom_collect()
     serve(app, listen(settings))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import uvloop
 
+from ml_service.garbage import seldom_collect
 from ml_service.logs import set_up_logs
 from ml_service.settings import read_settings
 from services.ml_worker.service import run
@@ -16,9 +16,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT; what has begun is finished first."""
     settings = read_settings("ml_worker")
     set_up_logs("ml-worker", level=settings.log_level, style=settings.log_format)
-    # A batch makes thousands of objects that hold no cycles: looking for some among them, again and again, is waste.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    seldom_collect()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(settings))
 
