@@ -33,14 +33,14 @@ Measure = Callable[[Run], Awaitable[Report]]
 
 async def machine(place: Place) -> str:
     """What the figures were taken on, and how busy it was: no name, no address."""
-    cores = os.cpu_count() or 1
+    cores = f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores"
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     memory = psutil.virtual_memory().total / 2**30
     libraries = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "asyncpg", "pamqp"))
     rabbit = await broker.version(place.amqp_url)
     system = f"{platform.system()} {platform.release()}"
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {cores} cores ({_processor()}), {memory:.0f} GiB, {system}"
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {cores} ({_processor()}), {memory:.0f} GiB, {system}"
         f" · load before the run {load}\n"
         f"Python {platform.python_version()} · PostgreSQL {place.postgres.major} · RabbitMQ {rabbit} · {libraries}\n"
         f"Peers: {peer.versions()}"
@@ -61,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all without any")
     parser.add_argument("--quick", action="store_true", help="small amounts: see that all of it works")
     parser.add_argument("--rounds", type=int, help="interleaved rounds, of which medians are shown")
+    parser.add_argument("--cores", type=int, default=2, help="cores that all of it shares, the client too (2)")
     parser.add_argument("--only", default="", help="systems to measure, e.g. service,dramatiq")
     parser.add_argument("--out", type=Path, default=ROOT / "var" / "benchmarks", help="where pictures and figures go")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=N", help="another amount, see options.py")
@@ -113,6 +114,8 @@ async def measure(given: argparse.Namespace, folder: Path, console: Console) -> 
 def main() -> None:
     """Measure."""
     given = arguments()
+    # Inherited by the nodes and by every program: so figures of machines of different size can be compared.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
     lacking = peer.missing()
     if lacking:
         raise SystemExit(

@@ -2,6 +2,9 @@
 
 The first call starts a round at once; calls that arrive while a round runs wait for the next one. So an idle
 service pays no waiting time, and a busy one pays one statement, one commit, for as many calls as came meanwhile.
+
+Those who were answered together tend to call again together, a moment after the next round would have begun without
+them. Two half-full rounds would take turns from then on, each as dear as a full one. So the next round may linger.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ class Gather(Generic[Call, Answer]):
         rounds_max: How many rounds may run at the same time.
         timeout_s: How long one call may take in all, waiting for a round included; None: as long as it takes. A call
             that is given up before its round begins is not part of it.
+        linger_s: After a round of several calls the next one waits so long at most for them to come again: until as
+            many wait as were there when the last one ended, those that it answered included.
     """
 
     def __init__(
@@ -33,13 +38,17 @@ class Gather(Generic[Call, Answer]):
         calls_max: int,
         rounds_max: int = 1,
         timeout_s: float | None = None,
+        linger_s: float = 0.0,
     ) -> None:
         self._answer_all = answer_all
         self._calls_max = calls_max
         self._rounds_max = rounds_max
         self._timeout_s = timeout_s
+        self._linger_s = linger_s
         self._waiting: list[tuple[Call, asyncio.Future[Answer]]] = []
-        self._rounds: set[asyncio.Task[None]] = set()
+        self._rounds: set[asyncio.Task[int]] = set()
+        self._lingering: asyncio.TimerHandle | None = None
+        self._enough = 0
 
     async def __call__(self, call: Call) -> Answer:
         """Answer one call; a caller that is cancelled meanwhile leaves the others alone.
@@ -49,16 +58,22 @@ class Gather(Generic[Call, Answer]):
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((call, answer))
-        self._start_rounds()
+        if self._lingering is None or len(self._waiting) >= self._enough:
+            self._start_rounds()
         async with asyncio.timeout(self._timeout_s):
             return await answer
 
     async def drain(self) -> None:
         """Wait until every call so far has its answer."""
+        self._start_rounds()
         while self._rounds:
             await asyncio.wait(self._rounds)
+            self._start_rounds()
 
     def _start_rounds(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
         while self._waiting and len(self._rounds) < self._rounds_max:
             self._waiting = [one for one in self._waiting if not one[1].done()]  # nobody waits for the others
             if not self._waiting:
@@ -68,11 +83,17 @@ class Gather(Generic[Call, Answer]):
             self._rounds.add(round_)
             round_.add_done_callback(self._ended)
 
-    def _ended(self, round_: asyncio.Task[None]) -> None:
+    def _ended(self, round_: asyncio.Task[int]) -> None:
         self._rounds.discard(round_)
-        self._start_rounds()
+        calls = 0 if round_.cancelled() or round_.exception() else round_.result()
+        self._enough = min(calls + len(self._waiting), self._calls_max)
+        if self._linger_s > 0 and calls > 1 and len(self._waiting) < self._enough:
+            self._lingering = asyncio.get_running_loop().call_later(self._linger_s, self._start_rounds)
+        else:
+            self._start_rounds()
 
-    async def _run(self, calls: list[tuple[Call, asyncio.Future[Answer]]]) -> None:
+    async def _run(self, calls: list[tuple[Call, asyncio.Future[Answer]]]) -> int:
+        """Answer these; returns how many they were."""
         try:
             answers = await self._answer_all([call for call, _ in calls])
         except BaseException as error:
@@ -81,7 +102,7 @@ class Gather(Generic[Call, Answer]):
                     future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
             if not isinstance(error, Exception):
                 raise
-            return
+            return len(calls)
         for (_, future), answer in zip(calls, answers, strict=True):
             if future.done():
                 continue
@@ -89,3 +110,4 @@ class Gather(Generic[Call, Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+        return len(calls)

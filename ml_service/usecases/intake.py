@@ -20,8 +20,9 @@ from ml_service.usecases.publisher import Publisher
 
 log = structlog.get_logger()
 
-ITEMS_MAX = 1000
-"""Predictions of single requests in one commit; a batch always has a statement of its own."""
+LINGER_S = 0.005
+"""After a commit for several requests the next one waits so long at most for the clients that were just answered to
+come again. A commit costs the same for one request as for all of them."""
 
 
 class Intake:
@@ -34,7 +35,7 @@ class Intake:
         # Where the database is frozen, rounds that wait for each other must not add up their times.
         timeout_s = database.timeout_s
         self._singles: Gather[Submission, Outcome] = Gather(
-            self._accept, calls_max=256, rounds_max=1, timeout_s=timeout_s
+            self._accept, calls_max=256, rounds_max=1, timeout_s=timeout_s, linger_s=LINGER_S
         )
         self._batches: Gather[Submission, Outcome] = Gather(
             self._accept, calls_max=1, rounds_max=2, timeout_s=timeout_s
