@@ -107,16 +107,17 @@ def new_id() -> UUID:
     Ids of one process strictly increase, so that a batch keeps its order and index pages fill from the right.
     """
     global _last_ms, _counter  # noqa: PLW0603  the monotonic counter is the process's own
+    random = int.from_bytes(os.urandom(10))
     with _ids:
         now_ms = time.time_ns() // 1_000_000
         if now_ms > _last_ms:
             _last_ms = now_ms
-            _counter = int.from_bytes(os.urandom(2)) & 0x3FF  # leaves room to count up within the millisecond
+            _counter = random >> 70  # leaves room to count up within the millisecond
         else:
             _counter += 1
             if _counter > 0xFFF:  # noqa: PLR2004  twelve bits
                 _last_ms += 1
                 _counter = 0
         stamp, counter = _last_ms, _counter
-    tail = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
+    tail = random & ((1 << 62) - 1)
     return UUID(int=(stamp << 80) | (0x7 << 76) | (counter << 64) | (0b10 << 62) | tail)

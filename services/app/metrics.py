@@ -29,6 +29,8 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
+        # What `labels` looks up costs more than to count: it is kept. Methods, routes and statuses are few.
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._accepted = Counter(
             "ml_service_predictions_accepted", "Predictions accepted.", ("model",), registry=self._registry
         )
@@ -41,8 +43,16 @@ class Metrics:
 
     def answered(self, answered: Answered) -> None:
         """Count a request."""
-        self._requests.labels(answered.method, answered.route, answered.status).inc()
-        self._latency.labels(answered.route).observe(answered.seconds)
+        child = self._children.get((answered.method, answered.route, answered.status))
+        if child is None:
+            child = (
+                self._requests.labels(answered.method, answered.route, answered.status),
+                self._latency.labels(answered.route),
+            )
+            self._children[answered.method, answered.route, answered.status] = child
+        requests, latency = child
+        requests.inc()
+        latency.observe(answered.seconds)
 
     def accepted(self, model: str, count: int = 1) -> None:
         """Count accepted predictions."""

@@ -6,12 +6,12 @@ Pure ASGI: Starlette's BaseHTTPMiddleware costs as much as all the rest of a req
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from uuid import uuid4
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,14 +78,16 @@ class Edge:
         request_id = scope["request_id"] = _request_id(scope)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 0
+        is_whole = False
         path: str = scope["path"]
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message, path, request_id)
             await send(message)
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES_MAX:
@@ -96,8 +98,8 @@ class Edge:
             log.exception("request_failed", method=scope["method"], path=path)
             if status == 0:
                 await _refuse(HTTPStatus.INTERNAL_SERVER_ERROR, scope, receive, send_with_headers)
-            else:
-                raise  # the answer has begun: the server closes the connection, so that nobody takes half for whole
+            elif not is_whole:
+                raise  # the server closes the connection, so that nobody takes half of an answer for the whole
         finally:
             self._tell(scope, path, status or 499, time.perf_counter() - started)
 
@@ -181,7 +183,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.match(value):
             return str(value, "ascii")
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _add_headers(message: Message, path: str, request_id: str) -> None:

@@ -41,13 +41,14 @@ class Shortcut:
             await self._app(scope, receive, send)
             return
         message = await receive()  # whole: BodyGuard has read it
-        request = Request(scope)
-        wanted = _wanted(request, message)
-        token = _token(request)
-        if wanted is None or token is None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        wanted = _wanted(headers, message)
+        token = _token(headers)
+        if wanted is None or token is None or len(headers) != len(scope["headers"]):  # one came twice
             await self._app(scope, _again(message, receive), send)
             return
         scope["route"] = _Route
+        request = Request(scope)
         try:
             response = await _submitted(parts_of(request), token, wanted)
         except ServiceError as error:
@@ -80,16 +81,20 @@ def _again(message: Message, receive: Receive) -> Receive:
     return receive_again
 
 
-def _token(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" and token else None
+def _token(headers: dict[bytes, bytes]) -> str | None:
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.decode("latin-1") if scheme.lower() == b"bearer" and token else None
 
 
-def _wanted(request: Request, message: Message) -> Wanted | None:
+def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _wanted(headers: dict[bytes, bytes], message: Message) -> Wanted | None:
     """What is asked for; None where the route has to look at it."""
-    headers = request.headers
-    key = headers.get("idempotency-key")
-    if headers.get("content-type") != "application/json" or message.get("more_body"):
+    key = _text(headers, b"idempotency-key")
+    if headers.get(b"content-type") != b"application/json" or message.get("more_body"):
         return None
     if key is not None and not _KEY.fullmatch(key):
         return None
@@ -102,7 +107,7 @@ def _wanted(request: Request, message: Message) -> Wanted | None:
     model, value = body.get("model"), _input(body.get("input"), body.get("text"))
     if value is None or not (model is None or isinstance(model, str)):
         return None
-    return Wanted(model=model, input=value, key=key, prefer=headers.get("prefer"))
+    return Wanted(model=model, input=value, key=key, prefer=_text(headers, b"prefer"))
 
 
 def _input(value: Any, text: Any) -> dict[str, Any] | None:

@@ -208,8 +208,15 @@ def _http_error(request: Request, error: Exception) -> Response:
     return response
 
 
+def _unforeseen(request: Request, _error: Exception) -> Response:
+    """The log has the error (middleware.py); the client is told nothing of it."""
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(status, HTTP_CODES[status], status.description, request_id_of(request))
+
+
 def register(app: FastAPI) -> None:
-    """Make ``app`` answer every error as a problem. What nobody foresaw is answered by the middleware, with 500."""
+    """Make ``app`` answer every error as a problem."""
+    app.add_exception_handler(Exception, _unforeseen)
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -14,7 +14,6 @@ from typing import Any
 import httpx2
 import pytest
 import structlog
-from fastapi import FastAPI
 
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.predictions import PredictionError, Status
@@ -27,7 +26,7 @@ from ml_service.storage import predictions as stored
 from ml_service.storage.database import Database
 from ml_service.storage.predictions import Finish
 from services.app.parts import Parts
-from services.app.wiring import create_app
+from services.app.wiring import App, create_app
 from tests.integration.app.processes import Process, started
 
 PASSWORD = "a quiet green river"
@@ -73,7 +72,7 @@ class Person:
 class Service:
     """A running app."""
 
-    app: FastAPI
+    app: App
     client: httpx2.AsyncClient
     database: Database
     database_url: str

@@ -189,11 +189,9 @@ async def test_a_slow_body_is_not_waited_for(service: Service, anna: Person) -> 
         yield b"{"
         await asyncio.sleep(60)
 
-    layer = service.app.middleware_stack
-    while layer is not None and not isinstance(layer, BodyGuard):
-        layer = getattr(layer, "app", None) or getattr(layer, "_app", None)
-    assert layer is not None
-    layer._timeout_s = 0.2
+    guard = service.app.edge._app
+    assert isinstance(guard, BodyGuard)
+    guard._timeout_s = 0.2
     answer = await anna.post("/predictions/predict", content=slow(), headers={"Content-Type": JSON})
     assert code_of(answer) == (408, "request_timeout")
 
