@@ -1,4 +1,4 @@
-"""Accepting requests: one lock, one statement, for as many requests as come in the same moment."""
+"""Accepting requests: one statement for as many requests as come in the same moment."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ class Decision(StrEnum):
     TOO_MANY_OPEN = "too_many_open"
     NO_USER = "no_user"
     NO_SESSION = "no_session"
+    TWIN = "twin"
+    """Another request with the same key came at the same moment and was accepted: ask again, to learn what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +83,21 @@ class Outcome:
     replayed_fingerprint: bytes | None = None
 
 
-# The users' rows are locked by a statement of its own. The next statement then sees everything that was committed
-# while this one waited: a twin of the same key, a balance just spent. Nothing has to be read again or retried.
-_LOCK_PAYERS = "SELECT FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
-
-# The same, and which of these sign-ins are valid: a statement less. Only for who may read them, which the bot may not.
-_LOCK_PAYERS_AND_LOOK = f"""
-    WITH payer AS MATERIALIZED ({_LOCK_PAYERS})
-    SELECT NULL::uuid AS session_id, NULL::uuid AS user_id FROM payer
-    UNION ALL
-    SELECT id, user_id FROM sessions WHERE id = ANY($2::uuid[]) AND revoked_at IS NULL AND expires_at > now()
-"""
-
-# Requests of one user are served in their order: `due` adds up what the earlier ones of this statement cost. A request
-# that is refused only because of earlier, refused ones is asked again alone by the caller (usecases/intake.py).
+# One statement, which is one commit. The payers' rows are locked in the order of their ids; a lock that was waited for
+# gives the row as it is then, so the balance is what others have left (PostgreSQL's "Read Committed"). All else is seen
+# as it was when the statement began. So a twin of the same key that was committed meanwhile shows only where the key is
+# inserted, and the request is asked again; and the limit of open predictions does not count what came meanwhile.
+#
+# Requests of one user are served in their order, by a running sum of their costs. One that is refused only for standing
+# behind refused ones, or behind twins, is asked again alone (usecases/intake.py).
 _SUBMIT = """
     WITH request AS MATERIALIZED (
-        SELECT r.*,
+        SELECT r.*, {is_signed_in} AS is_signed_in,
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[]
-        ) AS r (no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s)
+            $10::float8[], $11::uuid[]
+        ) AS r (no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id)
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
     ), payer AS MATERIALIZED (
         SELECT u.id, u.balance,
@@ -111,9 +106,9 @@ _SUBMIT = """
                 WHERE p.user_id = u.id AND p.batch_id IS NULL AND p.finished_at IS NULL
                 LIMIT (SELECT max(open_max) FROM request)
             ) AS open_singles) AS open_count
-        FROM users AS u WHERE u.id = ANY($2)
+        FROM users AS u WHERE u.id = ANY($2) ORDER BY u.id FOR NO KEY UPDATE
     ), ranked AS MATERIALIZED (
-        SELECT r.no, r.user_id, r.key, r.fingerprint, r.first_id, r.batch_id, r.source, r.deadline_s, r.cost,
+        SELECT r.*,
             CASE
                 WHEN sum(r.cost) OVER earlier > p.balance THEN 'insufficient_credits'
                 WHEN r.batch_id IS NULL
@@ -122,13 +117,24 @@ _SUBMIT = """
                 ELSE 'accepted'
             END AS decision
         FROM request AS r JOIN payer AS p ON p.id = r.user_id
-        WHERE r.replayed_id IS NULL
+        WHERE r.is_signed_in AND r.replayed_id IS NULL
         WINDOW earlier AS (PARTITION BY r.user_id ORDER BY r.no)
-    ), accepted AS MATERIALIZED (
-        SELECT * FROM ranked WHERE decision = 'accepted'
     ), keyed AS (
         INSERT INTO idempotency_keys (user_id, key, fingerprint, prediction_id, batch_id)
-        SELECT user_id, key, fingerprint, first_id, batch_id FROM accepted WHERE key IS NOT NULL
+        SELECT user_id, key, fingerprint, first_id, batch_id FROM ranked
+        WHERE decision = 'accepted' AND key IS NOT NULL ORDER BY no
+        ON CONFLICT DO NOTHING
+        RETURNING prediction_id
+    ), decided AS MATERIALIZED (
+        SELECT no, user_id, batch_id, source, deadline_s, cost,
+            CASE
+                WHEN decision = 'accepted' AND key IS NOT NULL AND first_id NOT IN (SELECT prediction_id FROM keyed)
+                    THEN 'twin'
+                ELSE decision
+            END AS decision
+        FROM ranked
+    ), accepted AS MATERIALIZED (
+        SELECT * FROM decided WHERE decision = 'accepted'
     ), debited AS (
         UPDATE users SET balance = balance - d.amount
         FROM (SELECT user_id, sum(cost) AS amount FROM accepted GROUP BY user_id) AS d
@@ -136,7 +142,7 @@ _SUBMIT = """
         RETURNING users.id, users.balance
     ), item AS MATERIALIZED (
         SELECT i.*, a.user_id, a.batch_id, a.source, a.deadline_s
-        FROM unnest($11::int[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::bigint[], $17::text[])
+        FROM unnest($12::int[], $13::uuid[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::text[])
             AS i (no, id, model, version, pool, cost, input)
         JOIN accepted AS a ON a.no = i.no
         JOIN debited AS d ON d.id = a.user_id
@@ -152,50 +158,42 @@ _SUBMIT = """
         INSERT INTO outbox (prediction_id, user_id, pool, model, bulk)
         SELECT id, user_id, pool, model, batch_id IS NOT NULL FROM item ORDER BY id
     )
-    SELECT r.no,
+    SELECT
         CASE
+            WHEN NOT r.is_signed_in THEN 'no_session'
             WHEN p.id IS NULL THEN 'no_user'
             WHEN r.replayed_id IS NOT NULL THEN 'replayed'
             ELSE k.decision
         END AS decision,
         coalesce(d.balance, p.balance, 0) AS balance,
-        now() AS created_at, r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint
+        now() AS created_at, r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint  -- as in Outcome
     FROM request AS r
     LEFT JOIN payer AS p ON p.id = r.user_id
-    LEFT JOIN ranked AS k ON k.no = r.no
+    LEFT JOIN decided AS k ON k.no = r.no
     LEFT JOIN debited AS d ON d.id = r.user_id
     ORDER BY r.no
 """
+# Who asks without a session has been checked otherwise. The bot has no sessions, and may not read them.
+_SUBMIT_CHECKED = _SUBMIT.format(is_signed_in="r.session_id IS NULL")
+_SUBMIT_SIGNED_IN = _SUBMIT.format(
+    is_signed_in="""(r.session_id IS NULL OR EXISTS (
+            SELECT FROM sessions AS s
+            WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL AND s.expires_at > now()
+        ))"""
+)
 
 
 async def submit(session: Session, submissions: Sequence[Submission]) -> list[Outcome]:
     """Accept or refuse each submission: key, debit, hold, rows and outbox in one statement.
 
-    No two submissions may share a user *and* a key: the second must wait for the first one's commit.
-
     Args:
-        session: In a transaction of the database; nothing is accepted before it commits.
+        session: Nothing is accepted before it commits.
         submissions: In the order in which they are served.
     """
-    sign_ins = [submission.session_id for submission in submissions if submission.session_id is not None]
-    payers = [submission.user_id for submission in submissions]
-    if not sign_ins:
-        await session.execute(_LOCK_PAYERS, payers)
-        return await _submit(session, submissions)
-    found = await session.fetch(_LOCK_PAYERS_AND_LOOK, payers, sign_ins)
-    valid = {(row["session_id"], row["user_id"]) for row in found}
-    signed_in = [one for one in submissions if one.session_id is None or (one.session_id, one.user_id) in valid]
-    if len(signed_in) == len(submissions):
-        return await _submit(session, submissions)
-    outcomes = iter(await _submit(session, signed_in) if signed_in else [])
-    refused = Outcome(Decision.NO_SESSION, 0, datetime.min)  # noqa: DTZ901  nothing was created
-    return [next(outcomes) if one in signed_in else refused for one in submissions]
-
-
-async def _submit(session: Session, submissions: Sequence[Submission]) -> list[Outcome]:
     items = [(no, item) for no, submission in enumerate(submissions) for item in submission.items]
+    sign_ins = [submission.session_id for submission in submissions]
     rows = await session.fetch(
-        _SUBMIT,
+        _SUBMIT_SIGNED_IN if any(sign_ins) else _SUBMIT_CHECKED,
         list(range(len(submissions))),
         [submission.user_id for submission in submissions],
         [submission.cost for submission in submissions],
@@ -206,6 +204,7 @@ async def _submit(session: Session, submissions: Sequence[Submission]) -> list[O
         [submission.open_max for submission in submissions],
         [submission.source for submission in submissions],
         [submission.deadline_s for submission in submissions],
+        sign_ins,
         [no for no, _ in items],
         [item.id for _, item in items],
         [item.model for _, item in items],
@@ -214,14 +213,4 @@ async def _submit(session: Session, submissions: Sequence[Submission]) -> list[O
         [item.cost for _, item in items],
         [item.input for _, item in items],
     )
-    return [
-        Outcome(
-            Decision(row["decision"]),
-            row["balance"],
-            row["created_at"],
-            row["replayed_id"],
-            row["replayed_batch_id"],
-            row["replayed_fingerprint"],
-        )
-        for row in rows
-    ]
+    return [Outcome(Decision(row["decision"]), *row[1:]) for row in rows]

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 LINGER_S = 0.005
 """After a commit for several requests the next one waits so long at most for the clients that were just answered to
 come again. A commit costs the same for one request as for all of them."""
+_REFUSED = (Decision.INSUFFICIENT_CREDITS, Decision.TOO_MANY_OPEN)
 
 
 class Intake:
@@ -35,10 +36,10 @@ class Intake:
         # Where the database is frozen, rounds that wait for each other must not add up their times.
         timeout_s = database.timeout_s
         self._singles: Gather[Submission, Outcome] = Gather(
-            self._accept, calls_max=256, rounds_max=1, timeout_s=timeout_s, linger_s=LINGER_S
+            self._commit, calls_max=256, rounds_max=1, timeout_s=timeout_s, linger_s=LINGER_S
         )
         self._batches: Gather[Submission, Outcome] = Gather(
-            self._accept, calls_max=1, rounds_max=2, timeout_s=timeout_s
+            self._commit, calls_max=1, rounds_max=2, timeout_s=timeout_s
         )
 
     async def submit(self, submission: Submission) -> Outcome:
@@ -48,45 +49,34 @@ class Intake:
             DatabaseUnavailable: Nothing was accepted, or (if the connection broke, or the time ended, at the very
                 commit) nobody knows: the client repeats the request with its Idempotency-Key.
         """
-        gather = self._singles if submission.batch_id is None else self._batches
-        try:
-            outcome = await gather(submission)
-        except TimeoutError as error:
-            raise DatabaseUnavailable("The database does not answer at the moment.", retry_after_s=2.0) from error
+        outcome = await self._ask(submission)
+        if outcome.decision is Decision.TWIN or (submission.key is not None and outcome.decision in _REFUSED):
+            # It may have waited for a twin that was accepted meanwhile, and have been refused for what that one spent.
+            # Now the twin is seen.
+            outcome = await self._ask(submission)
         if outcome.decision is Decision.INSUFFICIENT_CREDITS and submission.cost <= outcome.balance:
             # Refused only for standing behind other refused requests of the same user: ask again, alone.
-            alone = (await self._accept([submission]))[0]
+            alone = (await self._commit([submission]))[0]
             if isinstance(alone, Exception):
                 raise alone
-            return alone
+            outcome = alone
         return outcome
+
+    async def _ask(self, submission: Submission) -> Outcome:
+        gather = self._singles if submission.batch_id is None else self._batches
+        try:
+            return await gather(submission)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("The database does not answer at the moment.", retry_after_s=2.0) from error
 
     async def drain(self) -> None:
         """Wait until what has been asked so far is answered."""
         await self._singles.drain()
         await self._batches.drain()
 
-    async def _accept(self, asked: Sequence[Submission]) -> list[Outcome | Exception]:
-        outcomes: list[Outcome | Exception] = [_NOT_YET] * len(asked)
-        rest = list(enumerate(asked))
-        while rest:
-            # Twins of one key wait for each other's commit: the second then finds what the first has made.
-            keys: set[tuple[object, str]] = set()
-            now: list[tuple[int, Submission]] = []
-            later: list[tuple[int, Submission]] = []
-            for place, submission in rest:
-                twin = submission.key is not None and (submission.user_id, submission.key) in keys
-                (later if twin else now).append((place, submission))
-                if submission.key is not None:
-                    keys.add((submission.user_id, submission.key))
-            for (place, _), outcome in zip(now, await self._commit([s for _, s in now]), strict=True):
-                outcomes[place] = outcome
-            rest = later
-        return outcomes
-
-    async def _commit(self, asked: list[Submission]) -> Sequence[Outcome | Exception]:
+    async def _commit(self, asked: Sequence[Submission]) -> list[Outcome | Exception]:
         try:
-            async with self._database.begin() as session:
+            async with self._database.autocommit() as session:
                 outcomes = await submissions.submit(session, asked)
         except DatabaseUnavailable:
             raise
@@ -99,7 +89,4 @@ class Intake:
         for submission, outcome in zip(asked, outcomes, strict=True):
             if outcome.decision is Decision.ACCEPTED and submission.batch_id is None:
                 self._publisher.send([Unsent(item.id, item.pool, item.model) for item in submission.items])
-        return outcomes
-
-
-_NOT_YET: Exception = RuntimeError("no outcome")
+        return [*outcomes]

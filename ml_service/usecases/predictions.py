@@ -14,6 +14,7 @@ import orjson
 
 from ml_service.domain.errors import (
     AlreadyFinished,
+    DatabaseUnavailable,
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidInput,
@@ -125,6 +126,8 @@ class Predictor:
                     f"At most {submission.open_max} predictions of a user may be unfinished; send many as a batch.",
                     retry_after_s=1.0,
                 )
+            case Decision.TWIN:
+                raise DatabaseUnavailable("Another request with this Idempotency-Key came just now.", retry_after_s=1.0)
             case Decision.NO_SESSION:
                 raise unauthenticated()
             case Decision.NO_USER:

@@ -17,11 +17,11 @@ from tests.faults.rig import Rig, Setup, running_rig, socket_of, until
 
 pytestmark = pytest.mark.timeout(300)
 
-SUBMIT = "ml_service.storage.submissions.submit@after"  # in the transaction, before its commit
+BEFORE_ITS_COMMIT = "ml_service.storage.submissions.submit@before"
 COMMITTED = "ml_service.usecases.intake.Intake._commit@after"
 
 
-@pytest.mark.parametrize("place", [SUBMIT, COMMITTED], ids=["before its commit", "after its commit"])
+@pytest.mark.parametrize("place", [BEFORE_ITS_COMMIT, COMMITTED], ids=["before its commit", "after its commit"])
 async def test_an_app_that_dies_at_a_commit_loses_and_doubles_nothing(noted_url: str, place: str) -> None:
     """Faults 1 and 2."""
     faults = [f"{place}=exit?{{folder}}/die"]
@@ -39,18 +39,47 @@ async def test_an_app_that_dies_at_a_commit_loses_and_doubles_nothing(noted_url:
         assert load.refusals.keys() & {"ReadError", "RemoteProtocolError", "ConnectError"}
 
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+async def test_what_a_killed_app_had_sent_to_the_database_is_the_same_request_when_asked_again(noted_url: str) -> None:
+    """Faults 1 and 2 in between: the app is gone, and its statement goes on without it."""
+    async with running_rig(noted_url, None, Setup(workers=1)) as rig, banking(noted_url):
+        load = Load(rig.urls)
+        await load.register()
+        for url in rig.urls:
+            await load.sign_in(url, "anna")
+        request = load.new_request(user="anna")
+        async with connected(noted_url) as somebody, connected(noted_url) as looking, somebody.transaction():
+            await somebody.execute("SELECT FROM users WHERE username = 'anna' FOR UPDATE")
+            lost = asyncio.create_task(load.post(request, rig.urls[0]))
+            async with asyncio.timeout(3):
+                while not await looking.fetchval(WAITING):
+                    await asyncio.sleep(0.01)
+            rig.apps[0].kill()
+        with pytest.raises(httpx2.HTTPError):
+            await lost
+        for _ in range(2):
+            assert load.take(request, await load.post(request, rig.urls[1]))
+        await rig.apps[0].restart()
+        assert await violations(rig, load) == []
+        async with connected(noted_url) as connection:
+            assert await connection.fetchval("SELECT count(*) FROM transactions WHERE kind = 'hold'") == 1
+        await load.close()
+
+
 async def test_an_answer_to_commit_that_is_lost_is_found_again_by_the_key(noted_url: str) -> None:
-    """Fault 3: the database has committed, and the app never hears of it."""
+    """Fault 3: the database has committed a submission, and the app never hears of it."""
     folder = Path(noted_url.partition("?host=")[2]).parent / "cut"
     listen = str(folder / ".s.PGSQL.5432")
     async with (
         proxy_to(socket_of(noted_url), listen) as proxy,
-        running_rig(noted_url, None, Setup(apps=1, workers=1, app_socket_folder=folder)) as rig,
+        running_rig(noted_url, None, Setup(apps=1, workers=1, app_database_host=folder)) as rig,
         loading(Load(rig.urls)) as load,
         banking(noted_url),
     ):
         for wanted in (1, 2, 3):
-            proxy.cut_after = b"COMMIT"
+            proxy.cut_after = b'{"text":'  # an input on its way to the database: the statement that commits it
             await until(lambda wanted=wanted: proxy.cuts == wanted)
             await load.progress(5)
         await load.stop()

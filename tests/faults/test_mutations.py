@@ -13,11 +13,13 @@ import pytest
 
 from engine.rabbitmq import RabbitNode
 from ml_service.domain.predictions import PredictionError
+from ml_service.messaging.connect import connect_queue
 from ml_service.storage import predictions, submissions
 from ml_service.storage.database import Database
 from ml_service.storage.predictions import Finish
 from ml_service.storage.submissions import Decision
-from ml_service.usecases import users
+from ml_service.usecases import intake, users
+from ml_service.usecases.publisher import Publisher
 from tests.contract.broker import Broker
 from tests.faults.checker import broken_rows, connected, violations
 from tests.faults.load import Load
@@ -183,17 +185,19 @@ async def race(play: Play, *, key: str | None = None) -> list[Decision]:
     first = play.submission(items=6, batch=True, key=key, fingerprint=b"same")
     second = play.submission(items=6, batch=True, key=key, fingerprint=b"same")
 
-    async def ask_second() -> Decision:
-        return (await play.submit(second))[0].decision
+    queue = await connect_queue("postgres", database_url=play.url)
+    door = intake.Intake(play.database, Publisher(play.database, queue, lambda _: 32))
+    try:
+        async with play.database.begin() as session:
+            outcome = (await submissions.submit(session, [first]))[0]
+            asking = asyncio.create_task(door.submit(second))
+            await asyncio.sleep(0.3)
+        return [outcome.decision, (await asking).decision]
+    finally:
+        await queue.close()
 
-    async with play.database.begin() as session:
-        outcome = (await submissions.submit(session, [first]))[0]
-        asking = asyncio.create_task(ask_second())
-        await asyncio.sleep(0.3)
-    return [outcome.decision, await asking]
 
-
-UNLOCKED = (submissions, "_LOCK_PAYERS", "FOR NO KEY UPDATE", "")
+UNLOCKED = (submissions, "_SUBMIT_CHECKED", " FOR NO KEY UPDATE", "")
 
 
 async def test_with_the_payers_locked_the_second_is_refused(play: Play) -> None:
@@ -209,7 +213,7 @@ async def test_without_the_lock_on_payers_a_false_yes_is_told(play: Play, mutate
 
 async def test_without_the_conditional_debit_the_schema_still_refuses(play: Play, mutate: Mutate) -> None:
     mutate(*UNLOCKED)
-    mutate(submissions, "_SUBMIT", " AND users.balance >= d.amount", "")
+    mutate(submissions, "_SUBMIT_CHECKED", " AND users.balance >= d.amount", "")
     with pytest.raises(asyncpg.CheckViolationError):
         await race(play)
     assert await broken(play) == []
@@ -217,7 +221,7 @@ async def test_without_the_conditional_debit_the_schema_still_refuses(play: Play
 
 async def test_without_the_conditional_debit_and_the_schema_a_balance_is_negative(play: Play, mutate: Mutate) -> None:
     mutate(*UNLOCKED)
-    mutate(submissions, "_SUBMIT", " AND users.balance >= d.amount", "")
+    mutate(submissions, "_SUBMIT_CHECKED", " AND users.balance >= d.amount", "")
     await execute(play.url, "ALTER TABLE users DROP CONSTRAINT users_balance_not_negative")
     assert await race(play) == [Decision.ACCEPTED, Decision.ACCEPTED]
     assert await broken(play) == ["1"]
@@ -225,7 +229,7 @@ async def test_without_the_conditional_debit_and_the_schema_a_balance_is_negativ
 
 FORGETFUL = (
     submissions,
-    "_SUBMIT",
+    "_SUBMIT_CHECKED",
     "LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key",
     "LEFT JOIN idempotency_keys AS k ON false",
 )
@@ -236,11 +240,18 @@ async def test_one_key_is_one_batch(play: Play) -> None:
     assert await broken(play) == []
 
 
+async def test_without_asking_again_a_twin_is_refused_for_what_the_first_has_spent(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_REFUSED", ())
+    assert await race(play, key="k") == [Decision.ACCEPTED, Decision.INSUFFICIENT_CREDITS]
+    assert await broken(play) == []
+
+
 async def test_without_the_look_at_keys_the_unique_key_still_refuses(play: Play, mutate: Mutate) -> None:
     mutate(*FORGETFUL)
     await execute(play.url, "ALTER TABLE users DISABLE TRIGGER ALL", "UPDATE users SET balance = 100")
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await race(play, key="k")
+    assert await race(play, key="k") == [Decision.ACCEPTED, Decision.TWIN]
     assert len(await play.stored()) == 6
 
 

@@ -46,10 +46,20 @@ async def test_fifty_parallel_twins_of_one_key_make_one_prediction(play: Play) -
     submissions = [play.submission(key="k", fingerprint=b"same") for _ in range(50)]
     outcomes = [outcome for [outcome] in await asyncio.gather(*(play.submit(one) for one in submissions))]
     assert [outcome.decision for outcome in outcomes].count(Decision.ACCEPTED) == 1
+    assert {outcome.decision for outcome in outcomes} <= {Decision.ACCEPTED, Decision.TWIN, Decision.REPLAYED}
     winner = next(one for one, outcome in zip(submissions, outcomes, strict=True) if outcome.decision == "accepted")
-    replayed = {outcome.replayed_id for outcome in outcomes if outcome.decision is Decision.REPLAYED}
-    assert replayed == {winner.items[0].id}
+    again = [outcome for [outcome] in await asyncio.gather(*(play.submit(one) for one in submissions))]
+    assert {(outcome.decision, outcome.replayed_id) for outcome in again} == {("replayed", winner.items[0].id)}
     assert await play.balance() == (99, 1)
+
+
+async def test_twins_of_one_commit_are_accepted_once_and_paid_once(play: Play) -> None:
+    asked = [play.submission(cost=30, key=key) for key in ("k", "k", None, "other", "k")]
+    outcomes = await play.submit(*asked)
+    refused = "insufficient_credits"  # for what its twins would cost, and asked again by the intake
+    assert [outcome.decision for outcome in outcomes] == ["accepted", "twin", "accepted", refused, refused]
+    assert await play.stored() == [asked[0].items[0].id, asked[2].items[0].id]
+    assert await play.balance() == (40, 60)
 
 
 async def test_a_refused_request_leaves_its_key_free(play: Play) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import Queue
+from ml_service.storage import submissions
 from ml_service.storage.submissions import Decision
 from ml_service.usecases.intake import Intake
 from ml_service.usecases.publisher import Publisher
@@ -80,6 +81,25 @@ async def test_twins_that_arrive_in_one_moment_are_one_prediction(play: Play, in
         await play.stored()
     )
     assert await play.balance() == (99, 1)
+
+
+async def test_a_twin_is_not_refused_for_what_the_first_has_just_spent(play: Play, intake: Intake) -> None:
+    first, second = (play.submission(cost=60, key="k", fingerprint=b"same") for _ in range(2))
+    async with play.database.begin() as session:  # another process
+        [outcome] = await submissions.submit(session, [first])
+        waiting = asyncio.create_task(intake.submit(second))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+    assert outcome.decision is Decision.ACCEPTED
+    assert ((await waiting).decision, (await waiting).replayed_id) == (Decision.REPLAYED, first.items[0].id)
+    assert await play.balance() == (40, 60)
+
+
+async def test_a_request_that_stands_behind_a_twin_is_not_refused_for_it(play: Play, intake: Intake) -> None:
+    asked = [play.submission(cost=40, key="k"), play.submission(cost=40, key="k"), play.submission(cost=40)]
+    outcomes = await asyncio.gather(*(intake.submit(one) for one in asked))
+    assert [outcome.decision for outcome in outcomes] == [Decision.ACCEPTED, Decision.REPLAYED, Decision.ACCEPTED]
+    assert await play.balance() == (20, 80)
 
 
 async def test_what_is_accepted_reaches_the_queue_and_leaves_the_outbox(
