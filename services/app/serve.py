@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from ml_service.notify import notify
 from ml_service.settings import Settings
+from services.app.protocol import Protocol
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
