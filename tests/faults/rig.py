@@ -186,10 +186,10 @@ class Rig:
         return any(word in one.log.read_text(errors="replace") for one in self.processes if one.log.exists())
 
 
-def role_url(owner_url: str, role: str, socket_folder: Path | None = None) -> str:
-    """The same database for a service's role, perhaps through a proxy in ``socket_folder``."""
+def role_url(owner_url: str, role: str, host: Path | str | None = None) -> str:
+    """The same database for a service's role; ``host``: through a proxy, see `Setup`."""
     url = owner_url.replace("postgres@", f"ml_service_{role}@")
-    return url if socket_folder is None else url.partition("?host=")[0] + f"?host={socket_folder}"
+    return url if host is None else url.partition("?host=")[0] + f"?host={host}"
 
 
 def socket_of(owner_url: str) -> str:
@@ -204,7 +204,8 @@ class Setup:
     Attributes:
         env: More settings, for all processes.
         faults: For `failpoints`, by the process's name; "{folder}" is the rig's.
-        app_socket_folder, worker_socket_folder: Of proxies in front of PostgreSQL.
+        app_database_host, worker_database_host: Of proxies in front of PostgreSQL: the folder of a socket, or
+            ``<address>&port=<number>``.
     """
 
     apps: int = 2
@@ -212,8 +213,8 @@ class Setup:
     models: str = "echo"
     env: dict[str, str] = field(default_factory=dict)
     faults: dict[str, list[str]] = field(default_factory=dict)
-    app_socket_folder: Path | None = None
-    worker_socket_folder: Path | None = None
+    app_database_host: Path | str | None = None
+    worker_database_host: Path | str | None = None
 
 
 def _environment(setup: Setup, amqp_url: str | None) -> dict[str, str]:
@@ -240,12 +241,12 @@ async def running_rig(owner_url: str, amqp_url: str | None, setup: Setup | None 
     env = _environment(setup, amqp_url)
     try:
         for number in range(1, setup.workers + 1):
-            url = role_url(owner_url, "worker", setup.worker_socket_folder)
+            url = role_url(owner_url, "worker", setup.worker_database_host)
             own = {**env, "DATABASE_URL": url, "WORKER_NAME": f"worker-{number}"}
             rig.workers.append(Process(rig.folder, f"worker-{number}", WORKER, own))
         for number in range(1, setup.apps + 1):
             port = free_port()
-            own = {**env, "DATABASE_URL": role_url(owner_url, "app", setup.app_socket_folder), "PORT": str(port)}
+            own = {**env, "DATABASE_URL": role_url(owner_url, "app", setup.app_database_host), "PORT": str(port)}
             rig.apps.append(Process(rig.folder, f"app-{number}", APP, own))
             rig.urls.append(f"http://127.0.0.1:{port}")
         for process in rig.processes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ async def test_a_database_that_swallows_everything_is_a_503_in_five_seconds(note
     folder = Path(noted_url.partition("?host=")[2]).parent / "hole"
     async with (
         proxy_to(socket_of(noted_url), str(folder / ".s.PGSQL.5432")) as proxy,
-        running_rig(noted_url, None, Setup(apps=1, workers=1, app_socket_folder=folder)) as rig,
+        running_rig(noted_url, None, Setup(apps=1, workers=1, app_database_host=folder)) as rig,
     ):
         async with loading(Load(rig.urls, timeout_s=30)) as load:
             load.refused_after_s.clear()
@@ -171,24 +172,45 @@ async def test_clocks_that_are_an_hour_off_end_nothing_early(noted_url: str) -> 
         assert {row["status"] for row in (await rows_of(noted_url)).values()} == {"succeeded"}
 
 
-async def test_slow_lines_lose_nothing(noted_url: str, amqp_url: str) -> None:
-    """Fault 35: each packet to and from database and broker takes 200 ms."""
-    folder = Path(noted_url.partition("?host=")[2]).parent / "slow"
-    port = free_port()
+@contextmanager
+def losing(share: float, ports: Sequence[int]) -> Iterator[None]:
+    """So large a part of the packets to and from these ports of this machine is dropped."""
+    line = ["INPUT", "-i", "lo", "-p", "tcp"]
+    dice = ["-m", "statistic", "--mode", "random", "--probability", str(share), "-j", "DROP"]
+    rules = [[*line, end, str(port), *dice] for port in ports for end in ("--dport", "--sport")]
+    try:
+        for rule in rules:
+            made = subprocess.run(["iptables", "-w", "-A", *rule], capture_output=True, text=True, check=False)
+            if made.returncode != 0:
+                skip_or_fail(f"packets cannot be dropped here: {made.stderr.strip()}")
+        yield
+    finally:
+        for rule in rules:
+            subprocess.run(["iptables", "-w", "-D", *rule], capture_output=True, check=False)
+
+
+async def test_lines_that_are_slow_and_lose_packets_lose_nothing_else(noted_url: str, amqp_url: str) -> None:
+    """Fault 35: what goes to and from database and broker takes 200 ms; of all packets one in twenty is lost."""
+    if shutil.which("iptables") is None:
+        skip_or_fail("packets cannot be dropped here: apt-get install iptables")
+    database_port, broker_port = free_port(), free_port()
     address, vhost = amqp_url.rsplit("/", 1)
     credentials, _, target = address.rpartition("@")
+    host = f"127.0.0.1&port={database_port}"
     async with (
-        proxy_to(socket_of(noted_url), str(folder / ".s.PGSQL.5432")) as database,
-        proxy_to(("127.0.0.1", int(target.rpartition(":")[2])), ("127.0.0.1", port)) as broker,
+        proxy_to(socket_of(noted_url), ("127.0.0.1", database_port)) as database,
+        proxy_to(("127.0.0.1", int(target.rpartition(":")[2])), ("127.0.0.1", broker_port)) as broker,
         running_rig(
             noted_url,
-            f"{credentials}@127.0.0.1:{port}/{vhost}",
-            Setup(app_socket_folder=folder, worker_socket_folder=folder),
+            f"{credentials}@127.0.0.1:{broker_port}/{vhost}",
+            Setup(app_database_host=host, worker_database_host=host),
         ) as rig,
     ):
+        apps = [int(url.rpartition(":")[2]) for url in rig.urls]
         async with loading(Load(rig.urls, timeout_s=30)) as load, banking(noted_url):
             database.delay_s = broker.delay_s = 0.2
-            await load.progress(40, timeout_s=120)
+            with losing(0.05, [database_port, broker_port, *apps]):
+                await load.progress(60, timeout_s=180)
         database.delay_s = broker.delay_s = 0.0
         assert await violations(rig, load) == []
 
@@ -198,7 +220,7 @@ async def test_lines_that_break_and_heal_lose_nothing(noted_url: str) -> None:
     folder = Path(noted_url.partition("?host=")[2]).parent / "flaky"
     async with (
         proxy_to(socket_of(noted_url), str(folder / ".s.PGSQL.5432")) as proxy,
-        running_rig(noted_url, None, Setup(app_socket_folder=folder, worker_socket_folder=folder)) as rig,
+        running_rig(noted_url, None, Setup(app_database_host=folder, worker_database_host=folder)) as rig,
     ):
         async with loading(Load(rig.urls, timeout_s=30)) as load, banking(noted_url):
             for _ in range(4):
