@@ -120,7 +120,8 @@ class _Driver:
                 self._send(self._idle.popleft(), time.perf_counter())
             if self._plan.number is None:
                 loop.call_later(self._plan.warm_up_s + self._plan.seconds, self._ended.set)
-            await asyncio.wait_for(self._ended.wait(), self._plan.warm_up_s + self._plan.seconds + TIMEOUT_S * 10)
+            async with asyncio.timeout(self._plan.warm_up_s + self._plan.seconds + TIMEOUT_S * 10):
+                await self._ended.wait()
         self._stopping = True
         if self._error is not None:
             raise self._error
@@ -140,7 +141,8 @@ class _Driver:
                 self._due.append(due)
         self._wanted = total
         if len(self._seen) < total:
-            await asyncio.wait_for(self._ended.wait(), TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._ended.wait()
 
     def _send(self, connection: _Connection, due: float) -> None:
         request = self._requests[self._turn % len(self._requests)]

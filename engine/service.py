@@ -315,7 +315,8 @@ class Service:
         self.state = "waiting"
         delay_s = min(self.patience.backoff_first_s * 2 ** (self._failures - 2), self.patience.backoff_max_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), delay_s)
+            async with asyncio.timeout(delay_s):
+                await self._stop.wait()
 
 
 def _how_it_ended(code: int) -> str:

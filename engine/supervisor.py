@@ -145,7 +145,8 @@ class Supervisor:
                 raise EngineError(failed[0].error or f"{failed[0].name} {failed[0].last_exit}")
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 0.5)
+                async with asyncio.timeout(0.5):
+                    await self._changed.wait()
 
     def _event(self, text: str) -> None:
         self._say(text, is_step=False)

@@ -132,7 +132,8 @@ class Children:
                 if not child.frames.ended.is_set():
                     return child
             try:
-                await asyncio.wait_for(self._news(), deadline - time.monotonic())
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._news()
             except TimeoutError:
                 break
         raise ModelUnavailable(self.error or f"The model {self._source.name} is not loaded.")

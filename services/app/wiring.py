@@ -164,7 +164,8 @@ async def _prepare_demo(parts: Parts, stack: AsyncExitStack) -> None:
 
     stack.push_async_callback(stop)
     with suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(task), START_S)
+        async with asyncio.timeout(START_S):
+            await asyncio.shield(task)
 
 
 async def _prepare_demo_until_done(parts: Parts) -> None:

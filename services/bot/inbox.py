@@ -77,7 +77,8 @@ class Inbox:
             for update in taken:
                 self._begin(update)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._parts.arrived.wait(), SWEEP_S)
+                async with asyncio.timeout(SWEEP_S):
+                    await self._parts.arrived.wait()
 
     async def _take_some(self) -> list[Update]:
         room = CHATS_MAX - len(self._handling)

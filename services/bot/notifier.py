@@ -87,7 +87,8 @@ class Notifier:
                 log.exception("answers_not_taken")
             await asyncio.sleep(PAUSE_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._parts.answered.wait(), SWEEP_S)
+                async with asyncio.timeout(SWEEP_S):
+                    await self._parts.answered.wait()
 
     async def _send_due(self) -> None:
         room = CHATS_MAX - len(self._sending)

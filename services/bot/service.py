@@ -53,7 +53,7 @@ async def run(settings: Settings) -> None:
             await stop.wait()
         return
     async with AsyncExitStack() as stack:
-        parts = await _make(settings, token, stack)
+        parts = await make_parts(settings, token, stack)
         await stack.enter_async_context(_touching(settings.alive_file, lambda: parts.health.is_well))
         await parts.catalog.start()
         stack.push_async_callback(parts.catalog.close)
@@ -100,7 +100,8 @@ async def _serve(parts: Parts, stop: asyncio.Event) -> None:
             await parts.publisher.drain()
 
 
-async def _make(settings: Settings, token: str, stack: AsyncExitStack) -> Parts:
+async def make_parts(settings: Settings, token: str, stack: AsyncExitStack) -> Parts:
+    """All parts of the process, closed with the stack; waits for neither queue nor database."""
     server = TelegramAPIServer.from_base(settings.telegram_api_url)
     defaults = DefaultBotProperties(parse_mode="HTML", link_preview_is_disabled=True)
     bot = Bot(token, session=AiohttpSession(api=server), default=defaults)

@@ -14,6 +14,7 @@ import asyncpg
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging.connect import connect_queue
 from ml_service.storage import ledger
+from ml_service.storage.database import UNAVAILABLE
 from tests.faults.load import Load, Request
 from tests.faults.rig import Rig
 
@@ -100,7 +101,7 @@ class Bank:
     async def watch(self) -> None:
         """Look, for ever."""
         while True:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*UNAVAILABLE):
                 async with connected(self._url) as connection:
                     while True:
                         await self.look(connection)

@@ -146,16 +146,25 @@ class Telegram:
                 await asyncio.sleep(fault.seconds)
             elif not fault.kind.endswith("_after"):
                 return await self._fail(request, call, fault)
-        call.status, call.answer = await self._answer(method, fields, files, request.match_info["token"])
-        if call.status == 200:
-            self.screen.note(method, fields, call.answer.get("result"))
-        if method != "getUpdates":
-            await self._note(call)
+        doing = self._carry_out(call, fields, files, request.match_info["token"])
+        if method == "getUpdates":
+            await doing
+        else:
+            await asyncio.shield(asyncio.create_task(doing))  # what was asked is done, even where who asked has died
         if call.fault == "drop_after":
             return self._cut(request)
         if fault is not None and fault.kind == "hang_after":
             await asyncio.sleep(fault.seconds)
         return web.json_response(call.answer, status=call.status)
+
+    async def _carry_out(
+        self, call: Call, fields: dict[str, Any], files: dict[str, tuple[str, bytes]], token: str
+    ) -> None:
+        call.status, call.answer = await self._answer(call.method, fields, files, token)
+        if call.status == 200:
+            self.screen.note(call.method, fields, call.answer.get("result"))
+        if call.method != "getUpdates":
+            await self._note(call)
 
     @staticmethod
     async def _read(request: web.Request) -> tuple[dict[str, Any], dict[str, tuple[str, bytes]]]:

@@ -127,7 +127,8 @@ async def test_a_model_that_could_not_be_loaded_is_tried_again(
     async with running(make_model(mine("raise OSError"))) as host:
         assert host.state == "failed"
         make_model(mine())
-        await asyncio.wait_for(host.wait_ready(), 5)
+        async with asyncio.timeout(5):
+            await host.wait_ready()
         assert (host.state, host.error) == ("ready", "")
         assert len(await host.predict(["{}"])) == 1
 
