@@ -51,7 +51,7 @@ async def run(run: Run) -> Report:
         found: dict[str, list[Cost]] = {small: [], big: []}
         for database in found:
             await _measure(run, database, people[database])  # once for nothing: both are warm afterwards
-        for at in range(size.rounds):
+        for at in range(size.growth_rounds):
             for database in list(found)[:: 1 if at % 2 else -1]:
                 found[database].append(await _measure(run, database, people[database]))
     return _report(run, found[small], found[big])
@@ -102,7 +102,9 @@ def _report(run: Run, small: list[Cost], big: list[Cost]) -> Report:
             Bar("with its past: CPU µs", median(c.cpu_sum_us for c in big), ours=True),
         ],
         unit="µs",
-        notes=[f"{run.size.growth_requests:,} requests a round, medians of {run.size.rounds} interleaved rounds."],
+        notes=[
+            f"{run.size.growth_requests:,} requests a round, medians of {run.size.growth_rounds} interleaved rounds."
+        ],
         figures={
             "cpu_us": [median(c.cpu_sum_us for c in costs) for costs in (small, big)],
             "buffers": [median(c.buffers for c in costs) for costs in (small, big)],

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import asyncpg
 
-CHUNK = 500_000
+CHUNK = 100_000
+FIRST_MS = 1_735_689_600_000
+"""2025-01-01, in milliseconds since 1970; stands in the statement too."""
 KEPT = ("predictions_pkey", "users_pkey", "users_username_key_key", "transactions_pkey")
 
 _USERS = """
@@ -13,21 +17,26 @@ _USERS = """
     FROM generate_series(1, $1::int) AS n
 """
 # Ids as the service makes them: the time first (one a millisecond from a fixed moment on), then noise. Owners are
-# spread as by chance, so that a user's rows lie far apart, as they do after a year.
-_PREDICTIONS = """
-    INSERT INTO predictions (
-        id, user_id, model, version, status, source, cost, attempts, worker_id, predict_ms, created_at, started_at,
-        finished_at, input, output
-    )
+# spread as by chance, so that a user's rows lie far apart, as they do after a year. Three writes, as the service makes
+# them, because what old pages have room for decides where new rows go.
+_ASKED = """
+    INSERT INTO predictions (id, user_id, model, source, cost, created_at, input)
     SELECT
         (lpad(to_hex(1735689600000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
             || 'a' || substr(md5(n::text), 4, 15))::uuid,
         ('01900000-0000-7000-8000-' || lpad(to_hex(1 + (hashint8(n)::bigint + 2147483648) % $3), 12, '0'))::uuid,
-        'echo', '1', 'succeeded', 'api', 1, 1, 'old', 0.1, t.at, t.at, t.at,
-        json_build_object('text', 'The parcel came on time, thank you! ' || n),
+        'echo', 'api', 1, timestamptz '2025-01-01' + n * interval '1 millisecond',
         json_build_object('text', 'The parcel came on time, thank you! ' || n)
-    FROM generate_series($1::bigint, $2::bigint) AS n,
-        LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 millisecond' AS at) AS t
+    FROM generate_series($1::bigint, $2::bigint) AS n
+"""
+_CLAIMED = """
+    UPDATE predictions
+    SET status = 'processing', version = '1', attempts = 1, worker_id = 'old', started_at = created_at
+    WHERE id >= $1 AND id < $2
+"""
+_FINISHED = """
+    UPDATE predictions SET status = 'succeeded', predict_ms = 0.1, finished_at = created_at, output = input
+    WHERE id >= $1 AND id < $2
 """
 _LEDGER = """
     INSERT INTO transactions (user_id, kind, amount, prediction_id, created_at)
@@ -51,9 +60,17 @@ async def fill(session: asyncpg.Connection[asyncpg.Record], predictions: int, us
         await session.execute(f"DROP INDEX {index['indexname']}")
     await session.execute(_USERS, users)
     for start in range(1, predictions + 1, CHUNK):
-        await session.execute(_PREDICTIONS, start, min(predictions, start + CHUNK - 1), users)
+        end = min(predictions + 1, start + CHUNK)
+        await session.execute(_ASKED, start, end - 1, users)
+        for change in (_CLAIMED, _FINISHED):
+            await session.execute(change, _first_id(start), _first_id(end))
     await session.execute(_LEDGER, 1, predictions)
     for index in indexes:
         await session.execute(index["indexdef"])
     await session.execute("VACUUM (ANALYZE)")
     await session.execute("CHECKPOINT")
+
+
+def _first_id(number: int) -> UUID:
+    """The least id of that millisecond."""
+    return UUID(int=(FIRST_MS + number) << 80)

@@ -1,7 +1,8 @@
-"""From the request to the answer in one call (`Prefer: wait`): on an idle system, and at half of what can be accepted.
+"""From the request to the answer in one call (`Prefer: wait`): on an idle system, and at half of what it carries.
 
 Idle: one request at a time. Under load: requests come at a fixed rate whatever the answers do, and each latency counts
-from the moment at which its request was due.
+from the moment at which its request was due. The rate is half of what was accepted just before; for a model that
+computes, which two workers cannot answer as fast as it is accepted, half of what was answered.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from benchmarks.submit import PATH, PEOPLE, check, ours, plan
 
 BACKENDS = {"RabbitMQ": "rabbitmq", "PostgreSQL alone": "postgres"}
 MODELS = ("echo", "sentiment")
+WAITING = 64
 WAIT = {"Prefer": "wait=10"}
 IN_FLIGHT_MAX = 256
 TEXT = "The parcel came on time, thank you!"
@@ -54,7 +56,8 @@ async def run(run: Run) -> Report:
         unit="ms p99",
         notes=[
             f"Idle: {run.size.latencies} requests, one at a time. Half load: {run.size.load_s:g} s at half of the rate",
-            f"that the same processes accepted just before. Medians of {run.size.rounds} rounds.",
+            "that the same processes accepted (echo) or answered (sentiment) just before.",
+            f"Medians of {run.size.rounds} rounds.",
         ],
         figures={
             name: {"p50_ms": median(one.p50_ms for one in outcomes), "p99_ms": median(one.p99_ms for one in outcomes)}
@@ -72,8 +75,10 @@ async def _measure(run: Run, shown: str, backend: str) -> list[_Case]:
             cases = [_Case(f"{shown}, {model}, idle", await _idle(run, target.port, people, model)) for model in MODELS]
             accepted = await ask(plan(target.port, people, run.size.load_s))
             await until_finished(session)
-            for model in MODELS:
-                outcome = await _loaded(run, target.port, people, model, accepted.per_second / 2)
+            waiting = Plan(target.port, _requests(people, "sentiment"), WAITING, seconds=run.size.load_s)
+            answered = await ask(waiting)
+            for model, most in zip(MODELS, (accepted.per_second, answered.per_second), strict=True):
+                outcome = await _loaded(run, target.port, people, model, most / 2)
                 cases.append(_Case(f"{shown}, {model}, half load", outcome))
                 await until_finished(session)
             return cases

@@ -22,6 +22,7 @@ class Size:
     old_predictions: int = 5_000_000
     old_users: int = 100_000
     growth_requests: int = 10_000
+    growth_rounds: int = 7
     memory_predictions: int = 1_000_000
 
 
@@ -37,6 +38,7 @@ QUICK = Size(
     old_predictions=20_000,
     old_users=1_000,
     growth_requests=300,
+    growth_rounds=1,
     memory_predictions=10_000,
 )
 
