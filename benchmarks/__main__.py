@@ -76,7 +76,7 @@ def size_of(given: argparse.Namespace) -> Size:
     """The amounts that were asked for."""
     size = QUICK if given.quick else Size()
     if given.rounds:
-        size = replace(size, rounds=given.rounds)
+        size = replace(size, rounds=given.rounds, growth_rounds=given.rounds)
     for text in given.set:
         name, _, value = text.partition("=")
         size = replace(size, **{name: type(getattr(size, name))(value)})

@@ -8,7 +8,7 @@ import asyncpg
 
 CHUNK = 100_000
 FIRST_MS = 1_735_689_600_000
-"""2025-01-01, in milliseconds since 1970; stands in the statement too."""
+"""2025-01-01, in milliseconds since 1970."""
 KEPT = ("predictions_pkey", "users_pkey", "users_username_key_key", "transactions_pkey")
 
 _USERS = """
@@ -22,7 +22,7 @@ _USERS = """
 _ASKED = """
     INSERT INTO predictions (id, user_id, model, source, cost, created_at, input)
     SELECT
-        (lpad(to_hex(1735689600000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+        (lpad(to_hex($4::bigint + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
             || 'a' || substr(md5(n::text), 4, 15))::uuid,
         ('01900000-0000-7000-8000-' || lpad(to_hex(1 + (hashint8(n)::bigint + 2147483648) % $3), 12, '0'))::uuid,
         'echo', 'api', 1, timestamptz '2025-01-01' + n * interval '1 millisecond',
@@ -61,7 +61,7 @@ async def fill(session: asyncpg.Connection[asyncpg.Record], predictions: int, us
     await session.execute(_USERS, users)
     for start in range(1, predictions + 1, CHUNK):
         end = min(predictions + 1, start + CHUNK)
-        await session.execute(_ASKED, start, end - 1, users)
+        await session.execute(_ASKED, start, end - 1, users, FIRST_MS)
         for change in (_CLAIMED, _FINISHED):
             await session.execute(change, _first_id(start), _first_id(end))
     await session.execute(_LEDGER, 1, predictions)
