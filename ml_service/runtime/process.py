@@ -133,14 +133,19 @@ class _Output(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the end
         if self._rest:
             self._say(self._rest)
+        self._say_dropped()
         self.ended.set()
+
+    def _say_dropped(self) -> None:
+        if self._dropped:
+            self._log.warning("the model printed too much", lines_dropped=self._dropped)
+            self._dropped = 0
 
     def _say(self, line: bytes) -> None:
         second = int(time.monotonic())
         if second != self._second:
-            if self._dropped:
-                self._log.warning("the model printed too much", lines_dropped=self._dropped)
-            self._second, self._lines, self._dropped = second, 0, 0
+            self._say_dropped()
+            self._second, self._lines = second, 0
         self._lines += 1
         if self._lines > LOG_LINES_PER_SECOND_MAX:
             self._dropped += 1

@@ -59,7 +59,7 @@ _DEEDS: dict[str, Callable[[], Any]] = {
     "!raise": lambda: _raise(ValueError("secret detail")),
     "!reject": lambda: _raise(PredictionFailure("This text is not for me.")),
     "!print": _print,
-    "!flood": lambda: print("much\n" * 50_000),  # noqa: T201
+    "!flood": lambda: print("much\n" * 50_000, end=""),  # noqa: T201
     "!nap": lambda: time.sleep(0.1),
     "!fork": _leave_a_program,
     "!close-all": lambda: os.closerange(3, 64),
