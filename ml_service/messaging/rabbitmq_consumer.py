@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from itertools import count
 from types import TracebackType
@@ -62,6 +63,7 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
         self._subscribing = asyncio.Lock()
         self._refit_timer: asyncio.TimerHandle | None = None
         self._resting: set[asyncio.Task[None]] = set()
+        self._leaving = asyncio.Event()
 
     async def subscribe(self, connection: Connection, channel: Channel) -> None:
         """Consume the queue of each pool; the prefetch is each one's own."""
@@ -125,11 +127,10 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
     ) -> None:
         if self._refit_timer is not None:
             self._refit_timer.cancel()
-        for task in self._resting:
-            task.cancel()
+        # Closing the connection gives back what rests. A copy that is on its way is waited for, and the original acked.
+        self._leaving.set()
         if self._resting:
             await asyncio.wait(self._resting)
-        # Closing the connection gives back what is not acked.
         await super().__aexit__(kind, error, trace)
 
     def receive(self, content: Content, delivery: commands.Basic.Deliver) -> None:
@@ -168,7 +169,10 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
             await channel.call(commands.Basic.Cancel(consumer_tag=tag), self.limits.timeout_s)
 
     async def _give_back_later(self, deliveries: list[TaskDelivery]) -> None:
-        await asyncio.sleep(self.limits.requeue_delay_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.requeue_delay_s):
+                await self._leaving.wait()
+                return
         # A copy, not a nack: RabbitMQ 3.10 counts nacks towards the delivery limit, and waiting is nobody's fault.
         alive = [d for d in deliveries if d.receipt[0] == self._epoch and d.receipt[1] in self._unacked]
         copies = [_copy(delivery.message) for delivery in alive]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from ml_service.messaging import Queue
 from ml_service.messaging.prefetch import Prefetch
+from ml_service.messaging.rabbitmq_publisher import Outgoing, Publisher
 from tests.contract.broker import FAST, Broker, consuming, drain, ids, task
 
 
@@ -159,6 +161,26 @@ async def test_what_rests_is_not_lost_with_its_consumer(queue: Queue) -> None:
         await consumer.requeue(await consumer.get_batch(1, 0))
     async with consuming(queue) as consumer:
         assert len(await drain(consumer, 1, seconds=4)) == 1
+
+
+async def test_what_is_given_back_while_its_consumer_leaves_is_there_once(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = Publisher.publish
+
+    async def confirm_late(self: Publisher, messages: Sequence[Outgoing]) -> None:
+        await publish(self, messages)
+        await asyncio.sleep(0.5)
+
+    await queue.publish_tasks([task()])
+    async with consuming(queue) as consumer:
+        batch = await consumer.get_batch(1, 500)
+        monkeypatch.setattr(Publisher, "publish", confirm_late)
+        await consumer.requeue(batch)
+        (again,) = await consumer.get_batch(1, 0)
+        await consumer.ack([again])
+    assert again.message == batch[0].message
+    assert (await queue.depth("default")).ready == 0
 
 
 async def test_two_consumers_share_the_work(broker: Broker, queue: Queue) -> None:
