@@ -12,6 +12,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNT = 1000
 FIRST = 50_000_000
+ACCEPTED = 9_000_000
+"""Number of each "accepted" message: none that the emulator gives, which counts from 1 over all chats."""
 _FILL = """
     WITH person AS (
         SELECT number, gen_random_uuid() AS user_id, gen_random_uuid() AS id
@@ -30,15 +32,15 @@ _FILL = """
         SELECT user_id, kind, 0, id FROM person CROSS JOIN (VALUES ('hold'), ('capture')) AS k (kind)
     )
     INSERT INTO telegram_notifications (id, is_batch, chat_id, message_id, created_at)
-    SELECT id, false, number, CASE WHEN number % 2 = 0 THEN 7 END, now() - interval '1 hour' FROM person
+    SELECT id, false, number, CASE WHEN number % 2 = 0 THEN $3::int END, now() - interval '1 hour' FROM person
 """
 
 
 @pytest.mark.timeout(300)
 async def test_a_thousand_answers_after_an_outage(world: World) -> None:
-    await world.sql(_FILL, FIRST, FIRST + COUNT - 1)
+    await world.sql(_FILL, FIRST, FIRST + COUNT - 1, ACCEPTED)
     even = range(FIRST, FIRST + COUNT, 2)
-    world.telegram.screen.messages.update({(str(chat), 7): ("Accepted", "") for chat in even})
+    world.telegram.screen.messages.update({(str(chat), ACCEPTED): ("Accepted", "") for chat in even})
     before = len(world.telegram.calls)
 
     def sent() -> list[int]:
@@ -55,7 +57,7 @@ async def test_a_thousand_answers_after_an_outage(world: World) -> None:
     await world.telegram.wait_for(lambda: len(set(sent())) == COUNT, "all answers", 180)
     await world.until("SELECT count(*) = 0 FROM telegram_notifications WHERE notified_at IS NULL")
     assert len(sent()) - COUNT <= 1  # one crash
-    assert all("below" in world.telegram.screen.messages[str(chat), 7][0] for chat in even)
+    assert all("below" in world.telegram.screen.messages[str(chat), ACCEPTED][0] for chat in even)
     times = [call.at for call in world.telegram.calls[before:] if call.method.startswith(("send", "edit"))]
-    busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
-    assert 15 <= busiest <= 30
+    busiest = max(sum(at <= other < at + 5 for other in times) for at in times)
+    assert 15 <= busiest / 5 <= 30
