@@ -35,7 +35,7 @@ async def test_a_batch_waits_for_more_only_as_long_as_it_is_told(queue: Queue) -
         loop = asyncio.get_running_loop()
         start = loop.time()
         assert len(await taking) == 3
-        assert 1.0 < loop.time() - start < 5
+        assert 1.0 < loop.time() - start < 2.5
 
 
 async def test_waiting_for_the_first_ends_when_it_is_told(queue: Queue) -> None:

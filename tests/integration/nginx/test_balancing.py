@@ -44,7 +44,7 @@ def test_all_replicas_get_requests_and_a_new_one_is_noticed(open_door: OpenDoor)
         changed = time.monotonic()
         while upstreams(door) != {FIRST, SECOND}:
             assert client.get("/models").status_code == 200
-            assert time.monotonic() - changed < 5
+            assert time.monotonic() - changed < 3
             time.sleep(0.05)
         before = len(door.log())
         for _ in range(60):
@@ -174,9 +174,9 @@ def test_events_come_one_by_one(door: Door, signed_in: dict[str, str]) -> None:
             pieces = stream.iter_raw()
             while b"event: status" not in got:
                 got += next(pieces)
-            assert time.monotonic() - asked < 5
+            assert time.monotonic() - asked < 1
             with door.client() as other:
                 other.post(f"/predictions/{prediction['id']}/cancel", headers=signed_in)
             canceled = time.monotonic()
             assert b'"canceled"' in b"".join(pieces)
-            assert time.monotonic() - canceled < 5
+            assert time.monotonic() - canceled < 2

@@ -82,9 +82,11 @@ async def test_of_64_inputs_with_one_that_hangs_the_other_63_are_answered(hasty:
 
 
 async def test_one_that_hangs_alone_is_not_tried_again(hasty: ModelHost) -> None:
+    started = time.monotonic()
     with structlog.testing.capture_logs() as logs:
         (answer,) = await hasty.predict(texts("!hang"))
     assert code_of(answer) == "model_timeout"
+    assert 0.5 <= time.monotonic() - started < 1
     assert [entry["event"] for entry in logs].count("model process failed on inputs") == 1
 
 
