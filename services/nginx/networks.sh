@@ -1,9 +1,9 @@
 #!/bin/sh
-# Writes conf.d/networks.conf: whom nginx shows /metrics and /admin, and whose X-Forwarded-For it believes.
+# Writes conf.d/networks.conf: whom nginx shows /metrics, and whose X-Forwarded-For it believes.
 #
 # Run by the image before nginx starts. A script, because these settings are lists, in the same form as the app's
 # (addresses and networks, comma-separated), and nginx wants a line for each entry:
-#   NGINX_INSIDE_NETWORKS   see /metrics and /admin, besides the container itself
+#   NGINX_INSIDE_NETWORKS   see /metrics, besides the container itself
 #   NGINX_TRUSTED_PROXIES   stand in front of nginx, and write there whom they speak for
 set -eu
 

@@ -1,6 +1,9 @@
 // Apart from the page, so that the Content-Security-Policy needs no 'unsafe-inline'.
+"use strict";
 window.addEventListener("load", () => {
-  window.ui = SwaggerUIBundle({
+  /** @type {any} */
+  const { SwaggerUIBundle } = window;
+  SwaggerUIBundle({
     url: "openapi.json",
     dom_id: "#swagger-ui",
     presets: [SwaggerUIBundle.presets.apis],

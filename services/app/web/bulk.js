@@ -1,0 +1,282 @@
+/**
+ * Many predictions at once, behind one interface: createBulkRunner({api, store}) → start, resume, cancel, restore, discard,
+ * leave, subscribe, state, answered.
+ *
+ * All rows go to the service in one request, whose Idempotency-Key is stored before it is sent, so that a reload sends it
+ * again without paying twice. From then on the service does the work, and this follows it: a closed page loses nothing.
+ * The rows stay on this device, for a result that has the columns of the file.
+ */
+import { jobsOf } from "./bulk/jobs.js";
+import { cut } from "./bulk/pieces.js";
+import { Rate } from "./bulk/rate.js";
+import { newKey } from "./lib/ids.js";
+
+/** @typedef {import("./bulk/types.js").Piece} Piece */
+/** @typedef {import("./bulk/types.js").Job} Job */
+/** @typedef {import("./bulk/types.js").State} State */
+/** @typedef {import("./bulk/types.js").Problem} Problem */
+/** @typedef {import("./bulk/types.js").Order} Order */
+/** @typedef {import("./bulk/types.js").Remote} Remote */
+/** @typedef {import("./problem.js").ApiError} ApiError */
+/** @typedef {{ api: import("./bulk/types.js").Api, store: import("./bulk/types.js").Store, pollMs?: number, now?: () => number }} Parts */
+
+const POLL_MS = 1000;
+const RETRY_S = 3;
+const KEY_KEPT_MS = 23 * 3_600_000; // the service forgets keys after 24 hours
+const NOTHING = { succeeded: 0, failed: 0, canceled: 0, refused: 0, charged: 0 };
+/** @type {State} */
+export const IDLE = { phase: "idle", job: null, done: 0, perSecond: 0, secondsLeft: null, problem: null };
+
+/** @param {Parts} parts */
+export function createBulkRunner(parts) {
+  return new BulkRunner(parts);
+}
+
+export class BulkRunner {
+  /** @type {Set<(state: State) => void>} */
+  #listeners = new Set();
+  /** @type {Promise<void> | null} */
+  #running = null;
+  /** @type {() => void} */
+  #wake = () => {};
+  #isCancelSent = false;
+
+  /** @param {Parts} parts */
+  constructor({ api, store, pollMs = POLL_MS, now = Date.now }) {
+    this.jobs = jobsOf(api);
+    this.store = store;
+    this.pollMs = pollMs;
+    this.now = now;
+    this.rate = new Rate(now);
+    this.state = IDLE;
+  }
+
+  /**
+   * @param {(state: State) => void} listener Called at every change.
+   * @returns {() => void} Ends it.
+   */
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** @param {Order} order */
+  async start({ items, ...rest }) {
+    const id = newKey();
+    const pieces = cut(id, items);
+    /** @type {Job} */
+    const job = {
+      ...rest, id, key: newKey(), bulkId: null, sentAt: null, total: items.length, pieces: pieces.length,
+      startedAt: this.now(), phase: "running", counts: NOTHING,
+    };
+    const before = await this.store.loadJob(job.owner);
+    if (before) await this.store.deleteJob(before.id);
+    await this.store.savePieces(pieces);
+    await this.store.saveJob(job);
+    this.#take(job);
+    this.#run();
+  }
+
+  /**
+   * Find the job that a reload left behind, or one that was begun on another device, and go on with it.
+   * @param {string} owner
+   */
+  async restore(owner) {
+    if (this.state.job?.owner === owner) return;
+    if (!this.state.job) await this.#running; // a job that was left may still wait for an answer
+    const job = (await this.store.loadJob(owner)) ?? (await this.#fromElsewhere(owner));
+    if (!job) return;
+    this.#take(job);
+    const isForgotten = job.bulkId === null && job.sentAt !== null && this.now() - job.sentAt > KEY_KEPT_MS;
+    if (isForgotten) await this.#set({ phase: "stopped" }, problemOf("key_forgotten"));
+    else this.#run();
+  }
+
+  /** Send it again after what held it up is mended. */
+  async resume() {
+    const { phase, problem } = this.state;
+    if (phase !== "stopped" || problem?.code === "key_forgotten") return;
+    await this.#set({ phase: "running" });
+    this.#run();
+  }
+
+  /** Cancel what has not ended. */
+  async cancel() {
+    const { job, phase } = this.state;
+    if (!job || phase === "finished" || phase === "canceled") return;
+    const isRefused = phase === "stopped" && job.bulkId === null;
+    await this.#set({ phase: isRefused ? "canceled" : "canceling" });
+    this.#wake();
+    this.#run();
+  }
+
+  /** Stop following here, and keep the job: another tab or the next visit goes on with it. */
+  async leave() {
+    this.#publish(IDLE);
+    this.#wake();
+    await this.#running;
+  }
+
+  /** Forget the job and its rows on this device. */
+  async discard() {
+    const { job } = this.state;
+    await this.leave();
+    if (job) await this.store.deleteJob(job.id);
+  }
+
+  /**
+   * All rows with their answers, in the order of the input, some at a time.
+   * @returns {AsyncGenerator<import("./bulk/types.js").Answered>}
+   */
+  async *answered() {
+    const { job } = this.state;
+    if (!job?.bulkId) return;
+    const answers = this.jobs.results(job.bulkId);
+    for await (const { items } of this.#pieces(job)) {
+      const found = [];
+      for (let row = 0; row < items.length; row += 1) found.push((await answers.next()).value ?? null);
+      yield { items, answers: found };
+    }
+  }
+
+  /** Ends when nothing runs. */
+  async settled() {
+    await this.#running;
+  }
+
+  /** @param {Job} job @returns {AsyncGenerator<Piece>} */
+  async *#pieces(job) {
+    for (let number = 0; number < job.pieces; number += 1) {
+      const piece = await this.store.loadPiece(job.id, number);
+      if (!piece) throw new Error(`Piece ${number} is not in the store.`);
+      yield piece;
+    }
+  }
+
+  /** @param {string} owner @returns {Promise<Job | null>} */
+  async #fromElsewhere(owner) {
+    const found = await this.jobs.unfinished().catch(() => null);
+    return found && {
+      id: found.bulk_id, owner, key: "", bulkId: found.bulk_id, sentAt: null, model: found.model, name: "", columns: [],
+      delimiter: ",", total: found.lines, pieces: 0, price: 0, startedAt: this.now(), phase: "running", counts: NOTHING,
+    };
+  }
+
+  /** @param {Job} job */
+  #take(job) {
+    this.#isCancelSent = false;
+    this.rate = new Rate(this.now);
+    this.#publish({ ...IDLE, phase: job.phase, job, done: rowsOf(job) });
+  }
+
+  #run() {
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = null;
+      if (this.#isActive()) this.#run(); // resumed while the last round ended
+    });
+  }
+
+  async #loop() {
+    while (this.#isActive()) {
+      try {
+        if (this.state.phase === "waiting") await this.#set({ phase: "running" });
+        await this.#note(await this.#ask());
+        if (this.#isActive()) await this.#sleep(this.pollMs);
+      } catch (error) {
+        await this.#onError(/** @type {ApiError} */ (error));
+      }
+    }
+  }
+
+  #isActive() {
+    const { phase } = this.state;
+    return phase === "running" || phase === "waiting" || phase === "canceling";
+  }
+
+  /** @returns {Promise<Remote | null>} What the service says of the job now; null: the job was left meanwhile. */
+  async #ask() {
+    const { job, phase } = this.state;
+    if (!job) return null;
+    if (job.bulkId === null) {
+      await this.#set({ sentAt: job.sentAt ?? this.now() });
+      return this.jobs.send(job, this.#pieces(job));
+    }
+    if (phase === "canceling" && !this.#isCancelSent) {
+      const found = await this.jobs.cancel(job.bulkId);
+      this.#isCancelSent = true;
+      return found;
+    }
+    return this.jobs.look(job.bulkId);
+  }
+
+  /** @param {Remote | null} found */
+  async #note(found) {
+    const { job } = this.state;
+    if (!job || !found) return;
+    const { succeeded, failed, canceled, charged } = found;
+    const counts = { succeeded, failed, canceled, refused: found.lines_invalid, charged };
+    const done = rowsOf({ counts });
+    this.rate.add(done);
+    this.#publish({ ...this.state, done, perSecond: this.rate.perSecond(), secondsLeft: found.estimated_s });
+    /** @type {Partial<Job>} */
+    const change = { bulkId: found.bulk_id, counts };
+    if (found.finished_at !== null) change.phase = found.status === "canceled" ? "canceled" : "finished";
+    await this.#set(change);
+  }
+
+  /** @param {ApiError} error */
+  async #onError(error) {
+    const problem = problemOf(error.code ?? "unknown", error);
+    if (!error.isTransient) {
+      await this.#set({ phase: "stopped" }, problem);
+      return;
+    }
+    const waitMs = (error.retryAfterS ?? RETRY_S) * 1000;
+    if (this.state.phase === "running") {
+      this.#publish({ ...this.state, phase: "waiting", problem: { ...problem, retryAt: this.now() + waitMs } });
+    }
+    await this.#sleep(waitMs);
+  }
+
+  /** @param {number} ms @returns {Promise<void>} */
+  #sleep(ms) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** States are never changed in place: who draws them compares. @param {Partial<Job>} change @param {Problem | null} [problem] */
+  async #set(change, problem = null) {
+    if (!this.state.job) return;
+    const job = { ...this.state.job, ...change };
+    this.#publish({ ...this.state, phase: change.phase ?? this.state.phase, job, problem });
+    if (job.pieces > 0) await this.store.saveJob(job);
+  }
+
+  /** @param {State} state */
+  #publish(state) {
+    this.state = state;
+    for (const listener of this.#listeners) listener(state);
+  }
+}
+
+/** @param {Pick<Job, "counts">} job @returns {number} Rows that have ended. */
+function rowsOf({ counts }) {
+  return counts.succeeded + counts.failed + counts.canceled + counts.refused;
+}
+
+/** @param {string} code @param {Partial<ApiError>} [error] @returns {Problem} */
+function problemOf(code, error = {}) {
+  return {
+    code,
+    detail: error.detail ?? "",
+    retryAt: null,
+    cost: error.more?.cost ?? null,
+    balance: error.more?.balance ?? null,
+    requestId: error.requestId ?? null,
+  };
+}

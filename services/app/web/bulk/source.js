@@ -1,0 +1,270 @@
+/**
+ * What a person pastes or drops, as rows: a table (CSV, TSV, `;`), JSON lines, or lines that are texts.
+ * Reading gives way to the page every few milliseconds, so that 100,000 rows do not freeze it.
+ */
+
+import { CsvParser, delimiterOf, firstLine, hasText, NO_DELIMITER, parseCsv } from "./csv.js";
+
+/**
+ * @typedef {{ row: number, cells: string[] }} TableRow A row with its number as a spreadsheet counts, from 1.
+ * @typedef {{ row: number, value: unknown }} JsonRow
+ * @typedef {{ row: number, code: "not_json" | "not_an_input" | "too_many_cells" }} RowError
+ *
+ * @typedef {object} Table
+ * @property {"table"} kind
+ * @property {string[]} columns Names, or "1", "2", … where the file has none.
+ * @property {boolean} hasHeader
+ * @property {string} delimiter
+ * @property {TableRow[]} rows
+ * @property {number} blank Rows left out because they are empty.
+ * @property {RowError[]} errors
+ *
+ * @typedef {object} JsonLines
+ * @property {"jsonl"} kind
+ * @property {JsonRow[]} rows
+ * @property {number} blank
+ * @property {RowError[]} errors
+ *
+ * @typedef {Table | JsonLines} Source
+ *
+ * @typedef {object} ReadOptions
+ * @property {Iterable<string>} [fields] Names of the model's fields.
+ * @property {AbortSignal} [signal]
+ * @property {(share: number) => void} [onProgress]
+ * @property {boolean} [isPasted] Lines are texts, unless they are JSON or a table with a header that is known.
+ */
+
+const TEXT_COLUMNS = new Set(
+  ("text texts comment comments review reviews message sentence phrase content body title " +
+    "текст тексты комментарий комментарии отзыв отзывы сообщение фраза предложение")
+    .split(" "),
+);
+const SLICE_CHARS = 131_072;
+const BUSY_MS = 10;
+const SAMPLE_ROWS = 64;
+const HEADER_CHARS_MAX = 40;
+const NUMBER = /^[\s\d.,:/#№%+-]*\d[\s\d.,:/#№%+-]*$/;
+
+/**
+ * @param {string} text
+ * @param {ReadOptions} [options]
+ * @returns {Promise<Source>}
+ */
+export async function readSource(text, options = {}) {
+  const clean = text.startsWith("\ufeff") ? text.slice(1) : text;
+  if (looksLikeJsonLines(clean)) return readJsonLines(clean, options);
+  return readTable(clean, options);
+}
+
+/** @param {string} text */
+export function looksLikeJsonLines(text) {
+  const first = firstLine(text.trimStart()).trim();
+  if (!first.startsWith("{") && !first.startsWith('"')) return false;
+  try {
+    JSON.parse(first);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {string} text
+ * @param {ReadOptions} options
+ * @returns {Promise<JsonLines>}
+ */
+async function readJsonLines(text, options) {
+  /** @type {JsonLines} */
+  const found = { kind: "jsonl", rows: [], blank: 0, errors: [] };
+  const pace = paced(options, text.length);
+  let row = 0;
+  let at = 0;
+  for (const line of linesOf(text)) {
+    row += 1;
+    at += line.length + 1;
+    if (row % 256 === 0) await pace(at);
+    if (line.trim() === "") {
+      found.blank += 1;
+      continue;
+    }
+    try {
+      const value = inputOf(JSON.parse(line));
+      if (value === undefined) found.errors.push({ row, code: "not_an_input" });
+      else found.rows.push({ row, value });
+    } catch {
+      found.errors.push({ row, code: "not_json" });
+    }
+  }
+  return found;
+}
+
+/**
+ * An input, `{"input": {…}}` with or without an id, or a text.
+ * @param {unknown} value
+ * @returns {unknown} undefined: it is none of them.
+ */
+function inputOf(value) {
+  if (typeof value === "string") return value;
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
+  const inner = /** @type {Record<string, unknown>} */ (value).input;
+  const names = Object.keys(value);
+  const isWrapped = inner !== null && typeof inner === "object" && names.every((name) => name === "id" || name === "input");
+  return isWrapped ? inner : value;
+}
+
+/**
+ * @param {string} text
+ * @param {ReadOptions} options
+ * @returns {Promise<Table>}
+ */
+async function readTable(text, options) {
+  const known = new Set([...(options.fields ?? [])].map((name) => name.toLowerCase()));
+  /** @param {string} name */
+  const isKnown = (name) => known.has(name.toLowerCase()) || TEXT_COLUMNS.has(name.toLowerCase());
+  const said = /^sep=(.)[\r\n]+/i.exec(text);
+  const body = said ? text.slice(said[0].length) : text;
+  const delimiter = said?.[1] ?? delimiterFor(body, isKnown, options.isPasted ?? false);
+  const rows = await divide(body, delimiter, options);
+  return { ...tableOf(rows, isKnown, said ? 1 : 0), delimiter };
+}
+
+/**
+ * Commas in lines that a person types belong to the texts, unless a header says that they divide.
+ * @param {string} text
+ * @param {(name: string) => boolean} isKnown
+ * @param {boolean} isPasted
+ */
+function delimiterFor(text, isKnown, isPasted) {
+  const delimiter = delimiterOf(text, isKnown);
+  if (!isPasted || delimiter === "\t") return delimiter;
+  const first = parseCsv(firstLine(text), delimiter)[0] ?? [];
+  return first.some((cell) => isKnown(cell.trim())) ? delimiter : NO_DELIMITER;
+}
+
+/**
+ * @param {string} text
+ * @param {string} delimiter
+ * @param {ReadOptions} options
+ * @returns {Promise<string[][]>}
+ */
+async function divide(text, delimiter, options) {
+  const pace = paced(options, text.length);
+  for (const isQuoted of [true, false]) {
+    const parser = new CsvParser(delimiter, isQuoted);
+    for (let at = 0; at < text.length; at += SLICE_CHARS) {
+      parser.push(text.slice(at, at + SLICE_CHARS));
+      await pace(at);
+    }
+    if (parser.end() || !isQuoted) return parser.rows;
+  }
+  return [];
+}
+
+/**
+ * @param {string[][]} all
+ * @param {(name: string) => boolean} isKnown
+ * @param {number} skipped Lines above the first row.
+ * @returns {Omit<Table, "delimiter">}
+ */
+function tableOf(all, isKnown, skipped) {
+  const numbered = all.map((cells, place) => ({ row: place + 1 + skipped, cells }));
+  const filled = numbered.filter(({ cells }) => hasText(cells));
+  const head = filled[0];
+  if (!head) return { kind: "table", columns: [], hasHeader: false, rows: [], blank: all.length, errors: [] };
+  const hasHeader = isHeader(filled, isKnown);
+  const rows = hasHeader ? filled.slice(1) : filled;
+  const width = filled.reduce((most, { cells }) => Math.max(most, cells.length), 1);
+  const named = hasHeader ? head.cells.map((cell) => cell.trim()) : [];
+  const columns = uniqueNames(Array.from({ length: hasHeader ? Math.max(named.length, 1) : width }, (_, place) => named[place] ?? ""));
+  /** @type {RowError[]} */
+  const errors = [];
+  const fitting = rows.filter(({ row, cells }) => {
+    const fits = !hasText(cells.slice(columns.length));
+    if (!fits) errors.push({ row, code: "too_many_cells" });
+    return fits;
+  });
+  return { kind: "table", columns, hasHeader, rows: fitting, blank: all.length - filled.length, errors };
+}
+
+/**
+ * @param {string[]} names
+ * @returns {string[]}
+ */
+function uniqueNames(names) {
+  /** @type {Set<string>} */
+  const taken = new Set();
+  return names.map((name, place) => {
+    let unique = name || String(place + 1);
+    while (taken.has(unique)) unique = `${unique} (${place + 1})`;
+    taken.add(unique);
+    return unique;
+  });
+}
+
+/**
+ * Whether the first row names the columns: by a word that we know, or because its cells are unlike those below.
+ * @param {TableRow[]} rows
+ * @param {(name: string) => boolean} isKnown
+ */
+function isHeader(rows, isKnown) {
+  const names = (rows[0]?.cells ?? []).map((cell) => cell.trim());
+  if (names.some(isKnown)) return true;
+  if (rows.length < 2 || names.length < 2) return false;
+  if (names.some((name) => isNumber(name) || name.length > HEADER_CHARS_MAX)) return false;
+  const below = rows.slice(1, SAMPLE_ROWS);
+  return names.some((_, place) => {
+    const column = below.map(({ cells }) => cells[place] ?? "").filter((cell) => cell !== "");
+    return column.length > 0 && column.every(isNumber);
+  });
+}
+
+/**
+ * The column that is the text: by its name, else the one with the longest words.
+ * @param {Table} table
+ * @returns {number}
+ */
+export function textColumnOf(table) {
+  const named = table.columns.findIndex((name) => TEXT_COLUMNS.has(name.toLowerCase()));
+  if (table.hasHeader && named >= 0) return named;
+  const sample = table.rows.slice(0, SAMPLE_ROWS);
+  const lengths = table.columns.map((_, place) =>
+    sample.reduce((sum, { cells }) => sum + (isNumber(cells[place] ?? "") ? 0 : (cells[place] ?? "").length), 0),
+  );
+  return Math.max(0, lengths.indexOf(Math.max(...lengths)));
+}
+
+/** @param {string} cell */
+function isNumber(cell) {
+  return NUMBER.test(cell);
+}
+
+/**
+ * @param {string} text
+ * @returns {Generator<string>}
+ */
+function* linesOf(text) {
+  const end = /\r\n|\r|\n/g;
+  let start = 0;
+  for (let found = end.exec(text); found; found = end.exec(text)) {
+    yield text.slice(start, found.index);
+    start = end.lastIndex;
+  }
+  if (start < text.length) yield text.slice(start);
+}
+
+/**
+ * Lets the page live between the pieces of a long work.
+ * @param {ReadOptions} options
+ * @param {number} total
+ * @returns {(done: number) => Promise<void>}
+ */
+function paced({ signal, onProgress }, total) {
+  let since = performance.now();
+  return async (done) => {
+    signal?.throwIfAborted();
+    if (performance.now() - since < BUSY_MS) return;
+    onProgress?.(total ? Math.min(1, done / total) : 1);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    since = performance.now();
+  };
+}

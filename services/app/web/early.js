@@ -1,0 +1,59 @@
+// Runs before the first paint, so that a chosen theme and language do not flash: the only script that is no module.
+// It also asks for what the modules would ask for only after they have run: the view's modules, its phrases, two answers.
+// It stands below the import map: a module that comes before the map does not find the libraries.
+"use strict";
+(() => {
+  // The modules of the views where people begin, besides those in index.html, and of what one sees when signed in.
+  /** @type {Record<string, string>} */
+  const MODULES = {
+    signed_in:
+      "components/account_menu components/menu components/segmented lib/sse stream theme",
+    home:
+      "components/field components/hooks components/menu components/page lib/schema playground/answer_card playground/ask_card playground/follow playground/form playground/model_picker playground/playground playground/state playground/waiting views/welcome",
+    predict:
+      "components/copy_button components/field components/hooks components/menu components/page components/segmented components/status_chip components/time lib/schema lib/snippets outputs/headline outputs/shape outputs/words playground/answer_card playground/ask_card playground/code_card playground/follow playground/form playground/model_picker playground/playground playground/recent playground/state playground/waiting views/predict",
+  };
+  const root = document.documentElement;
+  let language = navigator.language;
+  let isIn = false;
+  try {
+    const theme = localStorage.getItem("theme");
+    if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+    language = localStorage.getItem("language") ?? language;
+    isIn = localStorage.getItem("signed_in") !== null;
+  } catch {
+    // Without storage the system's theme and the browser's language are right.
+  }
+  root.lang = language.startsWith("ru") ? "ru" : "en";
+  const words = root.lang === "ru" ? "common auth predict models" : "common auth predict";
+  const names = words.split(" ").map((name) => `i18n/${root.lang}/${name}`);
+  const view = /^\/app\/(\w+)/.exec(location.pathname)?.[1] ?? (isIn ? "predict" : "home");
+  for (const part of isIn ? ["signed_in", view] : [view]) names.push(...(MODULES[part]?.split(" ") ?? []));
+  for (const name of names) {
+    const link = document.createElement("link");
+    link.rel = "modulepreload";
+    link.href = `/web/${name}.js`;
+    document.head.append(link);
+  }
+  /** @type {any} */ (globalThis).begun = Object.fromEntries(
+    ["/models", "/service"].map((path) => {
+      const answer = fetch(path, { headers: { Accept: "application/json" } });
+      answer.catch(() => undefined); // whoever takes it says what is wrong
+      return [path, answer];
+    }),
+  );
+})();
+
+// A module that could not be loaded (a network that has just changed) would leave an empty page: begin again, a few times.
+document.addEventListener(
+  "error",
+  (event) => {
+    if (!(event.target instanceof HTMLScriptElement)) return;
+    const tries = Number(sessionStorage.getItem("reloads") ?? 0);
+    if (tries >= 5) return;
+    sessionStorage.setItem("reloads", String(tries + 1));
+    setTimeout(() => location.reload(), 500 * (tries + 1));
+  },
+  true,
+);
+addEventListener("load", () => setTimeout(() => sessionStorage.removeItem("reloads"), 10_000));

@@ -1,0 +1,21 @@
+/**
+ * What the models that ship with the service say of themselves, in Russian, by their English words. Other models speak
+ * for themselves. A test compares this with the models.
+ */
+
+/** @type {Record<string, string>} */
+export default {
+  "Returns its input unchanged. For benchmarks and tests: it measures the service itself.":
+    "Возвращает то, что получила. Для замеров и тестов: показывает скорость самого сервиса.",
+  "Comes back as it is.": "Вернётся как есть.",
+  "Turns a text in one of 16 languages into a vector of 512 numbers and of length 1: texts that mean the same lie close, across languages too. The product of two vectors is their similarity. For search, grouping and finding duplicates.":
+    "Превращает текст на одном из 16 языков в вектор из 512 чисел, длины 1. Близкие по смыслу тексты лежат рядом, даже на разных языках. Произведение двух векторов показывает их сходство. Для поиска, группировки и удаления дублей.",
+  "The text; its first 600 characters count.": "Текст; учитываются первые 600 символов.",
+  "Says which of 176 languages a text is in, and how sure it is. Reliable from about 25 characters; short texts in Russian are taken for a related language about one time in nine.":
+    "Определяет, на каком из 176 языков написан текст и насколько это точно. Надёжна примерно от 25 символов; короткий русский текст примерно в одном случае из девяти принимает за родственный язык.",
+  "The text; its first 500 characters count.": "Текст; учитываются первые 500 символов.",
+  "Says whether a Russian or English text is positive, neutral or negative, and how sure it is. Made for reviews, comments and messages of one to a few sentences. It also answers neutral where it cannot tell. Sarcasm and double negation («Не плохо») mislead it.":
+    "Определяет, положительный ли текст на русском или английском, нейтральный или отрицательный, и насколько это точно. Для отзывов, комментариев и сообщений в несколько предложений. «Нейтральный» она отвечает и тогда, когда трудно сказать. Сарказм и двойное отрицание («Не плохо») сбивают её с толку.",
+  "The text, in Russian or English; the first 400 to 500 characters weigh most.":
+    "Текст на русском или английском; важнее всего первые 400–500 символов.",
+};

@@ -1,0 +1,280 @@
+/**
+ * A form out of a JSON Schema. Pure; tested by node.
+ *
+ * kindOf(schema) → which control fits · initial(schema) → the value that an empty form has · clean(schema, value) → the
+ * input to send (empty optional parts left out) · check(schema, value) → [{path, code, limit}] for what can be told
+ * without the server · errorsByPath(apiErrors) → {path: message} · labelOf(name, schema) → words for a field.
+ * A path is the names and places joined by dots, "" for the whole.
+ */
+
+/**
+ * @typedef {"text" | "longtext" | "number" | "integer" | "choice" | "checkbox" | "object" | "array" | "file" | "json"} Kind
+ * @typedef {{path: string, code: string, limit?: number | string}} Fault
+ */
+
+const LONG_TEXT = 200;
+const DEPTH_MAX = 6;
+const SHORT_FORMATS = ["date", "date-time", "time", "duration", "email", "uri", "uuid", "ipv4", "ipv6", "hostname"];
+
+/** @param {any} schema @returns {string | undefined} its type, without null */
+function typeOf(schema) {
+  const { type } = schema;
+  return Array.isArray(type) ? type.find((one) => one !== "null") : type;
+}
+
+/** @param {any} schema @returns {boolean} whether nothing is one of the values of a type */
+function mayBeNull(schema) {
+  return Array.isArray(schema.type) && schema.type.includes("null");
+}
+
+/** @param {any} schema @returns {any[] | null} the values of a choice; leaving it out stands for null */
+export function choicesOf(schema) {
+  if (Array.isArray(schema.enum)) {
+    return mayBeNull(schema) ? schema.enum.filter((/** @type {any} */ one) => one !== null) : schema.enum;
+  }
+  if (mayBeNull(schema) && typeOf(schema) === "boolean") return [true, false];
+  const options = schema.oneOf ?? schema.anyOf;
+  if (Array.isArray(options) && options.length && options.every((one) => one && "const" in one)) {
+    return options.map((one) => one.const);
+  }
+  return null;
+}
+
+/** @param {any} schema @param {unknown} value @returns {string} the words of one value of a choice */
+export function choiceLabel(schema, value) {
+  const options = schema.oneOf ?? schema.anyOf ?? [];
+  return options.find((/** @type {any} */ one) => one.const === value)?.title ?? String(value);
+}
+
+/** @param {any} schema */
+function isFile(schema) {
+  return schema.contentEncoding === "base64" || ["binary", "byte", "data-url"].includes(schema.format);
+}
+
+/** @param {any} schema @param {number} [depth] @returns {Kind} */
+export function kindOf(schema, depth = 0) {
+  if (typeof schema !== "object" || schema === null || schema.$ref || depth > DEPTH_MAX) return "json";
+  if (choicesOf(schema)) return "choice";
+  switch (typeOf(schema)) {
+    case "string":
+      if (isFile(schema)) return "file";
+      if (SHORT_FORMATS.includes(schema.format)) return "text";
+      return schema.maxLength === undefined || schema.maxLength > LONG_TEXT ? "longtext" : "text";
+    case "number":
+      return "number";
+    case "integer":
+      return "integer";
+    case "boolean":
+      return "checkbox";
+    case "object":
+      return schema.properties && !schema.oneOf && !schema.anyOf ? "object" : "json";
+    case "array":
+      return schema.items && !Array.isArray(schema.items) && schema.items.type ? "array" : "json";
+    default:
+      return "json";
+  }
+}
+
+/** @param {any} schema @param {number} [depth] @param {boolean} [isRequired] @returns {any} */
+export function initial(schema, depth = 0, isRequired = true) {
+  if (schema?.default !== undefined) return toForm(schema, schema.default, depth);
+  switch (kindOf(schema, depth)) {
+    case "object": {
+      const needed = new Set(schema.required ?? []);
+      const parts = Object.entries(schema.properties);
+      return Object.fromEntries(parts.map(([name, one]) => [name, initial(one, depth + 1, needed.has(name))]));
+    }
+    case "array":
+      return Array.from({ length: isRequired ? (schema.minItems ?? 0) : 0 }, () => initial(schema.items, depth + 1));
+    case "checkbox":
+      return false;
+    default:
+      return "";
+  }
+}
+
+/**
+ * A value of the schema as the form holds it: numbers and JSON as text, choices as the place of their value.
+ * @param {any} schema @param {any} value @param {number} [depth] @returns {any}
+ */
+export function toForm(schema, value, depth = 0) {
+  switch (kindOf(schema, depth)) {
+    case "object":
+      return Object.fromEntries(
+        Object.entries(schema.properties).map(([name, one]) => [
+          name,
+          value?.[name] === undefined
+            ? initial(one, depth + 1, schema.required?.includes(name) ?? false)
+            : toForm(one, value[name], depth + 1),
+        ]),
+      );
+    case "array":
+      return (Array.isArray(value) ? value : []).map((one) => toForm(schema.items, one, depth + 1));
+    case "checkbox":
+      return Boolean(value);
+    case "choice": {
+      const place = (choicesOf(schema) ?? []).findIndex((one) => JSON.stringify(one) === JSON.stringify(value));
+      return place < 0 ? "" : String(place);
+    }
+    case "json":
+      return JSON.stringify(value, null, 2);
+    default:
+      return value === null || value === undefined ? "" : String(value);
+  }
+}
+
+/** @param {any} value @returns {boolean} whether a form's value says nothing */
+function isEmpty(value) {
+  if (value === "" || value === undefined) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return false;
+}
+
+/**
+ * @param {any} schema @param {any} value as the form holds it @param {boolean} [isRequired] @param {number} [depth]
+ * @returns {any} undefined: left out
+ */
+export function clean(schema, value, isRequired = true, depth = 0) {
+  const kind = kindOf(schema, depth);
+  if (kind === "text" || kind === "longtext") return value === "" && !isRequired ? undefined : value;
+  if (kind === "checkbox") return value;
+  if (kind === "object") return cleanObject(schema, value, isRequired, depth);
+  if (isEmpty(value)) return kind === "array" && isRequired ? [] : undefined;
+  if (kind === "array") {
+    return value.map((/** @type {any} */ one) => clean(schema.items, one, true, depth + 1));
+  }
+  if (kind === "number" || kind === "integer") return asNumber(value);
+  if (kind === "choice") return (choicesOf(schema) ?? [])[Number(value)];
+  if (kind === "json") return parsed(value);
+  return value;
+}
+
+/** @param {any} schema @param {any} value @param {boolean} isRequired @param {number} depth */
+function cleanObject(schema, value, isRequired, depth) {
+  const needed = new Set(schema.required ?? []);
+  /** @type {Record<string, any>} */
+  const found = {};
+  for (const [name, one] of Object.entries(schema.properties)) {
+    const part = clean(one, value?.[name], needed.has(name), depth + 1);
+    if (part !== undefined) found[name] = part;
+  }
+  const isUntouched = JSON.stringify(value) === JSON.stringify(initial(schema, depth));
+  return isRequired || !isUntouched ? found : undefined;
+}
+
+/** @param {string} text @returns {number | string} the text itself where it is no number, for the server to refuse */
+function asNumber(text) {
+  const number = Number(String(text).trim().replace(",", "."));
+  return Number.isFinite(number) ? number : text;
+}
+
+/** @param {string} text @returns {any} */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** @param {string} path @param {string | number} name */
+export const joined = (path, name) => (path ? `${path}.${name}` : String(name));
+
+/** @param {any} schema @param {any} value as the form holds it @returns {Fault[]} */
+export function check(schema, value) {
+  /** @type {Fault[]} */
+  const faults = [];
+  visit(schema, value, "", true, 0, faults);
+  return faults;
+}
+
+/**
+ * @param {any} schema @param {any} value @param {string} path @param {boolean} isRequired @param {number} depth
+ * @param {Fault[]} faults
+ */
+function visit(schema, value, path, isRequired, depth, faults) {
+  const kind = kindOf(schema, depth);
+  if (kind === "object") {
+    if (clean(schema, value, isRequired, depth) === undefined) return;
+    const needed = new Set(schema.required ?? []);
+    for (const [name, one] of Object.entries(schema.properties)) {
+      visit(one, value?.[name], joined(path, name), needed.has(name), depth + 1, faults);
+    }
+    return;
+  }
+  if (kind === "array") {
+    const { items, minItems = 0, maxItems = Infinity } = schema;
+    const size = value?.length ?? 0;
+    if (size < minItems && (isRequired || size)) faults.push({ path, code: "minItems", limit: minItems });
+    if (size > maxItems) faults.push({ path, code: "maxItems", limit: maxItems });
+    for (const [place, one] of (value ?? []).entries()) {
+      visit(items, one, joined(path, place), true, depth + 1, faults);
+    }
+    return;
+  }
+  if (kind === "checkbox") return;
+  const isText = kind === "text" || kind === "longtext";
+  if (isEmpty(value) || (isText && isRequired && value.trim() === "")) {
+    const mayBeEmpty = isText && !schema.minLength;
+    if (isRequired && !mayBeEmpty) faults.push({ path, code: isText ? "text" : "required" });
+    return;
+  }
+  const fault = faultOf(kind, schema, value);
+  if (fault) faults.push({ path, ...fault });
+}
+
+/** @param {Kind} kind @param {any} schema @param {string} value @returns {{code: string, limit?: number} | null} */
+function faultOf(kind, schema, value) {
+  if (kind === "text" || kind === "longtext") {
+    const length = [...value].length;
+    if (length < (schema.minLength ?? 0)) return { code: "minLength", limit: schema.minLength };
+    if (length > (schema.maxLength ?? Infinity)) return { code: "maxLength", limit: schema.maxLength };
+  }
+  if (kind === "number" || kind === "integer") {
+    const number = asNumber(value);
+    if (typeof number === "string") return { code: "number" };
+    if (kind === "integer" && !Number.isInteger(number)) return { code: "integer" };
+    if (number < (schema.minimum ?? -Infinity)) return { code: "minimum", limit: schema.minimum };
+    if (number > (schema.maximum ?? Infinity)) return { code: "maximum", limit: schema.maximum };
+  }
+  if (kind === "json" && typeof value === "string") {
+    try {
+      JSON.parse(value);
+    } catch {
+      return { code: "json" };
+    }
+  }
+  return null;
+}
+
+/**
+ * The API's `errors` by the path of the field; what belongs to no field stands under "".
+ * @param {{location: string, message: string}[]} errors @returns {Record<string, string>}
+ */
+export function errorsByPath(errors) {
+  /** @type {Record<string, string>} */
+  const found = {};
+  for (const { location, message } of errors) {
+    const parts = location.split(".");
+    if (parts[0] === "body") parts.shift();
+    const path = parts[0] === "input" ? parts.slice(1).join(".") : parts[0] === "text" ? "text" : "";
+    found[path] ??= message;
+  }
+  return found;
+}
+
+/** @param {string} name @param {any} schema @returns {string} "customer_id" → "Customer id" */
+export function labelOf(name, schema) {
+  if (schema?.title) return schema.title;
+  const words = name.replace(/[_-]+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").trim().toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** @param {any} input @returns {string} the first text of an input, for a list */
+export function excerpt(input) {
+  if (input === null || input === undefined) return "";
+  if (typeof input !== "object") return String(input);
+  const values = Object.values(input);
+  const text = values.find((one) => typeof one === "string" && one !== "");
+  return typeof text === "string" ? text.slice(0, 300) : JSON.stringify(input).slice(0, 300);
+}

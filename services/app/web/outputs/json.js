@@ -1,0 +1,41 @@
+/** Json: any answer: few plain fields as a list of names and values, everything else as JSON text. */
+import { html } from "htm/preact";
+import { fmt, t } from "../i18n/index.js";
+import { labelOf } from "../lib/schema.js";
+
+const FIELDS_MAX = 12;
+const TEXT_MAX = 100_000;
+
+/** @param {any} value @returns {[string, any][] | null} */
+function plainFields(value) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
+  const fields = Object.entries(value);
+  const isPlain = fields.every(([, one]) => one === null || typeof one !== "object");
+  return isPlain && fields.length > 0 && fields.length <= FIELDS_MAX ? fields : null;
+}
+
+/** @param {unknown} value */
+function words(value) {
+  if (typeof value === "number") return fmt.number(value, { maximumFractionDigits: 6 });
+  if (typeof value === "boolean") return t(value ? "answer.yes" : "answer.no");
+  return value === null ? "—" : String(value);
+}
+
+/** @param {{value: any}} props */
+export function Json({ value }) {
+  const fields = plainFields(value);
+  if (fields) {
+    return html`<dl class="output-fields">
+      ${fields.map(
+        ([name, one]) => html`<div key=${name}><dt>${labelOf(name, {})}</dt><dd class="num">${words(one)}</dd></div>`,
+      )}
+    </dl>`;
+  }
+  return html`<${JsonText} value=${value} />`;
+}
+
+/** @param {{value: any}} props */
+export function JsonText({ value }) {
+  const text = JSON.stringify(value, null, 2) ?? "";
+  return html`<pre class="output-json" tabindex="0"><code>${text.slice(0, TEXT_MAX)}</code></pre>`;
+}

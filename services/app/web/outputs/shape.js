@@ -1,0 +1,100 @@
+/**
+ * Which renderer fits an answer, and its one-line summary. Pure; tested by node.
+ *
+ * shapeOf(view, output) → "label" | "spans" | "vector" | "table" | "text" | "image" | "json": the model's hint
+ * `x-view` where the output fits it, else what the output's own shape says.
+ * headline(output) → {name, label, confidence} | null: the word that an answer says, for lists.
+ */
+
+/** @typedef {"label" | "spans" | "vector" | "table" | "text" | "image" | "json"} Shape */
+
+export const LABEL_NAMES = ["label", "class", "category", "language", "sentiment", "answer"];
+const VECTOR_MIN = 8;
+const IMAGE = /^data:image\/(png|jpeg|webp|gif);base64,/;
+
+/** @param {any} value */
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** @param {any} value */
+const isNumbers = (value) => Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "number");
+/** @param {any} one */
+const isSpan = (one) => isObject(one) && Number.isInteger(one.start) && Number.isInteger(one.end);
+
+/** @param {any} output @returns {{name: string, label: string, confidence: number | null} | null} */
+export function headline(output) {
+  if (!isObject(output)) return null;
+  const name = LABEL_NAMES.find((one) => typeof output[one] === "string" && output[one].length <= 80);
+  if (!name) return null;
+  const sure = output.confidence ?? output.score ?? output.probability ?? output.scores?.[output[name]];
+  return { name, label: output[name], confidence: typeof sure === "number" ? sure : null };
+}
+
+/**
+ * The scores beside a label, highest first.
+ * @param {any} output @returns {{label: string, score: number}[]}
+ */
+export function scoresOf(output) {
+  const { scores, alternatives } = output;
+  /** @type {{label: string, score: number}[]} */
+  let found = [];
+  if (isObject(scores)) found = Object.entries(scores).map(([label, score]) => ({ label, score: Number(score) }));
+  else if (Array.isArray(alternatives)) {
+    const head = headline(output);
+    found = alternatives.filter(isObject).map((one) => {
+      const inner = headline(one);
+      return { label: inner?.label ?? "", score: inner?.confidence ?? 0 };
+    });
+    if (head && head.confidence !== null) found.unshift({ label: head.label, score: head.confidence });
+  }
+  return found.filter((one) => one.label && Number.isFinite(one.score)).sort((a, b) => b.score - a.score);
+}
+
+/** @param {any} output @returns {any[] | null} the spans, wherever they stand */
+export function spansOf(output) {
+  const lists = Array.isArray(output) ? [output] : isObject(output) ? Object.values(output) : [];
+  return lists.find((one) => Array.isArray(one) && one.length > 0 && one.every(isSpan)) ?? null;
+}
+
+/** @param {any} output @returns {number[] | null} */
+export function vectorOf(output) {
+  const lists = Array.isArray(output) ? [output] : isObject(output) ? Object.values(output) : [];
+  return lists.find((one) => isNumbers(one) && one.length >= VECTOR_MIN) ?? null;
+}
+
+/** @param {any} output @returns {Record<string, any>[] | null} rows of an answer that is a table */
+export function rowsOf(output) {
+  const values = isObject(output) ? Object.values(output) : [];
+  const rows = Array.isArray(output) ? output : values.length === 1 ? values[0] : null;
+  return Array.isArray(rows) && rows.length > 0 && rows.every(isObject) ? rows : null;
+}
+
+/** @param {any} output @returns {string | null} */
+export function imageOf(output) {
+  const values = typeof output === "string" ? [output] : isObject(output) ? Object.values(output) : [];
+  return values.find((one) => typeof one === "string" && IMAGE.test(one)) ?? null;
+}
+
+/** @param {any} output @returns {string | null} */
+export function textOf(output) {
+  if (typeof output === "string") return output;
+  const values = isObject(output) ? Object.values(output) : [];
+  return values.length === 1 && typeof values[0] === "string" ? values[0] : null;
+}
+
+/** @type {Record<Exclude<Shape, "json">, (output: any) => unknown>} */
+const FITS = {
+  image: imageOf,
+  spans: spansOf,
+  vector: vectorOf,
+  label: headline,
+  text: textOf,
+  table: rowsOf,
+};
+
+/** @param {string | null | undefined} view @param {any} output @returns {Shape} */
+export function shapeOf(view, output) {
+  const order = /** @type {Exclude<Shape, "json">[]} */ (Object.keys(FITS));
+  const hinted = order.find((one) => one === view);
+  if (view === "json") return "json";
+  if (hinted && FITS[hinted](output) !== null) return hinted;
+  return order.find((one) => FITS[one](output) !== null) ?? "json";
+}

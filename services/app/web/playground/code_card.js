@@ -1,0 +1,40 @@
+/** CodeCard: the question beside it as a call in curl, Python or JavaScript that runs as it is. */
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { CopyButton } from "../components/copy_button.js";
+import { Segmented } from "../components/segmented.js";
+import { t } from "../i18n/index.js";
+import { clean } from "../lib/schema.js";
+import { snippet } from "../lib/snippets.js";
+import { user } from "../session.js";
+import { formOf, model } from "./state.js";
+
+const KINDS = [
+  { value: "curl", label: "curl" },
+  { value: "python", label: "Python" },
+  { value: "javascript", label: "JavaScript" },
+];
+
+export function CodeCard() {
+  const [kind, setKind] = useState(/** @type {"curl" | "python" | "javascript"} */ ("curl"));
+  const one = model();
+  if (!one) return null;
+  const text = snippet(kind, {
+    origin: location.origin,
+    model: one.name,
+    input: clean(one.input_schema, formOf(one)) ?? {},
+    username: user.value?.username ?? "test",
+    password: user.value && !user.value.is_demo ? null : "test",
+  });
+  return html`<section class="card code" aria-label=${t("code.title")}>
+    <div class="card__head">
+      <h2>${t("code.title")}</h2>
+      <div class="row">
+        <${Segmented} label=${t("code.language")} value=${kind} options=${KINDS} onValue=${setKind} />
+        <${CopyButton} text=${text} />
+      </div>
+    </div>
+    ${user.value && !user.value.is_demo ? html`<p class="code__hint small muted">${t("code.password")}</p>` : null}
+    <pre class="code__text" tabindex="0"><code>${text}</code></pre>
+  </section>`;
+}

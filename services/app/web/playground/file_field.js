@@ -1,0 +1,79 @@
+/** FileField: a file as base64 (or a data: URL where the schema's format says so), chosen or dropped. */
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { Button } from "../components/button.js";
+import { Field } from "../components/field.js";
+import { Icon } from "../components/icon.js";
+import { fmt, t } from "../i18n/index.js";
+import { service } from "../service.js";
+
+const BASE64_GROWTH = 4 / 3;
+
+/** @param {File} file @returns {Promise<string>} a data: URL */
+function read(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+/** @param {{schema: any, value: string, onValue: (value: string) => void, error?: string, [name: string]: any}} props */
+export function FileField({ schema, value, onValue, error, ...field }) {
+  const [file, setFile] = useState(/** @type {File | null} */ (null));
+  const [refused, setRefused] = useState(/** @type {string | null} */ (null));
+  const [isOver, setOver] = useState(false);
+  /** @param {File | undefined | null} next */
+  const take = async (next) => {
+    setOver(false);
+    if (!next) return;
+    const most = service.value?.limits.body_bytes_max ?? Infinity;
+    if (next.size * BASE64_GROWTH > most) {
+      setRefused(t("form.file_too_large", { size: fmt.bytes(most / BASE64_GROWTH) }));
+      return;
+    }
+    const url = await read(next);
+    setRefused(null);
+    setFile(next);
+    onValue(schema.format === "data-url" ? url : url.slice(url.indexOf(",") + 1));
+  };
+  /** @param {DragEvent} event */
+  const onDrop = (event) => {
+    event.preventDefault();
+    void take(event.dataTransfer?.files[0]);
+  };
+  const size = file?.size ?? value.length / BASE64_GROWTH;
+  const clear = () => {
+    setFile(null);
+    onValue("");
+  };
+  return html`<${Field} ...${field} error=${refused ?? error}>
+    ${(/** @type {Record<string, any>} */ control) => html`<div
+      class=${`drop ${isOver ? "drop--over" : ""}`}
+      onDragOver=${(/** @type {Event} */ event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave=${() => setOver(false)}
+      onDrop=${onDrop}
+    >
+      <${Icon} name=${value ? "file" : "upload"} />
+      <label class="grow drop__label" for=${control.id}>
+        ${value ? `${file?.name ?? t("form.file")} · ${fmt.bytes(size)}` : t("form.drop")}
+      </label>
+      <input
+        ...${control}
+        class="drop__input"
+        type="file"
+        accept=${schema.contentMediaType}
+        required=${false}
+        onChange=${(/** @type {Event} */ event) =>
+          take(/** @type {HTMLInputElement} */ (event.currentTarget).files?.[0])}
+      />
+      ${value
+        ? html`<${Button} kind="quiet" size="small" icon="cross" label=${t("action.clear")} onClick=${clear} />`
+        : null}
+    </div>`}
+  </${Field}>`;
+}

@@ -1,0 +1,85 @@
+/** Developers: a call that works, what a request may hold, and what was used. */
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import { CopyButton } from "../components/copy_button.js";
+import { SelectField } from "../components/field.js";
+import { Page } from "../components/page.js";
+import { Section } from "../components/section.js";
+import { Segmented } from "../components/segmented.js";
+import { Loading, Skeleton } from "../components/skeleton.js";
+import { fmt, t } from "../i18n/index.js";
+import { snippet } from "../lib/snippets.js";
+import { examplesOf } from "../playground/state.js";
+import { loadModels, models, service } from "../service.js";
+import { user } from "../session.js";
+import { Spending } from "./credits/spending.js";
+import { Keys } from "./developers/keys.js";
+import { Webhooks } from "./developers/webhooks.js";
+
+/** @typedef {import("../service.js").Model} Model */
+/** @typedef {"curl" | "python" | "javascript"} Kind */
+
+const KINDS = [
+  { value: "curl", label: "curl" },
+  { value: "python", label: "Python" },
+  { value: "javascript", label: "JavaScript" },
+];
+const DEMO_PASSWORD = "test"; // the demo user's, which everyone knows
+
+/** @param {{models: Model[]}} props */
+function Snippets({ models: found }) {
+  const first = found.find((one) => one.is_default) ?? found[0];
+  const [name, setName] = useState(first?.name ?? "");
+  const [kind, setKind] = useState(/** @type {Kind} */ ("curl"));
+  const model = found.find((one) => one.name === name) ?? first;
+  const me = user.value;
+  if (!model || !me) return null;
+  const text = snippet(kind, {
+    origin: location.origin,
+    username: me.username,
+    password: me.is_demo ? DEMO_PASSWORD : null,
+    model: model.name,
+    input: examplesOf(model)[0] ?? {},
+  });
+  return html`<div class="stack">
+    <div class="row row--apart">
+      <${Segmented} label=${t("developers.language")} value=${kind} options=${KINDS} onValue=${setKind} />
+      ${found.length > 1
+        ? html`<${SelectField} label=${t("history.model")} isLabelHidden=${true} value=${model.name} onValue=${setName}
+            options=${found.map((one) => ({ value: one.name, label: one.name }))} />`
+        : null}
+    </div>
+    ${me.is_demo ? null : html`<p class="muted small">${t("code.password")}</p>`}
+    <div class="snippet">
+      <pre class="code__text" tabindex="0"><code>${text}</code></pre>
+      <div class="snippet__copy"><${CopyButton} text=${text} /></div>
+    </div>
+  </div>`;
+}
+
+function Limits() {
+  const found = service.value;
+  if (!found) return html`<${Loading}><${Skeleton} lines=${3} /></${Loading}>`;
+  const limits = [
+    ["batch", t("unit.predictions", { n: found.limits.batch_max })],
+    ["body", fmt.bytes(found.limits.body_bytes_max)],
+    ["version", found.version],
+  ];
+  return html`<dl class="sheet">
+    ${limits.map(([name, value]) => html`<div key=${name} class="sheet__one"><dt>${t(`developers.limit.${name}`)}</dt><dd>${value}</dd></div>`)}
+  </dl>`;
+}
+
+export default function Developers() {
+  useEffect(() => void loadModels().catch(() => undefined), []);
+  const docs = html`<a href="/docs">${t("nav.docs")}</a>`;
+  return html`<${Page} title=${t("nav.developers")}>
+    <${Section} title=${t("developers.first")} text=${t("developers.first_text")} actions=${docs}>
+      ${models.value ? html`<${Snippets} models=${models.value} />` : html`<${Loading}><${Skeleton} class="skeleton--chart" /></${Loading}>`}
+    </${Section}>
+    <${Keys} />
+    <${Webhooks} />
+    <${Section} title=${t("developers.limits")} text=${t("developers.limits_text")}><${Limits} /></${Section}>
+    <${Spending} first="model" />
+  </${Page}>`;
+}

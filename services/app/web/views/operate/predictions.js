@@ -1,0 +1,63 @@
+/** Predictions: anyone's, by id, or the newest of all. */
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { api } from "../../api.js";
+import { Button } from "../../components/button.js";
+import { EmptyState, ErrorState } from "../../components/empty_state.js";
+import { TextField } from "../../components/field.js";
+import { useQuery } from "../../components/hooks.js";
+import { Section } from "../../components/section.js";
+import { Loading, Skeleton } from "../../components/skeleton.js";
+import { Table } from "../../components/table.js";
+import { MoreButton, useList } from "../../components/use_list.js";
+import { idIn } from "../../history/filters.js";
+import { t } from "../../i18n/index.js";
+import { go } from "../../router.js";
+import { PredictionPanel } from "../history/panel.js";
+import { predictionColumns } from "./user_page.js";
+
+/** @param {{id: string}} props */
+function One({ id }) {
+  const { data, error, reload } = useQuery((signal) => api.get(`/admin/predictions/${encodeURIComponent(id)}`, { signal }), [id]);
+  if (error) return html`<${ErrorState} error=${error} onRetry=${reload} />`;
+  if (!data) return html`<${Loading}><${Skeleton} class="skeleton--block" /></${Loading}>`;
+  const owner = data.user_id ? html`<p class="card__note"><a href=${`/app/operate/users/${data.user_id}`}>${data.username ?? t("operate.owner")}</a></p>` : null;
+  return html`<div class="card">${owner}<${PredictionPanel} prediction=${data} hasActions=${false} /></div>`;
+}
+
+const columns = () => [
+  ...predictionColumns(),
+  { key: "user", head: t("operate.owner"), cell: (/** @type {any} */ one) => html`<a class="name truncate" title=${one.username} href=${`/app/operate/users/${one.user_id}`}>${one.username}</a>` },
+];
+
+function Newest() {
+  const list = useList("/admin/predictions", { limit: 50 });
+  if (list.error && !list.items) return html`<${ErrorState} error=${list.error} onRetry=${list.reload} />`;
+  return html`<${Section} title=${t("operate.newest")} isFlush=${true}>
+    <${Table} label=${t("operate.newest")} columns=${columns()} rows=${list.items} keyOf=${(/** @type {any} */ one) => one.id}
+      empty=${html`<${EmptyState} icon="clock" title=${t("operate.none_yet")} />`} />
+    <${MoreButton} list=${list} />
+  </${Section}>`;
+}
+
+/** @param {{id: string | null}} props */
+export function Predictions({ id }) {
+  const [text, setText] = useState(id ?? "");
+  const [isWrong, setWrong] = useState(false);
+  /** @param {Event} event */
+  const find = (event) => {
+    event.preventDefault();
+    const found = idIn(text);
+    setWrong(!found && text.trim() !== "");
+    if (found) go(`/app/operate/predictions/${found}`);
+    else if (text.trim() === "") go("/app/operate/predictions");
+  };
+  return html`<div class="stack">
+    <form class="filters__search" role="search" onSubmit=${find}>
+      <${TextField} label=${t("history.search")} isLabelHidden=${true} type="search" placeholder=${t("history.search")} value=${text}
+        error=${isWrong ? t("history.not_an_id") : null} onValue=${setText} />
+      <${Button} type="submit" icon="search" label=${t("history.find")} />
+    </form>
+    ${id ? html`<${One} id=${id} />` : html`<${Newest} />`}
+  </div>`;
+}

@@ -1,0 +1,98 @@
+"""API keys on the page: made, shown once, bounded, changed, rotated and revoked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.page.conftest import OpenTab
+from tests.support.browser import DESKTOP, PHONE, Language, Tab
+from tests.support.page_people import PASSWORD, new_name
+from tests.support.system import System
+
+SHOTS = os.environ.get("SHOTS")
+"""A folder for pictures of what the test sees, for a person to look at."""
+
+
+def shot(tab: Tab, name: str) -> None:
+    if SHOTS:
+        tab.page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+
+
+def dialog(tab: Tab) -> Locator:
+    return tab.page.locator("dialog[open]")
+
+
+def submit(tab: Tab, key: str) -> None:
+    dialog(tab).get_by_role("button", name=tab.words(key), exact=True).click()
+
+
+def shown_key(tab: Tab) -> str:
+    """The key that is shown now; says that it is kept."""
+    expect(dialog(tab)).to_contain_text(tab.words("keys.shown_text"))
+    assert tab.accessibility_faults() == []
+    key = dialog(tab).locator(".key-shown code").inner_text()
+    submit(tab, "keys.kept")
+    expect(dialog(tab)).to_have_count(0)
+    return key
+
+
+def predicted(native: System, key: str) -> tuple[int, str | None]:
+    asked = {"model": "echo", "input": {"text": "hello"}}
+    answer = httpx2.post(f"{native.url}/predictions/predict", json=asked, headers={"X-API-Key": key}, timeout=30)
+    return answer.status_code, answer.json().get("code")
+
+
+def act(tab: Tab, name: str, action: str) -> None:
+    tab.page.get_by_role("button", name=tab.words("keys.actions", name=name)).click()
+    tab.page.locator(".menu__item", has_text=tab.words(action)).click()
+
+
+@pytest.mark.parametrize(("language", "width", "theme"), [("en", DESKTOP, "light"), ("ru", PHONE, "dark")])
+def test_a_key_is_made_bounded_rotated_and_revoked(
+    open_tab: OpenTab, native: System, language: Language, width: int, theme: str
+) -> None:
+    person = new_name("keys")
+    with native.register(person):
+        pass
+    with open_tab(language=language, width=width, theme=theme) as tab:
+        tab.sign_in(person, PASSWORD).open("/app/developers")
+        shot(tab, f"{language}-empty")
+        expect(tab.page.get_by_text(tab.words("keys.empty"))).to_be_visible()
+        tab.page.get_by_role("button", name=tab.words("keys.make")).click()
+        submit(tab, "keys.make")
+        expect(dialog(tab).locator(".field__error")).to_have_count(2)  # a name, and the credits of the cap
+        dialog(tab).get_by_label(tab.words("keys.name"), exact=True).fill("ci & cd")
+        dialog(tab).get_by_label(tab.words("keys.cap_credits")).fill("1")
+        shot(tab, f"{language}-form")
+        assert tab.accessibility_faults() == []
+        submit(tab, "keys.make")
+        shot(tab, f"{language}-shown")
+        first = shown_key(tab)
+        assert first.startswith("mls_")
+        assert predicted(native, first) == (202, None)
+        assert predicted(native, first) == (402, "key_cap_exceeded")
+        tab.page.reload()
+        tab.shown()
+        main = tab.page.locator("main")
+        expect(main).to_contain_text(tab.words("keys.spent_day", spent="1", cap="1"))
+        expect(main.locator("progress.bar--full")).to_have_count(1)
+        assert first not in tab.page.content()
+        assert tab.overflow() == ""
+        shot(tab, f"{language}-list")
+        act(tab, "ci & cd", "keys.change")
+        dialog(tab).get_by_label(tab.words("keys.cap_credits")).fill("5")
+        submit(tab, "action.save")
+        expect(main).to_contain_text(tab.words("keys.spent_day", spent="1", cap="5"))
+        act(tab, "ci & cd", "keys.rotate")
+        submit(tab, "keys.rotate")
+        second = shown_key(tab)
+        assert [predicted(native, key)[0] for key in (first, second)] == [202, 202]
+        act(tab, "ci & cd", "keys.revoke")
+        submit(tab, "keys.revoke")
+        expect(tab.page.get_by_text(tab.words("keys.empty"))).to_be_visible()
+        assert [predicted(native, key)[0] for key in (first, second)] == [401, 401]

@@ -1,0 +1,108 @@
+"""Operate, as an admin uses it: what is filled in wrongly, what was done, and what is old."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.conftest import OpenTab
+from tests.support.browser import PATIENCE_MS, PHONE, Language
+from tests.support.page_people import PASSWORD, expect_balance, new_name
+from tests.support.system import System
+
+
+def somebody(native: System, kind: str) -> str:
+    """A new account; an admin's, where the kind says so."""
+    name = new_name(kind)
+    with native.register(name, 0):
+        pass
+    if kind == "admin":
+        native.run("--cli", "admin", "create", name, "--existing")
+    return name
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_an_admin_is_told_what_is_filled_in_wrongly(open_tab: OpenTab, native: System, language: Language) -> None:
+    admin, client = somebody(native, "admin"), somebody(native, "client")
+    with open_tab(language=language, width=PHONE) as tab:
+        tab.sign_in(admin, PASSWORD).open(f"/app/operate/users?q={client}")
+        tab.page.get_by_role("link", name=client).click()
+        tab.shown()
+        assert tab.overflow() == ""
+        tab.button("operate.give_credits").click()
+        dialog = tab.page.get_by_role("dialog")
+        give = dialog.get_by_role("button", name=tab.words("operate.give_credits"))
+        amount, reason = (dialog.get_by_label(tab.words(f"operate.{one}"), exact=True) for one in ("amount", "reason"))
+        give.click()
+        expect(dialog.get_by_text(tab.words("fault.required"))).to_have_count(2)
+        expect(amount).to_be_focused()
+        expect(reason).to_have_attribute("aria-invalid", "true")
+        assert "body." not in dialog.inner_text()
+        assert tab.accessibility_faults() == []
+        amount.fill("0")
+        reason.fill("a gift")
+        give.click()
+        expect(dialog.get_by_text(tab.words("fault.minimum", n=1))).to_be_visible()
+        amount.fill("50")
+        tab.page.keyboard.press("Enter")
+        expect(dialog).to_be_hidden()
+        said = tab.words("operate.credits_given", n=50, name=client, balance=150)
+        expect(tab.page.get_by_role("status").get_by_text(said)).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_log_says_in_words_what_was_done(open_tab: OpenTab, native: System, language: Language) -> None:
+    admin, client = somebody(native, "admin"), somebody(native, "client")
+    native.run("--cli", "admin", "block", client, "--reason", "spam of a test")
+    with open_tab(language=language) as tab:
+        tab.sign_in(admin, PASSWORD).open("/app/operate/actions")
+        row = tab.page.get_by_role("row").filter(has_text="spam of a test").filter(has_text=client)
+        expect(row).to_contain_text(tab.words("operate.change.blocked"))
+        assert "is_blocked" not in tab.text()
+        tab.open("/app/operate/audit")
+        expect(tab.page.get_by_text(tab.words("operate.audit_sum"))).to_be_visible()
+
+
+def test_figures_say_when_they_are_old(open_tab: OpenTab, native: System) -> None:
+    admin = somebody(native, "admin")
+    with open_tab() as tab:
+        tab.sign_in(admin, PASSWORD).open("/app/operate/overview")
+        well = tab.page.locator(".banner--success")
+        expect(well).to_be_visible()
+        tab.page.route("**/admin/**", lambda route: route.abort("connectionrefused"))
+        old = tab.page.locator(".is-old")
+        expect(old).to_contain_text("these figures are old", timeout=PATIENCE_MS)
+        expect(well).to_have_count(0)
+        assert tab.accessibility_faults() == []
+        tab.page.unroute("**/admin/**")
+        expect(well).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_visitor_learns_for_whom_operate_is(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        tab.open("/app/operate")
+        expect(tab.page.get_by_text(tab.words("state.admin_page"))).to_be_visible()
+
+
+def test_who_is_blocked_is_told_so(open_tab: OpenTab, native: System) -> None:
+    client = somebody(native, "client")
+    with open_tab() as tab:
+        tab.sign_in(client, PASSWORD).open("/app/credits")
+        expect_balance(tab, 100)
+        native.run("--cli", "admin", "block", client, "--reason", "a test")
+        tab.page.reload()
+        tab.shown()
+        tab.button("auth.sign_in").click()
+        dialog = tab.page.get_by_role("dialog")
+        dialog.get_by_label(tab.words("auth.name"), exact=True).fill(client)
+        dialog.get_by_label(tab.words("auth.password"), exact=True).fill(PASSWORD)
+        tab.page.keyboard.press("Enter")
+        expect(dialog.get_by_text(tab.words("error.blocked"))).to_be_visible()
+
+
+def test_an_unknown_address_is_answered_by_the_page(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        answer = tab.page.goto(tab.url + "/nowhere")
+        assert answer is not None
+        assert answer.status == 404
+        expect(tab.page.get_by_text(tab.words("state.not_found"), exact=True)).to_be_visible()

@@ -1,0 +1,159 @@
+"""What people came for: a visitor's first answer, a client's questions, a developer's call."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.page.conftest import HOSTILE_DESCRIPTION, OpenTab
+from tests.page.test_accounts import PEOPLE
+from tests.support.browser import PATIENCE_MS, Language, Theme, tab
+from tests.support.page_people import (
+    PASSWORD,
+    answer,
+    ask,
+    choose_model,
+    expect_answered,
+    expect_balance,
+    new_name,
+    question,
+)
+from tests.support.system import System
+
+WORDS = {"en": ("Wonderful, thank you!", "Positive"), "ru": ("Отлично, спасибо большое!", "Положительный")}
+HOSTILE = "</textarea><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}${7*7}"
+
+
+@pytest.mark.parametrize(("language", "width", "theme"), PEOPLE)
+def test_a_visitor_has_an_answer_after_one_click(
+    open_tab: OpenTab, language: Language, width: int, theme: Theme
+) -> None:
+    with open_tab(language=language, width=width, theme=theme) as tab:
+        tab.open("/")
+        question(tab).fill(WORDS[language][0])
+        tab.button("auth.try").click()
+        expect_answered(tab)
+        expect(answer(tab)).to_contain_text(WORDS[language][1])
+        assert tab.overflow() == ""
+        assert tab.accessibility_faults() == []
+
+
+def test_a_visitor_who_creates_an_account_keeps_what_was_typed(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        tab.open("/")
+        question(tab).fill("I typed this before")
+        tab.page.get_by_role("button", name=tab.words("auth.create"), exact=True).first.click()
+        dialog = tab.page.get_by_role("dialog")
+        dialog.get_by_label(tab.words("auth.name"), exact=True).fill(new_name())
+        dialog.get_by_label(tab.words("auth.password"), exact=True).fill(PASSWORD)
+        tab.page.keyboard.press("Enter")
+        dialog.wait_for(state="detached")
+        expect(question(tab)).to_have_value("I typed this before")
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_client_asks_and_pays_wherever_the_page_is_served(chrome: Browser, place: str, language: Language) -> None:
+    with tab(chrome, place, language=language) as client:
+        client.open("/")
+        client.page.get_by_role("button", name=client.words("auth.create"), exact=True).first.click()
+        dialog = client.page.get_by_role("dialog")
+        dialog.get_by_label(client.words("auth.name"), exact=True).fill(new_name(f"{language}-client"))
+        dialog.get_by_label(client.words("auth.password"), exact=True).fill(PASSWORD)
+        client.page.keyboard.press("Enter")
+        expect_balance(client, 100)
+        client.open("/app/predict")
+        ask(client, WORDS[language][0])
+        expect_answered(client)
+        expect(answer(client)).to_contain_text(WORDS[language][1])
+        expect_balance(client, 99)
+        shown = client.page.url
+        client.page.reload()
+        client.shown()
+        expect_answered(client)
+        assert client.page.url == shown
+
+
+def test_earlier_answers_are_a_click_away_and_back_leads_back(open_tab: OpenTab, native: System) -> None:
+    name = new_name()
+    native.register(name).close()
+    with open_tab() as tab:
+        tab.sign_in(name, PASSWORD).open("/app/predict")
+        choose_model(tab, "echo")
+        for text in ("the first one", "the second one"):
+            ask(tab, text)
+            expect(answer(tab)).to_contain_text(text, timeout=PATIENCE_MS)
+            expect_answered(tab)
+        recent = tab.page.get_by_role("region", name=tab.words("recent.title"))
+        recent.get_by_role("link", name="the first one").click()
+        expect(answer(tab)).to_contain_text("the first one")
+        first = tab.page.url
+        recent.get_by_role("link", name="the second one").click()
+        expect(answer(tab)).to_contain_text("the second one")
+        tab.page.go_back()
+        expect(answer(tab)).to_contain_text("the first one")
+        assert tab.page.url == first
+        tab.page.go_forward()
+        expect(answer(tab)).to_contain_text("the second one")
+
+
+def test_an_answer_reaches_all_tabs(chrome: Browser, open_tab: OpenTab, native: System) -> None:
+    name = new_name()
+    native.register(name).close()
+    with open_tab() as first, tab(chrome, native.url, context=first.page.context) as second:
+        first.sign_in(name, PASSWORD).open("/app/predict")
+        second.open("/app/predict")
+        expect_balance(second, 100)
+        ask(first, "Wonderful")
+        expect_balance(first, 99)
+        expect_balance(second, 99)
+
+
+@pytest.mark.parametrize("kind", ["curl", "Python", "JavaScript"])
+def test_the_code_beside_the_answer_runs_as_it_is(open_tab: OpenTab, native: System, kind: str) -> None:
+    name = new_name()
+    native.register(name).close()
+    text = 'It\'s "good" & <cheap> \\ $HOME `id`\nвторая строка'
+    with open_tab() as tab:
+        tab.sign_in(name, PASSWORD).open("/app/predict")
+        choose_model(tab, "echo")
+        question(tab).fill(text)
+        tab.page.get_by_role("radio", name=kind).check()
+        code = tab.page.locator(".code__text").inner_text()
+    runs = {
+        "curl": ["bash", "-c"],
+        "Python": [sys.executable, "-c"],
+        "JavaScript": ["node", "--input-type=module", "-e"],
+    }
+    environment = {"PATH": os.environ["PATH"], "ML_SERVICE_PASSWORD": PASSWORD, "LANG": "C.UTF-8"}
+    done = subprocess.run([*runs[kind], code], capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "вторая строка" in done.stdout
+    assert "$HOME `id`" in done.stdout
+
+
+def test_what_people_type_is_shown_and_never_run(open_tab: OpenTab, native: System) -> None:
+    name = new_name()
+    native.register(name).close()
+    with open_tab() as tab:
+        dialogs: list[str] = []
+        tab.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        tab.sign_in(name, PASSWORD).open("/app/predict")
+        for model in ("echo", "sentiment"):
+            choose_model(tab, model)
+            ask(tab, HOSTILE)
+            expect_answered(tab)
+            expect_balance(tab, 99 if model == "echo" else 98)
+        choose_model(tab, "troublesome")
+        expect(tab.page.locator(".ask__model")).to_contain_text(HOSTILE_DESCRIPTION)
+        choose_model(tab, "echo")
+        ask(tab, HOSTILE)
+        expect(answer(tab)).to_contain_text(HOSTILE, timeout=PATIENCE_MS)
+        for path in ("/app/history", "/app/predict"):
+            tab.open(path)
+            expect(tab.page.get_by_text("onerror=alert(1)").locator("visible=true").first).to_be_visible()
+            assert tab.page.locator("img[src=x]").count() == 0
+        assert dialogs == []

@@ -1,0 +1,104 @@
+"""Every view, in both languages and themes, at three widths: nothing that axe finds, nothing wider than the window."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.page.conftest import OpenTab
+from tests.support.browser import DESKTOP, PHONE, TABLET, Language, Tab, Theme
+from tests.support.page_people import PASSWORD, new_name
+from tests.support.system import System
+
+ZOOMED = 640
+"""1280 px at 200 %."""
+PUBLIC = ("/", "/app/nowhere")
+PERSONAL = ("/app/predict", "/app/history", "/app/bulk", "/app/credits", "/app/developers", "/app/account")
+OPERATE = tuple(
+    f"/app/operate/{part}"
+    for part in ("overview", "models", "users", "predictions", "dead-letters", "audit", "actions")
+)
+TEXTS = ("Works like a charm!", "Ужасно, больше не приду", "<b>so-so</b> " * 20)
+
+
+@pytest.fixture(scope="module")
+def admin(native: System) -> str:
+    """Somebody who may see everything, and has asked for something."""
+    name = new_name("admin")
+    with native.register(name) as client:
+        for text in TEXTS:
+            answer = client.post("/predictions/predict", json={"text": text}, headers={"Prefer": "wait=20"})
+            assert answer.status_code == 200, answer.text
+    native.run("--cli", "admin", "create", name, "--existing")
+    return name
+
+
+def check(tab: Tab) -> None:
+    found: list[str] = []
+    looks: list[tuple[int, Theme]] = [(DESKTOP, "dark"), (TABLET, "dark"), (ZOOMED, "dark"), (PHONE, "dark")]
+    looks += [(width, "light") for width, _ in reversed(looks)]
+    for width, theme in looks:
+        tab.look(width=width, theme=theme)
+        if wide := tab.overflow():
+            found.append(f"{width} px: wider than the window: {wide}")
+        if width != ZOOMED:
+            found += [f"{width} px, {theme}: {fault}" for fault in tab.accessibility_faults()]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("path", PUBLIC)
+def test_a_view_for_everyone_suits_everyone(open_tab: OpenTab, path: str, language: Language) -> None:
+    with open_tab(language=language) as tab:
+        check(tab.open(path))
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("path", PERSONAL + OPERATE)
+def test_a_view_suits_everyone(open_tab: OpenTab, admin: str, path: str, language: Language) -> None:
+    with open_tab(language=language) as tab:
+        check(tab.sign_in(admin, PASSWORD).open(path))
+        assert tab.page.locator("html").get_attribute("lang") == language
+
+
+def test_the_dialogs_suit_everyone(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        tab.open("/")
+        for key in ("auth.sign_in", "auth.create"):
+            tab.button(key).click()
+            tab.page.get_by_role("dialog").wait_for()
+            check(tab)
+            tab.look(width=DESKTOP)
+            tab.page.keyboard.press("Escape")
+            tab.page.get_by_role("dialog").wait_for(state="detached")
+
+
+def test_every_route_of_the_page_is_looked_at(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        tab.open("/")
+        routes = tab.page.evaluate("import('/web/routes.js').then((page) => page.ROUTES.map((route) => route.path))")
+        looked_at = {path.rsplit("/", 1)[0] if path in OPERATE else path for path in (*PUBLIC, *PERSONAL, *OPERATE)}
+        assert {path.partition("/:")[0] for path in routes} <= looked_at
+
+
+def test_the_reference_follows_the_theme_and_leads_back(open_tab: OpenTab) -> None:
+    with open_tab(theme="dark") as tab:
+        tab.page.goto(tab.url + "/docs")
+        tab.page.get_by_text("Submit a prediction", exact=True).wait_for()
+        background = "getComputedStyle(document.body).backgroundColor"
+        dark = tab.page.evaluate(background)
+        tab.look(theme="light")
+        assert tab.page.evaluate(background) != dark
+        assert tab.overflow() == ""
+        tab.page.get_by_role("link", name="ML Service", exact=True).click()
+        tab.page.wait_for_url(tab.url + "/")
+
+
+def test_without_javascript_a_sentence_leads_to_the_reference(chrome: Browser, native: System) -> None:
+    context = chrome.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(native.url + "/app/history")
+    assert "This page needs JavaScript" in page.inner_text("body")
+    assert "Для этой страницы нужен JavaScript" in page.inner_text("body")
+    assert page.get_by_role("link", name="/docs").first.get_attribute("href") == "/docs"
+    context.close()

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { csvLine, defused, parseCsv } from "../../services/app/web/bulk/csv.js";
+import { decodeText, NotText } from "../../services/app/web/bulk/encoding.js";
+import { itemsOf, planOf, valueOf } from "../../services/app/web/bulk/inputs.js";
+import { readSource } from "../../services/app/web/bulk/source.js";
+
+const TEXT_MODEL = { properties: { text: { type: "string" } }, required: ["text"] };
+const SURVEY = {
+  properties: { comment: { type: "string" }, color: { enum: ["red", "green"] }, count: { type: "integer" }, sure: { type: "boolean" } },
+  required: ["color", "count", "sure"],
+};
+
+/** @param {string} text @param {object} [options] */
+async function textsOf(text, options) {
+  const source = await readSource(text, options);
+  return itemsOf(source, TEXT_MODEL, planOf(source, TEXT_MODEL)).map(({ input }) => input.text);
+}
+
+test("quotes, doubled quotes and line breaks within quotes are parts of a cell", () => {
+  const rows = parseCsv('a;"b ""c"" d";"e\r\nf"\r\n"";g\r', ";");
+  assert.deepEqual(rows, [["a", 'b "c" d', "e\r\nf"], ["", "g"]]);
+});
+
+test("LF, CRLF and CR end rows alike, and the last end makes no row", () => {
+  for (const end of ["\n", "\r\n", "\r"]) assert.deepEqual(parseCsv(`a,b${end}c,d${end}`, ","), [["a", "b"], ["c", "d"]]);
+});
+
+test("a quote that is never closed does not swallow the rows below it", () => {
+  assert.deepEqual(parseCsv('a,"b\nc,d', ","), [["a", '"b'], ["c", "d"]]);
+});
+
+test("a quote within a cell is text", () => {
+  assert.deepEqual(parseCsv('5" nail,ok', ","), [['5" nail', "ok"]]);
+});
+
+test("a long line of quotes is read in linear time", () => {
+  const started = performance.now();
+  parseCsv(`x${'"'.repeat(2_000_000)}`, ",");
+  assert.ok(performance.now() - started < 2_000);
+});
+
+test("the pieces of a text make the rows of the whole, wherever it is cut", async () => {
+  const { CsvParser } = await import("../../services/app/web/bulk/csv.js");
+  const text = 'id;text\r\n1;"a ""b"";\r\nc"\r\n2;d\r\n';
+  const whole = parseCsv(text, ";");
+  for (let at = 0; at <= text.length; at += 1) {
+    const parser = new CsvParser(";");
+    parser.push(text.slice(0, at));
+    parser.push(text.slice(at));
+    parser.end();
+    assert.deepEqual(parser.rows, whole, `cut at ${at}`);
+  }
+});
+
+test("a semicolon file with a mark and a Russian header gives its column of texts", async () => {
+  assert.deepEqual(await textsOf("\ufeff№;Отзыв\n1;Хорошо, быстро\n2;Плохо\n"), ["Хорошо, быстро", "Плохо"]);
+});
+
+test("a header that is no known word is seen by the numbers below it", async () => {
+  const source = await readSource("when,stars,words\nMonday,5,all is well\nTuesday,1,all is bad\n");
+  assert.equal(source.kind, "table");
+  assert.ok(source.kind === "table" && source.hasHeader);
+  assert.deepEqual(await textsOf("when,stars,words\nMonday,5,all is well\nTuesday,1,all is bad\n"), ["all is well", "all is bad"]);
+});
+
+test("pasted lines are texts, commas and all", async () => {
+  assert.deepEqual(await textsOf("Good, fast\nBad, slow\n\n", { isPasted: true }), ["Good, fast", "Bad, slow"]);
+});
+
+test("cells pasted from a spreadsheet are a table", async () => {
+  assert.deepEqual(await textsOf("id\ttext\n1\tGood\n2\tBad", { isPasted: true }), ["Good", "Bad"]);
+});
+
+test("JSON lines may be inputs, wrapped inputs or texts, and a bad line is named", async () => {
+  const source = await readSource('{"text": "a"}\n{"id": 7, "input": {"text": "b"}}\n"c"\n\n{oops\n[1]\n');
+  assert.deepEqual(source.errors, [{ row: 5, code: "not_json" }, { row: 6, code: "not_an_input" }]);
+  const items = itemsOf(source, TEXT_MODEL, planOf(source, TEXT_MODEL));
+  assert.deepEqual(items.map(({ row, input }) => [row, input.text]), [[1, "a"], [2, "b"], [3, "c"]]);
+});
+
+test("columns named like the fields become the fields, each with its type", async () => {
+  const source = await readSource("Color,count,sure,comment\nRed,3,да,\ngreen,x,no,hm\n", { fields: Object.keys(SURVEY.properties) });
+  const items = itemsOf(source, SURVEY, planOf(source, SURVEY));
+  assert.deepEqual(items.map(({ input }) => input), [
+    { color: "red", count: 3, sure: true },
+    { color: "green", count: "x", sure: false, comment: "hm" },
+  ]);
+});
+
+test("a file without the fields that the model needs says which are missing", async () => {
+  const source = await readSource("color,text\nred,hm\n", { fields: Object.keys(SURVEY.properties) });
+  assert.deepEqual(planOf(source, SURVEY), { by: "impossible", missing: ["count", "sure"] });
+});
+
+test("a row with more cells than columns is refused by its number", async () => {
+  const source = await readSource("id,text\n1,good\n2,bad,worse\n");
+  assert.deepEqual(source.errors, [{ row: 3, code: "too_many_cells" }]);
+});
+
+test("100,000 rows are read in pieces, and the page lives between them", async () => {
+  const text = `id,text\n${Array.from({ length: 100_000 }, (_, n) => `${n},"text, number ${n}"\n`).join("")}`;
+  let turns = 0;
+  const ticker = setInterval(() => (turns += 1), 0);
+  /** @type {number[]} */
+  const shares = [];
+  const source = await readSource(text, { onProgress: (share) => shares.push(share) });
+  clearInterval(ticker);
+  assert.equal(source.rows.length, 100_000);
+  assert.ok(turns > 1 && shares.length > 1, `${turns} turns`);
+  assert.deepEqual(shares, shares.toSorted((a, b) => a - b));
+});
+
+test("what spreadsheets write is decoded: UTF-8, UTF-16, windows-1251, KOI8-R", () => {
+  const text = "Отлично, быстро";
+  const utf16 = new Uint8Array(text.length * 2);
+  for (let at = 0; at < text.length; at += 1) new DataView(utf16.buffer).setUint16(at * 2, text.charCodeAt(at), true);
+  const windows = Uint8Array.from([0xce, 0xf2, 0xeb, 0xe8, 0xf7, 0xed, 0xee]);
+  const koi8 = Uint8Array.from([0xef, 0xd4, 0xcc, 0xc9, 0xde, 0xce, 0xcf]);
+  assert.equal(decodeText(new TextEncoder().encode(text)), text);
+  assert.equal(decodeText(Uint8Array.from([0xff, 0xfe, ...utf16])), text);
+  assert.equal(decodeText(windows), "Отлично");
+  assert.equal(decodeText(koi8), "Отлично");
+});
+
+test("a workbook is refused instead of being read as text", () => {
+  assert.throws(() => decodeText(Uint8Array.from([0x50, 0x4b, 3, 4, 20, 0])), NotText);
+});
+
+test("cells start no formula, and numbers stay numbers", () => {
+  for (const cell of ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"]) assert.equal(defused(cell), `'${cell}`);
+  for (const cell of ["-5", "+7", "-0.25", "1e-5", "text", ""]) assert.equal(defused(cell), cell);
+  assert.equal(csvLine(["=1", 'a "b"', -3, null, { x: 1 }]), `'=1,"a ""b""",-3,,"{""x"":1}"\r\n`);
+});
+
+test("a cell that is not of its field's type is kept, so that the schema can name what is wrong", () => {
+  assert.equal(valueOf("many", { type: "integer" }), "many");
+  assert.equal(valueOf("1 000,5", { type: "number" }), 1000.5);
+  assert.deepEqual(valueOf("[1, 2]", { type: "array" }), [1, 2]);
+});

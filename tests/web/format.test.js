@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ago, bytes, duration, moment, number, percent } from "../../services/app/web/lib/format.js";
+
+const plain = (/** @type {string} */ text) => text.replace(/[\u00a0\u202f]/g, " ");
+
+test("durations have their natural unit", () => {
+  const said = [0.4, 41, 999, 1200, 9_949, 12_000, 200_000, 7_500_000].map((ms) => plain(duration("en", ms)));
+  assert.deepEqual(said, ["0.4 ms", "41 ms", "999 ms", "1.2 s", "9.9 s", "12 s", "3 min 20 s", "2 h 5 min"]);
+  assert.equal(plain(duration("ru", 1200)), "1,2 с");
+});
+
+test("numbers are grouped as the language does", () => {
+  assert.equal(number("en", 10_000), "10,000");
+  assert.equal(number("en", 1_000), "1,000");
+  assert.equal(plain(number("ru", 10_000)), "10 000");
+  assert.equal(number("ru", 1_000), "1000");
+  assert.equal(plain(percent("en", 0.983, 1)), "98.3%");
+});
+
+test("whole numbers are written as Intl writes them", () => {
+  for (const value of [0, 7, -7, 999, 1000, -1000, 9999, 10_000, 123_456, 1_234_567, -98_765_432, Number.MAX_SAFE_INTEGER]) {
+    const en = new Intl.NumberFormat("en-GB", { useGrouping: true }).format(value);
+    const ru = new Intl.NumberFormat("ru-RU", { useGrouping: "min2" }).format(value);
+    assert.equal(number("en", value), en.replace("-", "\u2212"));
+    assert.equal(number("ru", value), ru.replace("-", "\u2212"));
+  }
+});
+
+test("sizes are in steps of a thousand", () => {
+  assert.deepEqual([0, 999, 1400, 2_500_000].map((size) => plain(bytes("en", size))), ["0 B", "999 B", "1.4 kB", "2.5 MB"]);
+});
+
+test("a moment tells only what is not obvious", () => {
+  const now = new Date(2026, 10, 26, 15, 0);
+  assert.equal(moment("en", new Date(2026, 10, 26, 9, 5), now), "09:05");
+  assert.match(moment("en", new Date(2026, 10, 25, 9, 5), now), /25 Nov.*09:05/);
+  assert.match(moment("en", new Date(2025, 10, 25, 9, 5), now), /2025/);
+});
+
+test("the past is told in its largest unit", () => {
+  const now = new Date(2026, 10, 26, 15, 0);
+  const before = (/** @type {number} */ s) => ago("en", new Date(now.getTime() - s * 1000), now);
+  assert.deepEqual([0, 30, 180, 7200, 86_400].map(before), ["now", "30 seconds ago", "3 minutes ago", "2 hours ago", "yesterday"]);
+});

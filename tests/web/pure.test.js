@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { match } from "../../services/app/web/lib/match.js";
+import { snippet } from "../../services/app/web/lib/snippets.js";
+import { parser } from "../../services/app/web/lib/sse.js";
+import { pause, hurry, retryDelayS } from "../../services/app/web/lib/wait.js";
+import { pieces } from "../../services/app/web/outputs/pieces.js";
+import { headline, scoresOf, shapeOf } from "../../services/app/web/outputs/shape.js";
+
+/** @param {string[]} chunks */
+function events(chunks) {
+  /** @type {import("../../services/app/web/lib/sse.js").ServerEvent[]} */
+  const found = [];
+  const push = parser((event) => found.push(event));
+  chunks.forEach(push);
+  return found;
+}
+
+test("events are the same however the network cuts them", () => {
+  const stream = "retry: 1000\n\n: still here\n\nid: 7\nevent: balance\ndata: {\"balance\": 1,\ndata: \"held\": 0}\n\ndata: x\r\n\r\n";
+  const whole = events([stream]);
+  assert.deepEqual(whole, [
+    { event: "balance", data: '{"balance": 1,\n"held": 0}', id: "7" },
+    { event: "message", data: "x", id: "7" },
+  ]);
+  assert.deepEqual(events([...stream]), whole);
+});
+
+test("an address finds its route and parameters", () => {
+  const routes = [{ path: "/" }, { path: "/app/predict/:id?" }, { path: "/app/operate/:part" }];
+  assert.equal(match(routes, "/").route, routes[0]);
+  assert.deepEqual(match(routes, "/app/predict"), { route: routes[1], params: {} });
+  assert.deepEqual(match(routes, "/app/predict/a%20b/").params, { id: "a b" });
+  assert.equal(match(routes, "/app/operate").route, null);
+  assert.equal(match(routes, "/app/predict/a/b").route, null);
+  assert.deepEqual(match(routes, "/app/predict/%E0%A4%A").params, { id: "%E0%A4%A" });
+});
+
+test("a wait follows Retry-After, else grows to its limit", () => {
+  assert.equal(retryDelayS(12, 0), 12);
+  assert.deepEqual([0, 1, 2, 10].map((attempt) => retryDelayS(null, attempt)), [1, 2, 4, 30]);
+});
+
+test("a wait ends when it is hurried or aborted", async () => {
+  const hurried = pause(60, undefined);
+  hurry();
+  await hurried;
+  const stop = new AbortController();
+  const stopped = pause(60, stop.signal);
+  stop.abort(new Error("left"));
+  await assert.rejects(stopped, /left/);
+});
+
+test("the shape of an answer chooses how it is drawn", () => {
+  const vector = Array.from({ length: 16 }, (_, place) => place / 16);
+  const shown = {
+    label: { label: "positive", confidence: 0.9, scores: { positive: 0.9, negative: 0.1 } },
+    spans: { entities: [{ start: 0, end: 4, label: "PER" }] },
+    vector: { embedding: vector },
+    table: [{ a: 1 }, { a: 2, b: 3 }],
+    text: { text: "hello" },
+    image: { image: "data:image/png;base64,AAAA" },
+    json: { words: 3, is_question: true },
+  };
+  for (const [shape, output] of Object.entries(shown)) assert.equal(shapeOf(null, output), shape);
+});
+
+test("a hint wins where the answer fits it, and only there", () => {
+  assert.equal(shapeOf("json", { label: "x" }), "json");
+  assert.equal(shapeOf("table", { rows: [{ start: 1, end: 2 }] }), "table");
+  assert.equal(shapeOf("image", { label: "x" }), "label");
+  assert.equal(shapeOf("unknown", { label: "x" }), "label");
+  assert.equal(shapeOf(null, { image: "data:image/svg+xml;base64,AAAA" }), "text");
+});
+
+test("answers without an object do not break the choice", () => {
+  assert.deepEqual([null, 3, [], "x", true].map((output) => shapeOf("label", output)), ["json", "json", "json", "text", "json"]);
+});
+
+test("an answer's word and its rivals", () => {
+  const language = { language: "ru", confidence: 0.8, alternatives: [{ language: "uk", confidence: 0.1 }] };
+  assert.deepEqual(headline(language), { name: "language", label: "ru", confidence: 0.8 });
+  assert.deepEqual(scoresOf(language), [{ label: "ru", score: 0.8 }, { label: "uk", score: 0.1 }]);
+  assert.equal(headline({ words: 3 }), null);
+});
+
+test("spans cut a text by code points, and bad ones are left out", () => {
+  const spans = [{ start: 2, end: 4, label: "B" }, { start: 0, end: 1, type: "A" }, { start: 3, end: 9 }, { start: 1, end: 1 }];
+  assert.deepEqual(pieces("🙂bcd", spans), [
+    { text: "🙂", label: "A" },
+    { text: "b", label: null },
+    { text: "cd", label: "B" },
+  ]);
+});
+
+test("snippets quote what would end a string", () => {
+  const call = {
+    origin: `http://${"localhost"}`,
+    model: "sentiment",
+    input: { text: `it's "x" $HOME \\ \n да`, flag: true, none: null },
+    username: "o'neil",
+    password: null,
+  };
+  const shell = snippet("curl", call);
+  assert.match(shell, /'username=o'\\''neil'/);
+  assert.match(shell, /it'\\''s \\"x\\" \$HOME/);
+  const python = snippet("python", call);
+  assert.match(python, /"flag": True, "none": None/);
+  assert.match(python, /os\.environ\.get\("ML_SERVICE_PASSWORD"\)/);
+  assert.doesNotMatch(snippet("python", { ...call, password: "test" }), /import os/);
+  assert.match(snippet("javascript", call), /process\.env\.ML_SERVICE_PASSWORD/);
+});

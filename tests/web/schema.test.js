@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { check, choicesOf, clean, errorsByPath, excerpt, initial, kindOf, labelOf, toForm } from "../../services/app/web/lib/schema.js";
+
+const TEXT = {
+  type: "object",
+  properties: { text: { type: "string", minLength: 1, maxLength: 5000 } },
+  required: ["text"],
+};
+const ORDER = {
+  type: "object",
+  properties: {
+    name: { type: "string", maxLength: 80 },
+    amount: { type: "integer", minimum: 1, maximum: 9 },
+    weight: { type: "number" },
+    size: { enum: ["s", "m", 3] },
+    gift: { type: "boolean" },
+    address: { type: "object", properties: { city: { type: "string", minLength: 1 } }, required: ["city"] },
+    notes: { type: "array", items: { type: "string", minLength: 1 }, minItems: 1, maxItems: 2 },
+    photo: { type: "string", contentEncoding: "base64" },
+    rest: {},
+  },
+  required: ["name", "amount"],
+};
+
+test("each kind of schema has its control", () => {
+  const kinds = Object.values(ORDER.properties).map((one) => kindOf(one, 1));
+  assert.deepEqual(kinds, ["text", "integer", "number", "choice", "checkbox", "object", "array", "file", "json"]);
+  assert.equal(kindOf(TEXT.properties.text), "longtext");
+  assert.equal(kindOf({ $ref: "#/x" }), "json");
+  assert.equal(kindOf({ type: ["string", "null"], maxLength: 10 }), "text");
+  assert.equal(kindOf({ oneOf: [{ const: 1, title: "One" }, { const: 2 }] }), "choice");
+});
+
+test("an endless schema ends in a JSON field", () => {
+  const deep = { type: "object", properties: /** @type {any} */ ({}) };
+  deep.properties.again = deep;
+  assert.ok(JSON.stringify(initial(deep)).length < 1000);
+});
+
+test("what is left empty and is not required is left out", () => {
+  const form = { ...initial(ORDER), name: "Anna", amount: "3" };
+  assert.deepEqual(clean(ORDER, form), { name: "Anna", amount: 3, gift: false });
+});
+
+test("a form's values become the input that the schema asks for", () => {
+  const input = {
+    name: "Anna",
+    amount: 3,
+    weight: 1.5,
+    size: 3,
+    gift: true,
+    address: { city: "Tula" },
+    notes: ["a", "b"],
+    photo: "aGk=",
+    rest: { any: [1] },
+  };
+  assert.deepEqual(clean(ORDER, toForm(ORDER, input)), input);
+  assert.equal(clean(ORDER, { ...toForm(ORDER, input), weight: "1,5" }).weight, 1.5);
+});
+
+test("an empty required text is sent as it is and refused where the schema wants characters", () => {
+  assert.deepEqual(clean(TEXT, { text: "" }), { text: "" });
+  assert.deepEqual(check(TEXT, { text: "" }), [{ path: "text", code: "text" }]);
+  assert.deepEqual(check(TEXT, { text: " \n\t " }), [{ path: "text", code: "text" }]);
+  assert.deepEqual(check({ ...TEXT, properties: { text: { type: "string" } } }, { text: "" }), []);
+});
+
+test("faults name their place and their limit", () => {
+  const form = {
+    ...initial(ORDER),
+    name: "x".repeat(81),
+    amount: "10",
+    weight: "heavy",
+    address: { city: "" },
+    notes: ["a", "", "c"],
+    rest: "{",
+  };
+  assert.deepEqual(check(ORDER, form), [
+    { path: "name", code: "maxLength", limit: 80 },
+    { path: "amount", code: "maximum", limit: 9 },
+    { path: "weight", code: "number" },
+    { path: "notes", code: "maxItems", limit: 2 },
+    { path: "notes.1", code: "text" },
+    { path: "rest", code: "json" },
+  ]);
+});
+
+test("an optional object is checked once something in it is filled in", () => {
+  const schema = {
+    type: "object",
+    properties: {
+      address: {
+        type: "object",
+        properties: { city: { type: "string", minLength: 1 }, street: { type: "string", minLength: 1 } },
+        required: ["city"],
+      },
+    },
+  };
+  assert.deepEqual(check(schema, initial(schema)), []);
+  const begun = { address: { city: "", street: "Main" } };
+  assert.deepEqual(check(schema, begun), [{ path: "address.city", code: "text" }]);
+});
+
+test("lengths count characters, not UTF-16 units", () => {
+  const schema = { type: "object", properties: { text: { type: "string", maxLength: 2 } }, required: ["text"] };
+  assert.deepEqual(check(schema, { text: "🙂🙂" }), []);
+});
+
+test("the API's errors find their fields", () => {
+  const errors = [
+    { location: "input.text", message: "too long" },
+    { location: "body.input.notes.1", message: "empty" },
+    { location: "body.deadline_s", message: "bad" },
+    { location: "input", message: "whole" },
+  ];
+  assert.deepEqual(errorsByPath(errors), { text: "too long", "notes.1": "empty", "": "bad" });
+});
+
+test("names become words, and inputs a line", () => {
+  assert.equal(labelOf("customer_id", {}), "Customer id");
+  assert.equal(labelOf("maxTokens", {}), "Max tokens");
+  assert.equal(labelOf("x", { title: "Given" }), "Given");
+  assert.equal(excerpt({ n: 1, text: "hello" }), "hello");
+  assert.equal(excerpt({ n: 1 }), '{"n":1}');
+  assert.equal(excerpt(null), "");
+});
+
+test("what the types of a model make is a form without JSON fields", () => {
+  // As `ml_service/runtime/author/schemas.py` writes `X | None = None`, a Literal, a date, bytes and a dataclass.
+  const schema = {
+    type: "object",
+    properties: {
+      text: { type: "string", minLength: 1 },
+      n: { type: "integer", default: 3 },
+      color: { type: ["string", "null"], enum: ["red", "green", null], default: null },
+      sure: { type: ["boolean", "null"], default: null },
+      day: { type: ["string", "null"], format: "date", default: null },
+      file: { type: ["string", "null"], contentEncoding: "base64", default: null },
+      place: {
+        type: ["object", "null"],
+        properties: { city: { type: "string" }, zip: { type: ["string", "null"], default: null } },
+        required: ["city"],
+        default: null,
+      },
+    },
+    required: ["text"],
+    additionalProperties: false,
+  };
+  const kinds = Object.values(schema.properties).map((one) => kindOf(one, 1));
+  assert.deepEqual(kinds, ["longtext", "integer", "choice", "choice", "text", "file", "object"]);
+  assert.deepEqual(choicesOf(schema.properties.color), ["red", "green"]);
+  assert.deepEqual(choicesOf(schema.properties.sure), [true, false]);
+  const empty = initial(schema);
+  assert.deepEqual(clean(schema, { ...empty, text: "hello" }), { text: "hello", n: 3 });
+  assert.deepEqual(check(schema, { ...empty, text: "hello" }), []);
+  const filled = { ...empty, text: "hello", color: "1", sure: "0", day: "2026-01-31", place: { city: "Omsk", zip: "" } };
+  assert.deepEqual(clean(schema, filled), {
+    text: "hello",
+    n: 3,
+    color: "green",
+    sure: true,
+    day: "2026-01-31",
+    place: { city: "Omsk" },
+  });
+});

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { snippet } from "../../services/app/web/lib/snippets.js";
+import { filled, lastDays, startOfMonth } from "../../services/app/web/lib/days.js";
+
+const NASTY = { text: `it's "quoted" $HOME \`x\` \\n {1} ёж\n🦔`, count: 1.5, sure: true, none: null, list: ["a'b"] };
+
+/** A service that remembers what it was asked. */
+async function listening() {
+  /** @type {{ login?: URLSearchParams, asked?: any, token?: string, wait?: string }} */
+  const seen = {};
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const part of request) body += part;
+    response.setHeader("Content-Type", "application/json");
+    if (request.url === "/token") {
+      seen.login = new URLSearchParams(body);
+      response.end(JSON.stringify({ access_token: "abc.def-_1", token_type: "bearer" }));
+      return;
+    }
+    seen.asked = JSON.parse(body);
+    seen.token = request.headers.authorization;
+    seen.wait = String(request.headers.prefer);
+    response.end(JSON.stringify({ status: "succeeded", output: { label: "positive" } }));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(null)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return { seen, server, origin: `http://127.0.0.1:${port}` };
+}
+
+/** @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} [env] */
+function run(command, args, env = process.env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], env });
+    let output = "";
+    child.stdout.on("data", (part) => (output += part));
+    child.on("error", reject);
+    child.on("close", (code) => (code === 0 ? resolve(output) : reject(new Error(`${command} ended with ${code}`))));
+  });
+}
+
+const hasCurl = (() => {
+  try {
+    return /curl (\d+)\.(\d+)/.test(execFileSync("curl", ["--version"]).toString());
+  } catch {
+    return false;
+  }
+})();
+
+const LANGUAGES = /** @type {const} */ ([
+  ["curl", "bash", "sh"],
+  ["python", "python3", "py"],
+  ["javascript", "node", "mjs"],
+]);
+for (const [language, command, suffix] of LANGUAGES) {
+  test(`the ${language} snippet runs as it is, whatever its values hold`, { skip: language === "curl" && !hasCurl }, async () => {
+    const { seen, server, origin } = await listening();
+    const text = snippet(language, { origin, username: "o'anna&x", password: `p"a'ss $1 ${"\\"}`, model: "sentiment", input: NASTY });
+    const file = join(mkdtempSync(join(tmpdir(), "snippet-")), `call.${suffix}`);
+    writeFileSync(file, text);
+    const output = await run(command, [file]);
+    server.close();
+    assert.equal(seen.login?.get("username"), "o'anna&x");
+    assert.equal(seen.login?.get("password"), `p"a'ss $1 ${"\\"}`);
+    assert.deepEqual(seen.asked, { model: "sentiment", input: NASTY });
+    assert.equal(seen.token, "Bearer abc.def-_1");
+    assert.equal(seen.wait, "wait=10");
+    assert.match(output, /positive/);
+  });
+
+  test(`the ${language} snippet takes the password from its environment and stops where there is none`, { skip: language === "curl" && !hasCurl }, async () => {
+    const { seen, server, origin } = await listening();
+    const file = join(mkdtempSync(join(tmpdir(), "snippet-")), `call.${suffix}`);
+    writeFileSync(file, snippet(language, { origin, username: "anna", password: null, model: "sentiment", input: NASTY }));
+    const env = { ...process.env };
+    delete env.ML_SERVICE_PASSWORD;
+    const refused = spawnSync(command, [file], { env, encoding: "utf8" });
+    assert.notEqual(refused.status, 0);
+    assert.match(refused.stderr, /set ML_SERVICE_PASSWORD first/);
+    assert.equal(Object.keys(seen).length, 0);
+    const output = await run(command, [file], { ...env, ML_SERVICE_PASSWORD: "p$a's&s" });
+    server.close();
+    assert.equal(seen.login?.get("password"), "p$a's&s");
+    assert.match(output, /positive/);
+  });
+}
+
+test("a day without predictions is a zero in the chart", () => {
+  const days = lastDays(3, new Date("2026-03-01T01:00:00Z"));
+  assert.deepEqual(days, ["2026-02-27", "2026-02-28", "2026-03-01"]);
+  const credits = filled([{ day: "2026-02-28", predictions: 2, succeeded: 2, failed: 0, credits: 5 }], days).map((one) => one.credits);
+  assert.deepEqual(credits, [0, 5, 0]);
+  assert.equal(startOfMonth(new Date("2026-03-31T23:59:00Z")), "2026-03-01");
+});
