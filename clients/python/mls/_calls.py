@@ -1,0 +1,178 @@
+"""What is sent for each call, the same for both clients: no input and output here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+
+from mls.errors import ApiError, ServiceUnreachable
+from mls.types import JsonObject
+
+PREFER_S_MAX = 30.0
+"""Of one request that waits for its answer; proxies close what is silent for longer. It is asked again then."""
+ANSWER_S = 30.0
+"""Until the service has answered what it need not wait for."""
+CONNECT_S = 10.0
+BULK_S = 600.0
+"""From the end of a bulk job's upload to the answer: its credits are held meanwhile."""
+AGAIN = frozenset({429, 502, 503, 504})
+
+Input = str | JsonObject
+"""A text, or an object as the model's ``input_schema`` says."""
+Content = Iterable[bytes] | AsyncIterable[bytes] | None
+Params = Mapping[str, str | int | float | list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What is tried again: requests without an answer, and those answered by 429, 502, 503 or 504.
+
+    Attributes:
+        tries: Of one call, the first included.
+        pause_s_min, pause_s_max: The pauses double from one to the other, less a random part.
+        wait_s_max: Where the service asks to wait for longer (``Retry-After``), the error is raised instead.
+    """
+
+    tries: int = 6
+    pause_s_min: float = 0.25
+    pause_s_max: float = 8.0
+    wait_s_max: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, the same for each try: also its Idempotency-Key."""
+
+    method: str
+    path: str
+    params: Params = field(default_factory=dict)
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    read_s: float = ANSWER_S
+
+    def request(self, client: httpx2.Client | httpx2.AsyncClient, content: Content = None) -> httpx2.Request:
+        """As a request of ``client``, with a body that is not JSON if there is one."""
+        return client.build_request(
+            self.method,
+            self.path,
+            params=dict(self.params),
+            json=self.json,
+            content=content,
+            headers=dict(self.headers),
+            timeout=httpx2.Timeout(self.read_s, connect=CONNECT_S),
+        )
+
+
+class Tries:
+    """Decides whether a call is made once more, and after which pause."""
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+        self._failed = 0
+
+    def pause_s(self, error: Exception) -> float:
+        """Seconds to wait before the next try; raises the error if there is none."""
+        self._failed += 1
+        retry_after_s = error.retry_after_s if isinstance(error, ApiError) else None
+        is_final = isinstance(error, ApiError) and error.status not in AGAIN
+        if is_final or self._failed >= self._retry.tries or (retry_after_s or 0.0) > self._retry.wait_s_max:
+            if isinstance(error, httpx2.TransportError):
+                raise ServiceUnreachable(f"The service does not answer: {error or type(error).__name__}.") from error
+            raise error
+        longest = min(self._retry.pause_s_min * 2.0 ** (self._failed - 1), self._retry.pause_s_max)
+        pause_s = longest * random.uniform(0.5, 1.0)  # noqa: S311  so that many clients do not come back at once
+        return max(pause_s, retry_after_s or 0.0)
+
+    def went_well(self) -> None:
+        """Count from the beginning."""
+        self._failed = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request for predictions may say besides its input; see `Client.submit`."""
+
+    deadline_s: float | None = None
+    notify: Sequence[str] | None = None
+    webhook: Mapping[str, Any] | None = None
+
+    def members(self) -> JsonObject:
+        """Those that were given."""
+        named = {"deadline_s": self.deadline_s, "notify": self.notify, "webhook": self.webhook}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def item(value: Input, model: str | None) -> JsonObject:
+    """One input as the API takes it."""
+    named: JsonObject = {} if model is None else {"model": model}
+    return {**named, **({"text": value} if isinstance(value, str) else {"input": value})}
+
+
+def predict(value: Input, model: str | None, options: Options, key: str | None, wait_s: float = 0.0) -> Call:
+    """One prediction; the answer comes with it if there is one within ``wait_s``."""
+    headers = _keyed(key)
+    if wait_s >= 1:
+        headers["Prefer"] = f"wait={int(wait_s)}"
+    json = {**item(value, model), **options.members()}
+    return Call("POST", "/predictions/predict", json=json, headers=headers, read_s=ANSWER_S + wait_s)
+
+
+def batch(values: Iterable[Input], model: str | None, options: Options, key: str | None) -> Call:
+    """A batch, accepted whole or not at all."""
+    json = {"items": [item(value, model) for value in values], **options.members()}
+    return Call("POST", "/predictions/batch", json=json, headers=_keyed(key))
+
+
+def quote(values: Input | list[Input], model: str | None) -> Call:
+    """What one prediction, or a batch of them, would cost."""
+    json = {"items": [item(value, model) for value in values]} if isinstance(values, list) else item(values, model)
+    return Call("POST", "/predictions/quote", json=json)
+
+
+def get(prediction_id: UUID | str) -> Call:
+    """A prediction as it is now."""
+    return Call("GET", f"/predictions/{prediction_id}")
+
+
+def cancel(prediction_id: UUID | str) -> Call:
+    """Cancel a prediction; to do so twice is no error."""
+    return Call("POST", f"/predictions/{prediction_id}/cancel")
+
+
+def repeat(prediction_id: UUID | str, key: str | None) -> Call:
+    """Ask the same again."""
+    return Call("POST", f"/predictions/{prediction_id}/repeat", headers=_keyed(key))
+
+
+def events(prediction_id: UUID | str, last_event_id: str, silence_s: float) -> Call:
+    """Follow a prediction, on one connection."""
+    headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+    return Call("GET", f"/predictions/{prediction_id}/events", headers=headers, read_s=silence_s)
+
+
+def bulk(media_type: str, model: str | None, column: str | None, key: str | None) -> Call:
+    """A bulk job, whose body is sent with it."""
+    given = {"model": model, "column": column}
+    params = {name: value for name, value in given.items() if value is not None}
+    return Call("POST", "/bulk", params=params, headers={**_keyed(key), "Content-Type": media_type}, read_s=BULK_S)
+
+
+def bulk_results(bulk_id: UUID | str) -> Call:
+    """The results of a bulk job as lines of JSON."""
+    return Call("GET", f"/bulk/{bulk_id}/results", params={"format": "jsonl"})
+
+
+def page(path: str, filters: Mapping[str, Any], cursor: str | None) -> Call:
+    """A page of a list; filters that are None are left out."""
+    given = {name.rstrip("_"): value for name, value in {**filters, "cursor": cursor}.items() if value is not None}
+    return Call("GET", path, params=given)
+
+
+def _keyed(key: str | None) -> dict[str, str]:
+    """A key for each call, so that trying it again can never be a second request."""
+    return {"Idempotency-Key": key or uuid4().hex}

@@ -1,0 +1,250 @@
+"""Every error that the service answers, a class for each ``code``.
+
+ApiError
+├── InvalidInput             invalid_input            what was sent does not fit; `errors` says what and where
+├── Unauthenticated          unauthenticated          no, or no longer a, valid token or key
+├── …                                                 the others below
+└── Unavailable              unavailable              a part of the service is away for the moment
+    ├── DatabaseUnavailable  database_unavailable
+    └── QueueUnavailable     queue_unavailable
+
+A code that this version of the client does not know is raised as `ApiError` itself. `ServiceUnreachable` (no answer at
+all) and `StillRunning` (an answer that did not come in the time that was given) are no answers of the service.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import httpx2
+
+from mls.types import Prediction
+
+
+class ApiError(Exception):
+    """The service refused a request (RFC 9457).
+
+    Attributes:
+        code: Stable, for programs.
+        status: Of HTTP.
+        detail: One sentence, for people.
+        request_id: What to quote to those who run the service.
+        retry_after_s: Seconds after which the same request may succeed, if waiting helps.
+        members: All that the service said, such as ``balance`` and ``cost``.
+    """
+
+    code: str = "error"
+    known: ClassVar[dict[str, type[ApiError]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        ApiError.known[cls.code] = cls
+
+    def __init__(
+        self, code: str, status: int, detail: str, *, retry_after_s: float | None = None, **members: Any
+    ) -> None:
+        super().__init__(f"{detail} ({status} {code})")
+        self.code = code
+        self.status = status
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+        self.members = members
+        self.request_id: str | None = members.get("request_id")
+
+    @property
+    def errors(self) -> list[dict[str, str]]:
+        """What is wrong with what was sent, each with ``location`` and ``message``; empty where that is not told."""
+        return self.members.get("errors") or []
+
+
+class InvalidInput(ApiError):
+    """What was sent does not fit; see ``errors``."""
+
+    code = "invalid_input"
+
+
+class Unauthenticated(ApiError):
+    """There is no token or key, or it is no longer valid."""
+
+    code = "unauthenticated"
+
+
+class WrongCredentials(ApiError):
+    """User name and password do not match."""
+
+    code = "wrong_credentials"
+
+
+class PermissionDenied(ApiError):
+    """Known, but not allowed to do this."""
+
+    code = "permission_denied"
+
+
+class Forbidden(ApiError):
+    """Only admins may do this."""
+
+    code = "forbidden"
+
+
+class Blocked(ApiError):
+    """An admin has blocked this user."""
+
+    code = "blocked"
+
+
+class InsufficientCredits(ApiError):
+    """The balance does not cover the price."""
+
+    code = "insufficient_credits"
+
+    @property
+    def balance(self) -> int:
+        """Credits that there are."""
+        return int(self.members["balance"])
+
+    @property
+    def cost(self) -> int:
+        """Credits that it would take."""
+        return int(self.members["cost"])
+
+
+class ScopeMissing(ApiError):
+    """The API key's scopes do not allow this; some things no key may do."""
+
+    code = "scope_missing"
+
+
+class ModelNotAllowed(ApiError):
+    """The API key may be used for other models only."""
+
+    code = "model_not_allowed"
+
+
+class KeyCapExceeded(ApiError):
+    """The API key's spend cap does not cover the price."""
+
+    code = "key_cap_exceeded"
+
+    @property
+    def cap_left(self) -> int:
+        """Credits that the key may still spend."""
+        return int(self.members["cap_left"])
+
+    @property
+    def cost(self) -> int:
+        """Credits that it would take."""
+        return int(self.members["cost"])
+
+
+class NotFound(ApiError):
+    """It does not exist, or it is another user's."""
+
+    code = "not_found"
+
+
+class ModelNotFound(ApiError):
+    """There is no model of this name."""
+
+    code = "model_not_found"
+
+
+class ModelDisabled(ApiError):
+    """An admin has switched this model off."""
+
+    code = "model_disabled"
+
+
+class UsernameTaken(ApiError):
+    """Somebody has this user name already."""
+
+    code = "username_taken"
+
+
+class AlreadyFinished(ApiError):
+    """It has ended, and so cannot be canceled."""
+
+    code = "already_finished"
+
+
+class IdempotencyKeyReused(ApiError):
+    """The same Idempotency-Key came with a different request."""
+
+    code = "idempotency_key_reused"
+
+
+class TooManyQueued(ApiError):
+    """The user has as many open predictions as the limit allows."""
+
+    code = "too_many_queued"
+
+
+class TooManyRequests(ApiError):
+    """A rate limit was reached."""
+
+    code = "too_many_requests"
+
+
+class Overloaded(ApiError):
+    """The whole service is at its limit; nothing was accepted."""
+
+    code = "overloaded"
+
+
+class Unavailable(ApiError):
+    """A part of the service is away for the moment; nothing was accepted."""
+
+    code = "unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The service's database does not answer in time."""
+
+    code = "database_unavailable"
+
+
+class QueueUnavailable(Unavailable):
+    """The service's queue does not answer in time."""
+
+    code = "queue_unavailable"
+
+
+class PayloadTooLarge(ApiError):
+    """The body is larger than the service takes."""
+
+    code = "payload_too_large"
+
+
+class ServiceUnreachable(Exception):
+    """No answer: the connection was refused, broken or silent, also after the retries."""
+
+
+class StillRunning(Exception):
+    """A prediction did not end in the time that was given; it goes on, and `wait` may be called again.
+
+    Attributes:
+        prediction: As it was last seen.
+    """
+
+    def __init__(self, prediction: Prediction) -> None:
+        super().__init__(f"The prediction {prediction.id} is still {prediction.status}.")
+        self.prediction = prediction
+
+
+def error_of(response: httpx2.Response) -> ApiError:
+    """What the service says in an answer that is an error; its body has been read."""
+    try:
+        body = response.json()
+        assert isinstance(body, dict)  # noqa: S101  a proxy's own words are handled below
+        code, detail = str(body.pop("code")), str(body.pop("detail"))
+    except (ValueError, KeyError, AssertionError):
+        body, code, detail = {}, "http_error", response.reason_phrase or "The service answered with an error."
+    body.pop("status", None)
+    found = ApiError.known.get(code, ApiError)
+    return found(code, response.status_code, detail, retry_after_s=_retry_after_s(response), **body)
+
+
+def _retry_after_s(response: httpx2.Response) -> float | None:
+    try:
+        return float(response.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,33 @@
+"""A person with credits on a started system, and the client's wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from mls import Client
+from tests.clients.people import Person
+from tests.clients.wheel import install
+from tests.support.system import System
+
+
+@pytest.fixture
+def anna(system: System) -> Person:
+    """Somebody with the starting credits, and nothing asked yet."""
+    person = Person(system.url, f"anna-{uuid4().hex[:8]}")
+    system.register(person.username).close()
+    return person
+
+
+@pytest.fixture
+def client(anna: Person) -> Iterator[Client]:
+    with anna.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which the client's wheel is installed."""
+    return install(tmp_path_factory.mktemp("wheel"))

@@ -1,0 +1,52 @@
+"""`mls`, installed from the wheel, against a started system."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.clients.people import Person
+
+pytestmark = pytest.mark.parametrize("system", ["postgres"], indirect=True)
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def mls(anna: Person, installed: dict[str, str]) -> Run:
+    """Runs `mls` as anna."""
+
+    def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        env = {**installed, **anna.environment, **environment}
+        return subprocess.run(
+            ["mls", *arguments], env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def test_it_asks_and_shows_what_it_cost(mls: Run) -> None:
+    answer = mls("predict", "Great service!", "--model", "sentiment")
+    assert (answer.returncode, json.loads(answer.stdout)["label"]) == (0, "positive"), answer.stderr
+    whole = json.loads(mls("predict", "-", "--json", "--model", "echo", stdin="from a pipe").stdout)
+    assert (whole["output"], whole["charged"]) == ({"text": "from a pipe"}, 1)
+    given = mls("predict", "--input", '{"text": "a whole input"}', "--model", "echo")
+    assert json.loads(given.stdout) == {"text": "a whole input"}
+    later = mls("predict", "later", "--no-wait", "--model", "echo").stdout.strip()
+    assert json.loads(mls("show", later).stdout)["id"] == later
+    assert json.loads(mls("quote", "Great service!").stdout)["cost_max"] == 1
+    assert mls("balance").stdout.startswith("96 credits")
+    assert "sentiment" in mls("models").stdout
+
+
+def test_it_says_what_was_refused_and_ends_with_1(mls: Run) -> None:
+    refused = mls("predict", "")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "invalid_input" in refused.stderr
+    assert "input.text: " in refused.stderr
+    assert mls("predict", "a", MLS_URL="http://127.0.0.1:9").returncode == 1
+    wrong = mls("predict", "a", "--input", "{}")
+    assert (wrong.returncode, "Give a text or --input." in wrong.stderr) == (2, True)

@@ -1,0 +1,121 @@
+"""What of the client needs no service: its errors, its settings, its imports, the verification of webhooks."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+import mls
+from ml_service.domain import errors as domain
+from mls import AsyncClient, Client, ServiceUnreachable, webhooks
+from mls._calls import Retry
+from mls.errors import ApiError
+
+ROOT = Path(__file__).parents[2]
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+OLD = "whsec_" + base64.b64encode(b"an earlier secret, 32 bytes long").decode()
+
+
+def subclasses(kind: type) -> set[type]:
+    return {one for each in kind.__subclasses__() for one in {each, *subclasses(each)}}
+
+
+def test_each_error_of_the_service_has_a_class_with_the_same_parents() -> None:
+    service = {one.code: one for one in subclasses(domain.ServiceError)}
+    assert service.keys() - ApiError.known.keys() == set()
+    for code, one in service.items():
+        parents = {parent.code for parent in one.__mro__ if parent in service.values()}
+        assert parents == {
+            parent.code for parent in ApiError.known[code].__mro__ if parent in ApiError.known.values()
+        }, code
+        assert one.__name__ == ApiError.known[code].__name__
+
+
+def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
+    def shape(kind: type) -> dict[str, list[str]]:
+        methods = inspect.getmembers(kind, inspect.isfunction)
+        return {name: list(inspect.signature(one).parameters) for name, one in methods if not name.startswith("_")}
+
+    assert shape(Client) == shape(AsyncClient)
+
+
+def test_its_imports_point_one_way_and_at_nothing_of_the_service() -> None:
+    program = ROOT / ".venv" / "bin" / "lint-imports"
+    done = subprocess.run([program], cwd=ROOT / "clients/python", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_settings_come_from_the_environment_and_contradictions_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLS_URL", "MLS_API_KEY", "MLS_USERNAME", "MLS_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="MLS_URL"):
+        Client()
+    with pytest.raises(ValueError, match="not both"):
+        Client("http://x", api_key="mls_a", username="anna", password="b")
+    with pytest.raises(ValueError, match="together"):
+        Client("http://x", username="anna")
+    monkeypatch.setenv("MLS_URL", "http://x")
+    monkeypatch.setenv("MLS_API_KEY", "mls_a")
+    Client().close()
+    Client(username="anna", password="b").close()
+
+
+def test_no_answer_at_all_is_said_after_the_retries() -> None:
+    retry = Retry(tries=3, pause_s_min=0.01)
+    with Client("http://127.0.0.1:9", api_key="mls_none", retry=retry) as client, pytest.raises(ServiceUnreachable):
+        client.balance()
+
+
+def signed(body: bytes, secret: str, *, at: float | None = None) -> dict[str, str]:
+    """The headers as the library of Standard Webhooks makes them, by which the service signs."""
+    sent_at = datetime.fromtimestamp(int(time.time() if at is None else at), UTC)
+    signature = Webhook(secret).sign("msg_1", sent_at, body.decode())
+    return {
+        "Webhook-Id": "msg_1",
+        "Webhook-Timestamp": str(int(sent_at.timestamp())),
+        "Webhook-Signature": signature,
+    }
+
+
+BODY = json.dumps({"type": "prediction.succeeded", "timestamp": "2026-11-26T05:00:00Z", "data": {"id": "1"}}).encode()
+
+
+def test_a_signed_message_is_verified_also_while_its_secret_is_rotated() -> None:
+    message = webhooks.verify(BODY, signed(BODY, SECRET), SECRET)
+    assert (message.id, message.type, message.data) == ("msg_1", "prediction.succeeded", {"id": "1"})
+    assert webhooks.verify(BODY, signed(BODY, OLD), [SECRET, OLD]) == message
+    headers = signed(BODY, OLD)
+    headers["Webhook-Signature"] += " v1a,other " + signed(BODY, SECRET)["Webhook-Signature"]
+    assert webhooks.verify(BODY.decode(), headers, SECRET) == message
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (BODY + b" ", lambda: signed(BODY, SECRET)),
+        (BODY, lambda: signed(BODY, OLD)),
+        (BODY, lambda: signed(BODY, SECRET, at=time.time() - 310)),
+        (BODY, lambda: signed(BODY, SECRET, at=time.time() + 310)),
+        (BODY, lambda: signed(BODY, SECRET) | {"Webhook-Id": "msg_2"}),
+        (BODY, dict),
+        (BODY, lambda: signed(BODY, SECRET) | {"Webhook-Timestamp": "soon"}),
+        (b"[]", lambda: signed(b"[]", SECRET)),
+    ],
+    ids=["changed", "other secret", "old", "from the future", "other id", "no headers", "no time", "no object"],
+)
+def test_a_message_that_is_not_to_be_trusted_is_refused(body: bytes, headers: Callable[[], dict[str, str]]) -> None:
+    with pytest.raises(webhooks.VerificationError):
+        webhooks.verify(body, headers(), SECRET)
+
+
+def test_the_package_names_what_it_offers() -> None:
+    assert all(hasattr(mls, name) for name in mls.__all__)
