@@ -19,10 +19,14 @@ import orjson
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ml_service.domain.ledger import Balance, Kind, Transaction  # noqa: E402  the project is not installed
+from ml_service.domain.ledger import Balance, Kind  # noqa: E402  the project is not installed
 from ml_service.domain.predictions import Prediction, Source, Status  # noqa: E402
+from ml_service.storage.balance_changes import BalanceChange  # noqa: E402
+from ml_service.storage.history_pages import Entry  # noqa: E402
+from ml_service.usecases.telegram import HistoryPage  # noqa: E402
 from services.bot.phrases import LANGUAGES, Phrases, phrases  # noqa: E402
-from services.bot.views import answers, history, menus  # noqa: E402
+from services.bot.tables import Table  # noqa: E402
+from services.bot.views import answers, batches, files, history, menus  # noqa: E402
 from services.bot.views.view import View  # noqa: E402
 
 WIDTH, BUBBLE, LINE, PAD, COLUMNS = 620, 470, 21, 14, 52
@@ -103,10 +107,10 @@ def dialog(t: Phrases) -> list[str | View]:
     """What the person writes (text) and what the bot shows (views)."""
     text = TEXTS[t.language]
     asked = [prediction(text), prediction(MORE[t.language], ago_min=7)]
-    moved = [
-        Transaction(2, Kind.HOLD, NOBODY, 1, None, None, NOW),
-        Transaction(1, Kind.GRANT, NOBODY, 100, None, None, NOW),
-    ]
+    moved = [BalanceChange(Kind.HOLD, -1, 1, NOW), BalanceChange(Kind.GRANT, 100, 1, NOW)]
+    report = files.BatchReport(t)
+    report.add(asked)
+    table = Table(({"text": text}, {"text": MORE[t.language]}), ("id", "text"), "text")
     return [
         "/start",
         View(t("start", name="Anna", model="sentiment", price=t("credits", count=1), balance=t("credits", count=100))),
@@ -116,12 +120,18 @@ def dialog(t: Phrases) -> list[str | View]:
         "/balance",
         menus.balance(t, "telegram_1042", Balance(99, 0), moved),
         "/history",
-        history.history(t, asked, wanted="all", page=0, more=True),
-        "/batch\n" + "\n".join(one.input[9:-2] for one in asked),
-        answers.accepted(t, NOBODY, cost=2, balance=97, seconds=None, count=2),
-        answers.batch_summary(t, asked),
+        history.history(
+            t,
+            HistoryPage([Entry(one, 0, 0, 0) for one in asked], has_newer=False, has_older=True),
+            wanted="all",
+            page=0,
+        ),
+        "📎 texts.csv",
+        batches.question(t, table, model="sentiment", name="texts.csv", cost=2, balance=99, number="0" * 8, note=None),
+        answers.accepted_batch(t, NOBODY, cost=2, balance=97, count=2),
+        batches.summary(t, report, is_file_there=True),
         "/link mH2dYw7uT0k9Qx3Z",
-        menus.link(t, "anna", 97, "0" * 16),
+        menus.link(t, "anna", 40, "0" * 16),
     ]
 
 

@@ -1,16 +1,28 @@
-"""A text classifier from Hugging Face, read from a folder: see "From Hugging Face" in models/README.md.
+"""A text classifier from Hugging Face, read from a folder: see "From Hugging Face" in docs/models.md.
 
 Copy this folder to `models/huggingface` and put the model's files (config.json, model.safetensors, the tokenizer's)
 into `models/huggingface/weights`.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from ml_service.runtime.model import Model
+from pydantic import BaseModel, Field
+
+from ml_service.runtime.author import Model
 
 WEIGHTS = Path(__file__).with_name("weights")
 TOKENS_MAX = 256  # beyond it a text is cut: time and memory grow with it
+
+
+class Text(BaseModel):
+    text: Annotated[str, Field(min_length=1, max_length=5000)]
+
+
+class Answer(BaseModel):
+    label: str
+    confidence: float
+    scores: dict[str, float]
 
 
 class HuggingFace(Model):
@@ -18,20 +30,6 @@ class HuggingFace(Model):
     version = "1.0.0"
     price_credits = 2
     description = "Classifies a text with a model from Hugging Face."
-    input_schema = {
-        "type": "object",
-        "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 5000}},
-        "required": ["text"],
-    }
-    output_schema = {
-        "type": "object",
-        "properties": {
-            "label": {"type": "string"},
-            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-            "scores": {"type": "object", "additionalProperties": {"type": "number"}},
-        },
-        "required": ["label", "confidence", "scores"],
-    }
     examples = [{"text": "Доставили вовремя, всё отлично!"}]
     batch_size = 16
 
@@ -48,8 +46,8 @@ class HuggingFace(Model):
         )
         self._classifier.eval()
 
-    def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        texts = [each["text"].encode("utf-8", "replace").decode() for each in inputs]
+    def predict(self, inputs: list[Text]) -> list[Answer]:
+        texts = [each.text.encode("utf-8", "replace").decode() for each in inputs]
         encoded = self._tokenizer(texts, padding=True, truncation=True, max_length=TOKENS_MAX, return_tensors="pt")
         with self._torch.inference_mode():
             rows = self._classifier(**encoded).logits.softmax(dim=-1).tolist()
@@ -57,6 +55,6 @@ class HuggingFace(Model):
         return [_output({names[place]: round(score, 4) for place, score in enumerate(row)}) for row in rows]
 
 
-def _output(scores: dict[str, float]) -> dict[str, Any]:
+def _output(scores: dict[str, float]) -> Answer:
     label = max(scores, key=scores.__getitem__)
-    return {"label": label, "confidence": scores[label], "scores": scores}
+    return Answer(label=label, confidence=scores[label], scores=scores)
