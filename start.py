@@ -47,6 +47,9 @@ def main() -> int:
         print(f"This is Python {here}; going on with {other}.")
         sys.stdout.flush()
         os.execv(other, [other, str(ROOT / "start.py"), *sys.argv[1:]])  # noqa: S606 - it takes our place
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that lacks a letter shows a ?
+    os.environ["START_PY_CALLED_IN"] = os.getcwd()  # noqa: PTH109 - the oldest Pythons read this
     os.chdir(str(ROOT))
     sys.path.insert(0, str(ROOT))
     from engine import setup  # noqa: PLC0415 - an older Python could not read it

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.setup import DISK_MIN_BYTES, ROOT, Environment
+from engine.common.state import ROOT
+from engine.setup import DISK_MIN_BYTES, Environment
 
 Verdict = Literal["ok", "note", "bad"]
 
@@ -53,7 +54,7 @@ def python() -> Iterator[Finding]:
         short = ".".join(version.split(".")[:2])
         yield Finding("bad", "Environment", f"this Python has no venv module: apt install python{short}-venv")
     else:
-        yield Finding("note", "Environment", "will be made at the first --start (download some 250 MB)")
+        yield Finding("note", "Environment", "will be made at the first --start (download some 370 MB)")
 
 
 def machine() -> Iterator[Finding]:
@@ -149,7 +150,7 @@ def docker() -> Iterator[Finding]:
     if code == 0 and said.strip() and "cannot connect" not in said.lower():
         yield Finding("ok", "Docker", f"engine {said.strip().splitlines()[0]}")
     elif "permission denied" in said.lower():
-        yield Finding("note", "Docker", "this user may not use it: sudo usermod -aG docker $USER, then log in anew")
+        yield Finding("note", "Docker", "this user may not use it: sudo usermod -aG docker $USER, then log in again")
         return
     else:
         yield Finding("note", "Docker", "installed, but no engine answers; the native engine is used")
@@ -165,8 +166,8 @@ def servers() -> Iterator[Finding]:
     if importlib.util.find_spec("psutil") is None:
         yield Finding("note", "PostgreSQL", "comes with the environment")
         return
-    from engine import as_root, postgres, rabbitmq  # noqa: PLC0415 - they need the environment
-    from engine.errors import EngineError  # noqa: PLC0415
+    from engine.common.errors import EngineError  # noqa: PLC0415
+    from engine.native import as_root, postgres, rabbitmq  # noqa: PLC0415 - they need the environment
 
     found = postgres.installations()
     if found:

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import EngineError
+from engine import choice
+from engine.command_line import parse
+from engine.common.errors import EngineError
+from engine.common.report import say, set_quiet, tell
+from engine.common.state import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 BASE_LOCKS = (
     "services/app/requirements.txt",
     "services/bot/requirements.txt",
@@ -30,9 +34,11 @@ BASE_LOCKS = (
     "engine/requirements.txt",
 )
 TEST_LOCKS = ("tests/requirements.txt",)
-DISK_MIN_BYTES = 1_500_000_000
-"""The environment takes some 700 MB, and pip as much again while it unpacks."""
+DISK_MIN_BYTES = 1_800_000_000
+"""The environment takes some 900 MB, and pip nearly as much again while it unpacks."""
 
+_PIP_ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_REQUIRE_VIRTUALENV")
+"""The caller's wishes for other installations, which would keep packages out of the environment."""
 _FAILED_LINES_MAX = 12
 
 
@@ -51,6 +57,11 @@ class Environment:
     def python(self) -> Path:
         """Its interpreter."""
         return self.folder / "bin" / "python"
+
+    @property
+    def has_python(self) -> bool:
+        """Whether this user can run its interpreter (a link into another user's closed folder cannot be followed)."""
+        return os.access(self.python, os.X_OK)
 
     @property
     def stamp(self) -> Path:
@@ -81,13 +92,7 @@ class Environment:
         """Whether all that is wanted is installed as the locks say today."""
         installed = self.installed()
         wanted = self.fingerprints(tests=tests)
-        return self.python.exists() and all(installed.get(name) == digest for name, digest in wanted.items())
-
-
-def say(text: str) -> None:
-    """One line to the person at the terminal."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+        return self.has_python and all(installed.get(name) == digest for name, digest in wanted.items())
 
 
 @contextlib.contextmanager
@@ -115,6 +120,8 @@ def ensure(environment: Environment, *, tests: bool = False) -> None:
         EngineError: it cannot be made.
     """
     if environment.is_current(tests=tests):
+        with contextlib.suppress(OSError):  # another user's environment, in a folder that was moved
+            _write_command(environment)
         return
     with setup_lock(environment.root):
         if environment.is_current(tests=tests):
@@ -132,15 +139,45 @@ def ensure(environment: Environment, *, tests: bool = False) -> None:
         # Tests' libraries that were installed before stay as their lock says too.
         again = tests or any(name in known for name in TEST_LOCKS)
         _install(environment, environment.locks(tests=again))
+        _write_command(environment)
         environment.stamp.write_text(json.dumps({**environment.fingerprints(tests=again), **wanted}, indent=1))
+
+
+def command_script(python: Path, root: Path) -> str:
+    """`ml-service`, the command on the running system, as `start.py --cli` has it.
+
+    Shell completion asks the command line itself, which needs no system.
+    """
+    runs, folder = shlex.quote(str(python)), shlex.quote(str(root))
+    return f"""\
+#!/bin/sh
+case "$_ML_SERVICE_COMPLETE$1" in
+    *complete_* | --install-completion | --show-completion)
+        PYTHONPATH={folder} exec {runs} -m ml_service.cli "$@" ;;
+esac
+exec {runs} {folder}/start.py --cli "$@"
+"""
+
+
+def _write_command(environment: Environment) -> None:
+    """Write it where it is missing or names another folder: the project's may have been moved."""
+    file = environment.python.with_name("ml-service")
+    script = os.fsencode(command_script(environment.python, environment.root))
+    if file.exists() and file.read_bytes() == script:
+        return
+    file.write_bytes(script)
+    file.chmod(0o755)
 
 
 def _works(environment: Environment) -> bool:
     """Whether there is an interpreter of this very version with a pip that can install."""
-    if not environment.python.exists():
+    if not environment.has_python:
         return False
     check = "import sys; print(sys.version_info[:2])"
-    done = subprocess.run([environment.python, "-I", "-c", check], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run([environment.python, "-I", "-c", check], capture_output=True, text=True, check=False)
+    except OSError:  # made for another kind of processor, or an empty file
+        return False
     if done.stdout.strip() != str(sys.version_info[:2]):
         return False
     return subprocess.run([*_pip(environment), "--version"], capture_output=True, check=False).returncode == 0
@@ -161,7 +198,7 @@ def _pip(environment: Environment) -> list[str]:
 
 
 def _create(environment: Environment) -> None:
-    say(f"Preparing {environment.folder.name} (once; the download is some 250 MB)")
+    tell(f"Preparing {environment.folder.name} (once; the download is some 370 MB)")
     # Debian keeps what `venv` puts pip in with in a package of its own; then the system's pip does it from outside.
     said = ""
     for options in ([], ["--without-pip"]):
@@ -193,7 +230,8 @@ def _install(environment: Environment, locks: Sequence[Path]) -> None:
     log = var / "logs" / "setup.log"
     # Its cache outlives an interruption and nothing else; neither it nor what pip unpacks leaves the project's folder.
     env = {**os.environ, "PIP_CACHE_DIR": str(var / "cache"), "TMPDIR": str(var / "tmp"), "PIP_NO_INPUT": "1"}
-    env.pop("PIP_REQUIRE_VIRTUALENV", None)
+    for name in _PIP_ELSEWHERE:
+        env.pop(name, None)
     options = ["--require-hashes", "--disable-pip-version-check", "--no-color", "--progress-bar", "off"]
     options += ["--no-warn-script-location", "--no-compile"]
     command = [*_pip(environment), "install", *options]
@@ -232,26 +270,27 @@ def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> lis
             if match := re.match(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)\S*", line):
                 seen += 1
                 if line.startswith("Collecting"):
-                    say(f"  [{min(seen, total)}/{total}] {match[1]}")
+                    tell(f"  [{min(seen, total)}/{total}] {match[1]}")
             elif line.startswith("Installing collected"):
-                say("  unpacking")
+                tell("  unpacking")
     process.wait()
     return lines
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prepare the environment and become `python -m engine …` in it; returns only when that fails."""
+    set_quiet(bool({"--quiet", "-q"} & set(arguments)))
     environment = Environment()
-    if not environment.python.exists() and (engine := _engine_of(arguments)):
+    if not environment.has_python and (engine := _engine_of(arguments)):
         if engine == "docker":
-            os.execv(sys.executable, [sys.executable, "-m", "engine", *arguments])  # noqa: S606 - as below
+            return _become(sys.executable, arguments)
         arguments = [*arguments, "--engine", engine]  # decided: it is not asked, and answered, again
-    # A look, a stop or a help text on a machine that never started anything should not install 700 MB first.
-    harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd"} & set(arguments)
+    # A look, a stop or a help text on a machine that never started anything should not install 900 MB first.
+    harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd", "--version"} & set(arguments)
     if harmless and not environment.installed():
         return _without_environment(arguments)
     try:
-        if not (harmless and environment.python.exists()):
+        if not (harmless and environment.has_python):
             ensure(environment, tests="--test" in arguments)
     except EngineError as error:
         say(str(error))
@@ -259,10 +298,16 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("\nStopped. What is already downloaded is kept: the next start goes on from here.")
         return 130
-    # Compiled once, or each of a dozen processes compiles everything anew at each start.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # The engine takes this process's place: one process to signal, one to wait for.
-    os.execv(environment.python, [str(environment.python), "-m", "engine", *arguments])  # noqa: S606
+    return _become(str(environment.python), arguments)
+
+
+def _become(python: str, arguments: Sequence[str]) -> int:
+    """Let the engine take this process's place: one process to signal, one to wait for.
+
+    No PYTHON* variable of the caller's goes along: they name modules, encodings and places of other programs.
+    """
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    os.execve(python, [python, "-s", "-m", "engine", *arguments], env)  # noqa: S606 - no shell is wanted
     raise AssertionError
 
 
@@ -271,13 +316,10 @@ def _engine_of(arguments: Sequence[str]) -> str | None:
 
     Where containers do what is asked, this machine needs no environment of ours, only this Python.
     """
-    from engine import __main__ as command_line  # noqa: PLC0415 - it imports this module
-    from engine import choice  # noqa: PLC0415 - as above
-
-    options, _ = command_line.parser().parse_known_args(arguments)
-    if options.test or options.doctor or options.systemd or options.supervise:
+    options, _ = parse(arguments)
+    if options.test or options.doctor or options.systemd or options.supervise or options.version:
         return None
-    is_start = options.start or options.workers
+    is_start = options.start or options.restart or options.workers
     try:
         engine = choice.of(options)
     except EngineError:
@@ -289,5 +331,4 @@ def _without_environment(arguments: Sequence[str]) -> int:
     if {"--stop", "--status", "--logs"} & set(arguments):
         say("Nothing runs here: it was never started. Start it with: python3 start.py --start")
         return 0 if "--stop" in arguments else 3
-    os.execv(sys.executable, [sys.executable, "-m", "engine", *arguments])  # noqa: S606 - as above
-    raise AssertionError
+    return _become(sys.executable, arguments)

@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack
 
 from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.queue import Queue
-from ml_service.settings import Settings
+from ml_service.platform.settings.common import CommonSettings, EdgeSettings
 from ml_service.storage.database import Database
-from ml_service.usecases.predictions import Limits
+from ml_service.usecases.bulk_receiving import BulkLimits
+from ml_service.usecases.submissions import SubmitLimits
 
 
 async def open_database(
-    settings: Settings,
+    settings: CommonSettings,
     stack: AsyncExitStack,
     name: str,
     *,
@@ -38,7 +39,7 @@ async def open_database(
     return database
 
 
-async def open_queue(settings: Settings, stack: AsyncExitStack, name: str) -> Queue:
+async def open_queue(settings: CommonSettings, stack: AsyncExitStack, name: str) -> Queue:
     """The queue of the backend in use, closed with ``stack``; ``name`` is what the broker calls our connections."""
     queue = await connect_queue(
         settings.backend,
@@ -50,9 +51,18 @@ async def open_queue(settings: Settings, stack: AsyncExitStack, name: str) -> Qu
     return queue
 
 
-def limits_of(settings: Settings) -> Limits:
+def bulk_limits_of(settings: EdgeSettings) -> BulkLimits:
+    """What a bulk job may hold."""
+    return BulkLimits(
+        input_bytes_max=settings.input_bytes_max,
+        bulk_lines_max=settings.bulk_lines_max,
+        bulk_jobs_per_user_max=settings.bulk_jobs_per_user_max,
+    )
+
+
+def limits_of(settings: EdgeSettings) -> SubmitLimits:
     """What one request and one user may ask for."""
-    return Limits(
+    return SubmitLimits(
         input_bytes_max=settings.input_bytes_max,
         batch_items_max=settings.batch_items_max,
         open_predictions_per_user_max=settings.open_predictions_per_user_max,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
-from ml_service.cli import admin, backups, books, dead, models, secrets, system
+from ml_service.cli import admin, backups, books, bulk, dead, keys, models, retention, secrets, system, webhooks
 
 app = typer.Typer(
     name="ml-service",
@@ -15,14 +17,22 @@ app = typer.Typer(
 system.add_to(app)
 books.add_to(app)
 backups.add_to(app)
+retention.add_to(app)
 app.add_typer(admin.app, name="admin")
+app.add_typer(bulk.app, name="bulk")
 app.add_typer(dead.app, name="dead")
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:
     """Run the command line."""
+    try:
+        "".join(sys.argv).encode()
+    except UnicodeEncodeError:  # what the database stores and the terminal shows is UTF-8
+        sys.exit("The command line is not UTF-8.")
     app(prog_name="ml-service")
 
 

@@ -1,18 +1,26 @@
-"""`ml-service admin`: admins, and credits by an admin's hand."""
+"""`ml-service admin`: admins, credits and prices from the command line."""
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from ml_service.cli.common import begin, command, out, user_named
-from ml_service.domain.errors import InvalidInput
-from ml_service.domain.users import check_username
-from ml_service.usecases import ledger, models, users
+from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
+from ml_service.domain.ledger import Kind
+from ml_service.domain.users import User, check_username
+from ml_service.storage import sessions
+from ml_service.storage import users as stored_users
+from ml_service.usecases import admin, users
+from ml_service.usecases.admin import CREDITS_MAX, OPERATOR
+from ml_service.usecases.passwords import Passwords
 
-app = typer.Typer(help="Create admins, top users up, correct balances.", no_args_is_help=True)
+app = typer.Typer(help="Create admins, move credits, block users; every change is logged.", no_args_is_help=True)
 
 Username = Annotated[str, typer.Argument(help="The user's name; case does not matter.")]
 
@@ -22,54 +30,105 @@ Username = Annotated[str, typer.Argument(help="The user's name; case does not ma
 async def create(
     username: Username,
     *,
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+    existing: Annotated[bool, typer.Option("--existing", help="Make a registered user an admin.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
 ) -> None:
-    """Create an admin; an existing user becomes one and keeps the password."""
+    """Create an admin. A name that is taken is refused without --existing: anybody may have registered it."""
     name = check_username(username)
     async with begin() as session:
         known = await users.get_by_name(session, name)
-        if known is not None:
-            await users.make_admin(session, known)
-            out.print(f"{known.username} is an admin.")
-            return
+    if known is None and existing:
+        raise NotFound(f"There is no user named {name!r}.")
+    if known is not None:
+        if not existing:
+            raise UsernameTaken(f"{known.username!r} is taken. If it is the right person's, say --existing.")
+        await _promote(known, _read_password(known.username) if password_stdin else None)
+        return
+    if not password_stdin and not sys.stdin.isatty():
+        raise InvalidInput("There is no terminal to ask for the password: pass it with --password-stdin.")
     password = (
-        sys.stdin.readline().rstrip("\n")
-        if password_stdin
-        else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        _read_password(name) if password_stdin else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
     users.check_new_user(name, password)
-    password_hash = await users.Passwords().hash(password)
+    password_hash = await Passwords().hash(password)
     async with begin() as session:
         user = await users.register(session, name, password_hash, starting_credits=0, is_admin=True)
+        await admin.record(session, OPERATOR, "user.create_admin", f"user:{user.id}", after={"is_admin": True})
     out.print(f"{user.username} is an admin.")
+
+
+def _read_password(username: str) -> str:
+    password = sys.stdin.readline().rstrip("\r\n")
+    users.check_new_user(username, password)
+    return password
+
+
+async def _promote(user: User, password: str | None) -> None:
+    """Make a registered user an admin; with a new password, which ends all sessions, where one is given."""
+    password_hash = await Passwords().hash(password) if password is not None else None
+    async with begin() as session:
+        await admin.make_admin(session, OPERATOR, user)
+        if password_hash is not None:
+            await stored_users.set_password_hash(session, user.id, password_hash)
+            await sessions.revoke_all_of(session, user.id)
+    out.print(f"{user.username} is an admin" + (" with a new password." if password_hash else "."))
 
 
 @app.command("top-up")
 @command
 async def top_up(
     username: Username,
-    amount: Annotated[int, typer.Argument(help="Credits to add, 1 or more.")],
+    amount: Annotated[int, typer.Argument(min=1, max=CREDITS_MAX, help="Credits to add.")],
     reason: Annotated[str | None, typer.Option(help="Kept in the ledger, for example an invoice's number.")] = None,
 ) -> None:
     """Add credits to a user's balance."""
     async with begin() as session:
         user = await user_named(session, username)
-        balance = await ledger.top_up(session, user.id, amount, reason)
-    out.print(f"{user.username} has {balance} credits now.")
+        moved = await admin.move_credits(session, OPERATOR, user.id, Kind.TOP_UP, amount, reason=reason, key=None)
+    out.print(f"{user.username} has {moved.balance} credits now.")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 @command
 async def adjust(
     username: Username,
-    amount: Annotated[int, typer.Argument(help="Credits to add, or with a minus to take.")],
+    amount: Annotated[
+        int, typer.Argument(min=-CREDITS_MAX, max=CREDITS_MAX, help="Credits to add, or with a minus to take.")
+    ],
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
 ) -> None:
     """Correct a user's balance, either way."""
     async with begin() as session:
         user = await user_named(session, username)
-        balance = await ledger.adjust(session, user.id, amount, reason)
-    out.print(f"{user.username} has {balance} credits now.")
+        moved = await admin.move_credits(session, OPERATOR, user.id, Kind.ADJUSTMENT, amount, reason=reason, key=None)
+    out.print(f"{user.username} has {moved.balance} credits now.")
+
+
+Amount = Annotated[int, typer.Argument(help="Credits, 1 or more.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
+Key = Annotated[str, typer.Option(help="Repeating the command with the same key moves nothing again.")]
+
+
+@app.command()
+@command
+async def refund(username: Username, amount: Amount, reason: Reason, key: Key) -> None:
+    """Give back credits that a user has paid for predictions."""
+    async with begin() as session:
+        user = await user_named(session, username)
+        moved = await admin.move_credits(session, OPERATOR, user.id, Kind.REFUND, amount, reason=reason, key=key)
+    out.print(f"{user.username} has {moved.balance} credits now.")
+
+
+@app.command()
+@command
+async def chargeback(username: Username, amount: Amount, reason: Reason, key: Key) -> None:
+    """Take back credits whose payment was reversed."""
+    async with begin() as session:
+        user = await user_named(session, username)
+        moved = await admin.move_credits(session, OPERATOR, user.id, Kind.CHARGEBACK, amount, reason=reason, key=key)
+    out.print(f"{user.username} has {moved.balance} credits now.")
 
 
 @app.command()
@@ -77,12 +136,45 @@ async def adjust(
 async def show(username: Username) -> None:
     """Show a user with balance and held credits."""
     async with begin() as session:
-        user = await user_named(session, username)
-        balance = await ledger.balance(session, user.id)
+        user = await admin.account(session, (await user_named(session, username)).id)
     role = "admin" if user.is_admin else "demo user" if user.is_demo else "user"
     out.print(
-        f"{user.username}: {role}, balance {balance.balance}, held {balance.held}, since {user.created_at:%Y-%m-%d}"
+        f"{user.username}: {role}{', blocked' if user.is_blocked else ''}, balance {user.balance}, held {user.held},"
+        f" since {user.created_at:%Y-%m-%d}"
     )
+
+
+@app.command()
+@command
+async def block(username: Username, reason: Reason) -> None:
+    """Block a user: all sessions end, and neither sign-ins nor predictions are accepted."""
+    async with begin() as session:
+        user = await user_named(session, username)
+        await admin.set_blocked(session, OPERATOR, user.id, is_blocked=True, reason=reason)
+    out.print(f"{user.username} is blocked.")
+
+
+@app.command()
+@command
+async def unblock(username: Username, reason: Reason) -> None:
+    """End the block of a user."""
+    async with begin() as session:
+        user = await user_named(session, username)
+        await admin.set_blocked(session, OPERATOR, user.id, is_blocked=False, reason=reason)
+    out.print(f"{user.username} is not blocked.")
+
+
+@app.command()
+@command
+async def actions(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -> None:
+    """List what admins have done, on the page and here, the newest first."""
+    async with begin() as session:
+        found, _ = await admin.actions(session, before=None, limit=limit)
+    table = Table("at", "who", "action", "target", "before", "after", "reason")
+    for one in found:
+        texts = (one.actor, one.action, one.target, one.before or "", one.after or "", one.reason or "")
+        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", *map(Text, texts))
+    out.print(table)
 
 
 @app.command()
@@ -94,8 +186,9 @@ async def price(
     ],
 ) -> None:
     """Set the price of a model; it is in force within a second, for what is asked from then on."""
-    if credits_ != "own" and not credits_.isdecimal():
-        raise InvalidInput("A price is a whole number of credits, 0 or more, or the word own.")
+    if credits_ != "own" and not re.fullmatch(r"[0-9]{1,9}", credits_):
+        raise InvalidInput("A price is a whole number of credits from 0 to 999,999,999, or the word own.")
     async with begin() as session:
-        await models.set_price(session, model, None if credits_ == "own" else int(credits_))
+        changes = {"price_credits": None if credits_ == "own" else int(credits_)}
+        await admin.change_model(session, OPERATOR, model, changes, reason=None)
     out.print(f"The price of {model} is set to {credits_}.")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import subprocess
 import sysconfig
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import typer
 
 from ml_service.cli.common import begin, command, database_of, out
 from ml_service.domain.errors import InvalidInput, Unavailable
-from ml_service.settings import read_settings
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import read_settings
 from ml_service.storage.database import Session
 from ml_service.storage.users import any_exists
 from ml_service.usecases import ledger
@@ -26,13 +33,15 @@ async def backup(file: File) -> None:
     if file.exists():
         raise InvalidInput(f"{file} exists already; a backup never overwrites one.")
     partial = file.with_name(file.name + ".partial")
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it will hold password hashes
     try:
-        settings = read_settings("app")
+        settings = read_settings(CommonSettings)
         async with database_of(settings) as database, database.autocommit() as session:
             major = await _major(session)
-        url = settings.database_url
-        await _run(major, "pg_dump", "--format=custom", "--no-password", f"--file={partial}", f"--dbname={url}")
-        await _run(major, "pg_restore", "--list", str(partial))  # it can be read back
+        url, env = _without_password(settings.database_url)
+        options = ["--format=custom", "--no-password", f"--file={partial}", f"--dbname={url}"]
+        await _run(major, "pg_dump", *options, env=env)
+        await _run(major, "pg_restore", "--list", str(partial), env=env)  # it can be read back
         partial.rename(file)
     finally:
         partial.unlink(missing_ok=True)
@@ -48,26 +57,75 @@ async def restore(
     """Read a backup back, all or nothing, and audit the books. Stop the app, the bot and the workers before."""
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}.")
-    settings = read_settings("app")
+    settings = read_settings(CommonSettings)
     async with database_of(settings) as database, database.autocommit() as session:
         major = await _major(session)
         if await any_exists(session) and not replace:
             raise InvalidInput("The database is in use; say --replace to replace what it holds.")
-    options = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-password"]
-    await _run(major, "pg_restore", *options, f"--dbname={settings.database_url}", str(file))
+    url, env = _without_password(settings.database_url)
+    programs = await _find(major, "pg_restore"), await _find(major, "psql")
+    await asyncio.to_thread(_read_back, *programs, url, file, env)
     async with begin() as session:
         books = await ledger.audit(session)
     out.print(f"Restored: {books.users} users, {books.transactions} transactions.")
     if not books.is_clean:
-        out.print("[red]The books are wrong.[/red] See: ml-service audit")
+        out.print("The books are wrong. See: ml-service audit", style="red")
         raise typer.Exit(1)
     out.print("The books are right.")
 
 
-async def _run(major: int, program: str, *arguments: str) -> None:
+def _without_password(url: str) -> tuple[str, dict[str, str]]:
+    """The address without its password, and the environment that holds it: every user can read a command line."""
+    parts = urlsplit(url)
+    userinfo, at, hosts = parts.netloc.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    query = parse_qsl(parts.query)
+    passwords = [value for name, value in query if name == "password"] or [unquote(password)]
+    kept = urlencode([(name, value) for name, value in query if name != "password"], quote_via=quote)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    address = f"{parts.scheme}://{user}{at}{hosts}{parts.path}" + (f"?{kept}" if kept else "")
+    return address, env | ({"PGPASSWORD": passwords[-1]} if passwords[-1] else {})
+
+
+def _read_back(pg_restore: str, psql: str, url: str, file: Path, env: Mapping[str, str]) -> None:
+    """Replace what the database holds, in one transaction; raises Unavailable with the first error.
+
+    psql runs what pg_restore writes, between our own first and last statements: pg_restore by itself cannot drop the
+    keys of partitions, and COMMIT comes only where the backup was read to its end.
+    """
+    options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--no-password", f"--dbname={url}"]
+    quiet = {**env, "PGOPTIONS": "-c client_min_messages=warning"}
+    with tempfile.TemporaryFile() as errors:
+        writer = subprocess.Popen(
+            [psql, *options], env=quiet, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        assert writer.stdin is not None  # noqa: S101
+        is_read = False
+        with suppress(BrokenPipeError):
+            writer.stdin.write(b"BEGIN;\nDROP TABLE IF EXISTS public.predictions CASCADE;\n")
+            writer.stdin.flush()
+            command = [pg_restore, "--clean", "--if-exists", "--no-owner", "--file=-", str(file)]
+            if subprocess.run(command, env=env, stdout=writer.stdin, stderr=errors, check=False).returncode == 0:
+                writer.stdin.write(b"COMMIT;\n")
+                is_read = True
+        with suppress(BrokenPipeError):
+            writer.stdin.close()
+        if writer.wait() == 0 and is_read:
+            return
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
+    found = [line for line in lines if "error:" in line.lower()] or lines or ["it ended early"]
+    raise Unavailable(f"The backup cannot be read back, nothing is changed: {found[0]}")
+
+
+async def _run(major: int, program: str, *arguments: str, env: Mapping[str, str]) -> None:
     """Run one of PostgreSQL's programs; raises Unavailable with its error where it fails."""
     process = await asyncio.create_subprocess_exec(
-        await _find(major, program), *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        await _find(major, program),
+        *arguments,
+        env=env,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     _, words = await process.communicate()
     if process.returncode != 0:

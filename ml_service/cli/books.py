@@ -1,4 +1,4 @@
-"""`ml-service audit`: does the ledger agree with itself?"""
+"""`ml-service audit`: recompute the ledger and compare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from ml_service.cli.common import command, database_of, out
-from ml_service.settings import read_settings
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import read_settings
 from ml_service.usecases import ledger
 
 
@@ -19,7 +20,7 @@ async def audit(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False
 ) -> None:
     """Recompute every balance, hold and capture; exit code 1 where anything differs. Changes nothing."""
-    async with database_of(read_settings("app")) as database, database.begin() as session:
+    async with database_of(read_settings(CommonSettings)) as database, database.begin() as session:
         await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         await session.execute("SET LOCAL statement_timeout = 0")
         books = await ledger.audit(session)
@@ -35,7 +36,10 @@ async def audit(
             for one in books.differences:
                 table.add_row(one.rule, one.subject, str(one.expected), str(one.actual))
             out.print(table)
-        out.print("The books are right." if books.is_clean else "[red]The books are wrong.[/red]")
+        out.print(
+            "The books are right." if books.is_clean else "The books are wrong.",
+            style=None if books.is_clean else "red",
+        )
     if not books.is_clean:
         raise typer.Exit(1)
 

@@ -8,21 +8,24 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ParamSpec
 
+import asyncpg
 import typer
 from rich.console import Console
 
 from ml_service.domain.errors import NotFound, ServiceError
 from ml_service.domain.users import User
 from ml_service.messaging.queue import Queue
-from ml_service.settings import Settings, read_settings
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import read_settings
 from ml_service.storage.database import Database, Session
 from ml_service.usecases import users
 from ml_service.wiring import open_database, open_queue
 
 Arguments = ParamSpec("Arguments")
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup: names, reasons and addresses are printed, and a bracket in them is a bracket.
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 NAME = "ml-service cli"
 LONG_S = 3600.0
@@ -36,23 +39,32 @@ def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callabl
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             asyncio.run(function(*args, **kwargs))
+        except OSError as error:
+            err.print(f"{error.filename or 'The system'}: {error.strerror or error}")
+            raise typer.Exit(1) from None
         except ServiceError as error:
             reason = f" ({error.__cause__})" if error.__cause__ else ""
-            err.print(f"[red]{error.code}[/red]: {error.message}{reason}")
+            err.print(f"{error.code}: {error.message}{reason}")
+            raise typer.Exit(1) from None
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+            err.print(f"The database has no schema of this version: run `ml-service migrate` ({error}).")
+            raise typer.Exit(1) from None
+        except asyncpg.InsufficientPrivilegeError as error:
+            err.print(f"The role in DATABASE_URL may not do this: {error}.")
             raise typer.Exit(1) from None
 
     return run
 
 
 @asynccontextmanager
-async def database_of(settings: Settings) -> AsyncIterator[Database]:
+async def database_of(settings: CommonSettings) -> AsyncIterator[Database]:
     """The database that the settings name, closed at the end."""
     async with AsyncExitStack() as stack:
         yield await open_database(settings, stack, NAME, connections_max=2, timeout_s=LONG_S)
 
 
 @asynccontextmanager
-async def queue_of(settings: Settings) -> AsyncIterator[Queue]:
+async def queue_of(settings: CommonSettings) -> AsyncIterator[Queue]:
     """The queue that the settings name, closed at the end."""
     async with AsyncExitStack() as stack:
         yield await open_queue(settings, stack, NAME)
@@ -61,7 +73,7 @@ async def queue_of(settings: Settings) -> AsyncIterator[Queue]:
 @asynccontextmanager
 async def begin() -> AsyncIterator[Session]:
     """A session in a transaction of the database that the settings name."""
-    async with database_of(read_settings("app")) as database, database.begin() as session:
+    async with database_of(read_settings(CommonSettings)) as database, database.begin() as session:
         yield session
 
 

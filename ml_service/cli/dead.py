@@ -1,4 +1,4 @@
-"""`ml-service dead`: task messages that nobody could work on."""
+"""`ml-service dead`: task messages that no worker could process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from ml_service.cli.common import command, out, queue_of
+from ml_service.cli.common import command, database_of, out, queue_of
 from ml_service.domain.errors import NotFound
-from ml_service.settings import read_settings
+from ml_service.messaging.queue import NO_SUCH_LETTER, Handled
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import read_settings
+from ml_service.usecases import admin
+from ml_service.usecases.admin import OPERATOR
 
 app = typer.Typer(help="List, show, replay or discard dead letters.", no_args_is_help=True)
+
+LIST_MAX = 10_000
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids as `list` shows them.")]
 Everything = Annotated[bool, typer.Option("--all", help="All dead letters.")]
@@ -19,10 +26,11 @@ Everything = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 
 @app.command("list")
 @command
-async def list_(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100) -> None:
+async def list_(limit: Annotated[int, typer.Option(min=1, max=LIST_MAX)] = 100) -> None:
     """List the oldest dead letters; they stay where they are."""
-    async with queue_of(read_settings("app")) as queue:
+    async with queue_of(read_settings(CommonSettings)) as queue:
         letters = await queue.dead_letters(limit)
+        number = await queue.count_dead()
     if not letters:
         out.print("There are no dead letters.")
         return
@@ -30,22 +38,42 @@ async def list_(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100) ->
     for letter in letters:
         since = f"{letter.since:%Y-%m-%d %H:%M:%S}" if letter.since else "?"
         model, count = (letter.message.model, str(len(letter.message.ids))) if letter.message else ("?", "?")
-        table.add_row(letter.id, since, model, count, letter.reason)
+        table.add_row(_printable(letter.id), since, model, count, _printable(letter.reason))
     out.print(table)
+    if number > len(letters):
+        out.print(f"These are the oldest {len(letters)} of {number}.")
 
 
 @app.command()
 @command
 async def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Show one dead letter as it came."""
-    async with queue_of(read_settings("app")) as queue:
-        letters = await queue.dead_letters(10_000)
-    for letter in letters:
-        if letter.id == letter_id:
-            out.print(f"reason: {letter.reason}")
-            out.print(letter.body, markup=False)
-            return
-    raise NotFound(f"There is no dead letter {letter_id}.")
+    """Show one dead letter as it arrived."""
+    async with queue_of(read_settings(CommonSettings)) as queue:
+        letter = await queue.dead_letter(letter_id)
+    if letter is None:
+        raise NotFound(_missing(letter_id))
+    out.print("reason:", _printable(letter.reason))
+    out.print(_printable(letter.body))
+
+
+@app.command()
+@command
+async def replay(ids: Ids = None, *, everything: Everything = False) -> None:
+    """Send dead letters to their queue again; predictions answered in the meantime are not answered twice."""
+    chosen = _chosen(ids, everything)
+    settings = read_settings(CommonSettings)
+    async with database_of(settings) as database, queue_of(settings) as queue:
+        _report("Replayed", await admin.replay_dead_letters(database, queue, OPERATOR, ids=chosen))
+
+
+@app.command()
+@command
+async def discard(ids: Ids = None, *, everything: Everything = False) -> None:
+    """Delete dead letters. The sweeper still sends their open predictions again."""
+    chosen = _chosen(ids, everything)
+    settings = read_settings(CommonSettings)
+    async with database_of(settings) as database, queue_of(settings) as queue:
+        _report("Discarded", await admin.discard_dead_letters(database, queue, OPERATOR, ids=chosen))
 
 
 def _chosen(ids: list[str] | None, everything: bool) -> list[str] | None:  # noqa: FBT001  typer hands it over so
@@ -54,19 +82,22 @@ def _chosen(ids: list[str] | None, everything: bool) -> list[str] | None:  # noq
     return ids or None
 
 
-@app.command()
-@command
-async def replay(ids: Ids = None, *, everything: Everything = False) -> None:
-    """Send dead letters to their queue again; what has been answered meanwhile is not answered twice."""
-    chosen = _chosen(ids, everything)
-    async with queue_of(read_settings("app")) as queue:
-        out.print(f"Replayed: {await queue.replay_dead(chosen)}")
+def _report(verb: str, handled: Handled) -> None:
+    """Print what was done, and why the rest was not; exit code 1 if anything was skipped."""
+    out.print(f"{verb}: {handled.done}")
+    for letter_id, reason in handled.reasons.items():
+        sentence = _missing(letter_id) if reason == NO_SUCH_LETTER else f"{letter_id} stays: {reason}"
+        out.print(_printable(sentence))
+    if handled.skipped > len(handled.reasons):
+        out.print(f"… and {handled.skipped - len(handled.reasons)} more.")
+    if handled.skipped:
+        raise typer.Exit(1)
 
 
-@app.command()
-@command
-async def discard(ids: Ids = None, *, everything: Everything = False) -> None:
-    """Delete dead letters. Predictions that are open are sent again by the sweep all the same."""
-    chosen = _chosen(ids, everything)
-    async with queue_of(read_settings("app")) as queue:
-        out.print(f"Discarded: {await queue.discard_dead(chosen)}")
+def _missing(letter_id: str) -> str:
+    return f"There is no dead letter with the id {letter_id}; `dead list` shows the ids."
+
+
+def _printable(text: str) -> Text:
+    """Text from a message, without markup, and with control characters spelled out: anybody may have sent it."""
+    return Text("".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text))

@@ -1,96 +1,221 @@
-"""`ml-service models`: what is offered, and whether a model of one's own is right."""
+"""`ml-service models`: list the models; make, try and measure one of your own."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-import jsonschema_rs
 import orjson
 import typer
 from rich.table import Table
 
-from ml_service.cli.common import begin, command, out
-from ml_service.domain.errors import InvalidInput, NotFound
-from ml_service.domain.models import ModelSpec
-from ml_service.runtime.answers import Failure
-from ml_service.runtime.host import ModelHost
-from ml_service.runtime.registry import UnknownModel, discover
-from ml_service.settings import read_settings
-from ml_service.usecases import models
+from ml_service.cli import model_templates
+from ml_service.cli.common import begin, command, err, out
+from ml_service.cli.model_cards import CARD_FILE, draft
+from ml_service.cli.model_templates import Template
+from ml_service.cli.model_trials import best_of, examine, input_of, measure, on_trial, source_of, why
+from ml_service.domain.errors import DatabaseUnavailable, InvalidInput
+from ml_service.domain.models import ListedModel, ModelSpec
+from ml_service.platform.settings.reading import read_settings
+from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.runtime.host.model_folders import ONLY_BY_NAME, survey
+from ml_service.runtime.host.model_limits import ModelLimits
+from ml_service.runtime.model_answers import ModelAnswer, Success
+from ml_service.usecases import admin, models
+from ml_service.usecases.admin import OPERATOR
 
-app = typer.Typer(help="List the models, check one of your own.", no_args_is_help=True)
+app = typer.Typer(help="List the models; make, try and measure one of your own.", no_args_is_help=True)
 
 SHOWN_CHARS_MAX = 300
+
+OwnName = Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")]
+Name = Annotated[str, typer.Argument(help="The model's name.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the log of actions.")]
 
 
 @app.command("list")
 @command
 async def list_() -> None:
-    """List every model that a worker has announced."""
-    async with begin() as session:
-        listed = await models.list_all(session)
-    table = Table("model", "version", "price", "workers", "batch", "pool")
+    """List every model that a worker has announced, and every other one that is there to be served."""
+    listed: list[ListedModel] = []
+    try:
+        async with begin() as session:
+            listed = await models.list_all(session)
+    except DatabaseUnavailable as error:
+        err.print(f"Only what is in the folders here: {error.message}")
+    table = Table("model", "version", "default", "price", "workers", "batch", "pool")
     for one in listed:
         spec = one.spec
+        default = "yes" if one.is_default else ""
         table.add_row(
-            spec.name, spec.version, str(one.price_credits), str(one.workers), str(spec.batch_size), spec.pool
+            spec.name, spec.version, default, str(one.price_credits), str(one.workers), str(spec.batch_size), spec.pool
         )
+    there = survey(read_settings(WorkerSettings).models_folder)
+    for name in sorted(there.models.keys() - ONLY_BY_NAME - {one.spec.name for one in listed}):
+        table.add_row(name, "", "", "", "0", "", "")
     out.print(table)
+    for problem in there.problems.values():
+        err.print(problem)
 
 
 @app.command()
 @command
-async def forget(name: Annotated[str, typer.Argument(help="A model that no worker serves any more.")]) -> None:
-    """Take a model out of the list: it can no longer be asked. A worker that serves it announces it again."""
+async def promote(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    version: Annotated[str, typer.Argument(help="A version that a worker has announced.")],
+) -> None:
+    """Make a version the default one: requests that name no version get it from then on."""
     async with begin() as session:
-        await models.forget(session, name)
+        await admin.change_model(session, OPERATOR, name, {"default_version": version}, reason=None)
+    out.print(f"The default version of {name} is now {version}.", markup=False)
+
+
+@app.command()
+@command
+async def rollback(name: Annotated[str, typer.Argument(help="The model's name.")]) -> None:
+    """Go back to the version that was the default before."""
+    async with begin() as session:
+        version = await admin.rollback_model(session, OPERATOR, name)
+    out.print(f"The default version of {name} is now {version}.", markup=False)
+
+
+@app.command()
+@command
+async def disable(name: Name, reason: Reason) -> None:
+    """Switch a model off: nothing is accepted for it, with any version. What was accepted is finished."""
+    async with begin() as session:
+        await admin.change_model(session, OPERATOR, name, {"is_enabled": False}, reason=reason)
+    out.print(f"{name} is switched off.")
+
+
+@app.command()
+@command
+async def enable(name: Name, reason: Reason) -> None:
+    """Switch a model on again."""
+    async with begin() as session:
+        await admin.change_model(session, OPERATOR, name, {"is_enabled": True}, reason=reason)
+    out.print(f"{name} is switched on.")
+
+
+@app.command()
+@command
+async def forget(
+    name: Annotated[str, typer.Argument(help="A model, or a version as NAME@VERSION, that no worker serves any more.")],
+) -> None:
+    """Take a model or a version out of the list: it can no longer be asked. What waits for it fails after a while."""
+    async with begin() as session:
+        await admin.forget_model(session, OPERATOR, name)
     out.print(f"{name} is forgotten.")
 
 
 @app.command()
 @command
-async def check(
-    name: Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")],
+async def restart(name: Name) -> None:
+    """Have every worker load a model again with the files as they are now; everything else goes on."""
+    async with begin() as session:
+        await admin.restart_model(session, OPERATOR, name)
+    out.print(f"The workers load {name} again, as soon as what they compute with it is done.")
+
+
+@app.command()
+@command
+async def new(
+    name: Annotated[str, typer.Argument(help="The new model's name: lower case letters, digits and hyphens.")],
+    template: Annotated[Template, typer.Option(help="What it begins as.")] = Template.PYTHON,
 ) -> None:
-    """Run a model's own examples in its own process and hold the answers to its output schema."""
-    try:
-        source = discover([name], read_settings("ml_worker").models_folder)[name]
-    except UnknownModel as error:
-        raise NotFound(str(error)) from None
-    host = ModelHost(source)
-    try:
-        await host.start()
-        if not host.ready:
-            raise InvalidInput(f"The model cannot be loaded. {host.error}")
+    """Make a folder in models/ with a model that works, to be changed."""
+    folder = model_templates.create(name, template, read_settings(WorkerSettings).models_folder)
+    out.print(f"{folder} is a model now. Change it, and try it: ml-service models check {name}")
+    if (folder / "requirements.txt").exists():
+        out.print(
+            f"It needs the packages of {folder / 'requirements.txt'}: start.py installs them where it runs natively."
+        )
+
+
+@app.command()
+@command
+async def check(name: OwnName) -> None:
+    """Try a model as a worker would run it, while the service is stopped or not: its examples, alone and in batches."""
+    async with on_trial(name) as host:
         spec = host.spec
         out.print(
             f"{spec.name} {spec.version}: loaded in {host.load_s:.2f} s, {spec.price_credits} credits a prediction"
         )
-        wrong = await _run_examples(host, spec)
-    finally:
-        await host.close()
-    if wrong or not spec.examples:
-        raise InvalidInput(f"{wrong} of {len(spec.examples)} examples are wrong." if wrong else "It has no examples.")
-    out.print(f"All {len(spec.examples)} examples are right.")
+        found = await examine(host)
+        _print_answers(spec, found.answers)
+        for note in found.notes:
+            out.print(f"Note: {note}")
+        if found.problems:
+            raise InvalidInput(" ".join(found.problems))
+        out.print(f"All {len(spec.examples)} examples are right.")
+        limits = ModelLimits.of(read_settings(WorkerSettings))
+        own = host.declared
+        memory_max, output_max = own.memory_bytes_max or limits.memory_bytes_max, own.output_bytes_max
+        used = f"{found.memory_bytes / 2**20:,.0f}" if found.memory_bytes is not None else "?"
+        if not host.declared.is_concurrent:
+            out.print(f"Batches of 1 to {spec.batch_size} give the same answers, and so does a second run.")
+        out.print(
+            f"Limits: memory {used} of {memory_max / 2**20:,.0f} MiB, longest call {found.longest_ms / 1e3:.2f} of "
+            f"{spec.timeout_s:g} s, largest output {found.largest_bytes:,} of "
+            f"{output_max or limits.output_bytes_max:,} bytes."
+        )
 
 
-async def _run_examples(host: ModelHost, spec: ModelSpec) -> int:
-    """Print the answer to each example; returns how many are wrong."""
-    output = jsonschema_rs.Draft202012Validator(spec.output_schema)
-    wrong = 0
-    for example in spec.examples:
-        [answer] = await host.predict([orjson.dumps(example)])
-        out.print(f"\n  input   {_short(orjson.dumps(example).decode())}", markup=False)
-        if isinstance(answer, Failure):
-            wrong += 1
-            out.print(f"  failed  {answer.code}: {answer.message}", markup=False)
-            continue
-        out.print(f"  output  {_short(answer.output_json)}  ({answer.predict_ms:.1f} ms)", markup=False)
-        for problem in output.iter_errors(orjson.loads(answer.output_json)):
-            wrong += 1
-            out.print(f"  schema  {problem.message}", markup=False)
-            break
-    return wrong
+@app.command()
+@command
+async def run(
+    name: OwnName,
+    text: Annotated[str, typer.Option("--input", help="JSON, a plain text, or @FILE with either.")],
+) -> None:
+    """Answer one input with a model in a process of its own; nothing is stored or charged."""
+    async with on_trial(name) as host:
+        value = input_of(host.spec, text)
+        [answer] = await host.predict([orjson.dumps(value)])
+    if not isinstance(answer, Success):
+        raise InvalidInput(why(answer))
+    print(answer.output_json)  # noqa: T201 - for another program to read
+    err.print(f"{answer.predict_ms:.1f} ms")
+
+
+@app.command()
+@command
+async def bench(name: OwnName) -> None:
+    """Measure each batch size with the model's own examples, in one process, which uses one core."""
+    async with on_trial(name) as host:
+        rates = await measure(host)
+        declared = host.spec.batch_size
+    table = Table("batch", "inputs/s", "ms a batch")
+    for one in rates:
+        table.add_row(str(one.size), f"{one.per_second:,.0f}", f"{one.batch_ms:.2f}")
+    out.print(table)
+    best = best_of(rates)
+    out.print(f"The best batch_size is {best.size}; the model declares {declared}.")
+    out.print("Each worker is a process more: with a core for each, so many times the rate.")
+
+
+@app.command()
+@command
+async def card(name: OwnName) -> None:
+    """Print a model's card (MODEL_CARD.md), or a draft of one, with figures that are measured now."""
+    written = source_of(name).path.with_name(CARD_FILE)
+    if written.exists():
+        print(written.read_text(encoding="utf-8"), end="")  # noqa: T201 - Markdown, as it is
+        return
+    async with on_trial(name) as host:
+        found = await examine(host)
+        if found.problems:
+            raise InvalidInput(" ".join(found.problems))
+        text = draft(host.spec, found, await measure(host))
+    print(text)  # noqa: T201
+    err.print(f"A draft: complete it, and keep it as {written}.")
+
+
+def _print_answers(spec: ModelSpec, answers: list[ModelAnswer]) -> None:
+    for example, answer in zip(spec.examples, answers, strict=False):
+        out.print(f"\n  input   {_short(orjson.dumps(example).decode())}")
+        if isinstance(answer, Success):
+            out.print(f"  output  {_short(answer.output_json)}  ({answer.predict_ms:.1f} ms)")
+        else:
+            out.print(f"  failed  {why(answer)}")
 
 
 def _short(text: str) -> str:

@@ -13,7 +13,8 @@ from rich.table import Table
 from ml_service.cli.common import command, database_of, err, out, queue_of
 from ml_service.domain.errors import ServiceError
 from ml_service.domain.models import DEFAULT_POOL
-from ml_service.settings import read_settings
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import read_settings
 from ml_service.storage import revision
 from ml_service.storage.database import UNAVAILABLE
 from ml_service.usecases import workers
@@ -24,7 +25,7 @@ async def migrate(
     wait_s: Annotated[float, typer.Option(help="Seconds to wait for the database to answer.")] = 30.0,
 ) -> None:
     """Bring the database to the newest schema; safe to run again, and by several at once."""
-    settings = read_settings("app")
+    settings = read_settings(CommonSettings)
     deadline = asyncio.get_running_loop().time() + wait_s
     while True:
         try:
@@ -39,6 +40,12 @@ async def migrate(
     if before == revision.expected():
         out.print(f"The schema is at {before}.")
         return
+    if before is not None and before not in revision.known():
+        err.print(
+            f"The schema is at {before}, this code knows {revision.expected()}: a newer version has used this "
+            "database. Update the code, or restore a backup from before."
+        )
+        raise typer.Exit(1)
     from ml_service.storage.schema import migrate as bring_to_head  # noqa: PLC0415  seconds, where there is work for it
 
     before, after = await bring_to_head(settings.database_url)
@@ -48,16 +55,19 @@ async def migrate(
 @command
 async def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the workers, the models, and what waits."""
-    settings = read_settings("app")
+    settings = read_settings(CommonSettings)
     async with database_of(settings) as database, queue_of(settings) as queue:
         async with database.autocommit(10) as session:
             state = await workers.overview(session)
         try:
             depth = asdict(await queue.depth(DEFAULT_POOL))
+            dead_letters: int | None = await queue.count_dead()
         except ServiceError as error:
-            depth = {"error": error.message}
+            depth, dead_letters = {"error": error.message}, None
     if as_json:
-        out.print_json(json.dumps({"backend": settings.backend, "queue": depth, **asdict(state)}, default=str))
+        known = {"mode": settings.mode, "backend": settings.backend, "queue": depth, "dead_letters": dead_letters}
+        known |= asdict(state)
+        out.print_json(json.dumps(known, default=str))
         return
     table = Table("worker", "state", "host", "pid", "models", "since")
     for worker in state.workers:
@@ -70,10 +80,14 @@ async def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print 
             f"{worker.started_at:%Y-%m-%d %H:%M:%S}",
         )
     out.print(table)
+    for failed in workers.failed_models(state.workers):
+        out.print(f"model {failed.name} cannot be loaded ({', '.join(failed.workers)}): {failed.reason}")
     waiting = depth.get("error") or f"{depth['ready']} messages ready"
     out.print(
         f"queue ({settings.backend}): {waiting}; {state.open} predictions open, {state.unsent} of them not sent yet"
     )
+    if dead_letters:
+        out.print(f"dead letters: {dead_letters}; see them with `dead list`")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,15 +5,21 @@ ServiceError
 ├── Unauthenticated          unauthenticated          no, or no longer a, valid token
 ├── WrongCredentials         wrong_credentials        user name and password do not match
 ├── PermissionDenied         permission_denied        known, but not allowed
+├── Forbidden                forbidden                for admins only
+├── Blocked                  blocked                  an admin has blocked this user
+├── ScopeMissing             scope_missing            the API key is not for this
+├── ModelNotAllowed          model_not_allowed        the API key is not for this model
+├── KeyCapExceeded           key_cap_exceeded         the API key's spend cap does not cover the price
 ├── InsufficientCredits      insufficient_credits     the balance does not cover the price
-├── NotFound                 not_found                missing, or somebody else's: the same answer
+├── NotFound                 not_found                missing, or another user's: the same answer
 ├── ModelNotFound            model_not_found          no worker has ever announced this model
+├── ModelDisabled            model_disabled           an admin has switched this model off
 ├── UsernameTaken            username_taken
 ├── AlreadyFinished          already_finished         a terminal prediction cannot be canceled
 ├── IdempotencyKeyReused     idempotency_key_reused   the same key with another request
 ├── TooManyQueued            too_many_queued          the user's own open predictions are at their limit
 ├── TooManyRequests          too_many_requests        a rate limit, with the seconds to wait
-├── Overloaded               overloaded               the whole queue is at its limit
+├── Overloaded               overloaded               the whole service is at its limit
 └── Unavailable              unavailable              a part of the service is away for the moment
     ├── DatabaseUnavailable  database_unavailable
     └── QueueUnavailable     queue_unavailable
@@ -69,6 +75,36 @@ class PermissionDenied(ServiceError):
     code = "permission_denied"
 
 
+class Forbidden(ServiceError):
+    """Only admins may do this."""
+
+    code = "forbidden"
+
+
+class Blocked(ServiceError):
+    """An admin has blocked this user: no sign-in, and no prediction is accepted."""
+
+    code = "blocked"
+
+
+class ScopeMissing(ServiceError):
+    """The API key's scopes do not allow this; some things no key may do."""
+
+    code = "scope_missing"
+
+
+class ModelNotAllowed(ServiceError):
+    """The API key may be used for other models only."""
+
+    code = "model_not_allowed"
+
+
+class KeyCapExceeded(ServiceError):
+    """The API key's spend cap does not cover the price; ``details`` has ``cost`` and ``cap_left`` in credits."""
+
+    code = "key_cap_exceeded"
+
+
 class InsufficientCredits(ServiceError):
     """The balance does not cover the price; ``details`` has ``balance`` and ``cost`` in credits."""
 
@@ -76,7 +112,7 @@ class InsufficientCredits(ServiceError):
 
 
 class NotFound(ServiceError):
-    """It does not exist, or it is somebody else's: the answer is the same."""
+    """It does not exist, or it is another user's: the answer is the same."""
 
     code = "not_found"
 
@@ -85,6 +121,12 @@ class ModelNotFound(ServiceError):
     """No worker has ever announced a model of this name."""
 
     code = "model_not_found"
+
+
+class ModelDisabled(ServiceError):
+    """An admin has switched this model off: nothing is accepted for it."""
+
+    code = "model_disabled"
 
 
 class UsernameTaken(ServiceError):
@@ -118,7 +160,7 @@ class TooManyRequests(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """The queue of the whole service is at its limit; nothing was accepted."""
+    """The whole service is at its limit; nothing was accepted."""
 
     code = "overloaded"
 

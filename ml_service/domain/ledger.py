@@ -34,6 +34,8 @@ class Kind(StrEnum):
     RELEASE = "release"
     TRANSFER = "transfer"
     ADJUSTMENT = "adjustment"
+    REFUND = "refund"
+    CHARGEBACK = "chargeback"
 
 
 MOVEMENTS: dict[Kind, tuple[Account, Account]] = {
@@ -45,6 +47,8 @@ MOVEMENTS: dict[Kind, tuple[Account, Account]] = {
     # The two kinds that may also be negative. A transfer is two rows, of -amount and +amount, in one commit.
     Kind.TRANSFER: (Account.ISSUER, Account.WALLET),
     Kind.ADJUSTMENT: (Account.ISSUER, Account.WALLET),
+    Kind.REFUND: (Account.REVENUE, Account.WALLET),
+    Kind.CHARGEBACK: (Account.WALLET, Account.ISSUER),
 }
 """From which account to which each kind moves its amount."""
 
@@ -61,6 +65,34 @@ def held_change(kind: Kind, amount: int) -> int:
     return amount * ((target is Account.HELD) - (source is Account.HELD))
 
 
+class ActorKind(StrEnum):
+    """Who may move credits."""
+
+    USER = "user"
+    KEY = "key"
+    ADMIN = "admin"
+    SYSTEM = "system"
+    PAYMENT = "payment"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who moved credits: every transaction names its actor.
+
+    Attributes:
+        id: Of a user or an API key its id; of the system the part that acted, for example a worker; of a payment the
+            provider's name.
+    """
+
+    kind: ActorKind
+    id: str
+
+
+REGISTRATION = Actor(ActorKind.SYSTEM, "registration")
+COMMAND_LINE = Actor(ActorKind.ADMIN, "command-line")
+"""An admin who has access to the machine; the command line knows no user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """What a user can spend, and what is reserved for unfinished predictions; both in credits."""
@@ -70,14 +102,33 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Wallet:
+    """A user's spendable credits, locked until the commit.
+
+    Attributes:
+        grants_left: Grants minus what was spent and not given back. Grants are spent first, so this is the unspent
+            part of the balance that was granted; negative where more was spent than granted.
+    """
+
+    balance: int
+    grants_left: int
+
+    @property
+    def transferable(self) -> int:
+        """The part of the balance that is no unspent grant: only this may move to another account."""
+        return max(0, self.balance - max(0, self.grants_left))
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """One movement of credits; never changed, never deleted.
 
     Attributes:
         id: Grows with time; the cursor of a statement.
+        bulk_id: The bulk job that holds, or gives back: to its predictions, which hold it then, or to the wallet.
         amount: Credits moved; ``kind`` says from where to where. Only a transfer or an adjustment may be negative,
             and then moves the other way.
-        reason: An admin's words for a top-up or an adjustment.
+        reason: An admin's words for a top-up, an adjustment, a refund or a chargeback.
     """
 
     id: int
@@ -85,7 +136,9 @@ class Transaction:
     user_id: UUID
     amount: int
     prediction_id: UUID | None
+    bulk_id: UUID | None
     reason: str | None
+    actor: Actor
     created_at: datetime
 
     @property

@@ -6,14 +6,13 @@ schema (a trigger refuses to change a terminal row) for everybody else.
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 JsonObject = dict[str, Any]
 
@@ -30,9 +29,12 @@ class Status(StrEnum):
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.PROCESSING, Status.CANCELED, Status.EXPIRED}),
+    Status.QUEUED: frozenset({Status.PROCESSING, Status.FAILED, Status.CANCELED, Status.EXPIRED}),
     # A claim after the worker died moves a row from processing to processing, with one attempt more.
-    Status.PROCESSING: frozenset({Status.PROCESSING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
+    # A worker that cannot run the model gives the row back: it is queued again.
+    Status.PROCESSING: frozenset(
+        {Status.QUEUED, Status.PROCESSING, Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED}
+    ),
     Status.SUCCEEDED: frozenset(),
     Status.FAILED: frozenset(),
     Status.CANCELED: frozenset(),
@@ -59,8 +61,7 @@ class PredictionError:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True):
     """One request and its answer.
 
     Attributes:
@@ -69,6 +70,7 @@ class Prediction:
         output: The output as JSON text, present exactly when the status is ``succeeded``.
         attempts: How many times a worker has claimed it.
         predict_ms: Milliseconds its batch spent in the model.
+        key_id: The API key that asked for it.
     """
 
     id: UUID
@@ -89,35 +91,14 @@ class Prediction:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    key_id: UUID | None = None
+
+    @property
+    def charged(self) -> int:
+        """Credits paid so far: the cost after success, else 0."""
+        return self.cost if self.status is Status.SUCCEEDED else 0
 
     @property
     def is_terminal(self) -> bool:
         """Whether the status can never change again."""
         return self.status in TERMINAL
-
-
-_ids = threading.Lock()
-_last_ms = 0
-_counter = 0
-
-
-def new_id() -> UUID:
-    """Make a UUIDv7 (RFC 9562, section 5.7; method 1: a 12-bit counter in ``rand_a``).
-
-    Ids of one process strictly increase, so that a batch keeps its order and index pages fill from the right.
-    """
-    global _last_ms, _counter  # noqa: PLW0603  the monotonic counter is the process's own
-    random = int.from_bytes(os.urandom(10))
-    with _ids:
-        now_ms = time.time_ns() // 1_000_000
-        if now_ms > _last_ms:
-            _last_ms = now_ms
-            _counter = random >> 70  # leaves room to count up within the millisecond
-        else:
-            _counter += 1
-            if _counter > 0xFFF:  # noqa: PLR2004  twelve bits
-                _last_ms += 1
-                _counter = 0
-        stamp, counter = _last_ms, _counter
-    tail = random & ((1 << 62) - 1)
-    return UUID(int=(stamp << 80) | (0x7 << 76) | (counter << 64) | (0b10 << 62) | tail)

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from ml_service.domain.errors import InvalidInput
@@ -15,7 +16,15 @@ USERNAME_LENGTH_MAX = 64
 PASSWORD_LENGTH_MIN = 8  # OWASP ASVS 5, 6.2.1
 PASSWORD_LENGTH_MAX = 128  # OWASP ASVS 5, 6.2.9 asks for at least 64
 
+_ALIKE = str.maketrans("аеорсухіјѕԁһӏкмтвнαεορκντυιϲμɑı", "aeopcyxijsdhlkmtbhaeopkvtuicmai")
+"""Letters of other scripts, and rare Latin ones, that look like Latin ones (from Unicode's confusables, UTS #39)."""
+_RESERVED = frozenset({"admin", "administrator", "root", "support", "system", "test"})
+_TOGETHER = (frozenset({"CJK", "HIRAGANA", "KATAKANA"}), frozenset({"CJK", "HANGUL"}), frozenset({"CJK", "BOPOMOFO"}))
+"""Scripts that one language writes together (UTS #39, 5.2)."""
 _USERNAME = re.compile(r"[\w](?:[\w.@+-]*[\w])?")
+
+
+Language = Literal["en", "ru"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,8 @@ class User:
     Attributes:
         is_demo: The demo user test/test, which exists in demo mode only.
         balance: Credits that can be spent.
+        language: None: as the browser says.
+        notify: Who also gets answers where a request does not say (`submissions.Receiver`).
     """
 
     id: UUID
@@ -33,6 +44,8 @@ class User:
     is_demo: bool
     balance: int
     created_at: datetime
+    language: Language | None = None
+    notify: tuple[str, ...] = ()
 
 
 def username_key(username: str) -> str:
@@ -50,7 +63,24 @@ def check_username(username: str) -> str:
             "username",
             "A user name consists of letters, digits and . _ @ + - and begins and ends with a letter or a digit.",
         )
+    if not _is_of_one_script(name):
+        raise _invalid("username", "A user name has letters of one script only.")
+    if _looks_reserved(name):
+        raise _invalid("username", "This user name looks like another one; choose a different name.")
     return name
+
+
+def _is_of_one_script(name: str) -> bool:
+    letters = filter(str.isalpha, unicodedata.normalize("NFKC", name))
+    # The standard library knows no scripts, but the name of a letter begins with its script's.
+    scripts = {unicodedata.name(letter, "UNKNOWN").partition(" ")[0].partition("-")[0] for letter in letters}
+    return len(scripts) <= 1 or any(scripts <= together for together in _TOGETHER)
+
+
+def _looks_reserved(name: str) -> bool:
+    """Whether a name only looks like one that people trust; the name itself may be taken."""
+    key = username_key(name)
+    return key not in _RESERVED and key.translate(_ALIKE) in _RESERVED
 
 
 def check_password(password: str, username: str, common: frozenset[str]) -> None:
@@ -60,6 +90,8 @@ def check_password(password: str, username: str, common: frozenset[str]) -> None
     """
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise _invalid("password", f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters.")
+    if "\0" in password:
+        raise _invalid("password", "A NUL character is not allowed.")
     if password.lower() in common:
         raise _invalid("password", "This password is among the most common ones; choose another.")
     if username_key(password) == username_key(username):

@@ -1,11 +1,11 @@
-"""Makes the queue backend that the settings name."""
+"""Picks the queue backend that the settings name."""
 
 from __future__ import annotations
 
-from ml_service.messaging.amqp import Address
-from ml_service.messaging.postgres import PostgresQueue
+from ml_service.messaging.postgres.backend import PostgresQueue
 from ml_service.messaging.queue import Queue, QueueLimits
-from ml_service.messaging.rabbitmq import RabbitQueue
+from ml_service.messaging.rabbitmq.backend import RabbitQueue
+from ml_service.messaging.rabbitmq.client.address import BrokerAddress
 
 
 async def connect_queue(
@@ -16,21 +16,21 @@ async def connect_queue(
     name: str = "ml-service",
     limits: QueueLimits | None = None,
 ) -> Queue:
-    """Make a queue; it connects when it is first used, and again whenever it must.
+    """Make a queue; it connects on first use, and again whenever its connection is lost.
 
     Args:
         backend: ``"rabbitmq"`` or ``"postgres"``.
         amqp_url: For rabbitmq: ``amqp://user:password@host:port/vhost``, or ``amqps://``.
         database_url: For postgres: the database that holds ``queue_messages``.
-        name: What the broker calls our connections.
-        limits: Its bounds; the defaults suit production.
+        name: Our connections' name, as the broker shows it.
+        limits: The bounds of the queue; the defaults suit production.
 
     Raises:
-        ValueError: The backend is unknown, or its URL is missing or none.
+        ValueError: The backend is unknown, or its URL is missing or malformed.
     """
     limits = limits or QueueLimits()
     if backend == "rabbitmq" and amqp_url:
-        Address.parse(amqp_url)  # a URL that is none is told now, not at the first message
+        BrokerAddress.parse(amqp_url)  # report a malformed URL now, not at the first message
         return RabbitQueue(amqp_url, name=name, limits=limits)
     if backend == "postgres" and database_url:
         return PostgresQueue(database_url, name=name, limits=limits)

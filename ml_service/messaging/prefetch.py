@@ -1,21 +1,21 @@
-"""How many messages a consumer may hold. Brokers count messages; what matters is the predictions that they ask for."""
+"""How many messages a consumer may hold. Brokers count messages; the load is the predictions that they ask for."""
 
 from __future__ import annotations
 
 MESSAGES_MIN = 2
 MESSAGES_MAX = 512
 WEIGHT = 1 / 8
-"""Of a message in the running mean of their sizes."""
+"""Weight of one message in the running mean of ids per message."""
 STEP = 2.0
-"""A new number is worth telling the broker when it is so many times the last, or as small a part of it."""
+"""The broker is told a new number once it has grown or shrunk by this factor."""
 
 
 class Prefetch:
     """A few batches for each consumer: many small messages, or few full ones.
 
     Args:
-        ids_max: Ids that the held messages should have together; they may have more for a moment, when messages grow.
-        ids_per_message: What is expected at first; then what comes is the measure.
+        ids_max: Ids that the held messages should have in total; while messages grow they may have more for a moment.
+        ids_per_message: The first estimate; the messages that arrive then correct it.
     """
 
     def __init__(self, ids_max: int, ids_per_message: float | None = None) -> None:
@@ -24,13 +24,13 @@ class Prefetch:
 
     @property
     def messages(self) -> int:
-        """How many messages to hold at the most, by what came so far."""
+        """How many messages to hold at most, judged by those that have arrived."""
         return min(MESSAGES_MAX, max(MESSAGES_MIN, round(self.ids_max / self._mean)))
 
     def note(self, ids: int) -> None:
-        """A message with so many ids came."""
+        """Count a message with so many ids."""
         self._mean += (ids - self._mean) * WEIGHT
 
     def has_moved(self, told: int) -> bool:
-        """Whether ``told``, what the broker was told last, is far from right."""
+        """Whether ``told``, the number the broker knows, is off by more than `STEP`."""
         return not told / STEP < self.messages < told * STEP

@@ -1,8 +1,8 @@
 """The queue as the services see it: at-least-once, in batches, with dead letters.
 
-Two backends keep this promise, `rabbitmq.py` and `postgres.py`; `tests/contract` holds both to it. Who publishes hears
-of every message whether the broker has it; who consumes acks only after its own commit. Whatever is delivered twice is
-the database's to notice: money is never decided by an ack.
+Two backends implement it, `rabbitmq` and `postgres`; `tests/contract` tests both. A publish returns only when the
+broker has confirmed every message; a consumer acks only after its own commit. Messages may be delivered twice, and the
+database detects that: an ack never decides about money.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class QueueLimits:
     """Every bound of a queue backend.
 
     Attributes:
-        timeout_s: Seconds that one window of a publish, or one question to the broker, may take.
-        heartbeat_s: A peer that is silent for twice as long counts as dead.
-        reconnect_s_max: The longest pause between two attempts to connect; it grows from a tenth of a second.
-        requeue_delay_s: How long a message rests that a consumer could not work on now.
-        deliveries_max: A message delivered more often is dead: it kills who takes it. Attempts of a
-            prediction are counted in its row; this only stops what never reaches the row.
+        timeout_s: Seconds that one window of a publish, or one request to the broker, may take.
+        heartbeat_s: Seconds between heartbeats; a peer that is silent for twice as long counts as dead.
+        reconnect_s_max: Longest pause in seconds between two attempts to connect; the first is 0.1 s.
+        requeue_delay_s: Seconds that a requeued message waits before it is delivered again.
+        deliveries_max: A message delivered more often becomes a dead letter: it kills its consumers. Attempts of
+            a prediction are counted in its row; this only stops messages that never get that far.
         tasks_max: Task messages that one queue holds; beyond it a publish is refused.
-        results_max: Result messages kept for a durable reader who is away; the oldest go first.
-        results_age_s_max: Seconds after which a kept result message goes.
-        live_results_max: Messages that one live reader may be behind.
+        results_max: Result messages kept for a durable reader that is away; the oldest are dropped first.
+        results_age_s_max: Seconds after which a kept result message is dropped.
+        live_results_max: Messages that one live reader may lag behind.
         lease_s: Seconds after which a frozen consumer's messages are given to another (PostgreSQL).
-        poll_s: How often a consumer looks when nothing wakes it (PostgreSQL).
+        poll_s: Seconds after which a consumer looks for messages if no notification wakes it (PostgreSQL).
     """
 
     timeout_s: float = 5.0
@@ -64,19 +64,21 @@ class QueueLimits:
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """Asks the workers of ``pool`` for predictions: the ids of a burst, at most one batch of one model.
+    """Asks the workers of ``pool`` for predictions: the ids of a burst, at most one batch of one model's version.
 
-    ``bulk`` are predictions of a batch request: nobody waits for each, and single ones go first.
+    ``bulk`` marks predictions of a batch request: no client waits for each of them, so workers take single ones first.
+    ``version`` is empty only in messages from before models had versions: the upgrade has sent them all again.
     """
 
     pool: str
     model: str
+    version: str
     ids: tuple[UUID, ...]
     bulk: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
-    """Says that a prediction has reached ``status``; the answer itself is in the table. On the wire as it is here."""
+    """A prediction has reached ``status``; the answer itself is in the table. Sent on the wire as it is here."""
 
     id: UUID
     user_id: UUID
@@ -92,11 +94,11 @@ class ResultMessage:
 
 @dataclass(frozen=True, slots=True)
 class TaskDelivery:
-    """A task message in a worker's hands.
+    """A task message that a worker holds.
 
     Attributes:
-        redelivered: Somebody may have begun it before. Never false for a message that was handed out already.
-        receipt: The backend's own; an ack from before a reconnect is told by it.
+        redelivered: Another consumer may have started on it. Always true if it was handed out before.
+        receipt: For the backend only: it recognizes acks that belong to an earlier connection.
     """
 
     message: TaskMessage
@@ -106,7 +108,7 @@ class TaskDelivery:
 
 @dataclass(frozen=True, slots=True)
 class ResultDelivery:
-    """A result message in a reader's hands; see `TaskDelivery`."""
+    """A result message that a reader holds; see `TaskDelivery`."""
 
     message: ResultMessage
     redelivered: bool
@@ -118,10 +120,10 @@ class QueueDepth:
     """How full a task queue is.
 
     Attributes:
-        ready: Messages that wait for a consumer. Counts lag by a moment on RabbitMQ.
-        unacked: Messages in consumers' hands; None where the broker does not say (AMQP has no such question).
+        ready: Messages that wait for a consumer. On RabbitMQ the count lags slightly.
+        unacked: Messages that consumers hold; None on RabbitMQ, since AMQP cannot ask for it.
         consumers: Connected consumers of this queue.
-        exists: False if the queue is missing; `Queue.declare` makes it.
+        exists: False if the queue is missing; `Queue.declare` creates it.
     """
 
     ready: int
@@ -132,14 +134,14 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that nobody could work on.
+    """A message that no worker could process.
 
     Attributes:
-        id: Names it for `Queue.discard_dead` and `Queue.replay_dead`.
-        body: As it came; it may be anything.
-        reason: Why it is here, in words.
+        id: Its name for `Queue.discard_dead` and `Queue.replay_dead`.
+        body: As it arrived; it may be anything.
+        reason: Why it is a dead letter, in words.
         message: The body decoded, or None if it cannot be.
-        since: When it was published or died, where that is known.
+        since: When it was published or became a dead letter, if that is known.
     """
 
     id: str
@@ -149,57 +151,84 @@ class DeadLetter:
     since: datetime | None
 
 
+NO_SUCH_LETTER = "there is no dead letter with this id"
+LETTERS_BYTES_MAX = 8 * 1024 * 1024
+"""Bytes of bodies that one list of dead letters may hold; a body has up to half a megabyte."""
+SKIPPED_MAX = 100
+
+
+@dataclass(slots=True)
+class Handled:
+    """What `Queue.replay_dead` or `Queue.discard_dead` did.
+
+    Attributes:
+        done: How many dead letters were replayed or discarded.
+        skipped: How many were left where they are, or do not exist.
+        reasons: Why, by id, for the first `SKIPPED_MAX` of those.
+    """
+
+    done: int = 0
+    skipped: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def skip(self, letter_id: str, reason: str) -> None:
+        """Count a letter that was not handled."""
+        self.skipped += 1
+        if len(self.reasons) < SKIPPED_MAX:
+            self.reasons[letter_id] = reason
+
+
 class TaskConsumer(Protocol):
-    """A worker's end of the task queues. It reconnects for ever; meanwhile `get_batch` waits."""
+    """A worker's end of the task queues. It reconnects without end; meanwhile `get_batch` waits."""
 
     @property
     def connected(self) -> bool:
-        """Whether deliveries can come at this moment."""
+        """Whether deliveries can arrive now."""
         ...
 
     async def get_batch(self, messages_max: int, wait_ms: float, timeout_s: float | None = None) -> list[TaskDelivery]:
-        """Wait for a first message, then gather what is there, and what comes within ``wait_ms``.
+        """Wait for a first message, then gather those that are there or arrive within ``wait_ms``.
 
-        Safe to cancel: what had arrived is there for the next call.
+        Safe to cancel: messages that had arrived are kept for the next call.
 
         Args:
-            messages_max: At most so many, 1 or more.
-            wait_ms: Milliseconds to wait for more after the first; 0 takes what is there.
-            timeout_s: Give up waiting for the first after so many seconds; None waits for ever.
+            messages_max: Most messages to return, 1 or more.
+            wait_ms: Milliseconds to wait for more after the first; 0 takes those that are there.
+            timeout_s: Give up waiting for the first after so many seconds; None waits forever.
 
         Returns:
-            In the order of the queue; empty only after ``timeout_s``.
+            Deliveries in the order of the queue; empty only after ``timeout_s``.
         """
         ...
 
     async def ack(self, deliveries: Sequence[TaskDelivery]) -> None:
-        """These are done. Where the connection was lost meanwhile they come again; that is no error."""
+        """Remove these from the queue: they are done. If the connection was lost they come again; that is no error."""
         ...
 
     async def requeue(self, deliveries: Sequence[TaskDelivery]) -> None:
-        """Give these back for later: they come again, redelivered, after ``requeue_delay_s``."""
+        """Give these back: they come again, marked redelivered, after ``requeue_delay_s``, first to other consumers."""
         ...
 
     async def reject(self, delivery: TaskDelivery, reason: str) -> None:
-        """Nobody can ever work on this: to the dead letters, with ``reason`` (one sentence)."""
+        """Make this a dead letter, with ``reason`` (one sentence): no worker can ever process it."""
         ...
 
     async def stop(self) -> None:
-        """Take no more, and give back what was not handed out; what was can still be acked."""
+        """Take no more messages and give back those not handed out; the others can still be acked."""
         ...
 
 
 class ResultConsumer(Protocol):
-    """A reader's end of the results. It reconnects for ever; meanwhile `get_batch` waits."""
+    """A reader's end of the results. It reconnects without end; meanwhile `get_batch` waits."""
 
     @property
     def connected(self) -> bool:
-        """Whether deliveries can come at this moment."""
+        """Whether deliveries can arrive now."""
         ...
 
     @property
     def connections(self) -> int:
-        """How often it has connected. A live reader that sees it grow has missed something: read the rows."""
+        """How often it has connected. When it grows, a live reader has missed messages and must read the rows."""
         ...
 
     async def get_batch(
@@ -209,7 +238,7 @@ class ResultConsumer(Protocol):
         ...
 
     async def ack(self, deliveries: Sequence[ResultDelivery]) -> None:
-        """These are read. A live reader need not say so."""
+        """Remove these from the durable queue; does nothing for a live reader."""
         ...
 
 
@@ -218,30 +247,34 @@ class Queue(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether the last exchange with the broker succeeded and the connection stands."""
+        """Whether the last exchange with the broker succeeded and the connection is open."""
         ...
 
     async def publish_tasks(self, messages: Sequence[TaskMessage]) -> None:
         """Send a burst; return when the broker has confirmed all of it.
 
         Raises:
-            QueueUnavailable: Not everything was confirmed in time. Any part may still have arrived.
+            QueueUnavailable: Not everything was confirmed in time. Any part of it may still have arrived.
         """
         ...
 
     async def publish_results(self, message: ResultMessage) -> None:
-        """Tell all live readers and the durable queue; the same promise as `publish_tasks`."""
+        """Send to all live readers and the durable queue; the same promise as `publish_tasks`.
+
+        Raises:
+            QueueUnavailable: It was not confirmed in time. It may still have arrived.
+        """
         ...
 
     def consume_tasks(self, pools: Sequence[str], prefetch: Prefetch) -> AbstractAsyncContextManager[TaskConsumer]:
         """Take tasks of ``pools``, at most ``prefetch.messages`` of each unacked at a time.
 
-        Entering returns at once, even where the broker is away. Leaving gives back what is not acked.
+        Entering returns at once, even if the broker is away. Leaving gives back everything that is not acked.
         """
         ...
 
     def consume_results(self, name: str | None) -> AbstractAsyncContextManager[ResultConsumer]:
-        """Read results: all that come while connected (``None``), or from the durable queue ``"ml_results"``."""
+        """Read results: those that arrive while connected (``None``), or the durable queue ``"ml_results"``."""
         ...
 
     async def depth(self, pool: str) -> QueueDepth:
@@ -253,12 +286,12 @@ class Queue(Protocol):
         ...
 
     async def declare(self) -> bool:
-        """Make what is missing; cheap enough for once a second.
+        """Create missing queues; cheap enough for once a second.
 
         Returns:
-            True if a task queue was made anew since the last call, by this or any other process. What the old one
-            held is lost: send all open rows again. The news is forgotten only by the *next* call, so that
-            it outlives a caller that dies before it has done so.
+            True if a task queue was created since the last call, by this or any other process. The messages of the
+            old one are lost: send all open rows again. Only the *next* call clears this, so it is not lost
+            with a caller that dies before it has done so.
 
         Raises:
             QueueUnavailable: The broker does not answer in time.
@@ -266,23 +299,42 @@ class Queue(Protocol):
         ...
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The oldest dead letters; they stay where they are.
+        """List the oldest dead letters; they stay where they are.
+
+        Args:
+            limit: At most so many; fewer if their bodies exceed `LETTERS_BYTES_MAX` in total.
 
         Raises:
             QueueUnavailable: The broker does not answer in time.
         """
         ...
 
-    async def discard_dead(self, ids: Sequence[str] | None = None) -> int:
-        """Delete these dead letters, or all; returns how many went.
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        """Find one dead letter; None if there is none with this id.
 
         Raises:
             QueueUnavailable: The broker does not answer in time.
         """
         ...
 
-    async def replay_dead(self, ids: Sequence[str] | None = None) -> int:
-        """Send these dead letters, or all, to their queue again; undecodable ones stay. Returns how many went.
+    async def count_dead(self) -> int:
+        """Count the dead letters.
+
+        Raises:
+            QueueUnavailable: The broker does not answer in time.
+        """
+        ...
+
+    async def discard_dead(self, ids: Sequence[str] | None = None) -> Handled:
+        """Delete these dead letters, or all.
+
+        Raises:
+            QueueUnavailable: The broker does not answer in time.
+        """
+        ...
+
+    async def replay_dead(self, ids: Sequence[str] | None = None) -> Handled:
+        """Send these dead letters, or all, to their queue again; undecodable ones are skipped.
 
         Raises:
             QueueUnavailable: The broker does not answer in time.

@@ -6,11 +6,15 @@ the host never decodes them.
 
 Host to child:
     BATCH     how many inputs per call of the model (4 bytes), then the inputs
+    REQUESTS  the same, then for each input its context as JSON: for models that take one
 Child to host:
-    LOADED    the model's declarations, as JSON
+    DECLARED  the model's declarations, as JSON; it is imported and now loads
+    LOADED    nothing else; it takes batches now
     UNLOADED  why the model cannot be served: one sentence
     ANSWERS   the first answer's place in the batch (4 bytes), the call's milliseconds (8 bytes, double), then
-              the answers: an output, or ``!code message``
+              the answers: an output, ``!code message``, or ``!retry seconds``
+    SCATTERED how many answers (4 bytes), for each its place (4 bytes) and milliseconds (8 bytes, double), then the
+              answers: from a model that answers inputs as they are ready
     TROUBLE   the model raised for several inputs, which are now tried in halves; nothing else
 """
 
@@ -20,10 +24,13 @@ import struct
 from collections.abc import Sequence
 
 BATCH = 1
-LOADED = 2
-UNLOADED = 3
-ANSWERS = 4
-TROUBLE = 5
+DECLARED = 2
+LOADED = 3
+UNLOADED = 4
+ANSWERS = 5
+TROUBLE = 6
+SCATTERED = 7
+REQUESTS = 8
 
 # Longer frames than this are no frames: the child flushes answers long before (ANSWERS_FLUSH_BYTES).
 FRAME_BYTES_MAX = 64 * 2**20
@@ -32,10 +39,12 @@ ANSWERS_FLUSH_BYTES = 1 * 2**20
 
 SEPARATOR = b"\0"
 FAILURE_MARK = "!"
+RETRY = "retry"
 
 _HEADER = struct.Struct("!IB")
 _BATCH_HEAD = struct.Struct("!I")
 _ANSWERS_HEAD = struct.Struct("!Id")
+_COUNT = struct.Struct("!I")
 
 LENGTH_BYTES = 4
 HEADER_BYTES = _HEADER.size
@@ -53,19 +62,19 @@ def read_header(data: bytes | bytearray, at: int = 0) -> tuple[int, int]:
         ValueError: No frame of ours begins so.
     """
     length, kind = _HEADER.unpack_from(data, at)
-    if not 1 <= length <= FRAME_BYTES_MAX or not BATCH <= kind <= TROUBLE:
+    if not 1 <= length <= FRAME_BYTES_MAX or not BATCH <= kind <= REQUESTS:
         raise ValueError(f"not a frame: kind {kind}, {length} bytes")
     return kind, length - 1
 
 
-def batch_frame(inputs: Sequence[str | bytes], per_call: int) -> bytes:
-    """Return the frame that asks for a batch, ``per_call`` inputs at a time."""
-    encoded = [text.encode() if isinstance(text, str) else text for text in inputs]
-    return frame(BATCH, _BATCH_HEAD.pack(per_call) + SEPARATOR.join(encoded))
+def batch_frame(inputs: Sequence[str | bytes], per_call: int, contexts: Sequence[str] = ()) -> bytes:
+    """Return the frame that asks for a batch, ``per_call`` inputs at a time; with a context for each or for none."""
+    encoded = [text.encode() if isinstance(text, str) else text for text in (*inputs, *contexts)]
+    return frame(REQUESTS if contexts else BATCH, _BATCH_HEAD.pack(per_call) + SEPARATOR.join(encoded))
 
 
 def read_batch(payload: bytes) -> tuple[int, list[str]]:
-    """Return the number of inputs per call and the inputs."""
+    """Return the number of inputs per call and the inputs; of REQUESTS, the contexts follow."""
     (per_call,) = _BATCH_HEAD.unpack_from(payload)
     return per_call, payload[_BATCH_HEAD.size :].decode().split("\0")
 
@@ -79,6 +88,25 @@ def read_answers(payload: bytes) -> tuple[int, float, list[str]]:
     """Return the first answer's place, the call's milliseconds, and the answers."""
     first, predict_ms = _ANSWERS_HEAD.unpack_from(payload)
     return first, predict_ms, payload[_ANSWERS_HEAD.size :].decode().split("\0")
+
+
+def scattered_frame(places: Sequence[int], predict_ms: Sequence[float], answers: Sequence[bytes]) -> bytes:
+    """Return the frame that hands over answers in whatever order they came."""
+    heads = b"".join(map(_ANSWERS_HEAD.pack, places, predict_ms))
+    return frame(SCATTERED, _COUNT.pack(len(answers)) + heads + SEPARATOR.join(answers))
+
+
+def read_scattered(payload: bytes) -> list[tuple[int, float, str]]:
+    """Return place, milliseconds and answer of each.
+
+    Raises:
+        ValueError, struct.error: It is no such frame.
+    """
+    (count,) = _COUNT.unpack_from(payload)
+    end = _COUNT.size + count * _ANSWERS_HEAD.size
+    texts = payload[end:].decode().split("\0")
+    heads = list(_ANSWERS_HEAD.iter_unpack(payload[_COUNT.size : end]))
+    return [(place, predict_ms, text) for (place, predict_ms), text in zip(heads, texts, strict=True)]
 
 
 def failure(code: str, message: str, chars_max: int = 500) -> bytes:

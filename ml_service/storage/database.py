@@ -16,13 +16,12 @@ import asyncpg
 from ml_service.domain.errors import DatabaseUnavailable
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-"""A connection inside a transaction of the database. Whoever is given one never commits."""
+"""A connection inside a transaction of the database. Functions that get one never commit."""
 
 UNAVAILABLE: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
     asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
     asyncpg.OperatorInterventionError,  # shutdown, crash, a cancelled or timed-out statement
     asyncpg.LockNotAvailableError,
@@ -33,9 +32,18 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
     asyncpg.InternalClientError,
     asyncpg.InvalidCatalogNameError,  # the database has not been made yet
     asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.UndefinedTableError,  # nor its schema
 )
 """What asyncpg raises when the server, not the statement, is at fault."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the server is at fault. An InterfaceError is our bug, unless it says that the connection is lost.
+
+    The pool takes a lost connection back by itself, and then the next statement on it says "released back to the pool".
+    """
+    if isinstance(error, asyncpg.InterfaceError):
+        return any(words in str(error) for words in ("closed", "closing", "released back to the pool"))
+    return isinstance(error, UNAVAILABLE)
 
 
 INDEXES_ONLY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
@@ -65,7 +73,7 @@ class Database:
         durable: False: a commit does not wait for the disk, and a crash of the server may undo the last half second
             (never a later commit without an earlier one). Right for what only says how far something has come, such as
             a claim or a mark in the outbox: if it is forgotten, it is done again, the refund of a prediction that
-            ended at its claim included. Never for answers, nor for what a user is told.
+            ended at its claim included. Never for answers, nor for anything shown to a user.
     """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], timeout_s: float) -> None:
@@ -117,10 +125,10 @@ class Database:
             await connection.execute("BEGIN")
             try:
                 yield connection
-            except UNAVAILABLE:
-                raise  # there is nobody who could roll back; the connection goes, and the transaction with it
-            except Exception:
-                await connection.execute("ROLLBACK")
+            except Exception as error:
+                # A server that is away cannot roll back; the connection goes, and the transaction with it.
+                if not is_unavailable(error):
+                    await connection.execute("ROLLBACK")
                 raise
             await connection.execute("COMMIT")
 
@@ -136,7 +144,11 @@ class Database:
             async with asyncio.timeout(timeout_s or self._timeout_s):
                 connection = await self._pool.acquire()
                 yield connection
-        except UNAVAILABLE as error:
+        except Exception as error:
+            if not is_unavailable(error):
+                if isinstance(error, asyncpg.InterfaceError):
+                    _drop(connection)  # nobody knows what state it is in
+                raise
             _drop(connection)
             raise DatabaseUnavailable("The database does not answer at the moment.", retry_after_s=2.0) from error
         except asyncio.CancelledError:
@@ -144,7 +156,7 @@ class Database:
             raise
         finally:
             if connection is not None:
-                with suppress(*UNAVAILABLE):
+                with suppress(*UNAVAILABLE, asyncpg.InterfaceError):
                     await self._pool.release(connection, timeout=1.0)
 
     @asynccontextmanager

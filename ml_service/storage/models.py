@@ -1,8 +1,10 @@
-"""The models that workers have announced. The app prices, validates and documents from this table alone."""
+"""The models that workers have announced, by name and version. The app prices, validates and documents from here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,64 +12,185 @@ import msgspec
 from ml_service.domain.models import ListedModel, ModelSpec
 from ml_service.storage.database import Session
 
+# The schemas of a version never change: predictions were validated by them. Limits, price and description may. The
+# first version of a name becomes its default. A new version begins as parked, for predictions of it may wait: it was
+# known before and then forgotten, and workers have dropped its messages.
 _ANNOUNCE = """
-    INSERT INTO models AS m (name, version, spec, price_credits)
-    SELECT a.name, a.version, a.spec::json, a.price
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS a (name, version, spec, price)
-    ORDER BY a.name
-    ON CONFLICT (name) DO UPDATE SET
-        version = excluded.version, spec = excluded.spec, price_credits = excluded.price_credits, announced_at = now()
-    WHERE (m.version, m.spec::text, m.price_credits) IS DISTINCT FROM
-        (excluded.version, excluded.spec::text, excluded.price_credits)
+    WITH announced AS (
+        INSERT INTO model_versions AS v (name, version, spec, parked_at)
+        SELECT a.name, a.version, a.spec::json, now()
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS a (name, version, spec)
+        ORDER BY a.name, a.version
+        ON CONFLICT (name, version) DO UPDATE SET spec = excluded.spec
+        WHERE (v.spec -> 'input_schema')::jsonb = (excluded.spec -> 'input_schema')::jsonb
+            AND (v.spec -> 'output_schema')::jsonb = (excluded.spec -> 'output_schema')::jsonb
+        RETURNING name, version
+    ), named AS (
+        INSERT INTO models (name, default_version)
+        SELECT DISTINCT ON (name) name, version FROM announced ORDER BY name, version
+        ON CONFLICT (name) DO NOTHING
+    )
+    SELECT name, version FROM announced
 """
 
 
-async def announce(session: Session, specs: Sequence[ModelSpec]) -> None:
-    """Tell everybody what a worker serves; an admin's price stays."""
-    await session.execute(
+async def announce(session: Session, specs: Sequence[ModelSpec]) -> list[ModelSpec]:
+    """Publish what a worker serves; returns the specs that were refused.
+
+    A spec is refused if its version was announced before with other schemas. An admin's price stays.
+    """
+    rows = await session.fetch(
         _ANNOUNCE,
         [spec.name for spec in specs],
         [spec.version for spec in specs],
         [msgspec.json.encode(spec).decode() for spec in specs],
-        [spec.price_credits for spec in specs],
     )
+    announced = {(row["name"], row["version"]) for row in rows}
+    return [spec for spec in specs if (spec.name, spec.version) not in announced]
 
 
 _LIST = """
-    SELECT m.spec::text, coalesce(m.price_credits_set, m.price_credits) AS price, m.announced_at,
+    SELECT v.spec::text, coalesce(m.price_credits_set, (v.spec ->> 'price_credits')::bigint) AS price, v.announced_at,
+        v.version = m.default_version AS is_default, m.is_enabled,
         (SELECT count(*) FROM workers AS w
-         WHERE w.state = 'ready' AND w.lease_until > now() AND m.name = ANY (w.models)) AS workers
-    FROM models AS m ORDER BY m.name
+         WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)) AS workers
+    FROM models AS m JOIN model_versions AS v ON v.name = m.name
+    ORDER BY m.name, is_default DESC, v.announced_at DESC
 """
 
 
 def _listed(row: Any) -> ListedModel:
     spec = msgspec.json.decode(row["spec"], type=ModelSpec)
-    return ListedModel(spec, row["price"], row["workers"] > 0, row["workers"], row["announced_at"])
+    return ListedModel(
+        spec,
+        row["price"],
+        is_live=row["workers"] > 0,
+        workers=row["workers"],
+        announced_at=row["announced_at"],
+        is_default=row["is_default"],
+        is_enabled=row["is_enabled"],
+    )
 
 
 async def list_all(session: Session) -> list[ListedModel]:
-    """Every model ever announced, by name, with the price in force and the number of ready workers."""
+    """Every version of every model: by name, the default version first, then the newest.
+
+    Each has the price in force and the number of ready workers.
+    """
     return [_listed(row) for row in await session.fetch(_LIST)]
 
 
 async def pools(session: Session) -> list[str]:
     """The pools that models belong to."""
-    rows = await session.fetch("SELECT DISTINCT coalesce(spec ->> 'pool', 'default') AS pool FROM models ORDER BY pool")
+    rows = await session.fetch(
+        "SELECT DISTINCT coalesce(spec ->> 'pool', 'default') AS pool FROM model_versions ORDER BY pool"
+    )
     return [row["pool"] for row in rows]
 
 
-async def forget(session: Session, name: str) -> bool:
-    """Forget a model that no ready worker serves; returns whether it was there and is gone."""
-    tag = await session.execute(
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What an admin may choose for a model.
+
+    Attributes:
+        price_credits: None: ``own_price_credits``, the price that the default version announces.
+    """
+
+    default_version: str
+    price_credits: int | None
+    is_enabled: bool
+    own_price_credits: int | None
+
+
+async def choices(session: Session, name: str) -> Choices | None:
+    """What is chosen for a model; its row stays locked until the commit. None: there is no such model."""
+    row = await session.fetchrow(
         """
-        DELETE FROM models AS m WHERE m.name = $1 AND NOT EXISTS (
-            SELECT FROM workers AS w WHERE w.state = 'ready' AND w.lease_until > now() AND m.name = ANY (w.models)
+        SELECT m.default_version, m.price_credits_set, m.is_enabled, (
+            SELECT (v.spec ->> 'price_credits')::bigint FROM model_versions AS v
+            WHERE v.name = m.name AND v.version = m.default_version
         )
+        FROM models AS m WHERE m.name = $1 FOR NO KEY UPDATE OF m
         """,
         name,
     )
-    return bool(tag == "DELETE 1")
+    return None if row is None else Choices(*row)
+
+
+async def set_enabled(session: Session, name: str, *, is_enabled: bool) -> None:
+    """Switch a model off, so that nothing is accepted for it, or on again."""
+    await session.execute("UPDATE models SET is_enabled = $2 WHERE name = $1", name, is_enabled)
+
+
+async def promote(session: Session, name: str, version: str) -> bool:
+    """Make an announced version the default one; returns whether there is such a version."""
+    tag = await session.execute(
+        """
+        UPDATE models AS m SET
+            default_version = $2,
+            previous_version = CASE WHEN default_version = $2 THEN previous_version ELSE default_version END
+        WHERE name = $1 AND EXISTS (SELECT FROM model_versions AS v WHERE v.name = $1 AND v.version = $2)
+        """,
+        name,
+        version,
+    )
+    return bool(tag == "UPDATE 1")
+
+
+async def rollback(session: Session, name: str) -> str | None:
+    """Swap the default version with the one before it; returns the new default, None if there is none before."""
+    version: str | None = await session.fetchval(
+        """
+        UPDATE models AS m SET default_version = previous_version, previous_version = default_version
+        WHERE name = $1 AND EXISTS (
+            SELECT FROM model_versions AS v WHERE v.name = m.name AND v.version = m.previous_version
+        )
+        RETURNING default_version
+        """,
+        name,
+    )
+    return version
+
+
+# The name goes with its last version; else the newest of the remaining ones takes the place of a forgotten default.
+_FORGET = """
+    WITH unserved AS (
+        SELECT v.name, v.version FROM model_versions AS v
+        WHERE v.name = $1 AND ($2::text IS NULL OR v.version = $2) AND NOT EXISTS (
+            SELECT FROM workers AS w
+            WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)
+        )
+    ), kept AS (
+        SELECT v.version, v.announced_at FROM model_versions AS v
+        WHERE v.name = $1 AND v.version NOT IN (SELECT version FROM unserved)
+    ), unnamed AS (
+        DELETE FROM models WHERE name = $1 AND NOT EXISTS (SELECT FROM kept)
+    ), moved AS (
+        UPDATE models SET default_version = (SELECT version FROM kept ORDER BY announced_at DESC LIMIT 1)
+        WHERE name = $1 AND EXISTS (SELECT FROM kept) AND default_version IN (SELECT version FROM unserved)
+    )
+    DELETE FROM model_versions AS v USING unserved AS u WHERE v.name = u.name AND v.version = u.version
+"""
+
+
+async def forget(session: Session, name: str, version: str | None = None) -> int:
+    """Forget the version, or without one all versions, that no ready worker serves; returns how many."""
+    tag = await session.execute(_FORGET, name, version)
+    return int(tag.rpartition(" ")[2])
+
+
+async def ask_restart(session: Session, name: str) -> bool:
+    """Ask the workers to load the model again; returns whether there is such a model."""
+    tag = await session.execute("UPDATE models SET restart_asked_at = clock_timestamp() WHERE name = $1", name)
+    return bool(tag == "UPDATE 1")
+
+
+_RESTARTS = "SELECT name, restart_asked_at FROM models WHERE name = ANY ($1) AND restart_asked_at IS NOT NULL"
+
+
+async def restarts_asked(session: Session, names: Sequence[str]) -> dict[str, datetime]:
+    """When a restart of each of these models was last asked for, where it ever was."""
+    return {row["name"]: row["restart_asked_at"] for row in await session.fetch(_RESTARTS, names)}
 
 
 async def set_price(session: Session, name: str, price_credits: int | None) -> bool:

@@ -9,9 +9,14 @@ import asyncpg
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 
+def known() -> list[str]:
+    """All revisions, the oldest first: versions are numbered, and the file of each begins with its number."""
+    return sorted(path.stem.partition("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
+
+
 def expected() -> str:
-    """The newest revision: versions are numbered, and the file of each begins with its number."""
-    return max(path.stem.partition("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
+    """The newest revision."""
+    return known()[-1]
 
 
 async def current(database_url: str, timeout_s: float = 10) -> str | None:

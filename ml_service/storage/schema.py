@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -21,7 +22,7 @@ MIGRATION_LOCK = 777
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # ConfigParser interpolates it
     return config
 
 
@@ -49,11 +50,21 @@ async def migrate(database_url: str) -> tuple[str | None, str]:
 
     Returns:
         The revision before (None: an empty database) and after.
+
+    Raises:
+        asyncpg.InsufficientPrivilegeError: This role may not change the schema.
     """
-    url = make_url(database_url).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
+    # asyncpg reads the URL here as everywhere else: SQLAlchemy would refuse ?sslmode= and several hosts.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(database_url, timeout=10)
+    )
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_upgrade)
+    except DBAPIError as error:
+        cause = error.orig and error.orig.__cause__
+        if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+            raise cause from None
+        raise
     finally:
         await asyncio.shield(engine.dispose())

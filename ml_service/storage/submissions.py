@@ -3,122 +3,117 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from uuid import UUID
+from functools import cache
 
-from ml_service.domain.predictions import Source
+from ml_service.domain.credentials import Principal
+from ml_service.domain.ids import id_after
+from ml_service.domain.submissions import Decision, Outcome, Receiver, Submission
+from ml_service.domain.webhooks import RequestWebhook
 from ml_service.storage.database import Session
 
+CLOCKS_DIFFER_S_MAX = 3600.0
+"""What is open is counted up to ids of this time ahead: the partitions that are made for later, and the default one,
+are not searched. Only what a process with a wrong clock has accepted is missing in the count."""
 
-@dataclass(frozen=True, slots=True)
-class NewPrediction:
-    """One prediction of a request: validated and priced."""
-
-    id: UUID
-    model: str
-    version: str
-    pool: str
-    cost: int
-    input: str
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One request: one prediction, or a batch that is accepted whole or not at all.
-
-    Attributes:
-        batch_id: None for a single prediction.
-        key: The Idempotency-Key, if the client sent one; ``fingerprint`` (SHA-256) says what it stood for.
-        deadline_s: Seconds from now until which it must have been started, or None.
-        open_max: How many single predictions the user may have open, this one included.
-        session_id: The sign-in that has to be valid still; None: whoever asks has checked it, or there is none.
-    """
-
-    user_id: UUID
-    source: Source
-    items: tuple[NewPrediction, ...]
-    batch_id: UUID | None = None
-    key: str | None = None
-    fingerprint: bytes = b""
-    deadline_s: float | None = None
-    open_max: int = 1000
-    session_id: UUID | None = None
-
-    @property
-    def cost(self) -> int:
-        """Credits of all items together."""
-        return sum(item.cost for item in self.items)
-
-
-class Decision(StrEnum):
-    """What became of a submission."""
-
-    ACCEPTED = "accepted"
-    REPLAYED = "replayed"
-    INSUFFICIENT_CREDITS = "insufficient_credits"
-    TOO_MANY_OPEN = "too_many_open"
-    NO_USER = "no_user"
-    NO_SESSION = "no_session"
-    TWIN = "twin"
-    """Another request with the same key came at the same moment and was accepted: ask again, to learn what it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The database's answer to one submission.
-
-    Attributes:
-        balance: The user's balance after the whole statement, in credits.
-        created_at: Of what was accepted.
-        replayed_id, replayed_batch_id, replayed_fingerprint: What the same key stood for the first time.
-    """
-
-    decision: Decision
-    balance: int
-    created_at: datetime
-    replayed_id: UUID | None = None
-    replayed_batch_id: UUID | None = None
-    replayed_fingerprint: bytes | None = None
-
-
-# One statement, which is one commit. The payers' rows are locked in the order of their ids; a lock that was waited for
-# gives the row as it is then, so the balance is what others have left (PostgreSQL's "Read Committed"). All else is seen
-# as it was when the statement began. So a twin of the same key that was committed meanwhile shows only where the key is
-# inserted, and the request is asked again; and the limit of open predictions does not count what came meanwhile.
+# One statement, which is one commit. The payers' rows are locked in the order of their ids; after waiting for a row
+# lock we see its latest version, so the balance is what others have left (PostgreSQL's "Read Committed"). All else is
+# seen as it was when the statement began. So a twin of the same key that was committed meanwhile shows only where the
+# key is inserted, and the request is submitted again; and the limit of open predictions does not count what came
+# meanwhile.
 #
-# Requests of one user are served in their order, by a running sum of their costs. One that is refused only for standing
-# behind refused ones, or behind twins, is asked again alone (usecases/intake.py).
-_SUBMIT = """
+# Requests of one user are served in their order, by a running sum of their costs. A request that is refused only for
+# standing behind refused ones, or behind twins, is submitted again alone (usecases/group_commit.py).
+#
+# The statement begins in one of three ways. The bot may read neither sessions nor API keys, and begins by chat. Only
+# where there is an API key among the requests, its row is locked and counted, which the pieces in _BY_KEY do.
+# It inserts batches, and webhooks that requests name, only where there are some: each insert costs 50 µs before its
+# first row.
+_REQUESTS_BY_SESSION = """
     WITH request AS MATERIALIZED (
-        SELECT r.*, {is_signed_in} AS is_signed_in,
+        SELECT r.*,
+            r.session_id IS NULL OR EXISTS (
+                SELECT FROM sessions AS s
+                WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL AND s.expires_at > now()
+            ) AS is_signed_in,
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[]
-        ) AS r (no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id)
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[]
+        ) AS r (
+            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
+            notifies_chats, chat_id
+        )
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
-    ), payer AS MATERIALIZED (
-        SELECT u.id, u.balance,
+    )
+"""
+_REQUESTS_BY_CHAT = """
+    WITH request AS MATERIALIZED (
+        SELECT r.*, r.session_id IS NULL AS is_signed_in,
+            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
+        FROM unnest(
+            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[]
+        ) AS r (
+            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
+            notifies_chats, chat_id
+        )
+        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
+    )
+"""
+_REQUESTS_BY_KEY = """
+    WITH request AS MATERIALIZED (
+        SELECT r.*, a.id AS key_id,
+            CASE
+                WHEN r.token_hash IS NOT NULL THEN a.id IS NOT NULL
+                ELSE r.session_id IS NULL OR EXISTS (
+                    SELECT FROM sessions AS s
+                    WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL
+                        AND s.expires_at > now()
+                )
+            END AS is_signed_in,
+            CASE
+                WHEN NOT 'predict' = ANY (a.scopes) THEN 'scope_missing'
+                WHEN a.models IS NOT NULL AND EXISTS (
+                    SELECT FROM unnest($12::int[], $14::text[]) AS i (no, model)
+                    WHERE i.no = r.no AND i.model <> ALL (a.models)
+                ) THEN 'model_not_allowed'
+            END AS refusal,
+            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
+        FROM unnest(
+            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], {token_hashes}::bytea[]
+        ) AS r (
+            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
+            notifies_chats, chat_id, token_hash
+        )
+        LEFT JOIN api_key_tokens AS t ON t.token_hash = r.token_hash AND coalesce(t.valid_until > now(), true)
+        LEFT JOIN api_keys AS a ON a.id = t.key_id AND a.user_id = r.user_id AND a.revoked_at IS NULL
+            AND coalesce(a.expires_at > now(), true)
+        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
+    )
+"""
+_SUBMIT = """
+    , payer AS MATERIALIZED (
+        SELECT u.id, u.balance, u.is_blocked, 'telegram' = ANY (u.notify) AS prefers_chats, u.has_webhooks,
             (SELECT count(*) FROM (
                 SELECT FROM predictions AS p  -- predictions_open
-                WHERE p.user_id = u.id AND p.batch_id IS NULL AND p.finished_at IS NULL
+                WHERE p.user_id = u.id AND p.batch_id IS NULL AND p.finished_at IS NULL AND p.id < $21
                 LIMIT (SELECT max(open_max) FROM request)
             ) AS open_singles) AS open_count
         FROM users AS u WHERE u.id = ANY($2) ORDER BY u.id FOR NO KEY UPDATE
-    ), ranked AS MATERIALIZED (
-        SELECT r.*,
+    ){spender}, ranked AS MATERIALIZED (
+        SELECT r.*, p.prefers_chats, p.has_webhooks, p.balance, p.open_count{cap_left},
             CASE
+                WHEN p.is_blocked THEN 'blocked'{refusals}
                 WHEN sum(r.cost) OVER earlier > p.balance THEN 'insufficient_credits'
                 WHEN r.batch_id IS NULL
                     AND p.open_count + count(*) FILTER (WHERE r.batch_id IS NULL) OVER earlier > r.open_max
                     THEN 'too_many_open'
                 ELSE 'accepted'
             END AS decision
-        FROM request AS r JOIN payer AS p ON p.id = r.user_id
+        FROM request AS r JOIN payer AS p ON p.id = r.user_id{spender_of}
         WHERE r.is_signed_in AND r.replayed_id IS NULL
-        WINDOW earlier AS (PARTITION BY r.user_id ORDER BY r.no)
+        WINDOW earlier AS (PARTITION BY r.user_id ORDER BY r.no){window}
     ), keyed AS (
         INSERT INTO idempotency_keys (user_id, key, fingerprint, prediction_id, batch_id)
         SELECT user_id, key, fingerprint, first_id, batch_id FROM ranked
@@ -126,7 +121,8 @@ _SUBMIT = """
         ON CONFLICT DO NOTHING
         RETURNING prediction_id
     ), decided AS MATERIALIZED (
-        SELECT no, user_id, batch_id, source, deadline_s, cost,
+        SELECT no, user_id, first_id, batch_id, source, deadline_s, cost, notifies_chats, prefers_chats, chat_id,
+            has_webhooks, balance, open_count{decided},
             CASE
                 WHEN decision = 'accepted' AND key IS NOT NULL AND first_id NOT IN (SELECT prediction_id FROM keyed)
                     THEN 'twin'
@@ -136,51 +132,132 @@ _SUBMIT = """
     ), accepted AS MATERIALIZED (
         SELECT * FROM decided WHERE decision = 'accepted'
     ), debited AS (
-        UPDATE users SET balance = balance - d.amount
-        FROM (SELECT user_id, sum(cost) AS amount FROM accepted GROUP BY user_id) AS d
+        UPDATE users SET balance = balance - d.amount, grants_left = grants_left - d.amount
+        FROM (
+            SELECT user_id, sum(cost) AS amount, count(*) FILTER (WHERE batch_id IS NULL) AS singles
+            FROM accepted GROUP BY user_id
+        ) AS d
         WHERE users.id = d.user_id AND users.id = ANY($2) AND users.balance >= d.amount
-        RETURNING users.id, users.balance
+        RETURNING users.id, users.balance, d.singles
+    ), charged AS MATERIALIZED (
+        SELECT a.* FROM accepted AS a JOIN debited AS d ON d.id = a.user_id
     ), item AS MATERIALIZED (
-        SELECT i.*, a.user_id, a.batch_id, a.source, a.deadline_s
+        SELECT i.*, c.user_id, c.batch_id, c.source, c.deadline_s{key_of_item},
+            c.has_webhooks OR c.no = ANY ($22::int[]) AS owes_webhooks
         FROM unnest($12::int[], $13::uuid[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::text[])
             AS i (no, id, model, version, pool, cost, input)
-        JOIN accepted AS a ON a.no = i.no
-        JOIN debited AS d ON d.id = a.user_id
+        JOIN charged AS c ON c.no = i.no
     ), inserted AS (
-        INSERT INTO predictions (id, user_id, model, version, source, cost, batch_id, deadline_at, input)
+        INSERT INTO predictions (
+            id, user_id, model, version, source, cost, batch_id, deadline_at, input, owes_webhooks{key_id}
+        )
         SELECT id, user_id, model, version, source, cost, batch_id,
-            now() + deadline_s * interval '1 second', input::json
+            now() + deadline_s * interval '1 second', input::json, owes_webhooks{key_id}
         FROM item ORDER BY id
     ), held AS (
-        INSERT INTO transactions (user_id, kind, amount, prediction_id)
-        SELECT user_id, 'hold', cost, id FROM item ORDER BY id
+        INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)
+        SELECT user_id, 'hold', cost, id, {actor} FROM item ORDER BY id
     ), unsent AS (
-        INSERT INTO outbox (prediction_id, user_id, pool, model, bulk)
-        SELECT id, user_id, pool, model, batch_id IS NOT NULL FROM item ORDER BY id
+        INSERT INTO outbox (prediction_id, user_id, pool, model, version, bulk)
+        SELECT id, user_id, pool, model, version, batch_id IS NOT NULL FROM item ORDER BY id
+    ){spent}, owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/deliveries.py)
+        INSERT INTO deliveries (kind, subject_id, user_id, is_batch, chat_id, is_from_chat, leased_until)
+        SELECT 'chat', coalesce(c.batch_id, c.first_id), c.user_id, c.batch_id IS NOT NULL, t.chat_id,
+            c.chat_id IS NOT NULL, CASE WHEN c.chat_id IS NOT NULL THEN now() + interval '30 seconds' END
+        FROM charged AS c
+        JOIN telegram_chats AS t ON t.user_id = c.user_id  -- telegram_chats_of_user
+        WHERE CASE WHEN c.chat_id IS NULL THEN coalesce(c.notifies_chats, c.prefers_chats)
+            ELSE t.chat_id = c.chat_id END
+"""
+_BATCHES = """
+    ), batched AS (
+        INSERT INTO batches (id, user_id, source, size, cost, first_id, last_id, deadline_at)
+        SELECT batch_id, user_id, source, count(*), sum(cost), (array_agg(id ORDER BY id))[1],
+            (array_agg(id ORDER BY id DESC))[1], now() + deadline_s * interval '1 second'
+        FROM item WHERE batch_id IS NOT NULL GROUP BY batch_id, user_id, source, deadline_s
+"""
+_WEBHOOKS = """
+    ), named AS (
+        INSERT INTO request_webhooks (subject_id, user_id, url, origin, events)
+        SELECT coalesce(c.batch_id, c.first_id), c.user_id, w.url, w.origin, string_to_array(w.events, ',')
+        FROM unnest($22::int[], $23::text[], $24::text[], $25::text[]) AS w (no, url, origin, events)
+        JOIN charged AS c ON c.no = w.no
+"""
+_OUTCOMES = """
     )
     SELECT
         CASE
+            WHEN k.no IS NOT NULL THEN k.decision
             WHEN NOT r.is_signed_in THEN 'no_session'
-            WHEN p.id IS NULL THEN 'no_user'
-            WHEN r.replayed_id IS NOT NULL THEN 'replayed'
-            ELSE k.decision
+            WHEN NOT EXISTS (SELECT FROM payer AS p WHERE p.id = r.user_id) THEN 'no_user'{out_of_scope}
+            ELSE 'replayed'
         END AS decision,
-        coalesce(d.balance, p.balance, 0) AS balance,
-        now() AS created_at, r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint  -- as in Outcome
+        coalesce(d.balance, k.balance, (SELECT p.balance FROM payer AS p WHERE p.id = r.user_id), 0) AS balance,
+        now() AS created_at,
+        coalesce(k.open_count, 0) + coalesce(d.singles, 0) AS open_count,
+        r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint{cap_left_after}  -- as in Outcome
     FROM request AS r
-    LEFT JOIN payer AS p ON p.id = r.user_id
     LEFT JOIN decided AS k ON k.no = r.no
-    LEFT JOIN debited AS d ON d.id = r.user_id
+    LEFT JOIN debited AS d ON d.id = r.user_id{spent_of}
     ORDER BY r.no
 """
-# Who asks without a session has been checked otherwise. The bot has no sessions, and may not read them.
-_SUBMIT_CHECKED = _SUBMIT.format(is_signed_in="r.session_id IS NULL")
-_SUBMIT_SIGNED_IN = _SUBMIT.format(
-    is_signed_in="""(r.session_id IS NULL OR EXISTS (
-            SELECT FROM sessions AS s
-            WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL AND s.expires_at > now()
-        ))"""
-)
+# A key's row is locked after its user's, as everywhere, and so its windows are what others have left of them. A window
+# is a day or a month of UTC, by the time at which the statement began: where a later day is counted already, the
+# request is submitted again.
+_BY_KEY = {
+    "spender": """, spender AS MATERIALIZED (
+        SELECT a.id, a.spent_on > (now() AT TIME ZONE 'UTC')::date AS is_late,
+            CASE WHEN a.cap_credits IS NOT NULL THEN greatest(0, a.cap_credits - CASE
+                WHEN a.cap_per = 'total' THEN a.spent_total
+                WHEN a.cap_per = 'month' AND a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC')
+                    THEN a.spent_month
+                WHEN a.cap_per = 'day' AND a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day
+                ELSE 0
+            END) END AS cap_left
+        FROM api_keys AS a
+        WHERE a.id = ANY (ARRAY(SELECT key_id FROM request)) AND a.revoked_at IS NULL
+            AND a.user_id = ANY (ARRAY(SELECT id FROM payer))
+        ORDER BY a.id FOR NO KEY UPDATE
+    )""",
+    "cap_left": ", s.cap_left",
+    "refusals": """
+                WHEN r.key_id IS NOT NULL AND s.id IS NULL THEN 'no_session'
+                WHEN r.refusal IS NOT NULL THEN r.refusal
+                WHEN s.is_late THEN 'late'
+                WHEN sum(r.cost) OVER earlier_of_key > s.cap_left THEN 'key_cap_exceeded'""",
+    "spender_of": " LEFT JOIN spender AS s ON s.id = r.key_id",
+    "window": ", earlier_of_key AS (PARTITION BY r.key_id ORDER BY r.no)",
+    "decided": ", key_id, cap_left",
+    "key_of_item": ", c.key_id",
+    "key_id": ", key_id",
+    "actor": "CASE WHEN key_id IS NULL THEN 'user' ELSE 'key' END, coalesce(key_id, user_id)::text",
+    "spent": """, spent AS (
+        UPDATE api_keys AS a SET
+            spent_total = a.spent_total + c.amount,
+            spent_month = c.amount
+                + CASE WHEN a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC') THEN a.spent_month ELSE 0 END,
+            spent_day = c.amount + CASE WHEN a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day ELSE 0 END,
+            spent_on = (now() AT TIME ZONE 'UTC')::date,
+            last_used_at = now()
+        FROM (SELECT key_id, sum(cost) AS amount FROM charged WHERE key_id IS NOT NULL GROUP BY key_id) AS c
+        WHERE a.id = c.key_id AND a.id = ANY (ARRAY(SELECT id FROM spender))
+        RETURNING a.id, c.amount
+    )""",
+    "out_of_scope": """
+            WHEN r.refusal = 'scope_missing' THEN r.refusal""",
+    "cap_left_after": ", (k.cap_left - coalesce(t.amount, 0))::bigint AS cap_left",
+    "spent_of": """
+    LEFT JOIN spent AS t ON t.id = r.key_id""",
+}
+_BY_USER = dict.fromkeys(_BY_KEY, "") | {"actor": "'user', user_id::text"}
+
+
+@cache
+def _statement(*, by: str, has_batches: bool, has_webhooks: bool) -> str:
+    pieces = (_BY_KEY if by == "key" else _BY_USER) | {"token_hashes": "$26" if has_webhooks else "$23"}
+    requests = {"session": _REQUESTS_BY_SESSION, "chat": _REQUESTS_BY_CHAT, "key": _REQUESTS_BY_KEY}[by]
+    text = requests + _SUBMIT + has_batches * _BATCHES + has_webhooks * _WEBHOOKS + _OUTCOMES
+    return text.format_map(pieces)
 
 
 async def submit(session: Session, submissions: Sequence[Submission]) -> list[Outcome]:
@@ -191,20 +268,24 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
         submissions: In the order in which they are served.
     """
     items = [(no, item) for no, submission in enumerate(submissions) for item in submission.items]
-    sign_ins = [submission.session_id for submission in submissions]
+    session_ids = [submission.principal.session_id for submission in submissions]
+    token_hashes = [submission.principal.token_hash for submission in submissions]
+    batch_ids = [submission.batch_id for submission in submissions]
+    webhooks = [(no, submission.webhook) for no, submission in enumerate(submissions) if submission.webhook is not None]
+    by = "key" if any(token_hashes) else "session" if any(session_ids) else "chat"
     rows = await session.fetch(
-        _SUBMIT_SIGNED_IN if any(sign_ins) else _SUBMIT_CHECKED,
+        _statement(by=by, has_batches=any(batch_ids), has_webhooks=bool(webhooks)),
         list(range(len(submissions))),
-        [submission.user_id for submission in submissions],
+        [submission.principal.user_id for submission in submissions],
         [submission.cost for submission in submissions],
         [submission.key for submission in submissions],
         [submission.fingerprint for submission in submissions],
         [submission.items[0].id for submission in submissions],
-        [submission.batch_id for submission in submissions],
+        batch_ids,
         [submission.open_max for submission in submissions],
         [submission.source for submission in submissions],
         [submission.deadline_s for submission in submissions],
-        sign_ins,
+        session_ids,
         [no for no, _ in items],
         [item.id for _, item in items],
         [item.model for _, item in items],
@@ -212,5 +293,53 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
         [item.pool for _, item in items],
         [item.cost for _, item in items],
         [item.input for _, item in items],
+        [None if submission.notify is None else Receiver.TELEGRAM in submission.notify for submission in submissions],
+        [submission.chat_id for submission in submissions],
+        id_after(CLOCKS_DIFFER_S_MAX),
+        [no for no, _ in webhooks],
+        *_columns_of([webhook for _, webhook in webhooks]),
+        *([token_hashes] if any(token_hashes) else ()),
     )
     return [Outcome(Decision(row["decision"]), *row[1:]) for row in rows]
+
+
+def _columns_of(webhooks: Sequence[RequestWebhook]) -> tuple[list[str], ...]:
+    """What the statement with webhooks takes more; nothing for the one without."""
+    if not webhooks:
+        return ()
+    return [one.url for one in webhooks], [one.origin for one in webhooks], [",".join(one.events) for one in webhooks]
+
+
+_REPLAY_BY_SESSION = """
+    SELECT u.balance, now() AS created_at, 0 AS open_count, k.prediction_id, k.batch_id, k.fingerprint
+    FROM idempotency_keys AS k JOIN users AS u ON u.id = k.user_id
+    WHERE k.user_id = $1 AND k.key = $2 AND EXISTS (
+        SELECT FROM sessions AS s
+        WHERE s.id = $3 AND s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > now()
+    )
+"""
+_REPLAY_BY_KEY = """
+    SELECT u.balance, now() AS created_at, 0 AS open_count, k.prediction_id, k.batch_id, k.fingerprint
+    FROM idempotency_keys AS k JOIN users AS u ON u.id = k.user_id
+    WHERE k.user_id = $1 AND k.key = $2 AND EXISTS (
+        SELECT FROM api_key_tokens AS t JOIN api_keys AS a ON a.id = t.key_id
+        WHERE t.token_hash = $3 AND coalesce(t.valid_until > now(), true) AND a.user_id = $1 AND a.revoked_at IS NULL
+            AND coalesce(a.expires_at > now(), true) AND 'predict' = ANY (a.scopes)
+    )
+"""
+_REPLAY_BY_CHAT = """
+    SELECT u.balance, now() AS created_at, 0 AS open_count, k.prediction_id, k.batch_id, k.fingerprint
+    FROM idempotency_keys AS k JOIN users AS u ON u.id = k.user_id
+    WHERE k.user_id = $1 AND k.key = $2
+"""
+
+
+async def find_replay(session: Session, principal: Principal, key: str) -> Outcome | None:
+    """What was accepted with this Idempotency-Key; None where nothing was, or where sign-in or API key has ended."""
+    if principal.token_hash is not None:
+        row = await session.fetchrow(_REPLAY_BY_KEY, principal.user_id, key, principal.token_hash)
+    elif principal.session_id is None:
+        row = await session.fetchrow(_REPLAY_BY_CHAT, principal.user_id, key)
+    else:
+        row = await session.fetchrow(_REPLAY_BY_SESSION, principal.user_id, key, principal.session_id)
+    return None if row is None else Outcome(Decision.REPLAYED, *row)

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from ml_service.domain.errors import InvalidInput, NotFound
-from ml_service.domain.ledger import CREDITS_MAX, Balance, Kind, Transaction
+from ml_service.domain.errors import IdempotencyKeyReused, InvalidInput, NotFound
+from ml_service.domain.ledger import (
+    CREDITS_MAX,
+    REGISTRATION,
+    Actor,
+    ActorKind,
+    Balance,
+    Kind,
+    Transaction,
+    Wallet,
+)
 from ml_service.storage import ledger
-from ml_service.storage.database import Session
+from ml_service.storage.database import Database, Session
 from ml_service.storage.ledger import Books
+
+EXPORT_ROWS = 1000
+"""Of one piece of an export."""
 
 
 async def balance(session: Session, user_id: UUID) -> Balance:
@@ -19,58 +34,168 @@ async def balance(session: Session, user_id: UUID) -> Balance:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class StatementCursor:
+    """Where a statement goes on: before a transaction, and with the balance that there was before it."""
+
+    before: int
+    balance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """A transaction, and the balance after it; None in a statement of one kind only."""
+
+    transaction: Transaction
+    balance_after: int | None
+
+
 async def statement(
-    session: Session, user_id: UUID, *, before: int | None, kind: Kind | None, limit: int
-) -> tuple[list[Transaction], int | None]:
-    """A page of a user's transactions, newest first, and the id to continue before; None where it is the last."""
-    page = await ledger.statement(session, user_id, before=before, kind=kind, limit=limit + 1)
-    return page[:limit], page[limit - 1].id if len(page) > limit else None
+    session: Session, user_id: UUID, *, cursor: StatementCursor | None, kind: Kind | None, limit: int
+) -> tuple[list[StatementLine], StatementCursor | None]:
+    """A page of a user's transactions, newest first, and where to go on; None where it is the last.
+
+    Balances are counted backwards from the one of the first page, so that no page reads what is newer than itself.
+    """
+    before = None if cursor is None else cursor.before
+    found, balance_now = await ledger.statement(session, user_id, before=before, kind=kind, limit=limit + 1)
+    balance = (balance_now if cursor is None else cursor.balance) if kind is None else None
+    lines = []
+    for one in found[:limit]:
+        lines.append(StatementLine(one, balance))
+        balance = None if balance is None else balance - one.change
+    return lines, StatementCursor(found[limit - 1].id, balance) if len(found) > limit else None
+
+
+async def export(
+    database: Database, user_id: UUID, kind: Kind | None, is_welcome: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[list[StatementLine]]:
+    """All of a user's transactions, newest first, some at a time; ends early where the reader is no longer welcome."""
+    cursor: StatementCursor | None = None
+    while await is_welcome():
+        async with database.autocommit() as session:
+            lines, cursor = await statement(session, user_id, cursor=cursor, kind=kind, limit=EXPORT_ROWS)
+        if lines:
+            yield lines
+        if cursor is None:
+            return
 
 
 async def grant(session: Session, user_id: UUID, amount: int) -> int:
     """Give a new user starting credits; returns the balance."""
-    return await _move(session, user_id, Kind.GRANT, amount, None)
+    return await _move(session, user_id, Kind.GRANT, amount, REGISTRATION)
 
 
-async def top_up(session: Session, user_id: UUID, amount: int, reason: str | None = None) -> int:
+class Moved(NamedTuple):
+    """The balance after a movement, and whether the movement was made before, with the same key."""
+
+    balance: int
+    is_repeated: bool
+
+
+async def move_by_hand(
+    session: Session, user_id: UUID, kind: Kind, amount: int, actor: Actor, *, reason: str | None, key: str | None
+) -> Moved:
+    """Make a movement that a person decides on: a top-up, an adjustment, a refund or a chargeback.
+
+    Args:
+        reason: Kept in the ledger; only a top-up may have none.
+        key: Repeating the movement with the same key moves nothing again. Refunds and chargebacks must have one.
+
+    Raises:
+        InvalidInput: It has no reason or no key where it needs one, or the amount cannot be.
+        IdempotencyKeyReused: The key stood for another movement.
+    """
+    needs_key = kind in {Kind.REFUND, Kind.CHARGEBACK}
+    if amount == 0 or (amount < 0 and kind is not Kind.ADJUSTMENT):
+        raise InvalidInput(f"A movement of the kind {kind} is of 1 credit or more; an adjustment may also be negative.")
+    if (kind is not Kind.TOP_UP and not (reason or "").strip()) or (needs_key and not (key or "").strip()):
+        raise InvalidInput(f"A movement of the kind {kind} needs a reason" + (" and a key." if needs_key else "."))
+    if key is not None and (done := await _done_before(session, user_id, kind, amount, actor, key)) is not None:
+        return Moved(done.balance, is_repeated=True)
+    if kind is Kind.REFUND and amount > (paid := await ledger.paid(session, user_id)):
+        raise InvalidInput(f"A refund is of at most what the user has paid for predictions: {paid} credits.")
+    balance = await _move(session, user_id, kind, amount, actor, reason=reason, key=key)
+    return Moved(balance, is_repeated=False)
+
+
+async def top_up(session: Session, user_id: UUID, amount: int, actor: Actor, reason: str | None = None) -> int:
     """Add ``amount`` credits (1 or more) that were paid for; returns the balance."""
-    if amount < 1:
-        raise InvalidInput("A top-up is of 1 credit or more.")
-    return await _move(session, user_id, Kind.TOP_UP, amount, reason)
+    return (await move_by_hand(session, user_id, Kind.TOP_UP, amount, actor, reason=reason, key=None)).balance
 
 
-async def adjust(session: Session, user_id: UUID, amount: int, reason: str) -> int:
+async def adjust(session: Session, user_id: UUID, amount: int, actor: Actor, reason: str) -> int:
     """Correct a balance by ``amount`` credits, either way, for a reason the ledger keeps; returns the balance."""
-    if amount == 0 or not reason.strip():
-        raise InvalidInput("An adjustment needs an amount other than 0 and a reason.")
-    return await _move(session, user_id, Kind.ADJUSTMENT, amount, reason)
+    return (await move_by_hand(session, user_id, Kind.ADJUSTMENT, amount, actor, reason=reason, key=None)).balance
+
+
+async def refund(session: Session, user_id: UUID, amount: int, actor: Actor, *, reason: str, key: str) -> int:
+    """Give back ``amount`` credits that the user's predictions cost; returns the balance."""
+    return (await move_by_hand(session, user_id, Kind.REFUND, amount, actor, reason=reason, key=key)).balance
+
+
+async def charge_back(session: Session, user_id: UUID, amount: int, actor: Actor, *, reason: str, key: str) -> int:
+    """Take back ``amount`` credits whose payment was reversed; returns the balance."""
+    return (await move_by_hand(session, user_id, Kind.CHARGEBACK, amount, actor, reason=reason, key=key)).balance
 
 
 async def transfer_all(session: Session, source: UUID, target: UUID, reason: str) -> int:
-    """Move a person's whole balance to their other account: two rows in one commit. Returns the credits moved.
+    """Move a person's credits to their other account: two rows in one commit. Returns the credits moved.
+
+    Unspent grants stay where they are: else free credits of many accounts could be gathered in one.
 
     Raises:
         InvalidInput: The target's balance would leave its range, or there is no such user.
     """
     if source == target:
         return 0
-    amount = (await ledger.lock_wallets(session, [source, target])).get(source, 0)
-    if amount == 0:
+    wallet = (await ledger.lock_wallets(session, [source, target])).get(source)
+    if wallet is None or wallet.transferable == 0:
         return 0
-    await _move(session, source, Kind.TRANSFER, -amount, reason)
-    await _move(session, target, Kind.TRANSFER, amount, reason)
-    return amount
+    actor = Actor(ActorKind.USER, str(target))
+    await _move(session, source, Kind.TRANSFER, -wallet.transferable, actor, reason=reason)
+    await _move(session, target, Kind.TRANSFER, wallet.transferable, actor, reason=reason)
+    return wallet.transferable
 
 
-async def audit(session: Session) -> Books:
-    """Recompute every balance, hold and capture from the ledger; changes nothing."""
-    return await ledger.audit(session)
+async def audit(session: Session, *, timeout_s: float | None = None) -> Books:
+    """Recompute every balance, hold and capture from the ledger; changes nothing.
+
+    Args:
+        timeout_s: How long one of its statements may take; None: as the session has it.
+    """
+    return await ledger.audit(session, timeout_s=timeout_s)
 
 
-async def _move(session: Session, user_id: UUID, kind: Kind, amount: int, reason: str | None) -> int:
+async def _done_before(
+    session: Session, user_id: UUID, kind: Kind, amount: int, actor: Actor, key: str
+) -> Wallet | None:
+    """The user's wallet, where the same movement was made with the same key before; None: it is to be made."""
+    await ledger.lock_key(session, actor, key)
+    wallet = (await ledger.lock_wallets(session, [user_id])).get(user_id)
+    earlier = await ledger.of_key(session, actor, key)
+    if earlier is None:
+        return None
+    if wallet is None or (earlier.user_id, earlier.kind, earlier.amount) != (user_id, kind, amount):
+        raise IdempotencyKeyReused("This idempotency key stood for a different movement before.")
+    return wallet
+
+
+async def _move(
+    session: Session,
+    user_id: UUID,
+    kind: Kind,
+    amount: int,
+    actor: Actor,
+    *,
+    reason: str | None = None,
+    key: str | None = None,
+) -> int:
     if abs(amount) > CREDITS_MAX:
         raise InvalidInput(f"An amount has at most {CREDITS_MAX} credits.")
-    after = await ledger.move(session, user_id, kind, amount, reason=reason, balance_max=CREDITS_MAX)
+    after = await ledger.move(
+        session, user_id, kind, amount, actor, reason=reason, balance_max=CREDITS_MAX, idempotency_key=key
+    )
     if after is None:
         raise InvalidInput(f"The balance would leave the range from 0 to {CREDITS_MAX}, or there is no such user.")
     return after

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
 import structlog
 
-from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelNotFound
-from ml_service.domain.models import ListedModel
+from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelDisabled, ModelNotFound
+from ml_service.domain.models import ListedModel, full_name
 from ml_service.storage import models
 from ml_service.storage.database import Database, Session
+from ml_service.usecases.workers import failed_models, list_live
 
 log = structlog.get_logger()
 
 REFRESH_S = 1.0
 """How old a price, a schema or a live mark may be; an admin's new price is in force after this at the latest."""
+UNKNOWN_REFRESH_S = 0.25
+"""Requests for unknown models share a read of the tables every so many seconds: callers must not be able to make us
+read them for every name they invent."""
 ERRORS_MAX = 10
+VALUES_EXPLAINED_MAX = 500
+"""Values of an input in which all errors are looked for. The validator collects them all before it returns the first,
+for each branch of an anyOf or oneOf: 20,000 wrong numbers took seconds, on the event loop."""
 FALLBACK_BATCH_SIZE = 32
 
 
 async def list_all(session: Session) -> list[ListedModel]:
-    """Every model ever announced, by name."""
+    """Every version of every model: by name, the default version first, then the newest."""
     return await models.list_all(session)
 
 
 async def set_price(session: Session, name: str, price_credits: int | None) -> None:
-    """Set an admin's price in credits; None goes back to the model's own.
+    """Set an admin's price in credits for all versions of a model; None goes back to the model's own.
 
     Raises:
         ModelNotFound: No worker has ever announced it.
@@ -37,13 +47,36 @@ async def set_price(session: Session, name: str, price_credits: int | None) -> N
         raise ModelNotFound(f"There is no model named {name!r}.")
 
 
+async def promote(session: Session, name: str, version: str) -> None:
+    """Make an announced version the default one: requests that name no version get it from then on.
+
+    Raises:
+        ModelNotFound: No worker has ever announced this version.
+    """
+    if not await models.promote(session, name, version):
+        raise ModelNotFound(f"No worker has ever announced {full_name(name, version)}.")
+
+
+async def rollback(session: Session, name: str) -> str:
+    """Go back to the version that was the default before the last promotion; returns it.
+
+    Raises:
+        ModelNotFound: There is none before, or it was forgotten.
+    """
+    version = await models.rollback(session, name)
+    if version is None:
+        raise ModelNotFound(f"There is no earlier default version of {name!r}.")
+    return version
+
+
 async def forget(session: Session, name: str) -> None:
-    """Take a model out of the list that no worker serves any more.
+    """Take a model, or a version given as name@version, out of the list; only what no worker serves.
 
     Raises:
         ModelNotFound: There is none of this name, or a worker still serves it.
     """
-    if not await models.forget(session, name):
+    name, _, version = name.partition("@")
+    if not await models.forget(session, name, version or None):
         raise ModelNotFound(f"There is no model named {name!r} that no worker serves.")
 
 
@@ -54,13 +87,21 @@ class _Offer:
 
 
 class Catalog:
-    """The table ``models``, kept in memory and read anew every second, with a compiled validator for each input."""
+    """The tables of models, kept in memory and read every second, with a compiled validator for each input.
+
+    A model is named as in a request: ``name`` for its default version, or ``name@version``.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._offers: dict[str, _Offer] = {}
+        self._offers: dict[str, _Offer] = {}  # by name@version
+        self._defaults: dict[str, _Offer] = {}  # by name
         self._work: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
+        self._refreshed_at = -math.inf
+        self._failed: dict[
+            str, str
+        ] = {}  # models that live workers cannot load, with the reasons; read for unknown names
 
     async def start(self) -> None:
         """Begin to keep it fresh; does not wait for the database."""
@@ -72,24 +113,68 @@ class Catalog:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
 
-    async def refresh(self) -> None:
-        """Read the table now; raises DatabaseUnavailable."""
+    async def refresh_for_unknown(self) -> None:
+        """See the tables as they are now, or a little later; reads them at most every `UNKNOWN_REFRESH_S`.
+
+        Raises:
+            DatabaseUnavailable: They cannot be read.
+        """
+        asked_at = time.monotonic()
+        while self._refreshed_at < asked_at:
+            await asyncio.sleep(max(0.0, self._refreshed_at + UNKNOWN_REFRESH_S - time.monotonic()))
+            await self.refresh(since=asked_at)
+
+    async def refresh(self, since: float | None = None) -> None:
+        """Read the tables now, unless a read has begun ``since`` that moment; raises DatabaseUnavailable."""
         async with self._refreshing:
+            began = time.monotonic()
+            if since is not None and self._refreshed_at >= since:
+                return
             async with self._database.autocommit() as session:
                 listed = await models.list_all(session)
+                if since is not None:
+                    self._failed = {one.name: one.reason for one in failed_models(await list_live(session))}
             offers = {}
             for model in listed:
-                known = self._offers.get(model.spec.name)
+                name = model.spec.full_name
+                known = self._offers.get(name)
                 if known is not None and known.listed.spec == model.spec:
                     validator = known.validator
                 else:
                     validator = jsonschema_rs.Draft202012Validator(model.spec.input_schema)
-                offers[model.spec.name] = _Offer(model, validator)
+                offers[name] = _Offer(model, validator)
             self._offers = offers
+            self._defaults = {offer.listed.spec.name: offer for offer in offers.values() if offer.listed.is_default}
+            self._refreshed_at = began
 
     def all(self) -> list[ListedModel]:
-        """Every model, by name."""
-        return [offer.listed for offer in self._offers.values()]
+        """Every model at its default version, by name."""
+        return [offer.listed for offer in self._defaults.values()]
+
+    def versions(self, name: str) -> list[ListedModel]:
+        """All versions of a model, the default one first, then the newest."""
+        return [offer.listed for offer in self._offers.values() if offer.listed.spec.name == name]
+
+    def why_unserved(self, name: str, failed: Mapping[str, str]) -> str | None:
+        """Why requests for a model wait at the moment, in a sentence or two; None while a worker serves it.
+
+        Args:
+            failed: The models that live workers cannot load, by name, with the reasons.
+        """
+        offer = self._known(name)
+        if offer is None:
+            return failed.get(name) or f"No worker has announced the model {name} yet."
+        if not offer.listed.is_enabled:
+            return f"The model {offer.listed.spec.name} is switched off."
+        if offer.listed.is_live:
+            return None
+        spec = offer.listed.spec
+        reason = failed.get(spec.name) or f"No worker serves {spec.full_name}."
+        live = [one.spec.version for one in self.versions(spec.name) if one.is_live]
+        if live and offer.listed.is_default:
+            promote = f"ml-service models promote {spec.name} {live[0]}"
+            reason += f" It is the default version; live: {', '.join(live)}. To change the default: {promote}"
+        return reason
 
     async def get(self, name: str) -> ListedModel:
         """The model of this name; looks into the table before it says that there is none.
@@ -105,25 +190,56 @@ class Catalog:
 
         Raises:
             ModelNotFound: No worker has ever announced it.
+            ModelDisabled: An admin has switched it off.
             InvalidInput: With ``errors``, at most 10, each with its location and what is wrong.
         """
         offer = await self._offer(name)
+        if not offer.listed.is_enabled:
+            raise _disabled(offer)
         if not offer.validator.is_valid(value):
             raise InvalidInput("The input does not fit the model's input schema.", errors=_errors(offer, value))
         return offer.listed
 
-    def batch_size(self, name: str) -> int:
+    async def checker(self, name: str) -> tuple[ListedModel, Callable[[Any], str | None]]:
+        """The model of this name, and what says why a value does not fit its input schema (None: it fits).
+
+        Raises:
+            ModelNotFound: No worker has ever announced it.
+            ModelDisabled: An admin has switched it off.
+        """
+        offer = await self._offer(name)
+        if not offer.listed.is_enabled:
+            raise _disabled(offer)
+
+        def why_not(value: Any) -> str | None:
+            if offer.validator.is_valid(value):
+                return None
+            first = _errors(offer, value)[0]
+            return f"{first['location']}: {first['message']}"
+
+        return offer.listed, why_not
+
+    def batch_size(self, name: str, version: str) -> int:
         """How many inputs the model takes at once; a guess for one that is not known here."""
-        offer = self._offers.get(name)
+        offer = self._offers.get(full_name(name, version))
         return offer.listed.spec.batch_size if offer else FALLBACK_BATCH_SIZE
 
+    def _known(self, name: str) -> _Offer | None:
+        return self._defaults.get(name) or self._offers.get(name)
+
     async def _offer(self, name: str) -> _Offer:
-        offer = self._offers.get(name)
+        offer = self._known(name)
         if offer is None:
-            await self.refresh()
-            offer = self._offers.get(name)
+            await self.refresh_for_unknown()
+            offer = self._known(name)
         if offer is None:
-            known = ", ".join(sorted(self._offers)) or "none yet: no worker has started"
+            base, at, _ = name.partition("@")
+            versions = ", ".join(one.spec.version for one in self.versions(base))
+            if at and versions:
+                raise ModelNotFound(f"There is no such version of {base}. Known: {versions}.")
+            if base in self._failed:
+                raise ModelNotFound(f"The model {base} cannot be loaded: {self._failed[base]}")
+            known = ", ".join(sorted(self._defaults)) or "none yet: no worker has started"
             raise ModelNotFound(f"There is no model of this name. Known: {known}.")
         return offer
 
@@ -138,12 +254,49 @@ class Catalog:
             await asyncio.sleep(REFRESH_S)
 
 
+def _has_more_values(value: Any, count: int) -> bool:
+    waiting = [value]
+    while waiting:
+        if len(waiting) > count:
+            return True
+        count -= 1
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return False
+
+
+def _has_branches(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return not schema.keys().isdisjoint(("anyOf", "oneOf")) or any(map(_has_branches, schema.values()))
+    return isinstance(schema, list) and any(map(_has_branches, schema))
+
+
+def _disabled(offer: _Offer) -> ModelDisabled:
+    return ModelDisabled(f"The model {offer.listed.spec.name} is switched off at the moment.")
+
+
 def _errors(offer: _Offer, value: Any) -> list[dict[str, str]]:
-    found = []
-    for error in offer.validator.iter_errors(value):
-        location = ".".join(["input", *map(str, error.instance_path)])
-        # The library's message quotes the value; a long one is cut, it came from the user.
-        found.append({"location": location, "message": error.message[:200]})
-        if len(found) == ERRORS_MAX:
-            break
-    return found
+    if not _has_more_values(value, VALUES_EXPLAINED_MAX):
+        return [
+            _located(error) for error, _ in zip(offer.validator.iter_errors(value), range(ERRORS_MAX), strict=False)
+        ]
+    if _has_branches(offer.listed.spec.input_schema):
+        return [
+            {
+                "location": "input",
+                "message": f"It does not fit; the place is shown for up to {VALUES_EXPLAINED_MAX} values.",
+            }
+        ]
+    try:
+        offer.validator.validate(value)  # stops at the first error
+    except jsonschema_rs.ValidationError as error:
+        return [_located(error)]
+    return []
+
+
+def _located(error: jsonschema_rs.ValidationError) -> dict[str, str]:
+    # The library's message quotes the value; a long one is cut, it came from the user.
+    return {"location": ".".join(["input", *map(str, error.instance_path)]), "message": error.message[:200]}

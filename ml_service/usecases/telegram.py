@@ -10,19 +10,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from ml_service.domain.bulk import BulkStatus
+from ml_service.domain.credentials import Principal
 from ml_service.domain.errors import InvalidInput, NotFound
-from ml_service.domain.predictions import Prediction, new_id
-from ml_service.storage import predictions, telegram
-from ml_service.storage.database import Session
-from ml_service.storage.telegram import Chat
-from ml_service.usecases import ledger, users
+from ml_service.domain.ids import new_id
+from ml_service.domain.ledger import Actor, ActorKind
+from ml_service.domain.predictions import Prediction
+from ml_service.domain.rate_limits import Note, unnoted
+from ml_service.storage import (
+    bots,
+    bulk_jobs,
+    canceling,
+    chats,
+    history_pages,
+    link_codes,
+    prediction_stats,
+    predictions,
+)
+from ml_service.storage.chats import Chat
+from ml_service.storage.database import Database, Session
+from ml_service.storage.history import LAST_ID
+from ml_service.storage.history_pages import Entry
+from ml_service.usecases import bulk, ledger, users
 
 CODE_LIFETIME_S = 600.0  # SECURITY 11: at most 10 minutes
 CODE_BYTES = 12  # 96 bits; SECURITY 11 asks for 64
 CODES_PER_WINDOW_MAX = 10
 TRIES_PER_WINDOW_MAX = 5
 WINDOW_S = 300.0
-OPEN_COUNT_MAX = 1_000_000
+CANCELED_AT_ONCE = 100
 
 
 async def ensure_chat(session: Session, chat_id: int, language: str, *, starting_credits: int) -> Chat:
@@ -30,20 +46,20 @@ async def ensure_chat(session: Session, chat_id: int, language: str, *, starting
 
     What comes back to the chat's own account after it was joined with another one follows to that one.
     """
-    chat = await telegram.get_chat(session, chat_id)
+    chat = await chats.get(session, chat_id)
     if chat is None:
-        await telegram.lock_chat(session, chat_id)
-        if await telegram.get_chat(session, chat_id) is None:
+        await chats.lock(session, chat_id)
+        if await chats.get(session, chat_id) is None:
             user_id = await _add_account(session, chat_id)
-            await telegram.add_chat(session, chat_id, user_id, language)
+            await chats.add(session, chat_id, user_id, language)
             if starting_credits:
                 await ledger.grant(session, user_id, starting_credits)
-        chat = await telegram.get_chat(session, chat_id)
+        chat = await chats.get(session, chat_id)
         assert chat is not None  # noqa: S101  it was just added, or found under the lock
     if chat.is_linked and chat.own_balance > 0:
         await ledger.transfer_all(session, chat.own_user_id, chat.user_id, _reason(chat_id))
     if chat.is_silent:
-        await telegram.set_open(session, chat_id)
+        await chats.set_open(session, chat_id)
     return chat
 
 
@@ -51,7 +67,7 @@ async def _add_account(session: Session, chat_id: int) -> UUID:
     name = f"telegram_{chat_id}"
     while True:
         user_id = new_id()
-        if await telegram.add_account(session, user_id, name):
+        if await chats.add_account(session, user_id, name):
             return user_id
         name = f"telegram_{chat_id}_{secrets.token_hex(4)}"  # somebody registered that name by the API
 
@@ -64,21 +80,24 @@ class LinkCode:
     lifetime_s: float
 
 
-async def issue_code(session: Session, user_id: UUID) -> LinkCode:
-    """Make a code that joins one chat with this account.
+async def issue_code(session: Session, principal: Principal, note: Note = unnoted) -> LinkCode:
+    """Make a code that joins one chat with this account; ``note`` gets how many more may be made.
 
     Raises:
+        Unauthenticated: The sign-in has ended.
         TooManyRequests: The user made many of them just now.
     """
-    await users.check_rate(session, f"telegram_code:{user_id}", hits_max=CODES_PER_WINDOW_MAX, window_s=WINDOW_S)
+    key = f"telegram_code:{principal.user_id}"
+    await users.check_rate(session, key, hits_max=CODES_PER_WINDOW_MAX, window_s=WINDOW_S, note=note)
     code = secrets.token_urlsafe(CODE_BYTES)
-    await telegram.add_code(session, _hash(code), user_id, CODE_LIFETIME_S)
+    if not await link_codes.add(session, _hash(code), principal.user_id, principal.session_id, CODE_LIFETIME_S):
+        raise users.unauthenticated()
     return LinkCode(code, CODE_LIFETIME_S)
 
 
 async def bot_username(session: Session) -> str | None:
     """The name of the bot that ran last, for deep links."""
-    return await telegram.bot_username(session)
+    return await bots.username(session)
 
 
 async def check_link_rate(session: Session, chat_id: int) -> None:
@@ -100,10 +119,15 @@ async def look_at_code(session: Session, code: str) -> tuple[str, bytes]:
         InvalidInput: The code is wrong, used or too old.
     """
     code_hash = _hash(code)
-    username = await telegram.code_owner(session, code_hash)
+    username = await link_codes.owner(session, code_hash)
     if username is None:
         raise InvalidInput("This code is wrong, was used, or is too old.")
     return username, code_hash
+
+
+async def has_joined(session: Session, chat: Chat, code: str) -> bool:
+    """Whether it was this code that joined the chat with the account that pays now: its link was opened again."""
+    return await link_codes.joined(session, _hash(code), chat.chat_id) == chat.user_id
 
 
 async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, int]:
@@ -118,49 +142,115 @@ async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, in
     Raises:
         InvalidInput: The code is wrong, used or too old.
     """
-    user_id = await telegram.use_code(session, code_hash, chat.chat_id)
+    user_id = await link_codes.use(session, code_hash, chat.chat_id)
     if user_id is None:
         raise InvalidInput("This code is wrong, was used, or is too old.")
-    await telegram.set_payer(session, chat.chat_id, user_id)
+    await chats.set_payer(session, chat.chat_id, user_id)
     moved = await ledger.transfer_all(session, chat.own_user_id, user_id, _reason(chat.chat_id))
-    joined = await telegram.get_chat(session, chat.chat_id)
+    joined = await chats.get(session, chat.chat_id)
     assert joined is not None  # noqa: S101  chats are never deleted
     return joined, moved
 
 
 async def unlink(session: Session, chat: Chat) -> None:
     """Let the chat pay from its own account again. What has moved stays where it is."""
-    await telegram.set_payer(session, chat.chat_id, chat.own_user_id)
+    await chats.set_payer(session, chat.chat_id, chat.own_user_id)
+
+
+async def start_over(session: Session, chat: Chat) -> None:
+    """Forget the person behind a chat: its own account is closed, and the chat begins again with an empty one.
+
+    What that account has open is canceled, and its texts are erased, by the app's background within a minute; the
+    ledger keeps the amounts, without a name. A joined account of the API stays, and the chat leaves it. The number of
+    the chat is kept, so that nobody gets the starting credits twice.
+    """
+    await chats.close_account(session, chat.chat_id)
+    user_id = await _add_account(session, chat.chat_id)
+    await chats.start_over(session, chat.chat_id, user_id)
 
 
 async def get(session: Session, chat: Chat, prediction_id: UUID) -> Prediction:
-    """A prediction of one of the chat's accounts; raises NotFound for missing and for somebody else's alike."""
+    """A prediction of one of the chat's accounts; raises NotFound for missing ones and another user's alike."""
     found = (await predictions.get_many(session, [prediction_id])).get(prediction_id)
     if found is None or found.user_id not in chat.user_ids:
         raise NotFound("There is no such prediction.")
     return found
 
 
+async def get_batch(session: Session, chat: Chat, batch_id: UUID) -> list[UUID]:
+    """The ids of a batch of one of the chat's accounts; raises NotFound for missing ones and those of others alike."""
+    for user_id in chat.user_ids:
+        if ids := await predictions.batch_ids(session, user_id, batch_id):
+            return ids
+    raise NotFound("There is no such batch.")
+
+
+async def cancel_batch(database: Database, chat: Chat, batch_id: UUID) -> int:
+    """Cancel what is unfinished of a batch, or a bulk job, of the chat's accounts; returns how many rows that were."""
+    canceled = 0
+    for user_id in chat.user_ids:
+        async with database.begin() as session:
+            job = await bulk_jobs.get(session, user_id, batch_id)
+            if job is not None:
+                actor = Actor(ActorKind.USER, str(user_id))
+                is_stopped = await bulk_jobs.stop(session, batch_id, user_id, BulkStatus.CANCELED, actor)
+                canceled += job.waiting if is_stopped else 0
+        if job is not None:
+            canceled += await bulk.cancel_open(database, user_id, batch_id)
+            continue
+        async with database.autocommit() as session:
+            ids = await predictions.batch_ids(session, user_id, batch_id)
+            ids = sorted(await predictions.open_among(session, ids))
+        for start in range(0, len(ids), CANCELED_AT_ONCE):
+            async with database.begin() as session:
+                for id_ in ids[start : start + CANCELED_AT_ONCE]:
+                    canceled += await canceling.cancel(session, user_id, id_) is not None
+    return canceled
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some entries of a history, and whether there are others on either side."""
+
+    entries: list[Entry]
+    has_newer: bool
+    has_older: bool
+
+
 async def history_page(
-    session: Session, chat: Chat, statuses: Sequence[str] | None, *, page: int, size: int
-) -> tuple[list[Prediction], bool]:
-    """A page (0 is the newest) of what the chat's accounts have asked, and whether there are more."""
-    found = await telegram.history_page(session, chat.user_ids, statuses, offset=page * size, limit=size + 1)
-    return found[:size], len(found) > size
+    session: Session,
+    chat: Chat,
+    statuses: Sequence[str] | None,
+    *,
+    size: int,
+    before: UUID | None = None,
+    after: UUID | None = None,
+) -> HistoryPage:
+    """A page of what the chat's accounts have asked: the newest one, the one before an id, or the one after an id."""
+    if after is not None:
+        found = await history_pages.newer(session, chat.user_ids, statuses, after=after, limit=size + 1)
+        if len(found) > size:
+            return HistoryPage(found[1:], has_newer=True, has_older=True)
+    found = await history_pages.older(session, chat.user_ids, statuses, before=before or LAST_ID, limit=size + 1)
+    return HistoryPage(found[:size], has_newer=before is not None, has_older=len(found) > size)
 
 
-async def wait_s(session: Session, model: str, *, workers: int, batch_size: int) -> int:
-    """Whole seconds until an answer that is asked for now, as the last answers and the queue let expect."""
-    pace = await telegram.pace(session, model, OPEN_COUNT_MAX)
-    ahead_s = pace.open * (pace.predict_s or 0.01) / batch_size / max(workers, 1)
+async def wait_s(session: Session, model: str, *, ahead: int, workers: int, batch_size: int) -> int:
+    """Whole seconds until an answer that is asked for now, as the last answers and the queue let expect.
+
+    Args:
+        ahead: How many predictions of all are unfinished.
+    """
+    times = await prediction_stats.times(session, model)
+    ahead_s = ahead * (times.predict_s or 0.01) / batch_size / max(workers, 1)
     # The last answers' own time already holds the queue as it was; a longer queue than then tells more.
-    return max(1, math.ceil(max(pace.total_s or 1.0, ahead_s)))
+    return max(1, math.ceil(max(times.total_s or 1.0, ahead_s)))
 
 
 async def recent_failures(session: Session, *, seconds: float, limit: int) -> list[tuple[str, int]]:
     """Error codes of what was asked in the last ``seconds`` and failed, with their counts."""
     since_ms = int((time.time() - seconds) * 1000)
-    return await telegram.failures(session, UUID(int=since_ms << 80), limit)
+    return await prediction_stats.failures(session, UUID(int=since_ms << 80), limit)
 
 
 def _reason(chat_id: int) -> str:

@@ -1,9 +1,11 @@
-"""Who works, and how much waits: for the status, the health and the metrics."""
+"""Live workers and open work, for status, health and metrics."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ml_service.domain.models import FailedModel, ListedModel, Serving
 from ml_service.storage import outbox, predictions, workers
 from ml_service.storage.database import Session
 from ml_service.storage.workers import Worker
@@ -27,6 +29,32 @@ async def overview(session: Session) -> Overview:
         open=await predictions.count_open(session, COUNT_MAX),
         unsent=await outbox.count(session, COUNT_MAX),
     )
+
+
+def failed_models(workers: Iterable[Worker]) -> list[FailedModel]:
+    """The models that live workers cannot load, by name; a person has to look at each."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for worker in workers:
+        for name, one in worker.model_states.items():
+            if worker.is_alive and one.state == "failed":
+                found.setdefault(name, []).append((worker.id, one.reason))
+    return [
+        FailedModel(name, reports[0][1], tuple(worker_id for worker_id, _ in reports))
+        for name, reports in sorted(found.items())
+    ]
+
+
+def serving(listed: ListedModel, workers: Iterable[Worker]) -> Serving:
+    """Whether a version of a model is served, by what live workers say of it."""
+    if not listed.is_enabled:
+        return Serving.DISABLED
+    if listed.is_live:
+        return Serving.LIVE
+    states = [worker.model_states.get(listed.spec.name) for worker in workers if worker.is_alive]
+    found = {one.state for one in states if one is not None and one.version in {None, listed.spec.version}}
+    if "loading" in found:
+        return Serving.LOADING
+    return Serving.BROKEN if "failed" in found else Serving.GONE
 
 
 async def list_live(session: Session) -> list[Worker]:

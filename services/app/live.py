@@ -1,7 +1,7 @@
-"""Live answers: who waits for a prediction hears of it as soon as its row has changed.
+"""Live answers: clients that wait for a prediction get it as soon as its row has changed.
 
-The queue makes it fast, the table makes it sure. A waiter registers first and reads its row then, so that no answer
-falls between. Results that come by the queue name rows to read; all waited rows are read again, in one statement,
+The queue makes it fast, the table makes it sure. A waiter registers first and then reads its row, so that no answer
+is missed. Results that come by the queue name rows to read; all waited rows are read again, in one statement,
 after each reconnect of the queue and every second.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from uuid import UUID
@@ -28,6 +28,8 @@ READ_AGAIN_S = 1.0
 MESSAGES_MAX = 100
 IDS_MAX = 1000
 """Rows of one statement."""
+READ_BYTES_MAX = 4_000_000
+"""Bytes of inputs and outputs that one read holds in memory."""
 RECENT_MAX = 10_000
 """Results remembered: some tenths of a second of a busy service, while registering takes some microseconds."""
 
@@ -85,11 +87,24 @@ class Watch:
 
 
 class LiveAnswers:
-    """Tells waiters about their predictions. One for each process."""
+    """Tells waiters about their predictions. One for each process.
 
-    def __init__(self, database: Database, queue: Queue) -> None:
+    Args:
+        on_waiting: Told how many predictions are waited for, whenever that changes.
+        tell_users: Told whose predictions have ended.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        on_waiting: Callable[[int], None],
+        tell_users: Callable[[set[UUID]], None],
+    ) -> None:
         self._database = database
         self._queue = queue
+        self._tell_users = tell_users
+        self._on_waiting = on_waiting
         self._watches: defaultdict[UUID, set[Watch]] = defaultdict(set)
         self._recent: dict[UUID, None] = {}  # an ordered set: the newest results last
         self._due: set[UUID] = set()
@@ -115,14 +130,9 @@ class LiveAnswers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    @property
-    def waiting(self) -> int:
-        """How many predictions are waited for."""
-        return len(self._watches)
-
     @contextmanager
     def watch(self, prediction_id: UUID, *, fresh: bool = False) -> Iterator[Watch]:
-        """Register for a prediction, whoever's it is: the caller has checked that it may be seen.
+        """Register for any user's prediction: the caller has checked that it may be seen.
 
         Args:
             fresh: This process has just accepted it. Then its row is not read before there is news of it: a result
@@ -132,6 +142,7 @@ class LiveAnswers:
         if self._stopping:
             watch.end()
         self._watches[prediction_id].add(watch)
+        self._on_waiting(len(self._watches))
         if not fresh or prediction_id in self._recent:
             self.look(prediction_id)
         try:
@@ -140,6 +151,7 @@ class LiveAnswers:
             self._watches[prediction_id].discard(watch)
             if not self._watches[prediction_id]:
                 del self._watches[prediction_id]
+            self._on_waiting(len(self._watches))
 
     def look(self, prediction_id: UUID) -> None:
         """Read this row soon, if somebody waits for it: something has happened to it."""
@@ -164,6 +176,7 @@ class LiveAnswers:
                             yield list(self._watches)  # something may have been missed
                         if deliveries:
                             ids = [result.id for one in deliveries for result in one.message.results]
+                            self._tell_users({result.user_id for one in deliveries for result in one.message.results})
                             self._remember(ids)
                             yield ids
             except Exception as error:  # noqa: BLE001  the table still answers, every second
@@ -191,14 +204,18 @@ class LiveAnswers:
                 await self._tell(due[start : start + IDS_MAX])
 
     async def _tell(self, ids: list[UUID]) -> None:
-        try:
-            async with self._database.autocommit() as session:
-                found = await predictions.get_many(session, ids)
-        except DatabaseUnavailable:
-            return  # they are read again in a second
-        except Exception:
-            log.exception("live_read_failed")
-            return
-        for prediction in found.values():
-            for watch in self._watches.get(prediction.id, ()):
-                watch.tell(prediction)
+        while ids:
+            try:
+                async with self._database.autocommit() as session:
+                    found = await predictions.get_some(session, ids, bytes_max=READ_BYTES_MAX)
+            except DatabaseUnavailable:
+                return  # they are read again in a second
+            except Exception:
+                log.exception("live_read_failed")
+                return
+            for prediction in found.values():
+                for watch in self._watches.get(prediction.id, ()):
+                    watch.tell(prediction)
+            if not found:
+                return
+            ids = ids[ids.index(next(reversed(found))) + 1 :]

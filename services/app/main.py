@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from ml_service.garbage import seldom_collect
-from ml_service.logs import set_up_logs
-from ml_service.settings import read_settings
-from services.app.serve import listen, serve
+from ml_service.platform.gc_tuning import tune_gc
+from ml_service.platform.hidden_process import hide_process
+from ml_service.platform.logs import set_up_logs
+from ml_service.platform.metrics import share_metrics
+from ml_service.platform.settings.app import AppSettings
+from ml_service.platform.settings.reading import read_settings
+from services.app.http.limits import Limits
+from services.app.http.server import listen, serve
 from services.app.wiring import create_app
 
 
 def main() -> None:
     """Serve until asked to stop."""
-    settings = read_settings("app")
+    hide_process()
+    settings = read_settings(AppSettings)
     set_up_logs("app", level=settings.log_level, style=settings.log_format)
+    share_metrics()
     app = create_app(settings)
-    seldom_collect()
-    serve(app, listen(settings))
+    tune_gc()
+    serve(app, listen(settings), Limits(connections_max=settings.connections_max))
 
 
 if __name__ == "__main__":

@@ -6,39 +6,61 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from ml_service.background.leader import Leader
+from ml_service.background.relay import Relay
+from ml_service.background.webhook_deliverer import WebhookDeliverer
 from ml_service.messaging.queue import Queue
-from ml_service.settings import Settings
+from ml_service.platform.settings.app import AppSettings
 from ml_service.storage.database import Database
-from ml_service.usecases.intake import Intake
-from ml_service.usecases.maintenance import Maintenance
+from ml_service.usecases.audits import Audits
+from ml_service.usecases.bulk import Bulk
+from ml_service.usecases.estimates import Estimates
+from ml_service.usecases.group_commit import GroupCommit
+from ml_service.usecases.model_times import ModelTimes
 from ml_service.usecases.models import Catalog
-from ml_service.usecases.predictions import Predictor
-from ml_service.usecases.publisher import Publisher
-from ml_service.usecases.users import Passwords
-from services.app.addresses import Network, client_of
-from services.app.api.auth import AccessTokens
+from ml_service.usecases.operations import Operations
+from ml_service.usecases.passwords import Passwords
+from ml_service.usecases.submissions import Submitter
+from ml_service.usecases.webhooks import WebhookLimits
+from services.app.auth.access_tokens import AccessTokens
+from services.app.auth.api_keys import ApiKeys
+from services.app.feeds import Feeds
+from services.app.http.addresses import Network, client_of
+from services.app.http.metrics import AppMetrics
+from services.app.in_flight import InFlight
 from services.app.live import LiveAnswers
-from services.app.load import Load
-from services.app.metrics import Metrics
+from services.app.load import LoadWatch
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of one app process."""
 
-    settings: Settings
+    settings: AppSettings
     database: Database
     queue: Queue
     catalog: Catalog
-    publisher: Publisher
-    intake: Intake
-    predictor: Predictor
-    maintenance: Maintenance
+    model_times: ModelTimes
+    estimates: Estimates
+    operations: Operations
+    audits: Audits
+    relay: Relay
+    commits: GroupCommit
+    submitter: Submitter
+    bulk: Bulk
+    leader: Leader
     live: LiveAnswers
-    load: Load
-    metrics: Metrics
+    feeds: Feeds
+    answers_in_flight: InFlight
+    streams_in_flight: InFlight
+    uploads_in_flight: InFlight
+    load: LoadWatch
+    webhooks: WebhookDeliverer
+    webhook_limits: WebhookLimits
+    metrics: AppMetrics
     passwords: Passwords
     access: AccessTokens
+    keys: ApiKeys
     trusted_proxies: tuple[Network, ...]
     metrics_networks: tuple[Network, ...]
 

@@ -10,29 +10,74 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ml_service.background.bulk_feeder import BulkFeeder
+from ml_service.background.cleanup import Cleanup
+from ml_service.background.erasure import Erasure
+from ml_service.background.feeder import Feeder
+from ml_service.background.leader import APP_DUTIES_LOCK, Duty, Leader
+from ml_service.background.relay import Relay
+from ml_service.background.retention import Retention
+from ml_service.background.sweeper import Sweeper
+from ml_service.background.version_watch import VersionWatch
+from ml_service.background.webhook_deliverer import DeliveryLimits, WebhookDeliverer
+from ml_service.background.webhook_sender import WebhookSender
 from ml_service.domain.errors import DatabaseUnavailable
-from ml_service.settings import SECRET_LENGTH_MIN, Settings
+from ml_service.messaging.queue import Queue
+from ml_service.platform.settings.app import AppSettings
+from ml_service.platform.settings.common import SECRET_LENGTH_MIN
 from ml_service.storage.database import Database
 from ml_service.usecases import users
-from ml_service.usecases.intake import Intake
-from ml_service.usecases.maintenance import Maintenance, Rhythm
+from ml_service.usecases.admission import Admission
+from ml_service.usecases.audits import Audits
+from ml_service.usecases.bulk import Bulk
+from ml_service.usecases.estimates import Estimates
+from ml_service.usecases.group_commit import GroupCommit
+from ml_service.usecases.model_times import ModelTimes
 from ml_service.usecases.models import Catalog
-from ml_service.usecases.predictions import Predictor
-from ml_service.usecases.publisher import Publisher
-from ml_service.usecases.users import Passwords
-from ml_service.wiring import limits_of, open_database, open_queue
-from services.app import addresses
-from services.app.api import docs, events, health, ledger, models, predictions, problems, tokens
+from ml_service.usecases.operations import Operations
+from ml_service.usecases.passwords import Passwords, common_passwords
+from ml_service.usecases.submissions import Submitter
+from ml_service.usecases.webhooks import WebhookLimits
+from ml_service.wiring import bulk_limits_of, limits_of, open_database, open_queue
+from services.app.api import (
+    account,
+    answers,
+    api_keys,
+    bulk,
+    docs,
+    events,
+    health,
+    ledger,
+    models,
+    page,
+    predictions,
+    problems,
+    quotes,
+    submissions,
+    tokens,
+    user_events,
+    webhooks,
+)
+from services.app.api import service as service_api
+from services.app.api import session as session_api
 from services.app.api import users as users_api
-from services.app.api.auth import AccessTokens
+from services.app.api.admin import routes as admin
+from services.app.auth.access_tokens import AccessTokens
+from services.app.auth.api_keys import ApiKeys
+from services.app.feeds import Feeds
+from services.app.http import addresses
+from services.app.http.body_guard import BodyGuard
+from services.app.http.cross_origin import cross_origin
+from services.app.http.edge import Edge, Head
+from services.app.http.metrics import AppMetrics
+from services.app.in_flight import InFlight
 from services.app.live import LiveAnswers
-from services.app.load import Load
-from services.app.metrics import Metrics
-from services.app.middleware import BodyGuard, Edge
+from services.app.load import LoadWatch
 from services.app.parts import Parts
-from services.app.shortcut import Shortcut
 
 log = structlog.get_logger()
 
@@ -41,29 +86,58 @@ VERSION = "0.1.0"
 QUIET = ("/health", "/health/live", "/health/ready", "/metrics")
 DRAIN_S = 8.0
 START_S = 3.0
+SWEEP_INTERVAL_S = 1.0
+CLEANUP_INTERVAL_S = 60.0
+RETENTION_INTERVAL_S = 600.0
+ERASE_INTERVAL_S = 10.0
 RELAXED_CONNECTIONS_MAX = 3
-"""For the publisher's marks, which need not wait for the disk."""
+"""For the relay's deletes, which need not wait for the disk."""
+
+
+_RAW_ROUTES = {route.path: route for route in (*submissions.routes, *quotes.routes)}
 
 
 class App(FastAPI):
-    """FastAPI behind our own layers, which come before all of its: what they answer by themselves costs no more."""
+    """FastAPI behind our own layers instead of its own, which do the same again and cost each request."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, **options: Any) -> None:
+    def __init__(self, settings: AppSettings, metrics: AppMetrics, **options: Any) -> None:
         super().__init__(**options)
         guarded = BodyGuard(
-            Shortcut(super().__call__), bytes_max=settings.body_bytes_max, depth_max=settings.json_depth_max
+            self._inner,
+            bytes_max=settings.body_bytes_max,
+            depth_max=settings.json_depth_max,
+            values_max=settings.json_values_max,
         )
-        self.edge = Edge(guarded, on_answered=metrics.answered, quiet=QUIET)
+        self.edge = Edge(
+            cross_origin(Head(guarded), settings.origins),
+            metrics.answered,
+            quiet=QUIET,
+            root_path=settings.root_path,
+            trusted_proxies=addresses.networks(settings.trusted_proxies),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the app's beginning and end."""
         scope["app"] = self
         await self.edge(scope, receive, send)
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """Only what FastAPI's routes need: the Edge answers what was not foreseen, the BodyGuard bounds bodies."""
+        handlers = {kind: handler for kind, handler in self.exception_handlers.items() if kind is not Exception}
+        return ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=handlers)
 
-def create_app(settings: Settings) -> App:
+    async def _inner(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (route := _RAW_ROUTES.get(scope.get("path", ""))) is not None:
+            await route.handle(scope, receive, send)
+            return
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
+
+
+def create_app(settings: AppSettings) -> App:
     """The app; its parts are made when it starts."""
-    metrics = Metrics()
+    metrics = AppMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -83,69 +157,142 @@ def create_app(settings: Settings) -> App:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
     )
     problems.register(app)
-    for router in (predictions, events, users_api, tokens, ledger, models, health):
+    app.router.routes += _RAW_ROUTES.values()
+    for router in (
+        predictions,
+        events,
+        user_events,
+        users_api,
+        account,
+        api_keys,
+        bulk,
+        tokens,
+        session_api,
+        ledger,
+        models,
+        webhooks,
+        service_api,
+        health,
+        admin,
+    ):
         app.include_router(router.router)
     docs.register(app)
+    app.router.routes += page.routes(page.FOLDER)
+    app.router.default = page.unknown(page.FOLDER, app.router.default)
     return app
 
 
 @asynccontextmanager
-async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
+async def _running(settings: AppSettings, metrics: AppMetrics) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
+        # Loaded before the first request: it takes a quarter of a second.
+        await asyncio.to_thread(common_passwords)
         database = await open_database(settings, stack, NAME, connections_max=settings.database_connections_max)
         parts = await _make(settings, metrics, database, stack)
         await _prepare_demo(parts, stack)
-        for part in (parts.catalog, parts.live, parts.load, parts.maintenance):
+        for part in (parts.catalog, parts.live, parts.feeds, parts.load, parts.leader, parts.webhooks):
             await part.start()
             stack.push_async_callback(part.close)
         stack.push_async_callback(_drain, parts)
         yield parts
 
 
-async def _make(settings: Settings, metrics: Metrics, database: Database, stack: AsyncExitStack) -> Parts:
+async def _make(settings: AppSettings, metrics: AppMetrics, database: Database, stack: AsyncExitStack) -> Parts:
     queue = await open_queue(settings, stack, NAME)
     catalog = Catalog(database)
     relaxed = await open_database(settings, stack, NAME, connections_max=RELAXED_CONNECTIONS_MAX, durable=False)
-    publisher = Publisher(relaxed, queue, catalog.batch_size)
-    intake = Intake(database, publisher)
+    relay = Relay(relaxed, queue, catalog.batch_size)
+    commits = GroupCommit(database, relay.send)
+    feeds = Feeds(database)
+    times = ModelTimes(database)
+    admission = Admission(settings.queued_predictions_max)
     return Parts(
         settings=settings,
         database=database,
         queue=queue,
         catalog=catalog,
-        publisher=publisher,
-        intake=intake,
-        predictor=Predictor(database, catalog, intake, limits_of(settings)),
-        maintenance=Maintenance(
-            database, settings.database_url, queue, publisher, catalog.batch_size, _rhythm(settings)
+        model_times=times,
+        estimates=Estimates(database, catalog, times),
+        operations=Operations(database, queue),
+        audits=Audits(database),
+        relay=relay,
+        commits=commits,
+        submitter=Submitter(database, catalog, commits, admission, limits_of(settings), settings.default_model),
+        bulk=Bulk(database, catalog, bulk_limits_of(settings), settings.default_model),
+        leader=_leader(settings, database, relaxed, queue, relay, catalog),
+        live=LiveAnswers(database, queue, metrics.waited, feeds.tell),
+        feeds=feeds,
+        answers_in_flight=InFlight(
+            "large answers",
+            user_max=settings.bytes_in_flight_per_user_max,
+            total_max=settings.bytes_in_flight_max,
         ),
-        live=LiveAnswers(database, queue),
-        load=Load(
+        streams_in_flight=InFlight("streams", user_max=settings.streams_per_user_max, total_max=settings.streams_max),
+        uploads_in_flight=InFlight("uploads", user_max=settings.uploads_per_user_max, total_max=settings.uploads_max),
+        webhooks=_webhooks(settings, metrics, database),
+        webhook_limits=WebhookLimits(
+            settings.webhooks_per_user_max,
+            settings.webhook_port_ranges,
+            addresses.networks(settings.webhook_networks),
+        ),
+        load=LoadWatch(
             database,
             queue,
-            open_max=settings.queued_predictions_max,
+            admission=admission,
             pools=lambda: {listed.spec.pool for listed in catalog.all()},
         ),
         metrics=metrics,
         passwords=Passwords(),
         access=AccessTokens(database, _secret(settings), settings.access_token_lifetime_s),
+        keys=ApiKeys(database, metrics.key_refused),
         trusted_proxies=addresses.networks(settings.trusted_proxies),
         metrics_networks=addresses.networks(settings.metrics_networks),
     )
 
 
-def _rhythm(settings: Settings) -> Rhythm:
-    return Rhythm(
-        feed_s=settings.feed_interval_s,
-        resend_after_s=settings.resend_after_s,
-        lost_after_s=settings.lost_after_s,
-        keys_kept_s=settings.idempotency_retention_s,
+def _webhooks(settings: AppSettings, metrics: AppMetrics, database: Database) -> WebhookDeliverer:
+    limits = DeliveryLimits(
+        timeout_s=settings.webhook_timeout_s,
+        attempts_max=settings.webhook_attempts_max,
+        failing_days_max=settings.webhook_failing_days_max,
+    )
+    sender = WebhookSender(addresses.networks(settings.webhook_networks))
+    return WebhookDeliverer(database, sender, answers.encode, limits, metrics.webhook_attempted)
+
+
+def _leader(
+    settings: AppSettings, database: Database, relaxed: Database, queue: Queue, relay: Relay, catalog: Catalog
+) -> Leader:
+    feeder = Feeder(database, queue, relay, catalog.batch_size)
+    bulk_feeder = BulkFeeder(database, relaxed, gone_s=settings.version_gone_s, encode=bulk.encode)
+    sweeper = Sweeper(
+        database, queue, relay, resend_after_s=settings.resend_after_s, lost_after_s=settings.lost_after_s
+    )
+    retention = Retention(database, days=settings.retention_days, text_days=settings.text_retention_days)
+    versions = VersionWatch(database, queue, gone_s=settings.version_gone_s)
+    cleanup = Cleanup(database, keys_kept_s=settings.idempotency_retention_s)
+    return Leader(
+        database,
+        settings.database_url,
+        lock_key=APP_DUTIES_LOCK,
+        duties=[
+            Duty("feed", feeder.feed, settings.feed_interval_s),
+            Duty("feed_bulk", bulk_feeder.feed, settings.feed_interval_s),
+            Duty("sweep_bulk", bulk_feeder.sweep, SWEEP_INTERVAL_S),
+            Duty("sweep", sweeper.sweep, SWEEP_INTERVAL_S),
+            Duty("versions", versions.look, SWEEP_INTERVAL_S),
+            Duty("clean", cleanup.clean, CLEANUP_INTERVAL_S),
+            Duty("retain", retention.run, RETENTION_INTERVAL_S),
+            Duty("erase", Erasure(database).run, ERASE_INTERVAL_S),
+        ],
+        on_elected=sweeper.forget,
     )
 
 
-def _secret(settings: Settings) -> str:
+def _secret(settings: AppSettings) -> str:
     secret = settings.jwt_secret.get_secret_value()
     if len(secret) >= SECRET_LENGTH_MIN:
         return secret
@@ -191,5 +338,5 @@ async def _drain(parts: Parts) -> None:
     """Finish what was accepted: commit, then tell the queue. What it cannot be told, the sweep tells it later."""
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
-            await parts.intake.drain()
-            await parts.publisher.drain()
+            await parts.commits.drain()
+            await parts.relay.drain()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-from ml_service.notify import notify
+from ml_service.platform.sd_notify import notify
 
 SILENT_S_MAX = 60.0
 """A poll is answered within half a minute; after twice that, polling has stopped."""
 State = Literal["starting", "standby", "polling", "webhook", "resting"]
 
 
-class Health:
+class BotHealth:
     """What is known of the connection to Telegram. Changes are told to the supervisor."""
 
     def __init__(self) -> None:

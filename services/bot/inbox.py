@@ -1,6 +1,6 @@
 """Handles what was received: each chat in its own order, many chats at once, each update until it is done.
 
-Updates are rows (`storage/telegram_work.py`). A process that dies leaves them behind, and they are handled again; what
+Updates are rows (`storage/updates.py`). A process that dies leaves them behind, and they are handled again; what
 they asked for has an Idempotency-Key, so that it is not asked twice.
 """
 
@@ -13,19 +13,22 @@ from collections.abc import Awaitable, Callable
 import orjson
 import structlog
 from aiogram import Dispatcher
+from aiogram.types import Message
 from aiogram.types import Update as TelegramUpdate
 
 from ml_service.domain.errors import DatabaseUnavailable, ServiceError
-from ml_service.storage import telegram as telegram_storage
-from ml_service.storage import telegram_work
+from ml_service.storage import chats, deliveries, updates
 from ml_service.storage.database import Session
-from ml_service.storage.telegram_work import LEASE_S, Update
+from ml_service.storage.updates import LEASE_S, Update
 from ml_service.usecases import telegram
-from services.bot.parts import Parts
-from services.bot.phrases import language_of
-from services.bot.sender import ChatGone, Later, Refused
+from services.bot import groups
+from services.bot.deps import Deps
+from services.bot.failures import ChatGone, Later, Refused
+from services.bot.phrases import language_of, phrases
+from services.bot.raw_updates import Unreadable, language_code, parse
 from services.bot.talk import Talk
 from services.bot.views import menus
+from services.bot.views.view import View
 
 log = structlog.get_logger()
 
@@ -33,7 +36,7 @@ CHATS_MAX = 32
 """Chats that are served at the same time."""
 SWEEP_S = 1.0
 ATTEMPTS_MAX = 5
-"""After so many exceptions of ours an update is given up: the next message of the chat must not wait for ever."""
+"""After so many exceptions of ours an update is given up: the next message of the chat must not wait forever."""
 LATER_ATTEMPTS_MAX = 200
 BACKOFF_S_MAX = 60.0
 
@@ -41,8 +44,8 @@ BACKOFF_S_MAX = 60.0
 class Inbox:
     """Takes updates and handles them until it is closed."""
 
-    def __init__(self, parts: Parts, dispatcher: Dispatcher) -> None:
-        self._parts = parts
+    def __init__(self, deps: Deps, dispatcher: Dispatcher) -> None:
+        self._deps = deps
         self._dispatcher = dispatcher
         self._handling: dict[int, asyncio.Task[None]] = {}  # chat → the task at its update
         self._updates: dict[int, int] = {}  # chat → its update
@@ -65,7 +68,7 @@ class Inbox:
 
     async def _take(self) -> None:
         while True:
-            self._parts.arrived.clear()
+            self._deps.arrived.clear()
             try:
                 taken = await self._take_some()
             except DatabaseUnavailable as error:
@@ -78,16 +81,14 @@ class Inbox:
                 self._begin(update)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_S):
-                    await self._parts.arrived.wait()
+                    await self._deps.arrived.wait()
 
     async def _take_some(self) -> list[Update]:
         room = CHATS_MAX - len(self._handling)
         if room <= 0:
             return []
-        async with self._parts.database.autocommit() as session:
-            return await telegram_work.take_updates(
-                session, self._parts.bot_id, but_chats=list(self._handling), limit=room
-            )
+        async with self._deps.database.autocommit() as session:
+            return await updates.take(session, self._deps.bot_id, but_chats=list(self._handling), limit=room)
 
     def _begin(self, update: Update) -> None:
         task = asyncio.create_task(self._handle(update))
@@ -98,7 +99,7 @@ class Inbox:
     def _ended(self, chat_id: int) -> None:
         del self._handling[chat_id], self._updates[chat_id]
         self._talks.pop(chat_id, None)
-        self._parts.arrived.set()
+        self._deps.arrived.set()
 
     async def _renew(self) -> None:
         while True:
@@ -107,9 +108,9 @@ class Inbox:
                 continue
             holding = [id_ for talk in self._talks.values() for id_ in talk.holding]
             try:
-                async with self._parts.database.autocommit() as session:
-                    await telegram_work.renew_updates(session, self._parts.bot_id, list(self._updates.values()))
-                    await telegram_work.hold_owed(session, holding)
+                async with self._deps.database.autocommit() as session:
+                    await updates.renew(session, self._deps.bot_id, list(self._updates.values()))
+                    await deliveries.hold(session, holding)
             except DatabaseUnavailable as error:
                 log.warning("leases_not_renewed", error=error.message)
 
@@ -120,32 +121,46 @@ class Inbox:
             await self._put_off(update, max(error.seconds, _backoff_s(update)), str(error), LATER_ATTEMPTS_MAX)
         except DatabaseUnavailable as error:
             await self._put_off(update, min(_backoff_s(update), 2.0), error.message, LATER_ATTEMPTS_MAX)
+        except Unreadable as error:
+            await self._give_up(update, str(error))
         except asyncio.CancelledError:
-            await self._write(lambda session: self._put_off_now(session, update, 0))
+            await self._write(lambda session: self._retry_later(session, update, 0))
             raise
         except Exception as error:
             log.exception("update_failed", update_id=update.update_id, chat_id=update.chat_id)
             await self._put_off(update, _backoff_s(update), repr(error)[:500], ATTEMPTS_MAX)
 
     async def _feed(self, update: Update) -> None:
-        parsed = TelegramUpdate.model_validate(orjson.loads(update.body), context={"bot": self._parts.sender.bot})
+        parsed = parse(update.body, self._deps.sender.bot)
         if parsed.my_chat_member is not None:
             gone = parsed.my_chat_member.new_chat_member.status in {"kicked", "left"}
             await self._write(lambda session: self._member(session, update, gone=gone))
             return
-        talk = self._talks[update.chat_id] = await self._talk(parsed, update.chat_id)
+        if parsed.message is not None and parsed.message.chat.type != "private":
+            await self._answer_in_group(parsed.message, update)
+            return
+        talk = self._talks[update.chat_id] = await self._talk(parsed, update)
         try:
             await self._answer(parsed, talk)
         except ChatGone as error:
             log.info("chat_gone", chat_id=update.chat_id, why=str(error))
-            await self._write(lambda session: telegram_storage.set_blocked(session, update.chat_id))
+            await self._write(lambda session: chats.set_blocked(session, update.chat_id))
         except Refused as error:
             log.error("telegram_refused", update_id=update.update_id, error=str(error))  # noqa: TRY400  no trace helps
         await self._write(lambda session: self._done(session, update, talk))
+        self._deps.metrics.handled("done")
+
+    async def _answer_in_group(self, message: Message, update: Update) -> None:
+        await groups.answer(self._deps, message, update)
+        await self._write(lambda session: updates.handled(session, self._deps.bot_id, update.update_id))
+        self._deps.metrics.handled("done")
 
     async def _answer(self, parsed: TelegramUpdate, talk: Talk) -> None:
+        message = parsed.message
+        if message and not self._deps.albums.is_first(talk.chat.chat_id, message.media_group_id, message.message_id):
+            return
         try:
-            await self._dispatcher.feed_update(self._parts.sender.bot, parsed, talk=talk)
+            await self._dispatcher.feed_update(self._deps.sender.bot, parsed, talk=talk)
         except DatabaseUnavailable:
             raise
         except ServiceError as problem:
@@ -153,67 +168,77 @@ class Inbox:
         if talk.query_id is not None and not talk.is_tap_answered:
             await talk.pop_up()
 
-    async def _talk(self, parsed: TelegramUpdate, chat_id: int) -> Talk:
-        message, query = parsed.message, parsed.callback_query
+    async def _talk(self, parsed: TelegramUpdate, update: Update) -> Talk:
+        message, query, chat_id = parsed.message or parsed.edited_message, parsed.callback_query, update.chat_id
         person = message.from_user if message else query.from_user if query else None
-        async with self._parts.database.begin() as session:
+        async with self._deps.database.begin() as session:
             chat = await telegram.ensure_chat(
                 session,
                 chat_id,
                 language_of(person.language_code if person else None),
-                starting_credits=self._parts.settings.starting_credits,
+                starting_credits=self._deps.settings.starting_credits,
             )
-        if query is not None and query.message is not None:
-            message_id, key = query.message.message_id, f"telegram:{chat_id}:tap:{query.id}"
-        else:
-            message_id = message.message_id if message else 0
-            key = f"telegram:{chat_id}:{message_id}"
-        dialog = orjson.loads(chat.dialog) if chat.dialog else None
+        shown = query.message if query else None
+        message_id = message.message_id if message else shown.message_id if shown else 0
         return Talk(
-            self._parts, chat, message_id, key, chat.language, chat.model, dialog, query_id=query.id if query else None
+            self._deps,
+            chat,
+            message_id,
+            key=f"telegram:{chat_id}:tap:{query.id}" if query else f"telegram:{chat_id}:{message_id}",
+            language=chat.language,
+            model=chat.model,
+            dialog=orjson.loads(chat.dialog) if chat.dialog else None,
+            query_id=query.id if query else None,
+            thread_id=getattr(message or shown, "message_thread_id", None),
+            attempts=update.attempts,
         )
 
     async def _done(self, session: Session, update: Update, talk: Talk) -> None:
         before = (talk.chat.language, talk.chat.model, talk.chat.dialog)
         now = (talk.language, talk.model, talk.dialog_text())
         if now != before:
-            await telegram_storage.save_talk(session, update.chat_id, language=now[0], model=now[1], dialog=now[2])
-        await telegram_work.update_handled(session, self._parts.bot_id, update.update_id)
+            await chats.save_talk(session, update.chat_id, language=now[0], model=now[1], dialog=now[2])
+        await updates.handled(session, self._deps.bot_id, update.update_id)
 
     async def _member(self, session: Session, update: Update, *, gone: bool) -> None:
-        change = telegram_storage.set_blocked if gone else telegram_storage.set_open
+        change = chats.set_blocked if gone else chats.set_open
         await change(session, update.chat_id)
-        await telegram_work.update_handled(session, self._parts.bot_id, update.update_id)
+        await updates.handled(session, self._deps.bot_id, update.update_id)
 
     async def _put_off(self, update: Update, seconds: float, why: str, attempts_max: int) -> None:
-        given_up = update.attempts >= attempts_max
-        log.warning("update_given_up" if given_up else "update_put_off", update_id=update.update_id, why=why)
-        if given_up:
-            await self._write(
-                lambda session: telegram_work.update_handled(session, self._parts.bot_id, update.update_id, why)
-            )
-            await self._apologize(update.chat_id)
-        else:
-            await self._write(lambda session: self._put_off_now(session, update, seconds))
-
-    async def _apologize(self, chat_id: int) -> None:
-        """Tell the person that nothing more will come of it; nothing hangs on that."""
-        if (talk := self._talks.get(chat_id)) is None:
+        if update.attempts >= attempts_max:
+            await self._give_up(update, why)
             return
-        try:
-            await talk.say(talk.t("given-up"))
-        except (Later, ChatGone, Refused) as error:
-            log.warning("not_told", chat_id=chat_id, error=str(error))
+        log.warning("update_put_off", update_id=update.update_id, why=why)
+        await self._write(lambda session: self._retry_later(session, update, seconds))
+        self._deps.metrics.handled("put_off")
 
-    async def _put_off_now(self, session: Session, update: Update, seconds: float) -> None:
-        await telegram_work.put_update_off(session, self._parts.bot_id, update.update_id, seconds)
+    async def _give_up(self, update: Update, why: str) -> None:
+        log.warning("update_given_up", update_id=update.update_id, why=why)
+        await self._write(lambda session: updates.handled(session, self._deps.bot_id, update.update_id, why))
+        self._deps.metrics.handled("given_up")
+        await self._apologize(update)
+
+    async def _apologize(self, update: Update) -> None:
+        """Tell the person that nothing more will come of it; nothing hangs on that."""
+        try:
+            async with self._deps.database.autocommit() as session:
+                chat = await chats.get(session, update.chat_id)
+            if chat is None or not chat.is_silent:
+                t = phrases(chat.language if chat else language_of(language_code(update.body)))
+                await self._deps.sender.send(update.chat_id, View(t("given-up")))
+        except (DatabaseUnavailable, Later, ChatGone, Refused) as error:
+            log.warning("not_told", chat_id=update.chat_id, error=str(error))
+
+    async def _retry_later(self, session: Session, update: Update, seconds: float) -> None:
+        await updates.retry_later(session, self._deps.bot_id, update.update_id, seconds)
 
     async def _write(self, write: Callable[[Session], Awaitable[None]]) -> None:
         """Commit, waiting for the database if it must be, but no longer than the lease: then it is another's."""
         until = asyncio.get_running_loop().time() + LEASE_S
         while True:
             try:
-                async with self._parts.database.begin() as session:
+                async with self._deps.database.begin() as session:
                     await write(session)
             except DatabaseUnavailable:
                 if asyncio.get_running_loop().time() > until:

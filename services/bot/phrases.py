@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from functools import cache
@@ -12,6 +13,8 @@ from fluent.runtime import FluentBundle, FluentResource
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
 DEFAULT_LANGUAGE = "en"
+MINUTES_FROM_S = 91.0
+HOURS_FROM_S = 90 * 60 + 1.0
 LOCALES = Path(__file__).parent / "locales"
 
 # Control characters, lone surrogates, and the marks that reverse the direction of everything after them.
@@ -66,6 +69,14 @@ class Phrases:
         """The phrase as text without markup: for buttons and pop-ups."""
         safe = {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
         return self._format(key, safe)
+
+    def duration(self, seconds: float) -> Html:
+        """A time to wait, in the unit that a person would say, rounded up."""
+        if seconds < MINUTES_FROM_S:
+            return self("seconds", count=max(1, math.ceil(seconds)))
+        if seconds < HOURS_FROM_S:
+            return self("minutes", count=math.ceil(seconds / 60))
+        return self("hours", count=math.ceil(seconds / 3600))
 
     def has(self, key: str) -> bool:
         """Whether there is such a phrase."""

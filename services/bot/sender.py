@@ -1,26 +1,16 @@
-"""Speaks to Telegram: in turn, patiently, and with one meaning for each of the many ways in which it may fail.
-
-What aiogram raises (measured): 429 with ``retry_after`` is TelegramRetryAfter, without it TelegramAPIError; 403 is
-TelegramForbiddenError; a gateway's HTML is ClientDecodeError, which is no TelegramAPIError; a 5xx without description
-is TypeError; a cut or refused connection is TelegramNetworkError.
-"""
+"""Speaks to Telegram: in turn, patiently, and with one meaning for each of the many ways in which it may fail."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from html import unescape
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import (
-    AiogramError,
-    TelegramBadRequest,
-    TelegramForbiddenError,
-    TelegramNotFound,
-    TelegramRetryAfter,
-)
+from aiogram.exceptions import TelegramRetryAfter
 from aiogram.methods import (
     AnswerCallbackQuery,
     EditMessageReplyMarkup,
@@ -31,7 +21,9 @@ from aiogram.methods import (
 )
 from aiogram.types import BufferedInputFile, InlineKeyboardMarkup, ReplyParameters
 
-from services.bot.pace import Pace
+from services.bot.failures import Later, Refused, is_away, meaning_of, what_failed
+from services.bot.metrics import BotMetrics
+from services.bot.pace import ChatClosed, Pace
 from services.bot.phrases import Html
 from services.bot.views.view import View
 
@@ -39,61 +31,70 @@ log = structlog.get_logger()
 
 REQUEST_TIMEOUT_S = 10
 PATIENCE_S = 20.0
+WAIT_S_MAX = 3.0
+"""A chat that Telegram closes for longer is left, and its work put off: others need the place."""
 BACKOFF_S = (0.3, 1.0, 2.0, 4.0, 8.0)
-GONE = ("chat not found", "user is deactivated", "bot was blocked", "bot can't initiate", "peer_id_invalid")
 T = TypeVar("T")
-
-
-class Later(Exception):
-    """Telegram, or the way to it, is away or asks to wait: try again after ``seconds``."""
-
-    def __init__(self, seconds: float, why: str) -> None:
-        super().__init__(why)
-        self.seconds = seconds
-
-
-class ChatGone(Exception):
-    """The person has blocked the bot or does not exist any more: this chat cannot be written to."""
-
-
-class Refused(Exception):
-    """Telegram says that the request itself is wrong: it would be refused again."""
-
-
-def away(error: BaseException) -> bool:
-    """Whether the error says that Telegram, or the way to it, is away for the moment."""
-    return isinstance(error, AiogramError | TypeError | OSError | TimeoutError)
+Around = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Makes the call within something of its own, such as a lock and a mark; begins when the chat's turn has come."""
 
 
 class Sender:
     """The bot's voice. One for each process."""
 
-    def __init__(self, bot: Bot, pace: Pace) -> None:
+    def __init__(self, bot: Bot, pace: Pace, metrics: BotMetrics) -> None:
         self.bot = bot
+        self.username = ""
+        """The bot's name in Telegram, once that has told it."""
+        self._metrics = metrics
         self._pace = pace
 
     async def send(
-        self, chat_id: int, view: View, *, reply_to: int | None = None, patience_s: float = PATIENCE_S
+        self,
+        chat_id: int,
+        view: View,
+        *,
+        reply_to: int | None = None,
+        thread_id: int | None = None,
+        patience_s: float = PATIENCE_S,
+        around: Around | None = None,
     ) -> int:
         """Send a message; returns its id. Where the answer was lost on the way, it may have arrived, and comes again.
 
         Raises:
             Later, ChatGone, Refused: It was not sent, as far as one can know.
         """
-        reply = _reply(reply_to)
-        method = SendMessage(chat_id=chat_id, text=view.text, reply_markup=view.keyboard, reply_parameters=reply)
+        method = SendMessage(
+            chat_id=chat_id,
+            text=view.text,
+            reply_markup=view.keyboard,
+            reply_parameters=_reply(reply_to),
+            message_thread_id=thread_id,
+        )
         try:
-            message = await self.call(chat_id, method, patience_s)
+            return await self._send(chat_id, method, patience_s, around)
         except Refused as error:
             if "parse entities" not in str(error):
                 raise
             log.error("markup_refused", chat_id=chat_id, error=str(error))  # noqa: TRY400  a bug of ours; say it plainly
-            plain = SendMessage(chat_id=chat_id, text=_plain(view.text), reply_markup=view.keyboard, parse_mode=None)
-            message = await self.call(chat_id, plain, patience_s)
-        return message.message_id
+            method.text, method.parse_mode = _plain(view.text), None
+            return await self._send(chat_id, method, patience_s, around)
+
+    async def _send(
+        self, chat_id: int, method: SendMessage | SendDocument, patience_s: float, around: Around | None
+    ) -> int:
+        """Send into the topic, or, where that has been deleted, into the chat."""
+        try:
+            return (await self.call(chat_id, method, patience_s, around)).message_id
+        except Refused as error:
+            if method.message_thread_id is None or "thread" not in str(error).lower():
+                raise
+            log.info("topic_gone", chat_id=chat_id, error=str(error))
+            method.message_thread_id = None
+            return (await self.call(chat_id, method, patience_s, around)).message_id
 
     async def edit(self, chat_id: int, message_id: int, view: View, *, patience_s: float = PATIENCE_S) -> bool:
-        """Turn a message into another; doing so twice is harmless. False where the message cannot be edited any more.
+        """Turn a message into this; returns whether the message is there. Doing it twice changes nothing.
 
         Raises:
             Later, ChatGone: As `send`.
@@ -114,14 +115,24 @@ class Sender:
             return
 
     async def send_file(
-        self, chat_id: int, name: str, content: bytes, *, reply_to: int | None, patience_s: float
+        self,
+        chat_id: int,
+        name: str,
+        content: bytes,
+        *,
+        reply_to: int | None,
+        thread_id: int | None,
+        patience_s: float,
+        around: Around | None = None,
     ) -> int:
         """Send a file; returns the message's id. Raises as `send`."""
-        reply = _reply(reply_to)
         method = SendDocument(
-            chat_id=chat_id, document=BufferedInputFile(content, filename=name), reply_parameters=reply
+            chat_id=chat_id,
+            document=BufferedInputFile(content, filename=name),
+            reply_parameters=_reply(reply_to),
+            message_thread_id=thread_id,
         )
-        return (await self.call(chat_id, method, patience_s)).message_id
+        return await self._send(chat_id, method, patience_s, around)
 
     async def answer_tap(self, query_id: str, text: str | None = None) -> None:
         """Stop the little clock on a tapped button. Telegram forgets taps within minutes, so failing is no harm."""
@@ -129,57 +140,61 @@ class Sender:
         try:
             await self.bot(method, request_timeout=REQUEST_TIMEOUT_S)
         except Exception as error:
-            if not away(error):
+            if not is_away(error):
                 raise
-            log.debug("tap_not_answered", error=repr(error))
+            log.debug("tap_not_answered", error=what_failed(error))
 
-    async def call(self, chat_id: int, method: TelegramMethod[T], patience_s: float) -> T:
-        """Call a method that writes to a chat, again and again for ``patience_s`` seconds if it must be."""
+    async def call(self, chat_id: int, method: TelegramMethod[T], patience_s: float, around: Around | None = None) -> T:
+        """Call a method that writes to a chat, again and again for ``patience_s`` seconds if it must be.
+
+        Raises:
+            Later, ChatGone, Refused: As `meaning_of` says.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + patience_s
         tries = 0
+        name = type(method).__name__
+
+        async def do() -> T:
+            return await self.bot(method, request_timeout=REQUEST_TIMEOUT_S)
+
         while True:
-            if loop.time() + (closed_s := self._pace.closed_s(chat_id)) > until and closed_s > 0:
-                raise Later(closed_s, "Telegram asked to wait")
             try:
                 async with self._pace.turn(chat_id):
-                    return await self.bot(method, request_timeout=REQUEST_TIMEOUT_S)
-            except Exception as error:
-                wait_s = self._wait_s(chat_id, error, tries)
+                    result: T = await (around(do) if around else do())
+                    self._metrics.called(name, "done")
+                    return result
+            except ChatClosed as error:
+                later, wait_s_max = Later(error.seconds, str(error)), WAIT_S_MAX
+            except Exception as error:  # noqa: BLE001  `_later` raises what is not Telegram's
+                later, wait_s_max = self._later(chat_id, name, error, tries)
                 tries += 1
-                if loop.time() + wait_s > until:
-                    raise Later(wait_s, repr(error)) from error
-                if not isinstance(error, TelegramRetryAfter):  # the pace keeps that one's time
-                    await asyncio.sleep(wait_s)
+            if later.seconds > wait_s_max or loop.time() + later.seconds > until:
+                raise later
+            await asyncio.sleep(later.seconds)
 
-    def _wait_s(self, chat_id: int, error: Exception, tries: int) -> float:
-        match error:
-            case TelegramRetryAfter():
-                log.warning("telegram_asks_to_wait", chat_id=chat_id, retry_after_s=error.retry_after)
-                self._pace.refused(chat_id, error.retry_after)
-                return float(error.retry_after)
-            case TelegramForbiddenError():
-                raise ChatGone(error.message) from error
-            case TelegramBadRequest() | TelegramNotFound():
-                if any(words in error.message.lower() for words in GONE):
-                    raise ChatGone(error.message) from error
-                raise Refused(error.message) from error
-            case _ if away(error):
-                log.warning("telegram_away", chat_id=chat_id, error=what_failed(error))
-                return BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
-            case _:
-                raise error
+    def _later(self, chat_id: int, method: str, error: Exception, tries: int) -> tuple[Later, float]:
+        """When to try again, and how long that may be to wait for it here; raises what is final."""
+        wait_s = BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
+        meaning = meaning_of(error, wait_s)
+        if meaning is None:
+            raise error
+        if not isinstance(meaning, Later):
+            self._metrics.called(method, "refused" if isinstance(meaning, Refused) else "chat_gone")
+            raise meaning from error
+        self._metrics.called(method, "put_off")
+        if isinstance(error, TelegramRetryAfter):
+            log.warning("telegram_asks_to_wait", chat_id=chat_id, retry_after_s=meaning.seconds)
+            self._pace.refused(chat_id, meaning.seconds)
+            return meaning, WAIT_S_MAX
+        log.warning("telegram_away", chat_id=chat_id, error=str(meaning))
+        return meaning, BACKOFF_S[-1]
 
 
 def _reply(message_id: int | None) -> ReplyParameters | None:
     if message_id is None:
         return None
     return ReplyParameters(message_id=message_id, allow_sending_without_reply=True, quote_parse_mode=None)
-
-
-def what_failed(error: BaseException) -> str:
-    """An error for the log, without the token, which is part of every address."""
-    return re.sub(r"bot\d+:[\w-]+", "bot…", repr(error))[:300]
 
 
 def _plain(text: Html) -> str:

@@ -1,74 +1,198 @@
-"""Texts and tables that a person sends, as inputs of a model."""
+"""Texts and tables that a person sends: how they are encoded and divided, and what of them goes to the model."""
 
 from __future__ import annotations
 
 import csv
-import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from charset_normalizer import from_bytes
+
+from ml_service.domain.fields import fields_of, takes_text
 from ml_service.domain.models import ModelSpec
-from services.bot.forms import Field, WrongValue, fields_of, takes_text
+from ml_service.domain.tables import (
+    Columns,
+    NotATable,
+    Row,
+    TooManyCells,
+    columns_of,
+    division_of,
+    known_names,
+    parse_rows,
+)
+from services.bot import schema_errors
+from services.bot.phrases import Phrases
+
+FILE_BYTES_MAX = 10_000_000
+SAMPLE_BYTES = 65_536
+ENCODINGS = ["cp1251", "koi8_r", "cp866", "cp1252", "utf_16_le", "utf_16_be", "mac_cyrillic"]
+"""What spreadsheets in Russian and English write, besides UTF-8."""
+UTF8_DAMAGE_MAX = 0.02
+UNREADABLE = "\ufffd"
+_CONTROL = re.compile("[\x01-\x08\x0e-\x19\x1b-\x1f]")
+NO_TEXT_BEGINS = (
+    b"PK\x03\x04",
+    b"%PDF-",
+    b"{\\rtf",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"\x1f\x8b",
+    b"\xd0\xcf\x11\xe0",
+)
+"""Of archives, pictures and the documents of word processors and spreadsheets."""
+csv.field_size_limit(4 * FILE_BYTES_MAX)  # a cell may be as long as the file
 
 
-class NotATable(ValueError):
-    """The model needs these fields, and there are no columns for them."""
+class NotText(ValueError):
+    """The file holds no text: a spreadsheet, a picture, an archive."""
 
-    def __init__(self, fields: list[str]) -> None:
-        super().__init__(", ".join(fields))
-        self.fields = fields
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """Why a row cannot be used; ``row`` counts from 1 as a spreadsheet does, its header included."""
+
+    row: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What was understood.
+
+    Attributes:
+        inputs: What goes to the model: the rows without errors.
+        columns: Names of the columns; empty where the lines are the texts.
+        text_column: The one column that is the text; None where there are no columns or several are used.
+        blank: Rows left out because they have no text.
+        unreadable: Rows with a character that could not be read.
+        errors: Rows that the model does not take.
+    """
+
+    inputs: tuple[dict[str, Any], ...]
+    columns: tuple[str, ...] = ()
+    text_column: str | None = None
+    blank: int = 0
+    unreadable: int = 0
+    errors: tuple[RowError, ...] = ()
+
+    def first(self, count: int) -> list[str]:
+        """The first inputs, for people."""
+        return [
+            value["text"] if set(value) == {"text"} else "; ".join(f"{name}: {one}" for name, one in value.items())
+            for value in self.inputs[:count]
+        ]
 
 
 def text_of(content: bytes) -> str:
-    """A file's text: UTF-8 or UTF-16 with a mark, else UTF-8, else what Russian Windows writes (cp1251)."""
+    """A file's text, however it is encoded; characters that cannot be read become U+FFFD.
+
+    Raises:
+        NotText: It is no text.
+    """
+    if content.startswith(NO_TEXT_BEGINS) or content[:SAMPLE_BYTES].lstrip()[:9].lower().startswith(
+        (b"<!doctype", b"<html")
+    ):
+        raise NotText
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        return content.decode("utf-16", errors="replace")
+        return _checked(content.decode("utf-16", errors="replace"))
+    if b"\0" in content:
+        return _checked(_guessed(content))  # UTF-16 without a mark may pass for UTF-8
     try:
-        return content.decode("utf-8-sig")
+        return _checked(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        return content.decode("cp1251", errors="replace")
+        damaged = content.decode("utf-8-sig", errors="replace")
+    beyond_ascii = sum(letter > "\x7f" for letter in damaged)
+    if damaged.count(UNREADABLE) <= max(1, UTF8_DAMAGE_MAX * beyond_ascii) and beyond_ascii > damaged.count(UNREADABLE):
+        return _checked(damaged)  # UTF-8 with a few bad bytes: the rest must not suffer for them
+    return _checked(_guessed(content))
 
 
-def inputs_of_lines(text: str, spec: ModelSpec) -> list[dict[str, Any]]:
-    """Each line that is not empty as a text; raises NotATable where the model needs more than a text."""
+def _guessed(content: bytes) -> str:
+    found = from_bytes(content[:SAMPLE_BYTES], cp_isolation=ENCODINGS).best()
+    return content.decode(found.encoding if found else "cp1251", errors="replace")
+
+
+def _checked(text: str) -> str:
+    if text.count("\0") > len(text) // 100 or len(_CONTROL.findall(text)) > len(text) // 50:
+        raise NotText
+    return text.replace("\0", "").removeprefix("\ufeff")
+
+
+def read_lines(t: Phrases, text: str, spec: ModelSpec) -> Table:
+    """Each line that is not blank as a text; raises NotATable where the model needs more than a text."""
     if not takes_text(spec):
         raise NotATable([field.name for field in fields_of(spec)])
-    return [{"text": line.strip()} for line in text.splitlines() if line.strip()]
+    cells = [(row, line.strip()) for row, line in enumerate(re.split("\r\n|\r|\n", text), 1)]
+    return _table(t, spec, [(row, {"text": line}) for row, line in cells if line])
 
 
-def inputs_of_table(text: str, spec: ModelSpec) -> list[dict[str, Any]]:
-    """The rows of a CSV: by its columns' names where they are the model's fields, else its first column as the text.
+def read_table(t: Phrases, text: str, spec: ModelSpec, *, column: str | None = None) -> Table:
+    """The rows of a CSV: by its columns' names where they are the model's fields, else one column as the text.
+
+    Args:
+        column: Take this one as the text.
 
     Raises:
         NotATable: The model needs fields that no column names.
     """
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=_delimiter(text)) if any(map(str.strip, row))]
+    rows = _rows(text, known_names(spec))
     if not rows:
-        return []
-    fields = {field.name: field for field in fields_of(spec)}
-    names = [cell.strip().lstrip("\ufeff") for cell in rows[0]]
-    if any(name in fields for name in names):
-        missing = [field.name for field in fields.values() if field.required and field.name not in names]
-        if missing:
-            raise NotATable(missing)
-        return [_input(names, row, fields) for row in rows[1:]]
-    if not takes_text(spec):
-        raise NotATable(list(fields))
-    return [{"text": row[0].strip()} for row in rows if row[0].strip()]
-
-
-def _input(names: list[str], row: list[str], fields: dict[str, Field]) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    for name, cell in zip(names, row, strict=False):
-        field = fields.get(name)
-        if field is None or (not cell.strip() and not field.required):
-            continue
+        return Table(())
+    columns = columns_of(rows, spec, column)
+    values, wrong, blank = [], [], 0
+    for row, cells in rows[columns.has_header :]:
         try:
-            value[name] = field.parse(cell)
-        except WrongValue:
-            value[name] = cell  # the schema says what is wrong, and in which row
-    return value
+            value = columns.value_of(cells)
+        except TooManyCells:
+            wrong.append(RowError(row, (t.plain("batch-cells", count=len(cells), columns=len(columns.titles)),)))
+            continue
+        if value is None:
+            blank += 1
+        else:
+            values.append((row, value))
+    titles, text_column = _shown(columns)
+    return _table(t, spec, values, titles, text_column, tuple(wrong), blank=blank)
 
 
-def _delimiter(text: str) -> str:
-    first = text.partition("\n")[0]
-    return max(",;\t", key=first.count)
+def _shown(columns: Columns) -> tuple[tuple[str, ...], str | None]:
+    """The columns that a person may choose the text from, and the one that is it; None where several are used."""
+    if columns.fields is None:
+        return columns.titles, columns.titles[columns.text_place] if columns.titles else None
+    used = columns.used
+    text_column = used[0] if len(used) == 1 and takes_text(columns.spec) else None
+    return columns.titles if text_column else tuple(used), text_column
+
+
+def _table(
+    t: Phrases,
+    spec: ModelSpec,
+    values: Sequence[tuple[int, dict[str, Any]]],
+    columns: tuple[str, ...] = (),
+    text_column: str | None = None,
+    wrong: tuple[RowError, ...] = (),
+    *,
+    blank: int = 0,
+) -> Table:
+    explain = schema_errors.explainer(t, spec)
+    checked = [(row, value, explain(value)) for row, value in values]
+    found = [RowError(row, tuple(reasons)) for row, _, reasons in checked if reasons]
+    return Table(
+        inputs=tuple(value for _, value, reasons in checked if not reasons),
+        columns=columns,
+        text_column=text_column,
+        blank=blank,
+        unreadable=sum(
+            any(UNREADABLE in str(one) for one in value.values()) for _, value, reasons in checked if not reasons
+        ),
+        errors=tuple(sorted((*wrong, *found), key=lambda error: error.row)),
+    )
+
+
+def _rows(text: str, known: set[str]) -> list[Row]:
+    """The rows with their numbers, divided as the file itself shows."""
+    delimiter, above = division_of(text, known)
+    rows = enumerate(parse_rows(text[above:], delimiter), 2 if above else 1)
+    return [(number, cells) for number, cells in rows if any(cells)]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import orjson
 
 from ml_service.domain.models import ListedModel
-from ml_service.storage.telegram import Chat
-from services.bot.parts import Parts
+from ml_service.storage.chats import Chat
+from services.bot.deps import Deps
 from services.bot.phrases import Html, Phrases, phrases
 from services.bot.views.view import View
 
@@ -27,10 +26,13 @@ class Talk:
     Attributes:
         message_id: The person's message, or the bot's one under which a button was tapped.
         key: Names what the person did: the Idempotency-Key of what it asks for.
-        holding: Answers that wait for their "accepted" to be shown.
+        group_id: The group in which the person asked, where it was not the private chat; what is said goes there.
+        thread_id: The topic in which the person wrote, where the chat has topics.
+        attempts: How often the update was taken, this time included.
+        holding: Deliveries that wait for their "accepted" to be shown.
     """
 
-    parts: Parts
+    deps: Deps
     chat: Chat
     message_id: int
     key: str
@@ -38,7 +40,10 @@ class Talk:
     model: str | None
     dialog: Dialog | None
     query_id: str | None = None
-    holding: set[UUID] = field(default_factory=set)
+    thread_id: int | None = None
+    group_id: int | None = None
+    attempts: int = 1
+    holding: set[int] = field(default_factory=set)
     is_tap_answered: bool = False
 
     @property
@@ -49,29 +54,38 @@ class Talk:
     @property
     def model_name(self) -> str:
         """The chosen model, or the default one."""
-        return self.model or self.parts.settings.default_model
+        return self.model or self.deps.settings.default_model
 
     async def listed(self, name: str | None = None) -> ListedModel:
         """A model by its name, or the chosen one; raises ModelNotFound."""
-        return await self.parts.catalog.get(name or self.model_name)
+        return await self.deps.catalog.get(name or self.model_name)
 
     async def say(self, what: View | Html, *, reply: bool = False) -> int:
         """Send a message; returns its id."""
         view = what if isinstance(what, View) else View(what)
-        return await self.parts.sender.send(
-            self.chat.chat_id, view, reply_to=self.message_id if reply and self.query_id is None else None
+        is_reply = self.group_id is not None or (reply and self.query_id is None)
+        return await self.deps.sender.send(
+            self.group_id or self.chat.chat_id,
+            view,
+            reply_to=self.message_id if is_reply else None,
+            thread_id=self.thread_id,
         )
 
-    async def show(self, view: View) -> None:
-        """Turn the message under which a button was tapped into this; a new one where there is none, or it is gone."""
-        if self.query_id is None or not await self.parts.sender.edit(self.chat.chat_id, self.message_id, view):
-            await self.say(view)
+    async def show(self, view: View) -> int:
+        """Turn the message under which a button was tapped into this; a new one where there is none, or it is gone.
+
+        Returns:
+            The id of the message that shows it.
+        """
+        if self.query_id is not None and await self.deps.sender.edit(self.chat.chat_id, self.message_id, view):
+            return self.message_id
+        return await self.say(view)
 
     async def pop_up(self, text: str | None = None) -> None:
         """Answer a tap, with a line that fades away."""
         if self.query_id is not None:
             self.is_tap_answered = True
-            await self.parts.sender.answer_tap(self.query_id, text)
+            await self.deps.sender.answer_tap(self.query_id, text)
 
     def dialog_text(self) -> str | None:
         """The dialog as it is stored."""

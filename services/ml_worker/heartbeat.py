@@ -16,6 +16,7 @@ from typing import NoReturn
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.domain.models import ModelState
 from ml_service.storage import workers
 from ml_service.storage.database import Database
 
@@ -24,10 +25,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What a worker says of itself at this moment."""
+    """What a worker says of itself at this moment.
+
+    Attributes:
+        models: What it serves, each as name@version.
+        model_states: Of each model that it should serve, by name.
+    """
 
     pools: tuple[str, ...]
     models: tuple[str, ...]
+    model_states: dict[str, ModelState]
     state: str
 
 
@@ -74,7 +81,7 @@ class Heartbeat:
         self._beat_now.set()
 
     async def stop(self) -> None:
-        """Stop, and say goodbye if the database can hear it."""
+        """Stop, and mark the worker as stopped if the database answers."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -82,7 +89,7 @@ class Heartbeat:
             async with self._database.autocommit() as session:
                 await workers.stop(session, self._worker_id)
         except DatabaseUnavailable as error:
-            log.warning("goodbye_not_said", error=error.message)
+            log.warning("worker_not_marked_stopped", error=error.message)
 
     async def _run(self) -> NoReturn:
         while True:
@@ -102,12 +109,13 @@ class Heartbeat:
                             os.getpid(),
                             pools=presence.pools,
                             models=presence.models,
+                            model_states=presence.model_states,
                             state=presence.state,
                             lease_s=self._lease_s,
                         )
                         self._beaten_at = time.monotonic()
                         await _wait(self._beat_now, self._interval_s)
-            except Exception as error:  # noqa: BLE001  a lost connection has many names; without a lease we are nobody
+            except Exception as error:  # noqa: BLE001  a lost connection has many names; without a lease another worker may reclaim our work
                 log.warning("heartbeat_interrupted", error=repr(error))
                 await asyncio.sleep(1)
 

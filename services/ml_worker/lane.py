@@ -1,8 +1,8 @@
-"""The way of one model's predictions through a worker: gather, claim, predict, finish, announce, ack.
+"""The way of one model version's predictions through a worker: gather, claim, predict, finish, announce, ack.
 
 A lane has a few slots. While the model computes one slot's batch, another slot claims the next and the others finish
-the last ones, so that the model never waits for the database. The next batch is put together as late as that allows:
-whoever comes meanwhile is part of it. Every cost but the model's own is paid once per batch.
+the last ones, so the model never waits for the database. The next batch is gathered as late as that allows, so it takes
+in what arrives meanwhile. Every cost but the model's own is paid once per batch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from hashlib import sha256
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,35 +21,38 @@ import structlog
 from ml_service.domain.errors import DatabaseUnavailable, QueueUnavailable
 from ml_service.domain.predictions import PredictionError, Status
 from ml_service.messaging.queue import Queue, Result, ResultMessage, TaskConsumer, TaskDelivery
-from ml_service.runtime.answers import Answer, Success
-from ml_service.runtime.host import BatchStopped, ModelHost, ModelUnavailable, OnAnswers
-from ml_service.storage import predictions
+from ml_service.runtime.host.model_host import BatchStopped, ModelHost, ModelUnavailable, OnAnswers, context_of
+from ml_service.runtime.model_answers import MODEL_BUSY, Failure, ModelAnswer, Postponed, Success
+from ml_service.storage import claiming, finishing, postponing, predictions
+from ml_service.storage.claiming import Claimed
 from ml_service.storage.database import Database
-from ml_service.storage.predictions import Claimed, Finish, Finished
+from ml_service.storage.finishing import Finish, Finished
+from ml_service.storage.postponing import Postponement
+from services.ml_worker.metrics import WorkerMetrics
+from services.ml_worker.pacing import Pacing
 
 log = structlog.get_logger()
 
 SLOTS = 4
 CLAIM_AHEAD_S = 0.05
 """So long before the model is free again the next batch is claimed."""
-PACE_S = 0.025
-"""While several come at a time, batches begin so far apart at least, unless they are full: each costs as much as a
-dozen predictions in it, and nobody notices so short a wait."""
 BULK_EVERY = 4
-"""Predictions that somebody waits for go first, but every so many batches begin with those that nobody waits for."""
+"""Single predictions go first, because a client may wait for them; every fourth batch begins with bulk ones."""
 RETRY_S = 0.5
-CANCEL_CHECK_S = 1.0
+ENDED_CHECK_S = 0.5
+"""How often it is looked, while a batch is long, whether somebody still wants it."""
 
 Value = TypeVar("Value")
 
 
 class Lane:
-    """One model's predictions.
+    """The predictions of one model at one version.
 
     Args:
         relaxed: The same database without waiting for its disk: for claims. One that a crash forgets is made again, and
             the answer to it is fenced off like any other late one.
         attempts_max: A prediction that was claimed so often is given up: whatever it meets takes the worker with it.
+        retry_s_max: A model may ask for later attempts for so many seconds since a prediction was accepted.
     """
 
     def __init__(
@@ -59,23 +63,28 @@ class Lane:
         queue: Queue,
         consumer: TaskConsumer,
         worker_id: str,
+        *,
         attempts_max: int,
+        retry_s_max: float,
+        metrics: WorkerMetrics,
     ) -> None:
         self._host = host
+        self._metrics = metrics
+        self.spec = host.spec
         self._database = database
         self._relaxed = relaxed
         self._queue = queue
         self._consumer = consumer
         self._worker_id = worker_id
         self._attempts_max = attempts_max
+        self._retry_s_max = retry_s_max
         self._single: deque[TaskDelivery] = deque()
         self._bulk: deque[TaskDelivery] = deque()
         self.ids_waiting = 0
         self._batches = 0
-        self._began = 0.0
-        self._began_with = 0
+        self._pacing = Pacing()
         self._news = asyncio.Event()
-        """Something arrived, or the lane is being closed."""
+        """Something arrived, a batch was committed, or the lane is being closed."""
         self._ahead = asyncio.Lock()
         """Held by the slot whose batch is the next: one batch is made ready, not more."""
         self._model = asyncio.Lock()
@@ -87,14 +96,14 @@ class Lane:
         self._slots: list[asyncio.Task[None]] = []
 
     @property
-    def model(self) -> str:
-        """The model's name."""
-        return self._host.name
+    def key(self) -> tuple[str, str]:
+        """The model's name and version."""
+        return self.spec.name, self.spec.version
 
     @property
     def batch_size(self) -> int:
         """How many inputs the model takes at once."""
-        return self._host.spec.batch_size
+        return self.spec.batch_size
 
     @property
     def is_open(self) -> bool:
@@ -121,7 +130,7 @@ class Lane:
         await asyncio.gather(*self._slots, return_exceptions=True)
 
     async def abort(self) -> None:
-        """Stop at once; what is claimed is somebody else's as soon as this worker is gone."""
+        """Stop at once; other workers may claim its work as soon as this worker is gone."""
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
@@ -148,13 +157,12 @@ class Lane:
             self._news.clear()
             await self._news.wait()
         if self._model.locked() and not self._stopping:
-            # A fuller batch costs nobody anything while the model is busy.
+            # While the model is busy a fuller batch is free.
             fuller_s = 0.0 if self.ids_waiting >= self.batch_size else self._host.batch_wait_ms / 1000
             await _wait(self._model_free, max(self._free_at - CLAIM_AHEAD_S - time.monotonic(), fuller_s))
-        while self._began_with > 1 and self.ids_waiting < self.batch_size and not self._stopping:
+        while self.ids_waiting < self.batch_size and not self._stopping and (wait_s := self._pacing.wait_s()):
             self._news.clear()
-            if not await _wait(self._news, self._began + PACE_S - time.monotonic()):
-                break
+            await _wait(self._news, wait_s)
         self._batches += 1
         first, second = (self._bulk, self._single) if self._batches % BULK_EVERY == 0 else (self._single, self._bulk)
         taken: list[TaskDelivery] = []
@@ -163,8 +171,7 @@ class Lane:
             while waiting and (not taken or len(waiting[0].message.ids) <= room):
                 taken.append(waiting.popleft())
                 room -= len(taken[-1].message.ids)
-        self._began, self._began_with = time.monotonic(), self.batch_size - room
-        self.ids_waiting -= self._began_with
+        self.ids_waiting -= self.batch_size - room
         return taken
 
     def _put_down(self) -> list[TaskDelivery]:
@@ -178,14 +185,28 @@ class Lane:
     async def _serve(self, deliveries: list[TaskDelivery], ahead: AsyncExitStack) -> None:
         if not deliveries:
             return
+        self._pacing.begin(sum(len(delivery.message.ids) for delivery in deliveries))
+        try:
+            ended = await self._answer(deliveries, ahead)
+        finally:
+            self._pacing.end()
+            self._news.set()
+        await self._announce(ended)
+        await self._consumer.ack(deliveries)
+
+    async def _answer(self, deliveries: list[TaskDelivery], ahead: AsyncExitStack) -> list[Finished]:
+        """Claim, predict, commit; returns what has ended."""
         claimed = await self._claim(deliveries)
         ended = [Finished(one.id, one.user_id, one.status) for one in claimed if one.status != Status.PROCESSING]
         mine = [one for one in claimed if one.status == Status.PROCESSING]
         size = self.batch_size
-        for start in range(0, len(mine), size):
-            ended += await self._predict(mine[start : start + size], ahead)
-        await self._announce(ended)
-        await self._consumer.ack(deliveries)
+        try:
+            for start in range(0, len(mine), size):
+                ended += await self._predict(mine[start : start + size], ahead)
+        except ModelUnavailable:
+            await self._give_back(mine)
+            raise
+        return ended
 
     async def _claim(self, deliveries: list[TaskDelivery]) -> list[Claimed]:
         ids: list[UUID] = []
@@ -200,24 +221,37 @@ class Lane:
             nonlocal tries
             tries += 1
             async with self._relaxed.autocommit() as session:
-                return await predictions.claim(
+                return await claiming.claim(
                     session,
                     self._worker_id,
                     ids,
                     redelivered,
+                    model=self.spec.name,
+                    version=self.spec.version,
                     attempts_max=self._attempts_max,
                     is_retry=tries > 1,
                 )
 
         return await _until_database(claim)
 
+    async def _give_back(self, claimed: list[Claimed]) -> None:
+        """Let the predictions that have not ended be queued again: this worker cannot run the model."""
+
+        async def give_back() -> None:
+            async with self._relaxed.autocommit() as session:
+                await claiming.give_back(session, self._worker_id, [one.id for one in claimed])
+
+        await _until_database(give_back)
+
     async def _predict(self, batch: list[Claimed], ahead: AsyncExitStack) -> list[Finished]:
         """Run the model on a batch and commit its answers."""
         ended: list[Finished] = []
         whole: list[Finish] = []
 
-        async def take(answers: Sequence[tuple[int, Answer]]) -> None:
-            finishes = [_finish_of(batch[place], answer, self._host.spec.version) for place, answer in answers]
+        async def take(answers: Sequence[tuple[int, ModelAnswer]]) -> None:
+            if any(isinstance(answer, Postponed) for _, answer in answers):
+                answers = await self._postpone(batch, answers)
+            finishes = [_finish_of(batch[place], answer) for place, answer in answers]
             if len(finishes) == len(batch):
                 whole.extend(finishes)  # committed below, while the model computes the next batch
             else:
@@ -234,16 +268,53 @@ class Lane:
             finally:
                 self._model_free.set()
                 self._predict_s = time.monotonic() - began
+                self._metrics.computed(self.spec.name, len(batch), self._predict_s)
         if whole:
             ended += await self._finish(whole)
         return ended
 
+    async def _postpone(
+        self, batch: list[Claimed], answers: Sequence[tuple[int, ModelAnswer]]
+    ) -> list[tuple[int, ModelAnswer]]:
+        """Queue again for later what the model asked for; returns the other answers, and failures without time."""
+        later = {batch[place].id: (place, answer) for place, answer in answers if isinstance(answer, Postponed)}
+        wanted = [Postponement(id_, batch[place].attempt, answer.after_s) for id_, (place, answer) in later.items()]
+
+        async def postpone() -> set[UUID]:
+            async with self._database.autocommit() as session:
+                return await postponing.postpone(
+                    session, self._worker_id, wanted, pool=self.spec.pool, retry_s_max=self._retry_s_max
+                )
+
+        postponed = await _until_database(postpone)
+        log.info("predictions_postponed", model=self._host.name, predictions=len(postponed))
+        self._metrics.postponed(self.spec.name, len(postponed))
+        rest: list[tuple[int, ModelAnswer]] = [one for one in answers if not isinstance(one[1], Postponed)]
+        for id_, (place, answer) in later.items():
+            if id_ not in postponed:
+                message = f"The model asked to be tried again in {answer.after_s:g} s, for which no time is left."
+                rest.append((place, Failure(MODEL_BUSY, message, answer.predict_ms)))
+        return rest
+
+    async def _contexts(self, batch: list[Claimed]) -> list[str] | None:
+        """What the model is told of each request, if it asks for that."""
+        if not self._host.takes_context:
+            return None
+
+        async def deadlines() -> dict[UUID, str]:
+            async with self._relaxed.autocommit() as session:
+                return await predictions.deadlines(session, [one.id for one in batch])
+
+        until = await _until_database(deadlines)
+        return [context_of(str(one.id), _hash_of(one.user_id), one.attempt, until.get(one.id)) for one in batch]
+
     async def _run_model(self, batch: list[Claimed], take: OnAnswers) -> None:
-        watch = asyncio.create_task(self._watch_cancels([one.id for one in batch]))
+        contexts = await self._contexts(batch)
+        watch = asyncio.create_task(self._watch_wanted([one.id for one in batch]))
         try:
             while True:
                 try:
-                    await self._host.predict([one.input for one in batch], take)
+                    await self._host.predict([one.input for one in batch], take, contexts)
                 except ModelUnavailable:
                     if not self.is_open:
                         raise
@@ -258,9 +329,10 @@ class Lane:
     async def _finish(self, finishes: list[Finish]) -> list[Finished]:
         async def finish() -> list[Finished]:
             async with self._database.autocommit() as session:
-                return await predictions.finish(session, self._worker_id, finishes)
+                return await finishing.finish(session, self._worker_id, finishes)
 
         finished = await _until_database(finish)
+        self._metrics.finished(self.spec.name, (one.status for one in finished))
         if len(finished) < len(finishes):
             # Canceled meanwhile, or claimed by another worker: the fence let the late answers fall.
             log.info("answers_dropped", model=self._host.name, answers=len(finishes) - len(finished))
@@ -274,29 +346,39 @@ class Lane:
                 ResultMessage(tuple(Result(one.id, one.user_id, one.status) for one in ended))
             )
         except QueueUnavailable as error:
-            # The table has the answers; whoever waits looks there every second.
+            # The table has the answers; the app reads rows that are waited for every second.
             log.warning("results_not_announced", predictions=len(ended), error=error.message)
 
-    async def _watch_cancels(self, ids: list[UUID]) -> None:
-        """Stop the model when nobody wants anything of a long batch any more."""
+    async def _watch_wanted(self, ids: list[UUID]) -> None:
+        """Stop the model when every prediction of a long batch has ended: canceled, or past its deadline.
+
+        While one is still wanted the batch goes on, and the fence drops the answers to the others.
+        """
         while True:
-            await asyncio.sleep(CANCEL_CHECK_S)
+            await asyncio.sleep(ENDED_CHECK_S)
             try:
                 async with self._database.autocommit() as session:
-                    unwanted = await predictions.canceled_among(session, ids)
+                    wanted = await predictions.open_among(session, ids)
             except DatabaseUnavailable:
                 continue
-            if len(unwanted) == len(ids):
-                log.info("batch_canceled", model=self._host.name, predictions=len(ids))
+            if not wanted:
+                log.info("batch_stopped", model=self._host.name, predictions=len(ids))
                 self._host.stop_current()
                 return
 
 
-def _finish_of(claimed: Claimed, answer: Answer, version: str) -> Finish:
+def _finish_of(claimed: Claimed, answer: ModelAnswer) -> Finish:
+    if isinstance(answer, Postponed):
+        raise TypeError("what is postponed has no end yet")
     if isinstance(answer, Success):
-        return Finish(claimed.id, claimed.attempt, version, answer.predict_ms, answer.output_json)
+        return Finish(claimed.id, claimed.attempt, answer.predict_ms, answer.output_json)
     error = PredictionError(answer.code, answer.message)
-    return Finish(claimed.id, claimed.attempt, version, answer.predict_ms, None, error)
+    return Finish(claimed.id, claimed.attempt, answer.predict_ms, None, error)
+
+
+def _hash_of(user_id: UUID) -> str:
+    """The same for all requests of a user; ids are random, so nobody finds the user of a hash by trying."""
+    return sha256(b"ml-service user " + user_id.bytes).hexdigest()[:32]
 
 
 async def _until_database(work: Callable[[], Awaitable[Value]]) -> Value:

@@ -1,4 +1,4 @@
-"""Takes the tasks of one pool and hands each to its model's lane."""
+"""Takes the tasks of one pool and hands each to the lane of its model's version."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.messaging.prefetch import MESSAGES_MAX, Prefetch
 from ml_service.messaging.queue import Queue, TaskConsumer, TaskDelivery
+from ml_service.storage import model_versions
+from ml_service.storage.database import Database
 from services.ml_worker.lane import Lane
 
 log = structlog.get_logger()
@@ -18,12 +21,13 @@ log = structlog.get_logger()
 class PoolConsumer:
     """A consumer of one pool's queue, and the lanes of the models that it feeds."""
 
-    def __init__(self, pool: str, queue: Queue, prefetch_batches: int) -> None:
+    def __init__(self, pool: str, queue: Queue, database: Database, prefetch_batches: int) -> None:
         self._pool = pool
+        self._database = database
         self._queue = queue
         self._batches = prefetch_batches
         self._prefetch = Prefetch(ids_max=0)
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}  # by name and version
         self._stack = AsyncExitStack()
         self._dispatching: asyncio.Task[None] | None = None
         self._consumer: TaskConsumer | None = None
@@ -42,10 +46,15 @@ class PoolConsumer:
         self._dispatching = asyncio.create_task(self._dispatch(self._consumer))
 
     def add(self, lane: Lane) -> None:
-        """Serve one more model."""
+        """Serve one more model's version."""
         self._prefetch.ids_max = max(self._prefetch.ids_max, self._batches * lane.batch_size)
-        self._lanes[lane.model] = lane
+        self._lanes[lane.key] = lane
         lane.start()
+
+    async def remove(self, lane: Lane) -> None:
+        """Serve one model's version no longer; what its lane has begun is finished."""
+        self._lanes.pop(lane.key, None)
+        await lane.drain()
 
     async def drain(self) -> None:
         """Take no more; finish the batches that have begun and give the rest back."""
@@ -63,18 +72,43 @@ class PoolConsumer:
     async def _dispatch(self, consumer: TaskConsumer) -> None:
         while True:
             deliveries = await consumer.get_batch(MESSAGES_MAX, wait_ms=0)
-            by_model: defaultdict[str, list[TaskDelivery]] = defaultdict(list)
+            by_model: defaultdict[tuple[str, str], list[TaskDelivery]] = defaultdict(list)
             for delivery in deliveries:
-                by_model[delivery.message.model].append(delivery)
-            for model, own in by_model.items():
-                lane = self._lanes.get(model)
-                if lane is None or not lane.is_open:
-                    # Holding them here would keep the models that are ready from their work.
-                    log.info("model_not_ready", model=model, messages=len(own))
+                by_model[delivery.message.model, delivery.message.version].append(delivery)
+            for key, own in by_model.items():
+                try:
+                    await self._hand(consumer, key, own)
+                except Exception:
+                    # A bug must not leave the worker deaf while it says that it serves its models.
+                    log.exception("tasks_not_handed_on", model=key[0], version=key[1], messages=len(own))
                     await consumer.requeue(own)
-                elif lane.ids_waiting > 2 * self._prefetch.ids_max:
-                    # Messages have grown faster than the prefetch shrinks: other workers are to have these.
-                    log.info("too_much_held", model=model, messages=len(own))
-                    await consumer.requeue(own)
-                else:
-                    lane.put(own)
+
+    async def _hand(self, consumer: TaskConsumer, key: tuple[str, str], own: list[TaskDelivery]) -> None:
+        lane = self._lanes.get(key)
+        if lane is None or not lane.is_open:
+            await self._return(consumer, *key, own)
+        elif lane.ids_waiting > 2 * self._prefetch.ids_max:
+            # Messages have grown faster than the prefetch shrinks: other workers are to have these.
+            log.info("too_much_held", model=key[0], messages=len(own))
+            await consumer.requeue(own)
+        else:
+            lane.put(own)
+
+    async def _return(self, consumer: TaskConsumer, model: str, version: str, own: list[TaskDelivery]) -> None:
+        """Requeue messages for a worker that serves the version; if there is none, park it and drop them.
+
+        Messages that nobody can work on would circulate and keep the models that are served from their work. The rows
+        stay queued, and are sent again once a worker serves the version.
+        """
+        is_dropped = not version  # from before an upgrade, which has sent everything again
+        if not is_dropped:
+            try:
+                async with self._database.autocommit() as session:
+                    is_dropped = await model_versions.park(session, model, version)
+            except DatabaseUnavailable as error:
+                log.warning("database_away", error=error.message)
+        log.info("model_not_served", model=model, version=version, messages=len(own), is_parked=is_dropped)
+        if is_dropped:
+            await consumer.ack(own)
+        else:
+            await consumer.requeue(own)

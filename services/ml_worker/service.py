@@ -6,24 +6,30 @@ import asyncio
 import os
 import signal
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Collection
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from typing import NoReturn
 
 import structlog
 
-from ml_service.alive import keep_touching
 from ml_service.domain.errors import DatabaseUnavailable
-from ml_service.domain.models import ModelSpec
-from ml_service.domain.predictions import new_id
+from ml_service.domain.ids import new_id
+from ml_service.domain.models import ModelSpec, ModelState
 from ml_service.messaging.queue import Queue
-from ml_service.notify import notify
-from ml_service.runtime.host import ModelHost
-from ml_service.runtime.registry import UnknownModel, discover
-from ml_service.settings import Settings
+from ml_service.platform.health_file import keep_health_file_fresh
+from ml_service.platform.sd_notify import notify
+from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.runtime.host.model_folders import UnknownModel, discover
+from ml_service.runtime.host.model_host import ModelHost
+from ml_service.runtime.host.model_limits import ModelLimits
+from ml_service.runtime.host.orphans import adopt_orphans
 from ml_service.storage import models
 from ml_service.storage.database import Database
 from ml_service.wiring import open_database, open_queue
 from services.ml_worker.heartbeat import Heartbeat, Presence
 from services.ml_worker.lane import Lane
+from services.ml_worker.metrics import WorkerMetrics
 from services.ml_worker.pool import PoolConsumer
 
 log = structlog.get_logger()
@@ -32,20 +38,32 @@ NAME = "ml-service worker"
 CONNECTIONS_MAX = 4
 
 
-class Worker:
+class WorkerService:
     """One worker process: its models, its heartbeat, and a consumer for each pool that its models belong to."""
 
     def __init__(
-        self, settings: Settings, database: Database, relaxed: Database, queue: Queue, hosts: dict[str, ModelHost]
+        self,
+        settings: WorkerSettings,
+        database: Database,
+        relaxed: Database,
+        queue: Queue,
+        hosts: dict[str, ModelHost],
+        problems: dict[str, str],
     ) -> None:
         name = settings.worker_name or socket.gethostname()
         self.id = f"{name}-{new_id().hex[-8:]}"
         self.hosts = hosts
+        self._metrics = WorkerMetrics()
+        self._left_out = {name: ModelState("failed", reason=problem) for name, problem in problems.items()}
         self._settings = settings
         self._database = database
         self._relaxed = relaxed
         self._queue = queue
         self._pools: dict[str, PoolConsumer] = {}
+        self._opening = asyncio.Lock()
+        self._lanes: dict[str, Lane] = {}  # by the host's name
+        self._serving: dict[str, asyncio.Task[None]] = {}  # by the host's name
+        self._refused: dict[str, ModelState] = {}  # by the host's name
         self._state = "starting"
         self.heartbeat = Heartbeat(
             database,
@@ -58,22 +76,29 @@ class Worker:
 
     def presence(self) -> Presence:
         """What the heartbeat says."""
-        ready = tuple(name for name, host in self.hosts.items() if host.ready and self._state == "ready")
-        return Presence(tuple(sorted(self._pools)), ready, self._state)
+        is_open = self._state in ("starting", "ready")
+        served = [lane.spec.full_name for lane in self._lanes.values() if lane.is_open and is_open]
+        states = {name: ModelState(host.state, host.version, host.error) for name, host in self.hosts.items()}
+        states = {**self._left_out, **states, **self._refused}
+        return Presence(tuple(sorted(self._pools)), tuple(sorted(served)), states, self._state)
 
     def _is_well(self) -> bool:
         return self._state == "ready" and self.heartbeat.is_alive
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Load the models and work until ``stop``; then finish what has begun."""
-        serving = [asyncio.create_task(self._serve_model(name)) for name in self._in_order()]
-        serving.append(asyncio.create_task(keep_touching(self._settings.alive_file, self._is_well)))
+        self._serving = {name: asyncio.create_task(self._serve_model(name)) for name in self._in_order()}
+        watching = [
+            asyncio.create_task(keep_health_file_fresh(self._settings.alive_file, self._is_well)),
+            asyncio.create_task(self._watch_restarts()),
+        ]
+        close_metrics = self._metrics.listen(self._settings.metrics_host, self._settings.metrics_port)
         try:
             await stop.wait()
         finally:
-            for task in serving:
-                task.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
+            await asyncio.to_thread(close_metrics)
+            await _canceled(watching)
+            await _canceled(self._serving.values())
         await self._drain()
 
     def _in_order(self) -> list[str]:
@@ -81,44 +106,107 @@ class Worker:
         return sorted(self.hosts, key=lambda name: name != self._settings.default_model)
 
     async def _serve_model(self, name: str) -> None:
-        """Start a model, announce it, and take its tasks; a model that cannot start is tried again for ever."""
+        """Start a model, announce it, and take its tasks; a model that cannot start is tried again until it can."""
         host = self.hosts[name]
         await host.start()
         if not host.ready:
             log.error("model_not_loaded", model=name, error=host.error)
+            self._note_ready()
             await host.wait_ready()
-        await self._announce(host.spec)
-        pool = self._pools.get(host.spec.pool)
-        if pool is None:
-            pool = self._pools[host.spec.pool] = PoolConsumer(
-                host.spec.pool, self._queue, self._settings.prefetch_batches
-            )
-            await pool.start(host.spec.batch_size)
-        pool.add(self._lane(host, pool))
+        if not await self._announce(host.spec):
+            await host.close()
+            self._note_ready()
+            return
+        pool = await self._pool_of(host.spec)
+        lane = self._lanes[name] = self._lane(host, pool)
+        pool.add(lane)
         log.info("model_ready", model=name, version=host.spec.version, load_s=round(host.load_s, 2))
-        if self._state == "starting" and (
-            name == self._settings.default_model or self._settings.default_model not in self.hosts
-        ):
+        self._note_ready()
+
+    async def _watch_restarts(self) -> NoReturn:
+        """Load a model again when an operator asks for it. What was asked before this worker started has been done."""
+        done: dict[str, datetime] | None = None
+        while True:
+            with suppress(DatabaseUnavailable):
+                async with self._database.autocommit() as session:
+                    asked = await models.restarts_asked(session, list(self.hosts))
+                done = asked if done is None else done
+                for name, at in asked.items():
+                    if done.get(name) != at:
+                        await self._restart(name)
+                done = asked
+            await asyncio.sleep(self._settings.worker_heartbeat_s)
+
+    async def _restart(self, name: str) -> None:
+        """Finish what has begun with a model, and serve it with its files as they are now."""
+        log.info("model_restarts", model=name)
+        await _canceled([self._serving[name]])
+        lane = self._lanes.pop(name, None)
+        self._refused.pop(name, None)
+        self.heartbeat.changed()
+        if lane is not None:
+            await self._pools[lane.spec.pool].remove(lane)
+        self.hosts[name] = await self.hosts[name].renewed()
+        self._serving[name] = asyncio.create_task(self._serve_model(name))
+
+    def _note_ready(self) -> None:
+        """Become ready with the default model, or without it once it turned out that it cannot be served."""
+        default = self._settings.default_model
+        is_awaited = (
+            default in self.hosts and default not in self._lanes and self.hosts[default].state in ("loading", "ready")
+        )
+        if self._state == "starting" and self._lanes and not is_awaited:
             self._state = "ready"
             log.info("worker_ready", models=self.presence().models)
             notify("READY=1")
         self.heartbeat.changed()
-        notify(f"STATUS={self.id}: " + ", ".join(self.presence().models))
+        presence = self.presence()
+        failed = [f"{name} failed" for name, one in presence.model_states.items() if one.state == "failed"]
+        notify(f"STATUS={self.id}: " + ", ".join([*presence.models, *failed]))
+
+    async def _pool_of(self, spec: ModelSpec) -> PoolConsumer:
+        async with self._opening:  # of two models of a pool, the second waits until its consumer has started
+            if spec.pool not in self._pools:
+                pool = PoolConsumer(spec.pool, self._queue, self._database, self._settings.prefetch_batches)
+                await pool.start(spec.batch_size)
+                self._pools[spec.pool] = pool
+            return self._pools[spec.pool]
 
     def _lane(self, host: ModelHost, pool: PoolConsumer) -> Lane:
-        attempts_max = self._settings.attempts_max
-        return Lane(host, self._database, self._relaxed, self._queue, pool.consumer, self.id, attempts_max)
+        return Lane(
+            host,
+            self._database,
+            self._relaxed,
+            self._queue,
+            pool.consumer,
+            self.id,
+            attempts_max=self._settings.attempts_max,
+            retry_s_max=self._settings.model_retry_s_max,
+            metrics=self._metrics,
+        )
 
-    async def _announce(self, spec: ModelSpec) -> None:
+    async def _announce(self, spec: ModelSpec) -> bool:
+        """Announce the model; returns False if it is refused, which is logged and shown with the worker."""
+        reason = ""
         while True:
             try:
                 async with self._database.autocommit() as session:
-                    await models.announce(session, [spec])
+                    if await models.announce(session, [spec]):
+                        reason = (
+                            f"Version {spec.version} of {spec.name} was announced before with other schemas, and the"
+                            " schemas of a version never change: give the model a new version, restart its workers."
+                        )
             except DatabaseUnavailable as error:
-                log.warning("model_not_announced", model=spec.name, error=error.message)
+                log.warning("model_not_announced", model=spec.full_name, error=error.message)
                 await asyncio.sleep(1)
-            else:
-                return
+                continue
+            except Exception as error:  # noqa: BLE001  the worker's other models must not suffer
+                reason = f"The database refuses the model's declarations: {error}"
+            break
+        if reason:
+            log.error("model_refused", model=spec.full_name, error=reason)
+            self._refused[spec.name] = ModelState("failed", spec.version, reason)
+        return not reason
 
     async def _drain(self) -> None:
         self._state = "stopping"
@@ -133,26 +221,39 @@ class Worker:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
 
-async def run(settings: Settings) -> None:
+async def _canceled(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _close_all(hosts: dict[str, ModelHost]) -> None:
+    await asyncio.gather(*(host.close() for host in hosts.values()))
+
+
+async def run(settings: WorkerSettings) -> None:
     """Work until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     names = [name.strip() for name in settings.models.split(",") if name.strip()] or None
     try:
-        sources = discover(names, settings.models_folder)
+        found = discover(names, settings.models_folder)
     except UnknownModel as error:
         raise SystemExit(str(error)) from None
     async with AsyncExitStack() as stack:
         database = await open_database(settings, stack, NAME, connections_max=CONNECTIONS_MAX)
         relaxed = await open_database(settings, stack, NAME, connections_max=CONNECTIONS_MAX, durable=False)
         queue = await open_queue(settings, stack, NAME)
-        hosts = {name: ModelHost(source) for name, source in sources.items()}
-        for host in hosts.values():
-            stack.push_async_callback(host.close)
-        worker = Worker(settings, database, relaxed, queue, hosts)
+        adopt_orphans()
+        limits = ModelLimits.of(settings)
+        hosts = {name: ModelHost(source, limits) for name, source in found.models.items()}
+        stack.push_async_callback(_close_all, hosts)
+        worker = WorkerService(settings, database, relaxed, queue, hosts, found.problems)
         structlog.contextvars.bind_contextvars(worker_id=worker.id)
         log.info("worker_starts", pid=os.getpid(), models=list(hosts), queue=settings.backend)
+        for name, problem in found.problems.items():
+            log.error("model_left_out", model=name, reason=problem)
         await worker.heartbeat.start()
         stack.push_async_callback(worker.heartbeat.stop)
         await worker.serve(stop)

@@ -1,4 +1,4 @@
-"""Is it well? For people, load balancers and Prometheus."""
+"""Health and metrics, for people, load balancers and Prometheus."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from ml_service.domain.errors import DatabaseUnavailable, PermissionDenied, QueueUnavailable
 from ml_service.domain.models import DEFAULT_POOL
 from ml_service.messaging.queue import QueueDepth
-from ml_service.usecases.workers import Overview, list_live
-from services.app.addresses import is_direct_from
+from ml_service.usecases.workers import Overview, failed_models, list_live
 from services.app.api.problems import problems
 from services.app.api.schemas.health import Alive, DatabaseHealth, Health, QueueHealth, WorkersHealth
-from services.app.metrics import CONTENT_TYPE
+from services.app.http.addresses import is_direct_from
+from services.app.http.metrics import CONTENT_TYPE
 from services.app.parts import Parts, parts_of
 
 CHECK_S = 2.0
@@ -59,15 +59,16 @@ async def ready(request: Request) -> Alive:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Metrics of this process and the whole service. Internal: only for the addresses of a setting."""
+    """Metrics of all processes on this host (in containers: of this replica). Internal: for a setting's addresses."""
     parts = parts_of(request)
     if not is_direct_from(request.scope, parts.metrics_networks):
         raise PermissionDenied("Metrics are not for this address.")
-    return Response(parts.metrics.text(parts.load, parts.live.waiting), media_type=CONTENT_TYPE)
+    text = await asyncio.to_thread(parts.metrics.text, parts.load)
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 async def _look(parts: Parts) -> Overview | None:
-    """Who works and how much waits; the counting itself is done by `Load`, once a second for everybody who asks."""
+    """Who works and how much waits; the counting itself is done by `LoadWatch`, once a second for everybody."""
     try:
         async with parts.database.autocommit(CHECK_S) as session:
             live = await list_live(session)
@@ -87,9 +88,11 @@ async def _depth(parts: Parts) -> QueueDepth | None:
 
 def _report(parts: Parts, seen: Overview | None, depth: QueueDepth | None) -> Health:
     ready = [worker for worker in seen.workers if worker.is_alive and worker.state == "ready"] if seen else []
-    works = any(parts.settings.default_model in worker.models for worker in ready)
+    failed = {one.name: one.reason for one in failed_models(seen.workers)} if seen else {}
+    problem = parts.catalog.why_unserved(parts.settings.default_model, failed)
+    works = bool(ready) and problem is None
     return Health(
-        status="unavailable" if seen is None else "ok" if depth is not None and works else "degraded",
+        status="unavailable" if seen is None else "ok" if depth is not None and works and not failed else "degraded",
         mode=parts.settings.mode,
         database=DatabaseHealth(status="ok" if seen else "unavailable"),
         queue=QueueHealth(
@@ -101,6 +104,8 @@ def _report(parts: Parts, seen: Overview | None, depth: QueueDepth | None) -> He
             status="ok" if works else "unavailable",
             ready=len(ready) if seen else None,
             ids=[worker.id for worker in ready],
+            models_failed=failed,
         ),
         open_predictions=seen.open if seen else None,
+        problems=[problem] if seen and problem else [],
     )

@@ -1,4 +1,4 @@
-"""What can be asked. Public: a price list and its schemas."""
+"""The models that can be asked. Public: a price list and its schemas."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelNotFound
+from ml_service.usecases.workers import failed_models
 from services.app.api.problems import problems
-from services.app.api.schemas.models import Model, Models
-from services.app.parts import parts_of
+from services.app.api.schemas.models import BrokenModel, Model, Models, Seen
+from services.app.parts import Parts, parts_of
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/models", response_model=Models, responses=problems(DatabaseUnavailable))
 async def list_models(request: Request) -> Models:
-    """Every model, with its price, its schemas and whether it is live."""
+    """List the models, with their prices, schemas, versions and recent times, and whether they are live."""
     parts = parts_of(request)
     if not parts.catalog.all():
-        await parts.catalog.refresh()
-    default = parts.settings.default_model
-    return Models(items=[Model.of(listed, default) for listed in parts.catalog.all()])
+        await parts.catalog.refresh_for_unknown()
+    seen = await _seen(parts)
+    return Models(
+        items=[await Model.of(listed.spec.name, seen) for listed in parts.catalog.all()],
+        broken=[
+            BrokenModel(name=one.name, reason=one.reason, workers=len(one.workers))
+            for one in failed_models(seen.workers)
+        ],
+    )
 
 
 @router.get(
@@ -30,6 +37,15 @@ async def list_models(request: Request) -> Models:
     responses=problems(ModelNotFound, InvalidInput, DatabaseUnavailable),
 )
 async def get_model(request: Request, name: Annotated[str, Path(max_length=200)]) -> Model:
-    """One model."""
-    parts = parts_of(request)
-    return Model.of(await parts.catalog.get(name), parts.settings.default_model)
+    """Get a model, at its default version or, as `name@version`, at any other."""
+    return await Model.of(name, await _seen(parts_of(request)))
+
+
+async def _seen(parts: Parts) -> Seen:
+    """What is known of all models, as of the last looks at the load and the times."""
+    return Seen(
+        catalog=parts.catalog,
+        default=parts.settings.default_model,
+        workers=parts.load.seen.workers if parts.load.seen else (),
+        times=await parts.model_times.by_model(),
+    )

@@ -1,14 +1,12 @@
-"""Asking for predictions, and looking at them."""
+"""Predictions that were accepted: look at them, cancel them."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from ml_service.domain.errors import (
@@ -17,229 +15,163 @@ from ml_service.domain.errors import (
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidInput,
+    KeyCapExceeded,
+    ModelDisabled,
+    ModelNotAllowed,
     ModelNotFound,
     NotFound,
     Overloaded,
     TooManyQueued,
-    Unauthenticated,
 )
-from ml_service.domain.predictions import Prediction as DomainPrediction
+from ml_service.domain.ids import first_id_at
 from ml_service.domain.predictions import Source, Status
-from ml_service.storage.predictions import HistoryFilter
+from ml_service.storage.history import FIRST_ID, LAST_ID, HistoryFilter
 from ml_service.usecases import predictions
-from ml_service.usecases.predictions import Ask
-from services.app.api import answers, cursors
-from services.app.api.auth import CurrentUser
+from services.app.api import answers, cursors, exports
+from services.app.api.idempotency import IdempotencyKey, key_of
 from services.app.api.paging import Cursor, Limit, checked_limit
-from services.app.api.problems import BODY_REFUSED, problems
-from services.app.api.schemas.predictions import Batch, History, Item, NewBatch, NewPrediction, Prediction
-from services.app.api.strict import StrictRoute
-from services.app.parts import Parts, parts_of
+from services.app.api.periods import From, To, end_of, start_of
+from services.app.api.problems import KEYED, problems
+from services.app.api.schemas.predictions import History, Prediction
+from services.app.auth.principal import Predictor, Reader
+from services.app.parts import parts_of
 
-router = APIRouter(tags=["predictions"], route_class=StrictRoute)
-
-_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})(?![\d.])', re.IGNORECASE)
-
-PREDICT = "/predictions/predict"
-KEY_PATTERN = r"^[\x20-\x7e]{1,255}$"
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=KEY_PATTERN,
-        description="Repeating a request with its key answers with the first one's prediction, at no cost.",
-        examples=["order-1042"],
-    ),
-]
-Prefer = Annotated[
-    str | None,
-    Header(
-        alias="Prefer",
-        description="`wait=N`: answer 200 with the result if it comes within N seconds, else 202 (RFC 7240).",
-        examples=["wait=5"],
-    ),
-]
-_LOCATION = {"Location": {"description": "Where the prediction is.", "schema": {"type": "string"}}}
-_SUBMIT_PROBLEMS = problems(
-    *BODY_REFUSED,
-    Unauthenticated,
-    InsufficientCredits,
-    ModelNotFound,
-    InvalidInput,
-    IdempotencyKeyReused,
-    TooManyQueued,
-    Overloaded,
-    DatabaseUnavailable,
-)
+router = APIRouter(tags=["predictions"])
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One prediction as a client asks for it.
-
-    Attributes:
-        model: None: the default one.
-        key, prefer: What the headers Idempotency-Key and Prefer say.
-    """
-
-    model: str | None
-    input: dict[str, Any]
-    deadline_s: float | None = None
-    key: str | None = None
-    prefer: str | None = None
-
-
-@router.post(
-    PREDICT,
-    status_code=202,
-    response_model=Prediction,
-    responses={
-        200: {"model": Prediction, "description": "Done within the time of `Prefer: wait=N`.", "headers": _LOCATION},
-        202: {"description": "Accepted and paid for; ask for it at `Location`.", "headers": _LOCATION},
-        **_SUBMIT_PROBLEMS,
-    },
-)
-async def predict(
-    request: Request,
-    current: CurrentUser,
-    new: NewPrediction,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
-    """Ask for one prediction. Its price is held at once, taken on success and given back otherwise."""
-    wanted = Wanted(new.model, _input_of(new), new.deadline_s, idempotency_key, prefer)
-    return await submit(parts_of(request), current.user.id, wanted)
-
-
-async def submit(parts: Parts, user_id: UUID, wanted: Wanted, session_id: UUID | None = None) -> Response:
-    """Ask for one prediction; the end of both ways to it, the route's and `services/app/shortcut.py`'s.
-
-    Args:
-        session_id: The sign-in, where it has not been looked up yet.
-
-    Raises:
-        ServiceError: It was not accepted.
-    """
-    parts.load.admit(1)
-    asked = await parts.predictor.ask(
-        user_id,
-        [Ask(parts.settings.default_model if wanted.model is None else wanted.model, wanted.input)],
-        source=Source.API,
-        key=wanted.key,
-        deadline_s=wanted.deadline_s,
-        session_id=session_id,
+def _filter(
+    status: Annotated[
+        list[Status] | None, Query(max_length=len(Status), description="Only with this status; may be repeated.")
+    ] = None,
+    model: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Only of this model.")] = None,
+    source: Annotated[Source | None, Query(description="Only asked for this way.")] = None,
+    batch_id: Annotated[UUID | None, Query(description="Only of this batch.")] = None,
+    key: Annotated[UUID | None, Query(description="Only asked for with this API key, by its id.")] = None,
+    start: From = None,
+    end: To = None,
+) -> HistoryFilter:
+    """What of a history is wanted; raises InvalidInput."""
+    since, until = start_of(start), end_of(end)
+    return HistoryFilter(
+        statuses=tuple(status or ()),
+        model=model,
+        source=source,
+        batch_id=batch_id,
+        key_id=key,
+        from_id=FIRST_ID if since is None else first_id_at(since),
+        until_id=LAST_ID if until is None else first_id_at(until),
     )
-    prediction = asked.predictions[0]
-    headers = {"Location": f"/predictions/{prediction.id}"}
-    if asked.is_replay:
-        headers["Idempotent-Replayed"] = "true"
-    else:
-        parts.load.accepted(1)
-        parts.metrics.accepted(prediction.model)
-    wait_s = _wait_of(wanted.prefer, parts.settings.wait_s_max)
-    if wait_s:
-        headers["Preference-Applied"] = f"wait={wait_s:g}"
-        if not prediction.is_terminal:
-            prediction = await _wait_for(parts, prediction, wait_s, fresh=not asked.is_replay)
-    status = HTTPStatus.OK if prediction.is_terminal else HTTPStatus.ACCEPTED
-    return answers.one(prediction, status, headers)
-
-
-@router.post(
-    "/predictions/batch",
-    status_code=202,
-    response_model=Batch,
-    responses={202: {"description": "Accepted and paid for, as a whole.", "headers": _LOCATION}, **_SUBMIT_PROBLEMS},
-)
-async def predict_batch(
-    request: Request, current: CurrentUser, new: NewBatch, idempotency_key: IdempotencyKey = None
-) -> Response:
-    """Ask for many predictions: all are accepted in one transaction, or none. Singles of others never wait for them."""
-    parts = parts_of(request)
-    parts.load.admit(len(new.items))
-    default = parts.settings.default_model
-    asked = await parts.predictor.ask(
-        current.user.id,
-        [
-            Ask(default if item.model is None else item.model, _input_of(item, f"items.{place}."))
-            for place, item in enumerate(new.items)
-        ],
-        source=Source.API,
-        is_batch=True,
-        key=idempotency_key,
-        deadline_s=new.deadline_s,
-    )
-    if not asked.is_replay:
-        parts.load.accepted(len(asked.predictions))
-        for prediction in asked.predictions:
-            parts.metrics.accepted(prediction.model)
-    return answers.batch(asked)
 
 
 @router.get(
     "/predictions",
+    summary="List predictions",
     response_model=History,
-    responses=problems(Unauthenticated, InvalidInput, DatabaseUnavailable),
+    responses={
+        200: {
+            "description": "A page; with `format=csv` or `jsonl` all that pass the filters, as a file.",
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                "application/x-ndjson": {"schema": {"type": "string"}},
+            },
+        },
+        **problems(*KEYED, InvalidInput, Overloaded, DatabaseUnavailable),
+    },
 )
 async def history(
     request: Request,
-    current: CurrentUser,
+    current: Reader,
+    wanted: Annotated[HistoryFilter, Depends(_filter)],
     limit: Limit = 50,
     cursor: Cursor = None,
-    status: Annotated[Status | None, Query(description="Only with this status.")] = None,
-    model: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Only of this model.")] = None,
-    source: Annotated[Source | None, Query(description="Only asked for this way.")] = None,
-    batch_id: Annotated[UUID | None, Query(description="Only of this batch.")] = None,
+    kind: Annotated[
+        Literal["json", "csv", "jsonl"],
+        Query(alias="format", description="`csv` and `jsonl` export all that pass the filters."),
+    ] = "json",
 ) -> Response:
-    """One's own predictions, newest first."""
+    """One's own predictions, newest first.
+
+    A page also ends at some megabytes, or where looking for what passes the filters takes long: it may be short, even
+    empty, and yet `next_cursor` goes on.
+    """
     parts = parts_of(request)
     size = checked_limit(limit, parts.settings.page_size_max)
     before = cursors.to_uuid(cursor)
-    wanted = HistoryFilter(status=status, model=model, source=source, batch_id=batch_id)
+    if kind != "json":
+        pieces = predictions.export(parts.database, current.user.id, wanted, exports.is_welcome(parts, current))
+        write = exports.predictions_as_csv if kind == "csv" else exports.predictions_as_jsonl
+        return exports.file(parts, current, "predictions", kind, write(pieces))
     async with parts.database.autocommit() as session:
         page, following = await predictions.history(session, current.user.id, wanted, before=before, limit=size)
-    return answers.page(page, cursors.of_uuid(following))
+    return parts.answers_in_flight.answer(current.user.id, answers.page(page, cursors.of_uuid(following)))
 
 
 @router.get(
     "/predictions/{prediction_id}",
+    summary="Show a prediction",
     response_model=Prediction,
-    responses=problems(Unauthenticated, NotFound, InvalidInput, DatabaseUnavailable),
+    responses=problems(*KEYED, NotFound, InvalidInput, Overloaded, DatabaseUnavailable),
 )
-async def get_prediction(request: Request, current: CurrentUser, prediction_id: UUID) -> Response:
-    """One prediction. Somebody else's is answered like one that does not exist."""
-    async with parts_of(request).database.autocommit() as session:
-        return answers.one(await predictions.get(session, current.user.id, prediction_id))
+async def get_prediction(request: Request, current: Reader, prediction_id: UUID) -> Response:
+    """One prediction. Another user's prediction is answered like a missing one."""
+    parts = parts_of(request)
+    async with parts.database.autocommit() as session:
+        found = await predictions.get(session, current.user.id, prediction_id)
+    return parts.answers_in_flight.answer(current.user.id, answers.one(found))
 
 
 @router.post(
     "/predictions/{prediction_id}/cancel",
+    summary="Cancel a prediction",
     response_model=Prediction,
-    responses=problems(Unauthenticated, NotFound, AlreadyFinished, InvalidInput, DatabaseUnavailable),
+    responses=problems(*KEYED, NotFound, AlreadyFinished, InvalidInput, DatabaseUnavailable),
 )
-async def cancel(request: Request, current: CurrentUser, prediction_id: UUID) -> Response:
+async def cancel(request: Request, current: Predictor, prediction_id: UUID) -> Response:
     """Cancel an unfinished prediction; its credits come back at once. Canceling twice is no error."""
     parts = parts_of(request)
     async with parts.database.begin() as session:
-        canceled = await predictions.cancel(session, current.user.id, prediction_id)
+        canceled = await predictions.cancel(session, current.user.id, prediction_id, key_id=current.principal.key_id)
     parts.live.look(prediction_id)
+    parts.feeds.tell([current.user.id])
     return answers.one(canceled)
 
 
-async def _wait_for(parts: Parts, prediction: DomainPrediction, wait_s: float, *, fresh: bool) -> DomainPrediction:
-    with parts.live.watch(prediction.id, fresh=fresh) as watch:
-        return await watch.until_terminal(wait_s) or prediction
-
-
-def _input_of(item: Item, place: str = "") -> dict[str, Any]:
-    if (item.input is None) == (item.text is None):
-        message = "Give either input or text."
-        raise InvalidInput(message, errors=[{"location": f"body.{place}input", "message": message}])
-    return {"text": item.text} if item.input is None else item.input
-
-
-def _wait_of(prefer: str | None, wait_s_max: float) -> float:
-    """Seconds that the client prefers to wait; what cannot be read is ignored, as RFC 7240 asks."""
-    found = _WAIT.search(prefer) if prefer else None
-    return min(float(found[1]), wait_s_max) if found else 0.0
+@router.post(
+    "/predictions/{prediction_id}/repeat",
+    summary="Repeat a prediction",
+    status_code=202,
+    response_model=Prediction,
+    responses={
+        202: {
+            "description": "Accepted, and its price is held; ask for it at `Location`.",
+            "headers": {"Location": {"description": "Where the prediction is.", "schema": {"type": "string"}}},
+        },
+        **problems(
+            *KEYED,
+            ModelNotAllowed,
+            KeyCapExceeded,
+            NotFound,
+            ModelNotFound,
+            ModelDisabled,
+            InsufficientCredits,
+            InvalidInput,
+            IdempotencyKeyReused,
+            TooManyQueued,
+            Overloaded,
+            DatabaseUnavailable,
+        ),
+    },
+)
+async def repeat(request: Request, current: Predictor, prediction_id: UUID, _key: IdempotencyKey = None) -> Response:
+    """Ask the same again, at today's price: of the same version while a worker serves it, else of the default one."""
+    parts = parts_of(request)
+    source = Source.WEB if current.principal.is_page else Source.API
+    outcome = await parts.submitter.repeat(current.principal, prediction_id, source, key_of(request.scope))
+    accepted = outcome.predictions[0]
+    headers = {"Location": f"/predictions/{accepted.id}"}
+    if outcome.is_replay:
+        headers["Idempotent-Replayed"] = "true"
+    else:
+        parts.feeds.tell([current.user.id])
+        parts.metrics.accepted(accepted.model)
+    return answers.one(accepted, HTTPStatus.ACCEPTED, headers)

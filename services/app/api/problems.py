@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -27,9 +28,15 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.WrongCredentials: HTTPStatus.UNAUTHORIZED,
     errors.PermissionDenied: HTTPStatus.FORBIDDEN,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.Blocked: HTTPStatus.FORBIDDEN,
+    errors.ScopeMissing: HTTPStatus.FORBIDDEN,
+    errors.ModelNotAllowed: HTTPStatus.FORBIDDEN,
+    errors.KeyCapExceeded: HTTPStatus.PAYMENT_REQUIRED,
     errors.InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.ModelDisabled: HTTPStatus.CONFLICT,
     errors.UsernameTaken: HTTPStatus.CONFLICT,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -44,6 +51,7 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
 # What HTTP itself refuses, before a use case is asked.
 HTTP_CODES: dict[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.FORBIDDEN: "cross_origin",
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
@@ -51,6 +59,8 @@ HTTP_CODES: dict[HTTPStatus, str] = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_large",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "http_version_not_supported",
 }
 BODY_REFUSED = (
     HTTPStatus.BAD_REQUEST,
@@ -59,6 +69,10 @@ BODY_REFUSED = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )
 """What any route that takes a body may answer before it is asked; for `problems()`."""
+SIGNED_IN = (errors.Unauthenticated, errors.ScopeMissing)
+"""What a route for people who are signed in answers to everybody else."""
+KEYED = (*SIGNED_IN, errors.Blocked, errors.TooManyRequests)
+"""What a route that API keys may use answers to those that may not."""
 
 
 class FieldError(BaseModel):
@@ -81,7 +95,9 @@ class Problem(BaseModel):
     request_id: str = Field(examples=["0192d0f3a1b27c3d8e4f5a6b7c8d9e0f"])
     errors: list[FieldError] | None = Field(default=None, description="What is wrong where, for `invalid_input`.")
     balance: int | None = Field(default=None, description="Credits, for `insufficient_credits`.")
-    cost: int | None = Field(default=None, description="Credits, for `insufficient_credits`.")
+    missing: int | None = Field(default=None, description="Credits, for `insufficient_credits` of a bulk job.")
+    cost: int | None = Field(default=None, description="Credits, for `insufficient_credits` and `key_cap_exceeded`.")
+    cap_left: int | None = Field(default=None, description="Credits, for `key_cap_exceeded`.")
 
 
 def problem(
@@ -191,6 +207,10 @@ def _location(one: dict[str, Any]) -> str:
 def _message(one: dict[str, Any]) -> str:
     if one["type"] == "json_invalid":
         return f"This is not valid JSON: {one['ctx']['error']}."
+    if one["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        return "Input should be an object"  # and no Python class
+    if one["type"] == "extra_forbidden" and one["msg"] == "Extra inputs are not permitted":
+        return "There is no field of this name."
     return str(one["msg"]).removeprefix("Value error, ")[:MESSAGE_LENGTH_MAX]
 
 
@@ -200,7 +220,9 @@ def _http_error(request: Request, error: Exception) -> Response:
     code = HTTP_CODES.get(status, "http_error")
     detail = status.description or status.phrase
     if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-        detail = "Send the body as Content-Type: application/json."
+        detail = error.detail if error.detail != status.phrase else "Send the body as Content-Type: application/json."
+    if status is HTTPStatus.FORBIDDEN:
+        detail = error.detail
     if status is HTTPStatus.NOT_FOUND:
         detail = "There is nothing at this address; /docs shows what there is."
     response = problem(status, code, detail, request_id_of(request))
@@ -209,14 +231,27 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _unforeseen(request: Request, _error: Exception) -> Response:
-    """The log has the error (middleware.py); the client is told nothing of it."""
+    """The error is in the log (edge.py); the client gets no detail."""
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(status, HTTP_CODES[status], status.description, request_id_of(request))
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Response]] = {
+    ServiceError: service_error,
+    RequestValidationError: _validation_error,
+    HTTPException: _http_error,
+}
+ANSWERED = tuple(_HANDLERS)
+"""The errors that `answer` takes: all that are foreseen."""
+
+
+def answer(request: Request, error: Exception) -> Response:
+    """The problem that an error is answered with."""
+    return next(handler for kind, handler in _HANDLERS.items() if isinstance(error, kind))(request, error)
 
 
 def register(app: FastAPI) -> None:
     """Make ``app`` answer every error as a problem."""
     app.add_exception_handler(Exception, _unforeseen)
-    app.add_exception_handler(ServiceError, service_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)

@@ -1,16 +1,88 @@
-"""Routes whose JSON bodies are parsed strictly, by `services/app/bodies.py`."""
+"""JSON bodies: parsed strictly by `services/app/http/bodies.py`, with every field known."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from difflib import get_close_matches
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
-from services.app import bodies
+from services.app.api.problems import ERRORS_MAX
+from services.app.auth.principal import is_dependency
+from services.app.http import bodies
+
+NAME_LENGTH_MAX = 100
+"""Longer names are not compared with the known ones."""
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
+    """The body as ``model``.
+
+    Raises:
+        HTTPException: It is not sent as JSON.
+        RequestValidationError: It is not JSON, or does not fit.
+    """
+    return await _read(request, partial(_validated, model))
+
+
+async def read_one_of(request: Request, choose: Callable[[Any], type[Body]]) -> Body:
+    """The body as the model that ``choose`` takes for its value; raises as `read_body`."""
+    return await _read(request, lambda value: _validated(choose(value), value))
+
+
+async def _read(request: Request, validated: Callable[[Any], Body]) -> Body:
+    _refuse_other_media_types(request)
+    try:
+        return await bodies.parse_aside(await _body(request), validated)
+    except ValueError as error:
+        found = [{"type": "json_invalid", "loc": ("body",), "msg": "", "ctx": {"error": str(error)}}]
+        raise RequestValidationError(found) from None
+
+
+async def _body(request: Request) -> bytes:
+    """The body, which the BodyGuard gives in one piece."""
+    message = await request.receive()
+    if message["type"] != "http.request":
+        raise ClientDisconnect
+    body: bytes = message["body"]
+    return body
+
+
+def _validated(model: type[Body], value: Any) -> Body:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = []
+        for one in error.errors(include_url=False, include_input=False)[:ERRORS_MAX]:
+            message = _unknown_field(model, one["loc"]) if one["type"] == "extra_forbidden" else one["msg"]
+            found.append({**one, "loc": ("body", *one["loc"]), "msg": message})
+        raise RequestValidationError(found) from None
+
+
+def _unknown_field(model: type[BaseModel], location: Iterable[int | str]) -> str:
+    """What is said of a field that ``model``, or a model of a list in it, does not have."""
+    *path, name = location
+    fields = model.model_fields
+    for step in path:
+        if isinstance(step, str):
+            fields = _model_in(fields[step].annotation).model_fields
+    near = get_close_matches(str(name)[:NAME_LENGTH_MAX], fields, n=1)
+    return f"There is no field of this name; did you mean {near[0]}?" if near else "There is no field of this name."
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """The model of a field such as ``list[Model]`` or ``Model | None``."""
+    inner: type[BaseModel] = next(one for one in (annotation, *get_args(annotation)) if hasattr(one, "model_fields"))
+    return inner
 
 
 class StrictRequest(Request):
@@ -19,14 +91,9 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """The body's value; raises json.JSONDecodeError, without a word of the body in it."""
         try:
-            return bodies.parse(await self.body())
+            return await bodies.parse_aside(await self.body())
         except ValueError as error:
             raise json.JSONDecodeError(str(error), "", 0) from None
-
-
-def _is_json(request: Request) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media_type == "application/json"
 
 
 class StrictRoute(APIRoute):
@@ -35,11 +102,34 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
-        takes_body = self.body_field is not None
+        body = None if self.body_field is None else self.body_field.field_info.annotation
+        who = next((one.call for one in self.dependant.dependencies if is_dependency(one.call)), None)
 
         async def handle_strictly(request: Request) -> Response:
-            if takes_body and not _is_json(request):
-                raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-            return await handle(StrictRequest(request.scope, request.receive))
+            try:
+                if body is not None:
+                    _refuse_other_media_types(request)
+                return await handle(StrictRequest(request.scope, request.receive))
+            except (HTTPException, RequestValidationError) as error:
+                if who is not None:  # without a valid sign-in or key the answer is 401, whatever else is wrong
+                    await who(request)
+                if isinstance(error, RequestValidationError):
+                    raise RequestValidationError([_named(body, one) for one in error.errors()]) from None
+                raise
 
         return handle_strictly
+
+
+def _named(body: Any, error: Any) -> Any:
+    """The error, with the name that may have been meant by an unknown field of the body."""
+    if error["type"] != "extra_forbidden" or error["loc"][0] != "body" or not issubclass(body, BaseModel):
+        return error
+    return {**error, "msg": _unknown_field(body, error["loc"][1:])}
+
+
+def _refuse_other_media_types(request: Request) -> None:
+    if (b"content-type", b"application/json") in request.scope["headers"]:
+        return
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)

@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from http import HTTPStatus
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from ml_service.domain.errors import (
+    Blocked,
     DatabaseUnavailable,
     InvalidInput,
+    Overloaded,
     TooManyRequests,
     Unauthenticated,
     WrongCredentials,
 )
 from ml_service.usecases import users
-from ml_service.usecases.users import SignInLimits
-from services.app.api.auth import CurrentUser
-from services.app.api.problems import BODY_REFUSED, problems
+from services.app.api.problems import BODY_REFUSED, SIGNED_IN, problems
 from services.app.api.schemas.users import TokenForm, Tokens
-from services.app.parts import Parts, parts_of
+from services.app.auth.principal import CurrentUser
+from services.app.auth.sign_in import invalid, renew, sign_in
+from services.app.http import bodies
+from services.app.parts import parts_of
+
+FORM = "application/x-www-form-urlencoded"
 
 router = APIRouter(tags=["users"])
 
 
 @router.post(
     "/token",
+    summary="Sign in, or renew a sign-in",
     response_model=Tokens,
     responses=problems(
-        *BODY_REFUSED, WrongCredentials, Unauthenticated, InvalidInput, TooManyRequests, DatabaseUnavailable
+        *BODY_REFUSED,
+        WrongCredentials,
+        Blocked,
+        Unauthenticated,
+        InvalidInput,
+        TooManyRequests,
+        Overloaded,
+        DatabaseUnavailable,
     ),
+    openapi_extra={"requestBody": {"required": True, "content": {FORM: {"schema": TokenForm.model_json_schema()}}}},
 )
-async def token(request: Request, form: Annotated[TokenForm, Depends()]) -> Tokens:
+async def token(request: Request) -> Tokens:
     """Sign in with a password, or exchange a refresh token for the next pair.
 
     Unknown names and wrong passwords are answered alike. After some wrong ones in a row this account is closed to this
     address for some minutes. A refresh token is good for one exchange; a second one ends the session.
     """
     parts = parts_of(request)
-    if form.grant_type == "refresh_token":
-        tokens = await _renew(parts, form.refresh_token)
+    form = await _form(request)
+    if form.grant_type == "password":
+        tokens = await sign_in(request, form.username, form.password)
+    elif form.refresh_token is None:
+        raise invalid("refresh_token", "Field required")
     else:
-        tokens = await _sign_in(parts, form.username, form.password, parts.address_of(request))
+        tokens = await renew(parts, form.refresh_token)
     return Tokens(
         access_token=parts.access.issue(tokens),
         expires_in=parts.access.lifetime_s,
@@ -48,41 +67,30 @@ async def token(request: Request, form: Annotated[TokenForm, Depends()]) -> Toke
     )
 
 
-@router.post("/logout", status_code=204, responses=problems(Unauthenticated, DatabaseUnavailable), response_model=None)
+@router.post(
+    "/logout",
+    summary="Sign out",
+    status_code=204,
+    responses=problems(*SIGNED_IN, DatabaseUnavailable),
+    response_model=None,
+)
 async def logout(request: Request, current: CurrentUser) -> None:
     """Sign out: the session's access and refresh tokens end at once."""
     async with parts_of(request).database.autocommit() as session:
         await users.sign_out(session, current.session_id)
 
 
-async def _sign_in(parts: Parts, username: str | None, password: str | None, address: str) -> users.Tokens:
-    for field, value in (("username", username), ("password", password)):
-        if value is None:
-            raise _invalid(field, "Field required")
-        if "\0" in value:
-            raise _invalid(field, "A NUL character is not allowed")
-    settings = parts.settings
-    return await users.sign_in(
-        parts.database,
-        parts.passwords,
-        username or "",
-        password or "",
-        address=address,
-        limits=SignInLimits(settings.wrong_passwords_max, settings.wrong_passwords_window_s),
-        lifetime_s=settings.refresh_token_lifetime_s,
-    )
-
-
-async def _renew(parts: Parts, refresh_token: str | None) -> users.Tokens:
-    if refresh_token is None:
-        raise _invalid("refresh_token", "Field required")
-    async with parts.database.begin() as session:
-        tokens = await users.renew(session, refresh_token)
-    # Only now, after the commit: a replayed token has ended its session, and that must stay.
-    if tokens is None:
-        raise Unauthenticated("The refresh token is not, or no longer, valid.")
-    return tokens
-
-
-def _invalid(field: str, message: str) -> InvalidInput:
-    return InvalidInput(f"{field}: {message}.", errors=[{"location": f"body.{field}", "message": message}])
+async def _form(request: Request) -> TokenForm:
+    """The form, whose encoding is ours to choose: a multipart form may name any charset, and costs more to parse."""
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"')
+    if media_type.strip() != FORM or charset not in {"", "utf-8"}:
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as Content-Type: {FORM}, in UTF-8.")
+    try:
+        return TokenForm.model_validate(bodies.parse_form(await request.body()))
+    except ValidationError as error:
+        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
+        raise RequestValidationError(found) from None
+    except ValueError as error:
+        message = f"This is not a valid form: {error}."
+        raise InvalidInput(message, errors=[{"location": "body", "message": message}]) from None

@@ -1,22 +1,29 @@
-"""Registering, and one's own account."""
+"""Registration, and the user's own account."""
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
 
+from ml_service.domain.credentials import Principal
 from ml_service.domain.errors import (
     DatabaseUnavailable,
     InvalidInput,
+    Overloaded,
+    PermissionDenied,
     TooManyRequests,
-    Unauthenticated,
     UsernameTaken,
     WrongCredentials,
 )
+from ml_service.storage.sessions import Device
 from ml_service.usecases import telegram, users
-from services.app.api.auth import CurrentUser
-from services.app.api.problems import BODY_REFUSED, problems
+from services.app.api.problems import BODY_REFUSED, KEYED, SIGNED_IN, problems
 from services.app.api.schemas.users import NewPassword, NewUser, TelegramCode, Tokens, User
 from services.app.api.strict import StrictRoute
+from services.app.auth.principal import CurrentUser, Reader
+from services.app.http.rate_limits import noting
+from services.app.http.user_agents import client_name
 from services.app.parts import parts_of
 
 HOUR_S = 3600.0
@@ -28,37 +35,60 @@ router = APIRouter(tags=["users"], route_class=StrictRoute)
     "/users",
     status_code=201,
     response_model=User,
-    responses=problems(*BODY_REFUSED, InvalidInput, UsernameTaken, TooManyRequests, DatabaseUnavailable),
+    summary="Register",
+    responses=problems(
+        *BODY_REFUSED,
+        PermissionDenied,
+        InvalidInput,
+        UsernameTaken,
+        TooManyRequests,
+        Overloaded,
+        DatabaseUnavailable,
+    ),
 )
 async def register(request: Request, new: NewUser) -> User:
-    """Register. The balance begins with the starting credits."""
+    """The balance begins with the starting credits. With `REGISTRATION=closed` nobody can register."""
     parts = parts_of(request)
-    address = parts.address_of(request)
+    settings = parts.settings
+    if settings.registration == "closed":
+        raise PermissionDenied("Registration is closed; ask those who run this service for an account.")
+    username = await asyncio.to_thread(users.check_new_user, new.username, new.password)
     async with parts.database.autocommit() as session:
-        await users.check_rate(
-            session,
-            f"register:{address}",
-            hits_max=parts.settings.registrations_per_hour_max,
-            window_s=HOUR_S,
-        )
-    username = users.check_new_user(new.username, new.password)
+        for key, hits_max in (
+            (f"register:{parts.address_of(request)}", settings.registrations_per_hour_max),
+            ("register_in_all", settings.registrations_in_all_per_hour_max),
+        ):
+            await users.check_rate(session, key, hits_max=hits_max, window_s=HOUR_S, note=noting(request.scope))
     password_hash = await parts.passwords.hash(new.password)
     async with parts.database.begin() as session:
-        user = await users.register(session, username, password_hash, starting_credits=parts.settings.starting_credits)
+        user = await users.register(session, username, password_hash, starting_credits=settings.starting_credits)
     return User.of(user)
 
 
-@router.get("/users/me", response_model=User, responses=problems(Unauthenticated, DatabaseUnavailable))
-async def me(current: CurrentUser) -> User:
-    """Who am I?"""
+@router.get(
+    "/users/me",
+    summary="Show the account",
+    response_model=User,
+    responses=problems(*KEYED, DatabaseUnavailable),
+)
+async def me(current: Reader) -> User:
+    """Who is signed in, with the balance."""
     return User.of(current.user)
 
 
 @router.post(
     "/users/me/password",
+    summary="Change the password",
     response_model=Tokens,
     responses=problems(
-        *BODY_REFUSED, Unauthenticated, WrongCredentials, InvalidInput, TooManyRequests, DatabaseUnavailable
+        *BODY_REFUSED,
+        *SIGNED_IN,
+        WrongCredentials,
+        PermissionDenied,
+        InvalidInput,
+        TooManyRequests,
+        Overloaded,
+        DatabaseUnavailable,
     ),
 )
 async def change_password(request: Request, current: CurrentUser, new: NewPassword) -> Tokens:
@@ -66,12 +96,13 @@ async def change_password(request: Request, current: CurrentUser, new: NewPasswo
     parts = parts_of(request)
     settings = parts.settings
     async with parts.database.autocommit() as session:
-        # Whoever has found an open session must not guess the password by it.
+        # A stolen session must be usable neither to guess the password nor to lock its owner out.
         await users.check_rate(
             session,
-            f"password:{current.user.id}",
+            f"password:{current.session_id}",
             hits_max=settings.wrong_passwords_max,
             window_s=settings.wrong_passwords_window_s,
+            note=noting(request.scope),
         )
     tokens = await users.change_password(
         parts.database,
@@ -80,6 +111,7 @@ async def change_password(request: Request, current: CurrentUser, new: NewPasswo
         new.old_password,
         new.new_password,
         lifetime_s=settings.refresh_token_lifetime_s,
+        device=Device(parts.address_of(request), client_name(request.scope)),
     )
     return Tokens(
         access_token=parts.access.issue(tokens),
@@ -90,15 +122,16 @@ async def change_password(request: Request, current: CurrentUser, new: NewPasswo
 
 @router.post(
     "/users/me/telegram",
+    summary="Make a code that joins a Telegram chat",
     status_code=201,
     response_model=TelegramCode,
-    responses=problems(Unauthenticated, TooManyRequests, DatabaseUnavailable),
+    responses=problems(*SIGNED_IN, TooManyRequests, DatabaseUnavailable),
 )
 async def link_telegram(request: Request, current: CurrentUser) -> TelegramCode:
     """Make a one-time code that joins a Telegram chat with this account: its balance follows here."""
     parts = parts_of(request)
     async with parts.database.begin() as session:
-        made = await telegram.issue_code(session, current.user.id)
+        made = await telegram.issue_code(session, Principal(current.user.id, current.session_id), noting(request.scope))
         bot = parts.settings.bot_username.lstrip("@") or await telegram.bot_username(session)
     return TelegramCode(
         code=made.code,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from aiogram import Dispatcher
 
-from services.bot.handlers import admin, batch, begin, history, link, models, money, predict
+from services.bot.handlers import admin, batch, begin, delete, history, link, models, money, predict
 
 
 def make_dispatcher() -> Dispatcher:
-    """All handlers, in the order in which they are asked; `predict` takes every text that is left."""
+    """All handlers, in the order in which they are asked.
+
+    A file comes before commands, for its caption may look like one; `predict` takes what is left.
+    """
     dispatcher = Dispatcher(disable_fsm=True)
-    for topic in (begin, link, money, history, models, admin, batch, predict):
+    for topic in (batch, begin, link, delete, money, history, models, admin, predict):
         dispatcher.include_router(topic.make_router())
     return dispatcher

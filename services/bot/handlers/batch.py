@@ -1,28 +1,37 @@
-"""Many texts at once: the lines of a message, or a .txt or .csv file."""
+"""Many texts at once, as lines of a message or as a file: what was understood is shown first, and only a yes costs."""
 
 from __future__ import annotations
 
-import io
+import asyncio
+import hashlib
+import secrets
+from typing import Any
+from uuid import UUID
 
-import structlog
+import orjson
 from aiogram import F, Router
 from aiogram.filters import Command, CommandObject
-from aiogram.types import Document, Message
+from aiogram.types import CallbackQuery, Message
 
-from services.bot import asking
+from ml_service.domain.models import ListedModel
+from ml_service.domain.tables import NotATable
+from ml_service.usecases import ledger, telegram
+from services.bot import submitting
+from services.bot.downloads import NotDownloaded, download, is_readable, is_table
 from services.bot.phrases import cut
-from services.bot.sender import Later, away, what_failed
-from services.bot.tables import NotATable, inputs_of_lines, inputs_of_table, text_of
-from services.bot.talk import Talk
+from services.bot.submitting import ConfirmedBatch
+from services.bot.tables import FILE_BYTES_MAX, NotText, Table, read_lines, read_table, text_of
+from services.bot.talk import Dialog, Talk
+from services.bot.views import batches
+from services.bot.views.view import View
 
-log = structlog.get_logger()
-
-FILE_BYTES_MAX = 1_000_000
-DOWNLOAD_S_MAX = 30
+NUMBER_BYTES = 4
+FILE_ROWS_MAX = 100_000
+"""More than a batch takes goes as a bulk job; all rows of a file are in memory."""
 
 
 async def batch(_message: Message, command: CommandObject, talk: Talk) -> None:
-    """Ask with the lines behind the command; without any, ask for them."""
+    """Take the lines behind the command; without any, wait for them."""
     if command.args:
         await ask_lines(talk, command.args)
         return
@@ -31,60 +40,161 @@ async def batch(_message: Message, command: CommandObject, talk: Talk) -> None:
 
 
 async def ask_lines(talk: Talk, text: str) -> None:
-    """Ask with each line of a text."""
-    await _ask(talk, text, is_table=False)
+    """Ask whether each line of a text is to be submitted."""
+    await _ask(talk, {"text": text, "message": talk.message_id})
 
 
 async def document(message: Message, talk: Talk) -> None:
-    """Ask with each line, or row, of a file."""
+    """Ask whether each line, or row, of a file is to be submitted."""
     found = message.document
     assert found is not None  # noqa: S101  the filter says so
-    name = (found.file_name or "").lower()
-    if not name.endswith((".txt", ".csv")):
+    if not is_readable(found):
         await talk.say(talk.t("batch-file-kind"), reply=True)
     elif (found.file_size or 0) > FILE_BYTES_MAX:
         await talk.say(talk.t("batch-file-too-big", kilobytes=FILE_BYTES_MAX // 1000), reply=True)
     else:
-        content = await _download(talk, found)
+        source: Dialog = {
+            "file": found.file_id,
+            "name": cut(found.file_name or "", 100),
+            "is_table": is_table(found),
+            "message": talk.message_id,
+            "is_album": message.media_group_id is not None,
+        }
+        await _ask(talk, source)
+
+
+async def _ask(talk: Talk, source: Dialog, column: str | None = None, model: str | None = None) -> None:
+    """Read the texts, and ask with what was understood. Nothing is charged here."""
+    talk.dialog = None
+    listed = await talk.listed(model)
+    table = await _read(talk, source, listed, column)
+    if table is None:
+        return
+    t, count = talk.t, len(table.inputs) + len(table.errors)
+    limit = min(FILE_ROWS_MAX, talk.deps.settings.bulk_lines_max) if "file" in source else _batch_max(talk)
+    if count > limit:
+        await talk.say(t("batch-too-many", count=count, max=limit), reply=True)
+    elif table.errors and not table.inputs:
+        await talk.say(batches.errors(t, table.errors), reply=True)
+    elif not table.inputs:
+        await talk.say(t("batch-empty"), reply=True)
+    else:
+        await _question(talk, source, listed, table, column)
+
+
+async def _question(talk: Talk, source: Dialog, listed: ListedModel, table: Table, column: str | None) -> None:
+    number, cost = secrets.token_hex(NUMBER_BYTES), listed.price_credits * len(table.inputs)
+    async with talk.deps.database.autocommit() as session:
+        has = await ledger.balance(session, talk.chat.user_id)
+    view = batches.question(
+        talk.t,
+        table,
+        model=listed.spec.name,
+        name=source.get("name"),
+        cost=cost,
+        balance=has.balance,
+        number=number,
+        note=talk.t("batch-one-file") if source.get("is_album") else None,
+    )
+    talk.dialog = {
+        "kind": "batch-question",
+        "number": number,
+        "model": listed.spec.name,
+        "source": source,
+        "column": column,
+        "columns": list(table.columns),
+        "cost": cost,
+        "hash": _hash(table),
+    }
+    if talk.query_id is None:
+        await talk.say(view, reply=True)
+    else:
+        await talk.show(view)
+
+
+async def _read(talk: Talk, source: Dialog, listed: ListedModel, column: str | None) -> Table | None:
+    """The table of a file or a message; None where it is no table, which was said."""
+    t, spec = talk.t, listed.spec
+    try:
+        if "file" not in source:
+            return read_lines(t, source["text"], spec)
+        content = await download(talk, source["file"])
         if len(content) > FILE_BYTES_MAX:
-            await talk.say(talk.t("batch-file-too-big", kilobytes=FILE_BYTES_MAX // 1000), reply=True)
-            return
-        await _ask(talk, text_of(content), is_table=name.endswith(".csv"))
-
-
-async def _download(talk: Talk, found: Document) -> bytes:
-    content = io.BytesIO()
-    try:
-        await talk.parts.sender.bot.download(found, destination=content, timeout=DOWNLOAD_S_MAX)
-    except Exception as error:
-        if not away(error) and "ClientError" not in [base.__name__ for base in type(error).__mro__]:
-            raise
-        log.warning("file_not_downloaded", error=what_failed(error))
-        raise Later(1.0, what_failed(error)) from error
-    return content.getvalue()
-
-
-async def _ask(talk: Talk, text: str, *, is_table: bool) -> None:
-    spec = (await talk.listed()).spec
-    limit = talk.parts.settings.batch_items_max
-    try:
-        inputs = inputs_of_table(text, spec) if is_table else inputs_of_lines(text, spec)
+            await talk.say(t("batch-file-too-big", kilobytes=FILE_BYTES_MAX // 1000), reply=True)
+            return None
+        text = await asyncio.to_thread(text_of, content)
+        if source["is_table"]:
+            return await asyncio.to_thread(read_table, t, text, spec, column=column)
+        return await asyncio.to_thread(read_lines, t, text, spec)
+    except NotDownloaded:
+        await talk.say(t("batch-file-not-fetched"), reply=True)
+    except NotText:
+        await talk.say(t("batch-file-not-text"), reply=True)
     except NotATable as wrong:
         fields = cut(", ".join(wrong.fields), 300)
-        await talk.say(talk.t("batch-needs-text", model=spec.name, fields=fields), reply=True)
+        await talk.say(t("batch-needs-text", model=spec.name, fields=fields), reply=True)
+    return None
+
+
+async def decide(query: CallbackQuery, talk: Talk) -> None:
+    """Submit, drop, or take another column: only as an answer to the question that is open in this chat."""
+    _, said, number = (query.data or "").split(":")
+    dialog = talk.dialog or {}
+    if dialog.get("kind") != "batch-question" or dialog["number"] != number:
+        await talk.pop_up(talk.t.plain("form-old"))
         return
-    talk.dialog = None
-    if not inputs:
-        await talk.say(talk.t("batch-empty"), reply=True)
-    elif len(inputs) > limit:
-        await talk.say(talk.t("batch-too-many", count=len(inputs), max=limit), reply=True)
+    await talk.pop_up()
+    if said == "no":
+        talk.dialog = None
+        await talk.show(View(talk.t("batch-dropped")))
+    elif said == "yes":
+        await _submit(talk, dialog)
     else:
-        await asking.ask(talk, spec.name, inputs, is_batch=True)
+        columns: list[str] = dialog["columns"]
+        column = columns[int(said)] if int(said) < len(columns) else None
+        await _ask(talk, dialog["source"], column, dialog["model"])
+
+
+async def _submit(talk: Talk, dialog: dict[str, Any]) -> None:
+    """Submit what was shown. What is different now (the price, the model's schema) is asked about again."""
+    listed = await talk.listed(dialog["model"])
+    table = await _read(talk, dialog["source"], listed, dialog["column"])
+    if table is None:
+        talk.dialog = None
+        return
+    if _hash(table) != dialog["hash"] or listed.price_credits * len(table.inputs) != dialog["cost"]:
+        await _ask(talk, dialog["source"], dialog["column"], dialog["model"])
+        return
+    asked = ConfirmedBatch(f"telegram:{talk.chat.chat_id}:batch:{dialog['number']}", dialog["source"]["message"])
+    if len(table.inputs) > _batch_max(talk):
+        await submitting.submit_file(talk, listed.spec.name, table.inputs, asked)
+    else:
+        await submitting.submit(talk, listed.spec.name, table.inputs, batch=asked)
+    talk.dialog = None
+
+
+async def cancel(query: CallbackQuery, talk: Talk) -> None:
+    """Cancel what is unfinished of a batch; its message changes when all of it has ended."""
+    batch_id = UUID(hex=(query.data or "").partition(":")[2])
+    count = await telegram.cancel_batch(talk.deps.database, talk.chat, batch_id)
+    talk.deps.answered.set()
+    t = talk.t
+    await talk.pop_up(t.plain("batch-canceled", count=count) if count else t.plain("error-already_finished"))
+
+
+def _batch_max(talk: Talk) -> int:
+    return talk.deps.settings.batch_items_max
+
+
+def _hash(table: Table) -> str:
+    return hashlib.sha256(orjson.dumps(table.inputs)).hexdigest()
 
 
 def make_router() -> Router:
     """The handlers of this topic."""
     router = Router(name="batch")
-    router.message.register(batch, Command("batch"))
-    router.message.register(document, F.document)
+    router.message.register(batch, Command("batch", ignore_case=True), ~F.document)
+    router.message.register(document, F.document, F.document.func(is_readable))
+    router.callback_query.register(decide, F.data.regexp(r"^batch:(yes|no|\d{1,3}):[0-9a-f]{8}$"))
+    router.callback_query.register(cancel, F.data.regexp(r"^cancelbatch:[0-9a-f]{32}$"))
     return router

@@ -9,28 +9,28 @@ from aiogram import F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
-from services.bot import asking
-from services.bot.forms import Field, WrongValue, fields_of, takes_text
+from ml_service.domain.fields import Field, WrongValue, fields_of, takes_text
+from services.bot import schema_errors, submitting
 from services.bot.talk import Talk
 from services.bot.views import menus
 
 
 async def models(_message: Message, talk: Talk) -> None:
     """Show all models with a button for each."""
-    await talk.parts.catalog.refresh()
-    await talk.say(menus.models(talk.t, talk.parts.catalog.all(), talk.model_name))
+    await talk.deps.catalog.refresh()
+    await talk.say(menus.models(talk.t, talk.deps.catalog.all(), talk.model_name))
 
 
 async def choose(query: CallbackQuery, talk: Talk) -> None:
     """Ask this model from now on."""
     wanted = (query.data or "").partition(":")[2]
-    names = [one.spec.name for one in talk.parts.catalog.all()]
+    names = [one.spec.name for one in talk.deps.catalog.all()]
     # Callback data is short: a very long name stands there by its beginning.
     listed = await talk.listed(wanted if wanted in names else next((n for n in names if n.startswith(wanted)), wanted))
     talk.model, talk.dialog = listed.spec.name, None
     how = talk.t("model-how-text" if takes_text(listed.spec) else "model-how-form")
     await talk.pop_up()
-    await talk.show(menus.models(talk.t, talk.parts.catalog.all(), talk.model_name))
+    await talk.show(menus.models(talk.t, talk.deps.catalog.all(), talk.model_name))
     await talk.say(talk.t("model-chosen", model=listed.spec.name, how=how))
 
 
@@ -50,6 +50,10 @@ async def fill_in(talk: Talk, text: str) -> None:
         value = field.parse(text)
     except WrongValue as wrong:
         await talk.say(talk.t(str(wrong)))
+        return
+    spec = (await talk.listed((talk.dialog or {})["model"])).spec
+    if wrong_value := schema_errors.explain_field(talk.t, spec, field.name, value):
+        await talk.say(talk.t("form-wrong-value", reason="; ".join(wrong_value)))
         return
     await _take(talk, field, value)
 
@@ -98,13 +102,13 @@ async def _next(talk: Talk) -> None:
         return
     talk.dialog = None
     key = f"telegram:{talk.chat.chat_id}:form:{dialog['form']}"
-    await asking.ask(talk, dialog["model"], [dialog["values"]], key=key)
+    await submitting.submit(talk, dialog["model"], [dialog["values"]], key=key)
 
 
 def make_router() -> Router:
     """The handlers of this topic."""
     router = Router(name="models")
-    router.message.register(models, Command("models"))
+    router.message.register(models, Command("models", ignore_case=True))
     router.callback_query.register(choose, F.data.startswith("model:"))
     router.callback_query.register(tap, F.data.regexp(r"^form:[0-9a-f]{8}:\d{1,4}:(skip|\d{1,4})$"))
     return router

@@ -7,10 +7,16 @@ from aiogram import F, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
-from services.bot import asking
-from services.bot.forms import is_text_only, takes_text
+from ml_service.domain.fields import is_text_only, takes_text
+from services.bot import schema_errors, submitting
 from services.bot.handlers import batch, models
 from services.bot.talk import Talk
+
+CONTENT = (
+    "animation", "audio", "photo", "sticker", "story", "video", "video_note", "voice", "contact", "dice", "game",
+    "poll", "venue", "location", "paid_media", "checklist", "invoice",
+)  # fmt: skip
+"""What a person sends on purpose; every other message without a text is a notice of Telegram's."""
 
 
 async def predict(_message: Message, command: CommandObject, talk: Talk) -> None:
@@ -31,12 +37,15 @@ async def ask_text(talk: Talk, text: str) -> None:
     """Ask the chosen model with a text, or with the JSON of its fields; one that needs a form begins it."""
     spec = (await talk.listed()).spec
     value = _json_object(text)
-    if value is not None and not is_text_only(spec):
-        await asking.ask(talk, spec.name, [value])
-    elif takes_text(spec):
-        await asking.ask(talk, spec.name, [{"text": text}])
-    else:
-        await models.begin_form(talk, spec.name)
+    if value is None or is_text_only(spec):
+        value = {"text": text}
+        if not takes_text(spec):
+            await models.begin_form(talk, spec.name)
+            return
+    if wrong := schema_errors.explain(talk.t, spec, value):
+        await talk.say(talk.t("error-invalid_input", message="; ".join(wrong)), reply=True)
+        return
+    await submitting.submit(talk, spec.name, [value])
 
 
 async def cancel(_message: Message, talk: Talk) -> None:
@@ -47,8 +56,8 @@ async def cancel(_message: Message, talk: Talk) -> None:
 
 
 async def any_text(message: Message, talk: Talk) -> None:
-    """A text without a command: what was asked for last, else a prediction."""
-    text = message.text or ""
+    """A text without a command, or the words under a picture: what was asked for last, else a prediction."""
+    text = message.text or message.caption or ""
     kind = (talk.dialog or {}).get("kind")
     if text.startswith("/"):
         await talk.say(talk.t("unknown-command"))
@@ -61,9 +70,18 @@ async def any_text(message: Message, talk: Talk) -> None:
         await ask_text(talk, text)
 
 
-async def anything(_message: Message, talk: Talk) -> None:
-    """A picture, a voice, a sticker."""
-    await talk.say(talk.t("not-understood"))
+async def edited(message: Message, talk: Talk) -> None:
+    """A message was changed afterwards: what was submitted stays as it was."""
+    if message.text or message.caption:
+        await talk.say(talk.t("edited"))
+
+
+async def anything(message: Message, talk: Talk) -> None:
+    """A picture, a voice, a sticker. What Telegram itself says (pinned, a new wallpaper) is nobody's question."""
+    if message.document is not None:
+        await batch.document(message, talk)  # says which files it reads
+    elif any(getattr(message, kind, None) is not None for kind in CONTENT):
+        await talk.say(talk.t("not-understood"), reply=True)
 
 
 async def any_tap(_query: CallbackQuery, talk: Talk) -> None:
@@ -84,9 +102,10 @@ def _json_object(text: str) -> dict[str, object] | None:
 def make_router() -> Router:
     """The handlers of this topic; the last ones take all that is left."""
     router = Router(name="predict")
-    router.message.register(predict, Command("predict"))
-    router.message.register(cancel, Command("cancel"))
-    router.message.register(any_text, F.text)
+    router.message.register(predict, Command("predict", ignore_case=True))
+    router.message.register(cancel, Command("cancel", ignore_case=True))
+    router.message.register(any_text, F.text | F.caption)
     router.message.register(anything)
+    router.edited_message.register(edited)
     router.callback_query.register(any_tap)
     return router

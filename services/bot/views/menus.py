@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ml_service.domain.errors import InvalidInput, ServiceError
-from ml_service.domain.ledger import Balance, Transaction
+from ml_service.domain.fields import Field
+from ml_service.domain.ledger import Balance
 from ml_service.domain.models import ListedModel
 from ml_service.messaging.queue import QueueDepth
-from ml_service.usecases.workers import Overview
-from services.bot.forms import Field
+from ml_service.storage.balance_changes import BalanceChange
+from ml_service.usecases.workers import Overview, failed_models
+from services.bot.forms import choices
 from services.bot.phrases import LANGUAGES, Html, Phrases, cut, escaped, phrases
 from services.bot.views.answers import VERSION_CHARS_MAX
-from services.bot.views.view import View, keyboard, lines, paragraphs
+from services.bot.views.view import View, date_of, keyboard, lines, paragraphs
 
 MODELS_MAX = 30
 MODELS_DESCRIBED_MAX = 10
@@ -20,12 +22,14 @@ WORKERS_MAX = 20
 DESCRIPTION_CHARS_MAX = 120
 NAME_CHARS_MAX = 60
 ERROR_CHARS_MAX = 300
+REASON_CHARS_MAX = 120
+MODELS_FAILED_MAX = 3
 
 
-def balance(t: Phrases, username: str, has: Balance, last: Sequence[Transaction]) -> View:
+def balance(t: Phrases, username: str, has: Balance, last: Sequence[BalanceChange]) -> View:
     """What there is, what is held, and what moved."""
     moved = [
-        t("balance-line", date=f"{one.created_at:%d.%m %H:%M}", what=t(f"kind-{one.kind}"), change=_change(one))
+        t("balance-line", date=date_of(one.created_at), what=_what(t, one), change=f"{one.change:+d}".replace("-", "−"))
         for one in last
     ]
     listed = lines(t("balance-last"), *moved) if moved else t("balance-none")
@@ -38,8 +42,9 @@ def balance(t: Phrases, username: str, has: Balance, last: Sequence[Transaction]
     )
 
 
-def _change(one: Transaction) -> str:
-    return f"{one.change:+d}".replace("-", "−")
+def _what(t: Phrases, one: BalanceChange) -> Html:
+    kind = t(f"kind-{one.kind}")
+    return kind if one.count == 1 else t("balance-many", what=kind, count=one.count)
 
 
 def models(t: Phrases, listed: Sequence[ListedModel], chosen: str) -> View:
@@ -56,7 +61,7 @@ def models(t: Phrases, listed: Sequence[ListedModel], chosen: str) -> View:
                 version=cut(model.spec.version, VERSION_CHARS_MAX),
                 price=t("credits", count=model.price_credits),
                 state=t("models-live" if model.is_live else "models-away"),
-                description=cut(model.spec.description, DESCRIPTION_CHARS_MAX),
+                description=cut(model.spec.description_in(t.language), DESCRIPTION_CHARS_MAX),
             )
             for model in shown[:MODELS_DESCRIBED_MAX]
         ),
@@ -70,7 +75,7 @@ def models(t: Phrases, listed: Sequence[ListedModel], chosen: str) -> View:
 
 def form_field(t: Phrases, model: str, field: Field, *, form: str, number: int, total: int) -> View:
     """The question for one field of a model's input; ``form`` names this filling-in."""
-    rows = [[(label, f"form:{form}:{number}:{place}")] for place, label in enumerate(field.choices(t))]
+    rows = [[(label, f"form:{form}:{number}:{place}")] for place, label in enumerate(choices(t, field))]
     if not field.required:
         rows.append([(t.plain("form-skip"), f"form:{form}:{number}:skip")])
     description = escaped(cut(field.description, DESCRIPTION_CHARS_MAX * 2)) if field.description else None
@@ -83,6 +88,33 @@ def languages(t: Phrases) -> View:
     """A button for each language, in its own words."""
     rows = [[(name, f"language:{code}")] for code, name in LANGUAGES.items()]
     return View(t("language-choose"), keyboard(*rows))
+
+
+def notify(t: Phrases) -> View:
+    """Asks whether answers to requests by the API are to come here."""
+    return View(
+        t("notify-ask"),
+        keyboard([(t.plain("button-notify-on"), "notify:on"), (t.plain("button-notify-off"), "notify:off")]),
+    )
+
+
+def delete(t: Phrases, balance: int, account: str | None, number: str) -> View:
+    """Asks whether to delete what is kept of the person.
+
+    Args:
+        balance: Credits of the chat's own account, which would be lost.
+        account: The joined account of the API, which stays; None: there is none.
+        number: The question's own.
+    """
+    return View(
+        paragraphs(
+            t("delete-ask", balance=t("credits", count=balance)),
+            t("delete-account-stays", username=account) if account is not None else None,
+        ),
+        keyboard(
+            [(t.plain("button-delete"), f"delete:yes:{number}")], [(t.plain("button-delete-no"), f"delete:no:{number}")]
+        ),
+    )
 
 
 def link(t: Phrases, username: str, own_balance: int, number: str) -> View:
@@ -118,6 +150,16 @@ def admin(
                 Html("…") if len(overview.workers) > WORKERS_MAX else None,
             ),
             lines(
+                *(
+                    t(
+                        "admin-model-failed",
+                        name=cut(one.name, NAME_CHARS_MAX),
+                        reason=cut(one.reason, REASON_CHARS_MAX),
+                    )
+                    for one in failed_models(overview.workers)[:MODELS_FAILED_MAX]
+                )
+            ),
+            lines(
                 t("admin-failures"),
                 *(t("admin-failure", code=cut(code, NAME_CHARS_MAX), count=count) for code, count in failures),
                 None if failures else t("admin-no-failures"),
@@ -137,7 +179,7 @@ def error(t: Phrases, problem: ServiceError) -> Html:
         message=cut(message, ERROR_CHARS_MAX),
         cost=t("credits", count=cost),
         balance=t("credits", count=left),
-        seconds=t("seconds", count=max(1, round(problem.retry_after_s or 1))),
+        wait=t.duration(problem.retry_after_s or 1),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
@@ -16,10 +17,16 @@ Button = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """HTML text and a keyboard, or none."""
+    """HTML text and a keyboard, or none; ``is_cut`` says that something was too long and belongs into a file."""
 
     text: Html
     keyboard: InlineKeyboardMarkup | None = None
+    is_cut: bool = False
+
+
+def date_of(at: datetime) -> str:
+    """A time as it is shown; Telegram does not say where a person is, so it is UTC, and says so."""
+    return f"{at.astimezone(UTC):%d.%m %H:%M} UTC"
 
 
 def keyboard(*rows: Sequence[Button]) -> InlineKeyboardMarkup | None:
@@ -36,10 +43,10 @@ def keyboard(*rows: Sequence[Button]) -> InlineKeyboardMarkup | None:
 
 
 def lines(*parts: Html | None) -> Html:
-    """Parts below each other; None and empty ones are left out."""
+    """Deps below each other; None and empty ones are left out."""
     return Html("\n".join(part for part in parts if part))
 
 
 def paragraphs(*parts: Html | None) -> Html:
-    """Parts with an empty line between them; None and empty ones are left out."""
+    """Deps with an empty line between them; None and empty ones are left out."""
     return Html("\n\n".join(part for part in parts if part))

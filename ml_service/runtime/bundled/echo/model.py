@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from ml_service.runtime.model import JsonObject, Model
+from ml_service.runtime.author import JsonObject, Model
 
 TEXT = {
     "type": "object",
@@ -19,6 +20,9 @@ class Echo(Model):
     name = "echo"
     version = "1"
     description = "Returns its input unchanged. For benchmarks and tests: it measures the service itself."
+    descriptions: ClassVar[dict[str, str]] = {
+        "ru": "Возвращает то, что ей прислали. Для измерений и тестов: показывает скорость самого сервиса."
+    }
     price_credits = 1
     input_schema = TEXT
     output_schema = TEXT

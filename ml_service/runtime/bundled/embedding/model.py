@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ml_service.runtime.model import JsonObject, Model
+from ml_service.runtime.author import JsonObject, Model
 
 if TYPE_CHECKING:
     from ml_service.runtime.bundled.encoder import SentenceEncoder
@@ -21,6 +21,11 @@ class Embedding(Model):
         "lie close, across languages too. The product of two vectors is their similarity. For search, grouping "
         "and finding duplicates."
     )
+    descriptions: ClassVar[dict[str, str]] = {
+        "ru": "Превращает текст на одном из 16 языков в вектор из 512 чисел длины 1: тексты с близким смыслом лежат "
+        "рядом, даже на разных языках. Произведение двух векторов – их сходство. Для поиска, группировки и "
+        "поиска дубликатов."
+    }
     input_schema: ClassVar[JsonObject] = {
         "type": "object",
         "properties": {

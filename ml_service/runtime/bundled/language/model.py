@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ml_service.runtime.author import JsonObject, Model
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
-from ml_service.runtime.model import JsonObject, Model
 
 # More text changes no answer that the first 500 characters do not give.
 _CHARS_MAX = 500
@@ -24,6 +24,10 @@ class Language(Model):
         "Says which of 176 languages a text is in, and how sure it is. Reliable from about 25 characters; short "
         "texts in Russian are taken for a related language about one time in nine."
     )
+    descriptions: ClassVar[dict[str, str]] = {
+        "ru": "Определяет, на каком из 176 языков написан текст, и насколько она в этом уверена. Надёжно примерно от "
+        "25 символов; короткий русский текст примерно в одном случае из девяти принимает за родственный язык."
+    }
     input_schema: ClassVar[JsonObject] = {
         "type": "object",
         "properties": {

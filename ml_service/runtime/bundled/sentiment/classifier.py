@@ -1,4 +1,4 @@
-"""Linear scores of n-grams and of a sentence embedding, turned into three probabilities; numpy only."""
+"""Linear scores of n-grams and of a sentence's meaning, turned into three probabilities."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_service.runtime.bundled.encoder import DIMENSIONS, SentenceEncoder
-from ml_service.runtime.bundled.sentiment.ngrams import BUCKETS, SCHEME, buckets
+from ml_service.runtime.bundled.e5 import E5Encoder
+from ml_service.runtime.bundled.e5_weights import DIMENSIONS, WrongWeights
+from ml_service.runtime.bundled.ngrams import BUCKETS, SCHEME, buckets
 from ml_service.runtime.bundled.text import without_lone_surrogates
 
 WEIGHTS_FILE = Path(__file__).with_name("weights.npz")
 MANIFEST_FILE = Path(__file__).with_name("weights.sha256")
 
 
-class WrongWeights(Exception):
-    """The weights are not the ones that belong to this version; the message says what to do."""
-
-
 class SentimentClassifier:
-    """Positive, neutral or negative, by one number and a band around zero.
+    """Positive, neutral or negative, by two numbers.
 
-    The number z is what the n-grams and the embedding say together: below zero negative, above positive. The
-    probabilities are those of an ordered logit with the symmetric thresholds -t and t (McCullagh, 1980):
-    P(positive) = s(z - t), P(negative) = s(-z - t), P(neutral) = the rest, where s is the logistic function.
+    z says how positive a text is, by its n-grams and its e5 vector; u how neutral, by the vector alone. The
+    probabilities of negative, neutral and positive are in the proportions exp(-z/2) : exp(u) : exp(z/2).
     """
 
     def __init__(self, weights: Path = WEIGHTS_FILE, manifest: Path = MANIFEST_FILE) -> None:
@@ -40,31 +36,36 @@ class SentimentClassifier:
         with np.load(weights, allow_pickle=False) as arrays:
             scheme = str(arrays["scheme"])
             if scheme != SCHEME:
-                raise WrongWeights(f"{weights.name} is for {scheme}, this version makes {SCHEME}; train anew.")
-            self._ngram_weights: NDArray[np.float32] = arrays["ngram_weights"].astype(np.float32)
-            self._embedding_weights: NDArray[np.float32] = arrays["embedding_weights"].astype(np.float32)
-            self._bias = float(arrays["bias"])
-            self._threshold = float(arrays["threshold"])
-        if self._ngram_weights.shape != (BUCKETS,) or self._embedding_weights.shape != (DIMENSIONS,):
-            raise WrongWeights(f"{weights.name} has arrays of another shape than this version needs; train anew.")
-        self._encoder = SentenceEncoder()
+                raise WrongWeights(f"{weights.name} is for {scheme}, this version makes {SCHEME}; train it again.")
+            self._ngrams: NDArray[np.float16] = arrays["ngrams"]
+            self._positive: NDArray[np.float32] = arrays["positive"]
+            self._neutral: NDArray[np.float32] = arrays["neutral"]
+            self._biases: NDArray[np.float64] = arrays["biases"]
+        shapes = [each.shape for each in (self._ngrams, self._positive, self._neutral, self._biases)]
+        if shapes != [(BUCKETS,), (DIMENSIONS,), (DIMENSIONS,), (2,)]:
+            raise WrongWeights(f"{weights.name} has arrays of another shape than this version needs; train it again.")
+        self._encoder = E5Encoder()
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return an array (texts, 3): the probabilities of negative, neutral, positive."""
+        vectors = self._encoder.encode(texts)
         by_ngrams = np.array([self._ngram_score(text) for text in texts])
-        by_embedding = self._encoder.encode(texts) @ self._embedding_weights
-        return ordered_logit(by_ngrams + by_embedding + self._bias, self._threshold)
+        # Sums of products one by one: a matrix product's last bits would depend on the number of texts.
+        z = (vectors * self._positive).sum(axis=1, dtype=np.float64) + by_ngrams + self._biases[0]
+        u = (vectors * self._neutral).sum(axis=1, dtype=np.float64) + self._biases[1]
+        return three_way(z, u)
 
     def _ngram_score(self, text: str) -> float:
         found = buckets(without_lone_surrogates(text))
-        return float(self._ngram_weights[found].sum()) / math.sqrt(max(len(found), 1))
+        return float(self._ngrams[found].sum(dtype=np.float64)) / math.sqrt(max(len(found), 1))
 
 
-def ordered_logit(z: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+def three_way(z: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return an array (z, 3): the probabilities of negative, neutral, positive."""
-    negative = 1 / (1 + np.exp(np.clip(z + threshold, -50, 50)))
-    positive = 1 / (1 + np.exp(np.clip(threshold - z, -50, 50)))
-    return np.stack([negative, 1 - negative - positive, positive], axis=1)
+    scores = np.stack([-z / 2, u, z / 2], axis=1)
+    shares: NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 def verify(weights: Path, manifest: Path) -> None:
@@ -78,6 +79,6 @@ def verify(weights: Path, manifest: Path) -> None:
     if actual != expected:
         raise WrongWeights(
             f"{weights} is not the file that {manifest.name} names (SHA-256 {actual[:12]}…, expected "
-            f"{expected[:12]}…): it was changed or damaged. Install it again, or train anew with "
+            f"{expected[:12]}…): it was changed or damaged. Install it again, or train it again with "
             "tools/train_sentiment.py."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ml_service.runtime.model import JsonObject, Model
+from ml_service.runtime.author import JsonObject, Model
 
 if TYPE_CHECKING:
     from ml_service.runtime.bundled.sentiment.classifier import SentimentClassifier
@@ -15,16 +15,22 @@ _PROBABILITY: JsonObject = {"type": "number", "minimum": 0, "maximum": 1}
 
 
 class Sentiment(Model):
-    """Hashed n-grams and a sentence embedding in one calibrated logistic regression."""
+    """Linear scores of e5-small vectors and of hashed n-grams, calibrated on sets that were left out."""
 
     name = "sentiment"
-    version = "1.0.0"
+    version = "2.0.0"
     price_credits = 1
     description = (
         "Says whether a Russian or English text is positive, neutral or negative, and how sure it is. Made for "
-        "reviews, comments and messages of one to a few sentences. Neutral also stands for: cannot tell. Sarcasm "
-        "and double negation («Не плохо») mislead it."
+        "reviews, comments and messages of one to a few sentences. It also answers neutral where it cannot tell. "
+        "Sarcasm and double negation («Не плохо») mislead it."
     )
+    descriptions: ClassVar[dict[str, str]] = {
+        "ru": "Определяет, какой текст на русском или английском – позитивный, нейтральный или негативный, и насколько "
+        "она в этом уверена. Для отзывов, комментариев и сообщений в одно или несколько предложений. "
+        "«Нейтральный» она отвечает и тогда, когда трудно сказать. Сарказм и двойное "
+        "отрицание («Не плохо») сбивают её с толку."
+    }
     input_schema: ClassVar[JsonObject] = {
         "type": "object",
         "properties": {
@@ -32,7 +38,7 @@ class Sentiment(Model):
                 "type": "string",
                 "minLength": 1,
                 "maxLength": 5000,
-                "description": "The text, in Russian or English; the first 600 characters weigh most.",
+                "description": "The text, in Russian or English; the first 400 to 500 characters weigh most.",
             }
         },
         "required": ["text"],
@@ -59,14 +65,14 @@ class Sentiment(Model):
         {"text": "Terrible, broke after a day"},
         {"text": "The parcel arrives on Tuesday"},
     ]
-    batch_size = 64
+    batch_size = 16  # texts are computed one by one: a larger batch would only keep others waiting
     _classifier: SentimentClassifier
 
     def load(self) -> None:
         """Read the weights.
 
         Raises:
-            WrongWeights: The file was changed.
+            WrongWeights: A file was changed, or a package with weights is missing.
         """
         from ml_service.runtime.bundled.sentiment.classifier import SentimentClassifier  # noqa: PLC0415
 

@@ -170,7 +170,7 @@ CREATE UNIQUE INDEX transactions_of_prediction ON transactions (prediction_id, (
 CREATE TRIGGER transactions_never_change BEFORE UPDATE OR DELETE OR TRUNCATE ON transactions
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- The queue of the postgres backend (ml_service/messaging/postgres.py).
+-- The queue of the postgres backend (ml_service/messaging/postgres).
 
 CREATE TABLE queue_messages (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

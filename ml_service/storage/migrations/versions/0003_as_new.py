@@ -14,5 +14,5 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the trigger and the index anew; on a new database that changes nothing."""
+    """Recreate the trigger and the index; on a new database that changes nothing."""
     run_script(Path(__file__).with_suffix(".sql"))

@@ -29,6 +29,9 @@ class WorkersHealth(BaseModel):
     status: State = Field(description="`ok` where a worker is ready with the default model.")
     ready: int | None = Field(description="How many workers are ready; null where the database does not answer.")
     ids: list[str]
+    models_failed: dict[str, str] = Field(
+        description="Models that live workers cannot load, each with the reason; `degraded` while there are any."
+    )
 
 
 class Health(BaseModel):
@@ -40,6 +43,7 @@ class Health(BaseModel):
     queue: QueueHealth
     workers: WorkersHealth
     open_predictions: int | None
+    problems: list[str] = Field(description="Why answers may wait, in sentences.")
 
 
 class Alive(BaseModel):

@@ -7,14 +7,16 @@ and output are JSON text already.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ml_service.domain.predictions import Source, Status
+from ml_service.domain.submissions import Receiver
+from ml_service.domain.webhooks import PREDICTION_EVENTS, URL_LENGTH_MAX, PredictionEvent
 
-ITEMS_MAX = 100_000
+ITEMS_MAX = 10_000
 """Only keeps absurd batches from being read; the limit in force is a setting."""
 
 SHOWN_INPUT: dict[str, JsonValue] = {"text": "Доставили вовремя, всё отлично!"}
@@ -25,10 +27,41 @@ SHOWN_OUTPUT = {
 }
 
 
+Notify = Annotated[
+    list[Receiver] | None,
+    Field(
+        max_length=10,
+        description="`telegram`: the answer also goes to the chats joined with the account. Left out: as the account "
+        "prefers (`/notify` in the chat); `[]`: nowhere.",
+    ),
+]
+
+
+class NamedWebhook(BaseModel):
+    """An address that gets the outcome of this request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(
+        min_length=1,
+        max_length=URL_LENGTH_MAX,
+        description="Signed with the secret of `GET /webhooks/secret`.",
+        examples=["https://example.com/hooks/predictions"],
+    )
+    events: list[PredictionEvent] = Field(
+        default=[*PREDICTION_EVENTS], min_length=1, max_length=10, description="Left out: all of them."
+    )
+
+
 class Item(BaseModel):
     """One input for one model. Give `input`, or, for a model that takes a text, `text` for short."""
 
-    model: str | None = Field(default=None, description="Its name; the default model where it is left out.")
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(
+        default=None,
+        description="Its name, or `name@version` for a certain version; if left out, the default model.",
+    )
     input: dict[str, Any] | None = Field(default=None, description="As the model's `input_schema` says.")
     text: str | None = Field(default=None, description='Short for `{"input": {"text": …}}`.')
 
@@ -45,21 +78,51 @@ class NewPrediction(Item):
         gt=0,
         allow_inf_nan=False,
         strict=True,
-        description="Seconds until which a worker must have begun; else it expires and its credits go back.",
+        description="Seconds until it must have its answer; else it expires, also while it is computed, and its "
+        "credits go back.",
     )
+    notify: Notify = None
+    webhook: NamedWebhook | None = None
 
 
 class NewBatch(BaseModel):
     """A request for many predictions: accepted whole, in one transaction, or not at all."""
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [{"items": [{"text": SHOWN_INPUT["text"]}, {"text": "The parcel never came."}]}],
-        }
+        },
     )
 
     items: list[Item] = Field(min_length=1, max_length=ITEMS_MAX)
     deadline_s: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    notify: Notify = None
+    webhook: NamedWebhook | None = Field(
+        default=None, description="It gets the outcome of each prediction of the batch."
+    )
+
+
+class QuotedItem(BaseModel):
+    """What one item would cost."""
+
+    model: str = Field(examples=["sentiment"])
+    version: str = Field(examples=["1.0.0"])
+    cost_max: int = Field(description="Credits that it would hold, and at most cost.", examples=[1])
+
+
+class Quote(BaseModel):
+    """What a request would cost and how long it would take. Nothing is reserved: a price or the load may change."""
+
+    cost_max: int = Field(description="Credits of all items together.", examples=[1])
+    items: list[QuotedItem] = Field(description="In the order of the request.")
+    estimated_s: float | None = Field(
+        description="Seconds until all would be answered, by what waits now and by the last answers; null where no "
+        "worker serves a model, it has not answered lately, or too much waits to tell.",
+        examples=[0.05],
+    )
+    balance: int = Field(description="Credits that can be spent.", examples=[100])
+    is_enough: bool = Field(description="Whether the balance covers it.", examples=[True])
 
 
 class PredictionError(BaseModel):
@@ -90,9 +153,11 @@ class Prediction(BaseModel):
         examples=[SHOWN_OUTPUT],
     )
     error: PredictionError | None = Field(description="Present when the status is `failed`, `canceled` or `expired`.")
-    cost: int = Field(description="Credits: held at once, taken on success, given back otherwise.", examples=[1])
+    cost: int = Field(description="Credits held at submit; charged on success, released otherwise.", examples=[1])
+    charged: int = Field(description="Credits charged: the cost after success, else 0.", examples=[1])
     source: Source
     batch_id: UUID | None
+    key_id: UUID | None = Field(description="The API key that asked for it.")
     worker_id: str | None = Field(description="The worker that has, or had, it.", examples=["worker-2"])
     attempts: int = Field(description="How many times a worker has taken it.", examples=[1])
     created_at: datetime
@@ -100,6 +165,30 @@ class Prediction(BaseModel):
     finished_at: datetime | None
     deadline_at: datetime | None
     timings: Timings
+
+
+QUEUED_EXAMPLE: dict[str, JsonValue] = {
+    "id": "019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e",
+    "model": "sentiment",
+    "version": "1.0.0",
+    "status": "queued",
+    "input": SHOWN_INPUT,
+    "output": None,
+    "error": None,
+    "cost": 1,
+    "charged": 0,
+    "source": "api",
+    "batch_id": None,
+    "key_id": None,
+    "worker_id": None,
+    "attempts": 0,
+    "created_at": "2026-11-25T12:00:00Z",
+    "started_at": None,
+    "finished_at": None,
+    "deadline_at": None,
+    "timings": {"queued_ms": None, "predict_ms": None, "total_ms": None},
+}
+"""A prediction right after it was accepted."""
 
 
 class History(BaseModel):
@@ -118,7 +207,7 @@ class BatchItem(BaseModel):
     cost: int
 
 
-class Batch(BaseModel):
+class AcceptedBatch(BaseModel):
     """An accepted batch; `GET /predictions?batch_id=…` shows how it goes on."""
 
     batch_id: UUID

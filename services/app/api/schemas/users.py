@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Form
 from pydantic import BaseModel, ConfigDict, Field
 
+from ml_service.domain.submissions import Receiver
+from ml_service.domain.users import Language
 from ml_service.domain.users import User as DomainUser
 
 # Far above any rule: the rules answer with their own sentences, this only keeps megabytes out.
@@ -20,7 +21,8 @@ class NewUser(BaseModel):
     """A registration."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"username": "anna", "password": "correct horse battery"}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"username": "anna", "password": "correct horse battery"}]},
     )
 
     username: Name = Field(description="3 to 64 letters, digits and . _ @ + -; unique without regard to case.")
@@ -31,7 +33,8 @@ class NewPassword(BaseModel):
     """A change of password."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"old_password": "correct horse battery", "new_password": "a better one 2"}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"old_password": "correct horse battery", "new_password": "a better one 2"}]},
     )
 
     old_password: Password
@@ -47,6 +50,8 @@ class User(BaseModel):
     is_admin: bool
     is_demo: bool = Field(description="The user test/test of the demo mode.")
     created_at: datetime
+    language: Language | None = Field(description="Of the page; null: as the browser says.")
+    notify: list[Receiver] = Field(description="Where answers also go if a request does not say.")
 
     @classmethod
     def of(cls, user: DomainUser) -> User:
@@ -58,25 +63,18 @@ class User(BaseModel):
             is_admin=user.is_admin,
             is_demo=user.is_demo,
             created_at=user.created_at,
+            language=user.language,
+            notify=[Receiver(one) for one in user.notify],
         )
 
 
-class TokenForm:
+class TokenForm(BaseModel):
     """OAuth2's form (RFC 6749, 4.3 and 6): a password, or a refresh token."""
 
-    def __init__(
-        self,
-        grant_type: Annotated[
-            Literal["password", "refresh_token"], Form(description="What is exchanged.")
-        ] = "password",
-        username: Annotated[str | None, Form(max_length=1000, examples=["test"])] = None,
-        password: Annotated[str | None, Form(max_length=10_000, json_schema_extra={"format": "password"})] = None,
-        refresh_token: Annotated[str | None, Form(max_length=1000)] = None,
-    ) -> None:
-        self.grant_type = grant_type
-        self.username = username
-        self.password = password
-        self.refresh_token = refresh_token
+    grant_type: Literal["password", "refresh_token"] = Field("password", description="What is exchanged.")
+    username: str | None = Field(None, max_length=1000, examples=["test"])
+    password: str | None = Field(None, max_length=10_000, json_schema_extra={"format": "password"})
+    refresh_token: str | None = Field(None, max_length=1000)
 
 
 class Tokens(BaseModel):
@@ -86,6 +84,26 @@ class Tokens(BaseModel):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  the kind of token, not one
     expires_in: int = Field(description="Seconds until the access token ends.", examples=[900])
     refresh_token: str = Field(description="Exchanged once for the next pair; using it twice ends the session.")
+
+
+class Credentials(BaseModel):
+    """Who signs in from the page."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"username": "test", "password": "test"}]}
+    )
+
+    username: str = Field(max_length=1000)
+    password: Password
+
+
+class SignedInSession(BaseModel):
+    """What the page keeps in memory while somebody is signed in; the refresh token is in the cookie."""
+
+    access_token: str = Field(description="Sent with each request: `Authorization: Bearer …`")
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  the kind of token, not one
+    expires_in: int = Field(description="Seconds until the access token ends.", examples=[900])
+    user: User
 
 
 class TelegramCode(BaseModel):

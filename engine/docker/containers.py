@@ -1,0 +1,193 @@
+"""The containers of this folder's compose project, as Docker tells of them. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.common.errors import EngineError
+from engine.common.report import say
+from engine.common.state import CALLER_FOLDER
+
+ONE_SHOTS = ("secrets", "migrate", "worker-image")
+HTTP_PORT = "8080/tcp"
+"""nginx's, inside of its container."""
+_TIMEOUT_S = 20
+_STATES = {"restarting": "waiting", "paused": "waiting", "created": "starting"}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container. ``name`` is as the native engine names its processes: ``app-1``, ``worker-2``, ``postgres``."""
+
+    id: str
+    name: str
+    service: str
+    state: str
+    health: str | None
+    exit_code: int
+    pid: int
+    restarts: int
+    started_at: datetime | None
+    published: int | None
+
+    @property
+    def short_service(self) -> str:
+        """The service as a person calls it."""
+        return self.service.removeprefix("ml-")
+
+    @property
+    def is_one_shot(self) -> bool:
+        """Whether it is meant to end."""
+        return self.service in ONE_SHOTS
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+        return self.state in ("running", "restarting", "paused")
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it does its work, or has done it."""
+        if self.is_one_shot:
+            return self.state == "exited" and self.exit_code == 0
+        return self.state == "running" and self.health in (None, "healthy")
+
+    @property
+    def uptime_s(self) -> float | None:
+        """Seconds since it was started; None when it does not run."""
+        return (datetime.now(UTC) - self.started_at).total_seconds() if self.is_up and self.started_at else None
+
+    def describe(self, worker_id: str | None) -> dict[str, Any]:
+        """For status, in the native engine's form."""
+        state = _STATES.get(self.state, "stopped")
+        if self.state == "running":
+            state = "ready" if self.is_well else (self.health or "starting")
+        return {
+            "name": self.name,
+            "state": state,
+            "pid": self.pid or None,
+            "uptime_s": round(self.uptime_s, 1) if self.uptime_s is not None else None,
+            "restarts": self.restarts,
+            "status": None,
+            "last_exit": "" if self.is_up else f"ended with {self.exit_code}",
+            "worker_id": worker_id,
+        }
+
+
+def _docker(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def of(folder: Path) -> list[Container]:
+    """The containers that Compose, of either version, made in ``folder``; none where Docker does not answer."""
+    label = f"label=com.docker.compose.project.working_dir={folder}"
+    ids = _docker("ps", "--all", "--quiet", "--no-trunc", "--filter", label).split()
+    if not ids:
+        return []
+    try:
+        found = json.loads(_docker("inspect", *ids) or "[]")
+    except ValueError:
+        return []
+    made = [_read(one) for one in found if one["Config"]["Labels"].get("com.docker.compose.oneoff") != "True"]
+    return sorted(made, key=lambda one: (one.service != "postgres", one.service != "rabbitmq", one.name))
+
+
+def _read(value: dict[str, Any]) -> Container:
+    labels, state = value["Config"]["Labels"], value["State"]
+    service = labels["com.docker.compose.service"]
+    number = labels.get("com.docker.compose.container-number", "1")
+    bindings = (value["HostConfig"].get("PortBindings") or {}).get(HTTP_PORT) or []
+    started = re.sub(r"(\.\d{6})\d*", r"\1", state["StartedAt"]).replace("Z", "+00:00")
+    return Container(
+        id=value["Id"],
+        name=f"{service.removeprefix('ml-')}-{number}" if service in ("app", "ml-worker") else service,
+        service=service,
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status"),
+        exit_code=state["ExitCode"],
+        pid=state["Pid"],
+        restarts=value["RestartCount"],
+        started_at=None if started.startswith("0001") else datetime.fromisoformat(started),
+        published=int(bindings[0]["HostPort"]) if bindings and bindings[0].get("HostPort") else None,
+    )
+
+
+def published_port(containers: Iterable[Container]) -> int | None:
+    """The port at which this machine reaches nginx."""
+    return next((one.published for one in containers if one.service == "nginx" and one.published), None)
+
+
+def _file_of(arguments: Sequence[str]) -> Path:
+    files = [Path(one) for one in arguments[1:] if not one.startswith("-")]
+    if len(files) != 1:
+        raise EngineError(f"Name one file: start.py --cli {arguments[0]} FILE")
+    return CALLER_FOLDER / files[0]
+
+
+def check_restore(arguments: Sequence[str]) -> None:
+    """Raise EngineError unless `restore FILE --replace` can be done."""
+    file = _file_of(arguments)
+    if not file.is_file():
+        raise EngineError(f"There is no file {file}.")
+    if "--replace" not in arguments:
+        raise EngineError("The database is in use; say --replace to replace what it holds.")
+
+
+def back_up(server: Container, arguments: Sequence[str]) -> int:
+    """`backup FILE` and `restore FILE --replace` with the server's own pg_dump and pg_restore.
+
+    Raises:
+        EngineError: the file is there already, or none is named.
+    """
+    file = _file_of(arguments)
+    return _dump(server, file) if arguments[0] == "backup" else _restore(server, file)
+
+
+def _inside(server: Container, *command: str) -> list[str]:
+    return ["docker", "exec", "-i", server.id, *command, "--username=postgres", "--dbname=ml_service"]
+
+
+def _dump(server: Container, file: Path) -> int:
+    if file.exists():
+        raise EngineError(f"{file} exists already; a backup never overwrites one.")
+    partial = file.with_name(file.name + ".partial")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # it holds password hashes
+        with os.fdopen(descriptor, "wb") as output:
+            done = subprocess.run(_inside(server, "pg_dump", "--format=custom"), stdout=output, check=False)
+        if done.returncode != 0:
+            return done.returncode
+        partial.rename(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    say(f"{file}: {file.stat().st_size:,} bytes")
+    return 0
+
+
+# As ml_service/cli/backups.py does it, and for its reasons.
+RESTORE = """
+set -o pipefail
+{
+    echo 'BEGIN; DROP TABLE IF EXISTS public.predictions CASCADE;'
+    pg_restore --clean --if-exists --no-owner --file=- && echo 'COMMIT;'
+} | PGOPTIONS='-c client_min_messages=warning' psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username=postgres \\
+    --dbname=ml_service
+"""
+
+
+def _restore(server: Container, file: Path) -> int:
+    with file.open("rb") as source:
+        command = ["docker", "exec", "-i", server.id, "bash", "-c", RESTORE]
+        return subprocess.run(command, stdin=source, stdout=subprocess.DEVNULL, check=False).returncode

@@ -1,0 +1,95 @@
+"""What each command does on the native engine (the docker engine's are in engine/docker/commands.py)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from engine.command_line import MODEL_TRIALS
+from engine.common import report
+from engine.common.errors import EngineError
+from engine.common.state import CALLER_FOLDER, PROJECT, ROOT
+from engine.native import control, environment, lifecycle, logs, model_environments, status
+
+_WITHOUT_DATABASE = (
+    *(["models", one] for one in ("new", "list", *MODEL_TRIALS)),
+    *(["--help"], ["--version"], ["--show-completion"], ["--install-completion"]),
+)
+_RESTORE_TIMEOUT_S = 120
+
+
+def show_logs(options: argparse.Namespace) -> int:
+    """Print the last lines of the logs, and follow them if asked."""
+    service = options.logs or None
+    chosen = logs.choose(PROJECT.logs, service)
+    if not chosen:
+        names = ", ".join(log.stem for log in logs.choose(PROJECT.logs, None))
+        raise EngineError(f"No log of {service!r}. There are: {names}." if names else "There are no logs yet.")
+    logs.show(chosen, lines_max=options.tail, level=options.level, follow=options.follow)
+    return 0
+
+
+def _needs_no_database(arguments: Sequence[str]) -> bool:
+    return (
+        not arguments or "--help" in arguments or any(list(arguments[: len(one)]) == one for one in _WITHOUT_DATABASE)
+    )
+
+
+def cli(arguments: Sequence[str]) -> int:
+    """Run the `ml-service` command with the running system's addresses, in the caller's folder.
+
+    Raises:
+        EngineError: the native engine does not run, and the command needs it.
+    """
+    answer = control.ask(PROJECT, {"op": "environment"})
+    if answer is not None:
+        env = answer["environment"]
+    elif _needs_no_database(arguments):
+        env = environment.for_service(None, os.environ) | {"SETTINGS_FOLDER": str(ROOT)}
+    else:
+        raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
+    folders = {"MODELS_FOLDER": str(ROOT / "models"), "MODEL_ENVIRONMENTS": str(model_environments.folder())}
+    env = {**folders, **env, "PYTHONPATH": str(ROOT)}
+    if names := model_environments.tried(arguments):
+        model_environments.ensure(names)
+    if list(arguments[:1]) == ["restore"] and "--help" not in arguments and answer is not None:
+        return _restore(arguments, env)
+    return _run_cli(arguments, env)
+
+
+def _run_cli(arguments: Sequence[str], env: dict[str, str]) -> int:
+    command = [sys.executable, "-m", "ml_service.cli", *arguments]
+    return subprocess.run(command, cwd=CALLER_FOLDER, env=env, check=False).returncode
+
+
+def _restore(arguments: Sequence[str], env: dict[str, str]) -> int:
+    """Read a backup back while nothing else works on the database."""
+    if "--replace" not in arguments:  # nothing is stopped for a refusal
+        return _run_cli(arguments, env)
+    report.tell("  stopping the app, the bot and the workers")
+    control.ask(PROJECT, {"op": "pause"}, timeout_s=_RESTORE_TIMEOUT_S)
+    try:
+        return _run_cli(arguments, env)
+    finally:
+        report.tell("  starting them again")
+        control.ask(PROJECT, {"op": "resume"}, timeout_s=_RESTORE_TIMEOUT_S)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command that ``options`` name; raises EngineError."""
+    actions: list[tuple[object, Callable[[], int]]] = [
+        (options.supervise, lambda: lifecycle.supervise_here(options)),
+        (options.stop, lifecycle.stop),
+        (options.restart, lambda: lifecycle.restart(options)),
+        (options.status, lambda: status.show(as_json=options.json)),
+        (options.logs is not None, lambda: show_logs(options)),
+        (options.cli is not None, lambda: cli(options.cli)),
+        (options.start or options.workers, lambda: lifecycle.start(options)),
+    ]
+    for asked, action in actions:
+        if asked:
+            return action()
+    raise EngineError(report.NOTHING_ASKED)

@@ -1,0 +1,41 @@
+"""What of the caller's environment reaches a program of ours: an allow-list, so that nothing leaks in by accident."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from engine.common.state import PROJECT
+from ml_service.platform.settings.app import AppSettings
+from ml_service.platform.settings.bot import BotSettings
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import names_of
+from ml_service.platform.settings.worker import WorkerSettings
+
+_NAMES = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"}
+    | {"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+)
+_FOR_MODELS = ("OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "CUDA_", "NVIDIA_", "HF_", "TRANSFORMERS_", "TORCH_")
+_ENGINES = frozenset({"DATABASE_URL", "AMQP_URL", "HOST", "PORT", "WORKER_NAME"})
+"""Settings that the engine sets for each program itself."""
+_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
+
+SERVICES: Mapping[str, type[CommonSettings]] = {"app": AppSettings, "bot": BotSettings, "worker": WorkerSettings}
+
+
+def basic(caller: Mapping[str, str]) -> dict[str, str]:
+    """What any program may know of the terminal that it was started from."""
+    kept = {"PATH": os.defpath, "HOME": str(PROJECT.var)}
+    kept |= {name: value for name, value in caller.items() if name.upper() in _NAMES or name.startswith("LC_")}
+    return kept | _PYTHON
+
+
+def for_service(role: str | None, caller: Mapping[str, str]) -> dict[str, str]:
+    """``basic`` and the settings that the service itself has; ``None``: the command line."""
+    classes: list[type[CommonSettings]] = [SERVICES[role]] if role else [CommonSettings, WorkerSettings]
+    names = {name for one in classes for name in names_of(one)} - _ENGINES
+    env = basic(caller) | {name.upper(): value for name, value in caller.items() if value and name.upper() in names}
+    if role != "bot":
+        env |= {name: value for name, value in caller.items() if name.startswith(_FOR_MODELS)}
+    return env

@@ -1,0 +1,215 @@
+"""What the native engine runs here, and with which settings: decided once, before anything starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.common.errors import EngineError
+from engine.common.limits import WORKERS_DEFAULT, WORKERS_MAX
+from engine.common.report import PRODUCTION_DATA
+from engine.common.state import PROJECT, ROOT, Places, load_secrets, read_json
+from engine.native import environment, model_environments, rabbitmq
+from ml_service.platform.settings.bot import BotSettings
+from ml_service.platform.settings.engine import EngineSettings
+from ml_service.platform.settings.files import SettingsError
+from ml_service.platform.settings.reading import AnySettings, collect, load, unknown_settings
+from ml_service.platform.settings.worker import WorkerSettings
+
+DATABASE = "ml_service"
+
+Queue = Literal["rabbitmq", "postgres"]
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The programs' command lines; tests put small ones in their place."""
+
+    migrate: tuple[str, ...] = (sys.executable, "-m", "ml_service.cli", "migrate")
+    app: tuple[str, ...] = (sys.executable, "-m", "services.app.main")
+    worker: tuple[str, ...] = (sys.executable, "-m", "services.ml_worker.worker")
+    bot: tuple[str, ...] = (sys.executable, "-m", "services.bot.bot")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All decisions of one start.
+
+    Attributes:
+        bot_problem: Why the bot rests, where it does.
+        queue_note: Why the queue is PostgreSQL, where nobody asked for it.
+        notes: What the person at the terminal should know about the settings.
+    """
+
+    places: Places = PROJECT
+    cwd: Path = ROOT
+    workers: int = WORKERS_DEFAULT
+    app_processes: int = 1
+    host: str = "0.0.0.0"  # noqa: S104 - the printed address is the one that others may reach
+    port: int | None = None
+    queue: Queue = "postgres"
+    mode: str = "demo"
+    database_url: str | None = None
+    amqp_url: str | None = None
+    has_bot: bool = False
+    bot_problem: str = ""
+    queue_note: str = ""
+    notes: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    commands: Commands = field(default_factory=Commands)
+
+    @property
+    def own_postgres(self) -> bool:
+        """Whether PostgreSQL is ours to run: DATABASE_URL names another one otherwise."""
+        return self.database_url is None
+
+    @property
+    def own_rabbitmq(self) -> bool:
+        """Whether a RabbitMQ node is ours to run: AMQP_URL names another one otherwise."""
+        return self.queue == "rabbitmq" and self.amqp_url is None
+
+    def environment(self, role: str | None) -> dict[str, str]:
+        """The environment of one of the programs, without the addresses of the nodes."""
+        env = environment.for_service(role, os.environ)
+        env |= {"MODE": self.mode, "QUEUE_BACKEND": self.queue, "SETTINGS_FOLDER": str(self.cwd)}
+        if role == "worker":
+            env.setdefault("MODEL_ENVIRONMENTS", str(model_environments.folder()))
+        if role == "app":
+            env["JWT_SECRET"] = self.secrets.get("jwt_secret", "")
+        env.setdefault("LOG_FORMAT", "json")
+        return env
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the command line asks for, or else the settings; None where they leave it open."""
+
+    workers: int | None
+    port: int | None
+    queue: Queue | None
+    mode: str | None
+
+
+def _loaded(settings: type[AnySettings], places: Places, **decided: str) -> AnySettings:
+    """A service's settings, with what the engine decides or generates for it; raises EngineError."""
+    kept = load_secrets(places)
+    generated = {"JWT_SECRET": kept["jwt_secret"]}
+    if decided.get("QUEUE_BACKEND") == "rabbitmq":
+        generated["AMQP_URL"] = f"amqp://ml_service:{kept['rabbitmq_password']}@{rabbitmq.LOOPBACK}/"
+    try:
+        return load(settings, folder=ROOT, environment={**os.environ, **decided}, generated=generated)
+    except SettingsError as error:
+        raise EngineError(str(error)) from None
+
+
+def _collected() -> dict[str, str]:
+    try:
+        return collect(EngineSettings, folder=ROOT, environment=os.environ)
+    except SettingsError as error:
+        raise EngineError(str(error)) from None
+
+
+def read_wishes(*, workers: int | None, port: int | None, queue: str | None, places: Places = PROJECT) -> Wishes:
+    """Read what is asked for.
+
+    Raises:
+        EngineError: a setting is wrong; the message names it.
+    """
+    values = _collected()
+    asked = (queue or values.get("QUEUE_BACKEND") or ("rabbitmq" if "AMQP_URL" in values else "")).lower()
+    settings = _loaded(EngineSettings, places, QUEUE_BACKEND=asked or "postgres")
+    if settings.ml_workers and settings.ml_workers > WORKERS_MAX:
+        raise EngineError(f"ML_WORKERS is {settings.ml_workers}; it can be 1 to {WORKERS_MAX}.")
+    return Wishes(
+        workers=workers or settings.ml_workers,
+        port=port or settings.http_port or (settings.port if "PORT" in values else None),
+        queue=settings.queue_backend if asked else None,
+        mode=settings.mode if "MODE" in values else None,
+    )
+
+
+def choose_queue(asked: Queue | None, *, amqp_url: str | None, last: str | None) -> Queue:
+    """The queue backend: the one asked for, the last start's, or RabbitMQ where one is installed.
+
+    Raises:
+        EngineError: it is RabbitMQ and there is none.
+    """
+    if asked is None and last not in ("rabbitmq", "postgres"):
+        return "rabbitmq" if rabbitmq.available() else "postgres"
+    queue = asked or last
+    if queue == "postgres":
+        return "postgres"
+    if not amqp_url and not rabbitmq.available():
+        raise EngineError("No RabbitMQ here: install rabbitmq-server, set AMQP_URL, or use --queue postgres.")
+    return "rabbitmq"
+
+
+def _queue_note(asked: Queue | None, chosen: Queue) -> str:
+    if asked is not None or chosen == "rabbitmq":
+        return ""
+    if rabbitmq.available():
+        return "as in the last start; --restart --queue rabbitmq uses the RabbitMQ that is installed"
+    return "no RabbitMQ is installed"
+
+
+def choose_mode(asked: str | None, last: str | None) -> str:
+    """The mode: the one asked for, else the last start's.
+
+    Raises:
+        EngineError: the demo is asked for where production has run.
+    """
+    if last == "production" and asked == "demo":
+        raise EngineError(PRODUCTION_DATA)
+    return asked or last or "demo"
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+def make_plan(*, workers: int | None, port: int | None, queue: str | None, places: Places = PROJECT) -> Plan:
+    """Decide everything from the command line, the environment, the optional .env files, and the last start.
+
+    Raises:
+        EngineError: a setting is wrong; the message names it.
+    """
+    places.make()
+    asked = read_wishes(workers=workers, port=port, queue=queue, places=places)
+    last = remembered(places)
+    values = _collected()
+    chosen = choose_queue(asked.queue, amqp_url=values.get("AMQP_URL"), last=last.get("queue"))
+    mode = choose_mode(asked.mode, last.get("mode"))
+    decided = {"MODE": mode, "QUEUE_BACKEND": chosen}
+    settings = _loaded(EngineSettings, places, **decided)
+    _loaded(WorkerSettings, places, **decided)
+    bot = _loaded(BotSettings, places, **decided)
+    return Plan(
+        places=places,
+        workers=asked.workers or last.get("workers") or WORKERS_DEFAULT,
+        app_processes=settings.app_processes or min(2, cores()),
+        host=settings.host,
+        port=asked.port or last.get("port"),
+        queue=chosen,
+        mode=mode,
+        database_url=values.get("DATABASE_URL"),
+        amqp_url=values.get("AMQP_URL") if chosen == "rabbitmq" else None,
+        queue_note=_queue_note(asked.queue, chosen),
+        has_bot=(ROOT / "services/bot/bot.py").exists() and bot.bot_token is not None,
+        bot_problem=bot.token_problem,
+        notes=tuple(unknown_settings(ROOT)),
+        secrets={**load_secrets(places), "jwt_secret": settings.jwt_secret.get_secret_value()},
+    )
+
+
+def remembered(places: Places = PROJECT) -> dict[str, Any]:
+    """What the last start of the native engine chose: workers, port, queue, mode; empty where there was none."""
+    last = read_json(places.engine_file)
+    return last if last.get("engine") == "native" else {}

@@ -1,0 +1,29 @@
+"""What the private nodes of PostgreSQL and RabbitMQ have in common."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+from engine.native.processes import signal_all, tree
+
+
+class PrivateNode:
+    """A server whose process is ours."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self.process.pid if self.process is not None and self.process.poll() is None else None
+
+    def freeze(self) -> None:
+        """Stop the server and its children in mid-air (SIGSTOP): connections stay open and silent."""
+        if self.pid is not None:
+            signal_all(tree(self.pid), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """End a `freeze()`."""
+        if self.pid is not None:
+            signal_all(tree(self.pid), signal.SIGCONT)

@@ -1,0 +1,160 @@
+"""Feeds bulk jobs to the outbox, counts what has ended, and ends jobs; deletes what was never received whole.
+
+The feeder (feeder.py) takes predictions from the outbox in turns over users. A job keeps only so many lines there as
+the workers get done in some seconds: everything that reads open predictions stays as quick as without the job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import structlog
+
+from ml_service.domain.bulk import BulkJob, BulkStatus
+from ml_service.domain.ids import new_id
+from ml_service.domain.ledger import Actor, ActorKind
+from ml_service.storage import bulk_feeding, bulk_jobs
+from ml_service.storage.bulk_feeding import FeedJob
+from ml_service.storage.database import Database
+from ml_service.usecases import webhooks
+
+log = structlog.get_logger()
+
+JOBS_MAX = 1000
+"""Jobs that one round looks at."""
+LINES_FED_MAX = 20_000
+"""Unfinished predictions of all jobs of a pool, as long as each job has a chunk."""
+CHUNKS_PER_ROUND = 4
+"""Of one job, before the next one has its turn."""
+FEED_S_MAX = 1.0
+SETTLED_TOGETHER = 20
+COUNTED_CHUNKS = 2
+COUNT_S = 1.0
+"""How old the count of a chunk that is being worked on may be."""
+CANCELED_TOGETHER = 500
+FORGOTTEN_TOGETHER = 20
+DELETED_TOGETHER = 20
+SILENT_S = 120.0
+"""A job whose sender is heard of no more is deleted after so long: its process has died."""
+SWEEPER = Actor(ActorKind.SYSTEM, "sweeper")
+
+
+class BulkFeeder:
+    """Keeps bulk jobs going.
+
+    Args:
+        relaxed: May be one without durable commits: what a crash undoes is done again.
+        encode: A job as the API shows it, in JSON, for webhooks.
+        gone_s: A job whose version no worker has been able to serve for so many seconds fails.
+    """
+
+    def __init__(
+        self, database: Database, relaxed: Database, *, gone_s: float, encode: Callable[[BulkJob], str]
+    ) -> None:
+        self._durable = database
+        self._database = relaxed
+        self._gone_s = gone_s
+        self._encode = encode
+        self._counted_at: dict[UUID, float] = {}
+
+    async def feed(self) -> None:
+        """Look at the unfinished jobs, again and again while there is something to do at once, for a second at most."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + FEED_S_MAX
+        while await self._look() and clock() < end:
+            pass
+
+    async def _look(self) -> bool:
+        """Look at each unfinished job once; returns whether there may be more to do at once."""
+        async with self._database.autocommit() as session:
+            jobs = await bulk_feeding.unfinished(session, JOBS_MAX)
+        self._counted_at = {job.id: self._counted_at.get(job.id, 0.0) for job in jobs}
+        is_busy = False
+        for job in jobs:
+            is_busy = await self._follow(job) or is_busy
+        for job, room in shares([job for job in jobs if not (job.is_stopped or job.is_all_fed)]):
+            is_busy = await self._feed_job(job, room) or is_busy
+        return is_busy
+
+    async def _follow(self, job: FeedJob) -> bool:
+        """Count what has ended of a job, and end it where that is all."""
+        if job.is_canceled:
+            async with self._database.begin() as session:
+                await bulk_jobs.cancel_some(session, job.user_id, job.id, CANCELED_TOGETHER)
+        async with self._database.autocommit() as session:
+            settled = await bulk_feeding.settle(session, job, SETTLED_TOGETHER)
+            now_s = asyncio.get_running_loop().time()
+            if job.fed and now_s - self._counted_at[job.id] >= COUNT_S:
+                self._counted_at[job.id] = now_s
+                await bulk_feeding.count_partial(session, job.id, COUNTED_CHUNKS)
+            if job.is_stopped and not await bulk_feeding.forget_inputs(session, job.id, FORGOTTEN_TOGETHER):
+                return True
+        if job.is_all_fed or job.is_stopped:
+            await self._finish(job.id)
+        return settled > 0
+
+    async def _finish(self, bulk_id: UUID) -> None:
+        async with self._durable.begin() as session:
+            job = await bulk_feeding.finish(session, bulk_id)
+            if job is None:
+                return
+            await webhooks.owe_bulk_finished(session, job.user_id, job.id, self._encode(job))
+        log.info("bulk_job_ended", bulk_id=str(job.id), status=job.status, lines=job.lines, succeeded=job.succeeded)
+
+    async def _feed_job(self, job: FeedJob, room: int) -> bool:
+        """Feed some chunks, as long as there is room; returns whether there is a next one, and room for it."""
+        number = job.chunks_fed
+        for _ in range(CHUNKS_PER_ROUND):
+            if room <= 0:
+                return False
+            async with self._database.autocommit() as session:
+                found = await bulk_feeding.errors_of(session, job.id, number)
+                if found is None:
+                    return False
+                lines, errors = found
+                ids = [None if errors and errors[place] is not None else new_id() for place in range(lines)]
+                fed = await bulk_feeding.feed(session, job.id, number, ids)
+            if fed is None:
+                return False
+            room -= fed
+            number += 1
+        return room > 0
+
+    async def sweep(self) -> None:
+        """Delete what was never received whole, and fail jobs whose version no worker serves any more."""
+        async with self._database.autocommit() as session:
+            abandoned = await bulk_jobs.abandoned(session, SILENT_S)
+            gone = await bulk_feeding.of_gone_versions(session, self._gone_s)
+        for bulk_id in gone:
+            async with self._database.begin() as session:
+                await bulk_jobs.stop(session, bulk_id, None, BulkStatus.FAILED, SWEEPER, error_code="version_gone")
+            log.warning("bulk_job_failed", bulk_id=str(bulk_id), why="no worker serves its version")
+        await self._delete(abandoned)
+
+    async def _delete(self, bulk_ids: Sequence[UUID]) -> None:
+        for bulk_id in bulk_ids:
+            is_deleted = False
+            while not is_deleted:
+                async with self._database.autocommit() as session:
+                    is_deleted = await bulk_jobs.delete_some(session, bulk_id, DELETED_TOGETHER, is_finished=False)
+
+
+def shares(jobs: Sequence[FeedJob]) -> list[tuple[FeedJob, int]]:
+    """The jobs that may be fed, each with its room in lines: a user's oldest in each pool, users alike."""
+    first: dict[tuple[str, UUID], FeedJob] = {}
+    for job in jobs:
+        first.setdefault((job.pool, job.user_id), job)
+    waiting = Counter(pool for pool, _ in first)
+    fed: defaultdict[str, int] = defaultdict(int)
+    for job in jobs:
+        fed[job.pool] += job.fed
+    found = []
+    for (pool, _), job in sorted(first.items(), key=lambda one: one[1].fed):
+        room = LINES_FED_MAX // waiting[pool] - job.fed
+        if room > 0 and (job.fed == 0 or fed[pool] < LINES_FED_MAX):
+            found.append((job, room))
+            fed[pool] += min(room, 1)
+    return found

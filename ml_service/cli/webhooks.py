@@ -1,0 +1,50 @@
+"""`ml-service webhooks`: receivers that fail, and the way to switch one off."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from ml_service.cli.common import begin, command, out
+from ml_service.usecases import admin_webhooks
+from ml_service.usecases.admin import OPERATOR
+
+app = typer.Typer(help="List webhooks that fail, and switch one off.", no_args_is_help=True)
+
+
+@app.command("list")
+@command
+async def list_(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that work.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+) -> None:
+    """List webhooks that fail or are switched off, those with the most waiting messages first."""
+    async with begin() as session:
+        found = await admin_webhooks.list_all(session, everything=everything, limit=limit)
+    if not found:
+        out.print("There are no webhooks." if everything else "No webhook fails.")
+        return
+    table = Table("id", "user", "url", "failing since", "off", "waiting")
+    for one in found:
+        since = f"{one.failing_since:%Y-%m-%d %H:%M:%S}" if one.failing_since else ""
+        table.add_row(
+            str(one.id), *map(Text, (one.username, one.url)), since, one.disabled_reason or "", str(one.waiting)
+        )
+    out.print(table)
+
+
+@app.command()
+@command
+async def disable(
+    webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the log of actions.")],
+) -> None:
+    """Switch a webhook off. Its owner sees it, and can switch it on again."""
+    async with begin() as session:
+        await admin_webhooks.disable(session, OPERATOR, webhook_id, reason=reason)
+    out.print("It is switched off.")

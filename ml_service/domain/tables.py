@@ -1,0 +1,198 @@
+"""Tables that people send: what divides the cells, which columns there are, and what of them goes to a model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml_service.domain.fields import Field, WrongValue, fields_of, takes_text
+from ml_service.domain.models import ModelSpec
+
+SAMPLE_CHARS = 65_536
+SAMPLE_ROWS = 64
+DELIMITERS = (";", "\t", ",", "|")
+NOT_A_DELIMITER = "\x1f"
+"""For a file of one column: quotes count, and nothing divides."""
+TEXT_COLUMNS = frozenset(
+    {
+        "text", "texts", "comment", "comments", "review", "reviews", "message", "sentence", "phrase", "content", "body",
+        "текст", "тексты", "комментарий", "комментарии", "отзыв", "отзывы", "сообщение", "фраза", "предложение",
+    }
+)  # fmt: skip
+HEADER_CHARS_MAX = 40
+_NUMBER, _DIGIT = re.compile(r"[\s\d.,:/#№%+-]+"), re.compile(r"\d")
+
+Row = tuple[int, list[str]]
+"""A row's number as a spreadsheet counts, from 1, its header included; and its cells."""
+
+
+class NotATable(ValueError):
+    """The model needs these fields, and there are no columns for them."""
+
+    def __init__(self, fields: list[str]) -> None:
+        super().__init__(", ".join(fields))
+        self.fields = fields
+
+
+class TooManyCells(ValueError):
+    """A row has more cells than there are columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the columns of a table are for.
+
+    Attributes:
+        has_header: Whether the first row names them.
+        titles: Their names, or numbers where they have none; empty where the lines are the texts.
+        fields: Where the columns are the model's fields: for each column its field, or None. Else None.
+        text_place: Else: the column that is the text.
+    """
+
+    spec: ModelSpec
+    has_header: bool
+    titles: tuple[str, ...]
+    fields: tuple[Field | None, ...] | None = None
+    text_place: int = 0
+
+    def value_of(self, cells: Sequence[str]) -> dict[str, Any] | None:
+        """The model's input of a row; None where the row is blank.
+
+        Raises:
+            TooManyCells: The row has more cells than there are columns.
+        """
+        if self.fields is None:
+            text = cells[self.text_place].strip() if self.text_place < len(cells) else ""
+            return {"text": text} if text else None
+        if not any(cell.strip() for cell in cells):
+            return None
+        if any(cell.strip() for cell in cells[len(self.fields) :]):
+            raise TooManyCells
+        value: dict[str, Any] = {}
+        for cell, field in zip(cells, self.fields, strict=False):
+            if (
+                field is None
+                or field.name in value
+                or (not cell.strip() and (not field.required or field.kind == "string"))
+            ):
+                continue
+            try:
+                value[field.name] = field.parse(cell)
+            except WrongValue:
+                value[field.name] = cell  # the schema says what is wrong with it
+        return value if value and ("text" in value or not takes_text(self.spec)) else None
+
+    @property
+    def used(self) -> list[str]:
+        """Names of the columns that are the model's fields."""
+        fields = self.fields or ()
+        return list(
+            dict.fromkeys(title for title, field in zip(self.titles, fields, strict=False) if field is not None)
+        )
+
+
+def columns_of(rows: Sequence[Row], spec: ModelSpec, column: str | None = None) -> Columns:
+    """What the columns are for: the model's fields where they are named so, else one of them is the text.
+
+    Args:
+        rows: The first rows, not none.
+        column: Take this one as the text, if there is one of this name.
+
+    Raises:
+        NotATable: The model needs fields that no column names.
+    """
+    fields = {field.name.casefold(): field for field in fields_of(spec)}
+    names = [cell.strip() for cell in rows[0][1]]
+    known = [fields.get(name.casefold()) for name in names]
+    if column is None and any(known) and not (takes_text(spec) and not any(f and f.name == "text" for f in known)):
+        missing = [field.name for field in fields.values() if field.required and field not in known]
+        if missing:
+            raise NotATable(missing)
+        return Columns(spec, has_header=True, titles=tuple(names), fields=tuple(known))
+    if not takes_text(spec):
+        raise NotATable([field.name for field in fields.values()])
+    width = max(len(cells) for _, cells in rows)
+    if width == 1:
+        has_header = names[0].casefold() in TEXT_COLUMNS or names[0] == column
+        return Columns(spec, has_header, (names[0],) if has_header else ())
+    has_header = column in names or _has_header(rows, names)
+    titles = names if has_header else []
+    titles = [*titles, *(str(place + 1) for place in range(len(titles), width))]
+    titles = [title or str(place + 1) for place, title in enumerate(titles)]
+    place = titles.index(column) if column in titles else _text_column(rows[has_header:], titles)
+    return Columns(spec, has_header, tuple(titles), text_place=place)
+
+
+def known_names(spec: ModelSpec) -> set[str]:
+    """Names by which a header is recognised, without case."""
+    return {field.name.casefold() for field in fields_of(spec)} | TEXT_COLUMNS
+
+
+def division_of(text: str, known: set[str]) -> tuple[str, int]:
+    """What divides the cells of a table that begins with ``text``, and how many characters above it say so."""
+    said = re.match(r"(?i)sep=(.)[\r\n]+", text)
+    return (said[1], said.end()) if said else (_delimiter(text, known), 0)
+
+
+def parse_rows(text: str, delimiter: str) -> list[list[str]]:
+    """Cells by the rules of CSV; where quotes are not closed as those say, they are taken as they stand."""
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:
+        source = io.StringIO(text, newline="")
+        return list(csv.reader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE))
+
+
+def _has_header(rows: Sequence[Row], names: list[str]) -> bool:
+    """Whether the first row names the columns: by a word that we know, or because its cells are unlike those below."""
+    if any(name.casefold() in TEXT_COLUMNS for name in names):
+        return True
+    if len(rows) < 2 or any(_is_number(name) or len(name) > HEADER_CHARS_MAX for name in names):  # noqa: PLR2004
+        return False
+    below = [cells for _, cells in rows[1:SAMPLE_ROWS]]
+    columns = [[cells[place] for cells in below if place < len(cells) and cells[place]] for place in range(len(names))]
+    return any(column and all(map(_is_number, column)) for column in columns)
+
+
+def _text_column(rows: Sequence[Row], titles: list[str]) -> int:
+    """The column that is the text: by its name, else the one with the longest words."""
+    for place, title in enumerate(titles):
+        if title.casefold() in TEXT_COLUMNS:
+            return place
+    sample = [cells for _, cells in rows[:SAMPLE_ROWS]]
+    lengths = [
+        sum(0 if _is_number(cells[place]) else len(cells[place]) for cells in sample if place < len(cells))
+        for place in range(len(titles))
+    ]
+    return lengths.index(max(lengths))
+
+
+def _is_number(cell: str) -> bool:
+    # Two looks, each linear: one pattern for both would take hours for a cell of a million digits and a letter.
+    return _DIGIT.search(cell) is not None and _NUMBER.fullmatch(cell) is not None
+
+
+def _delimiter(text: str, known: set[str]) -> str:
+    """What divides the cells: what makes a header of words that we know, else what gives all rows the same width."""
+    sample = text[:SAMPLE_CHARS]
+    if len(text) > SAMPLE_CHARS:
+        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r"))]
+    parsed = {one: [cells for cells in parse_rows(sample, one) if any(cells)][:SAMPLE_ROWS] for one in DELIMITERS}
+    for one in DELIMITERS:
+        rows = parsed[one]
+        if rows and len(rows[0]) > 1 and any(cell.strip().casefold() in known for cell in rows[0]):
+            return one
+    if parsed[","] and any("".join(parsed[","][0]).strip().casefold() == name for name in known):
+        return NOT_A_DELIMITER  # a header of one column: commas below it belong to the texts
+    even = [one for one in DELIMITERS if parsed[one] and {len(cells) for cells in parsed[one]} == {len(parsed[one][0])}]
+    tables = [one for one in even if len(parsed[one][0]) > 1 and not _is_prose(parsed[one], one)]
+    return max(tables, key=lambda one: len(parsed[one][0])) if tables else NOT_A_DELIMITER
+
+
+def _is_prose(rows: Sequence[list[str]], delimiter: str) -> bool:
+    """Whether the commas or semicolons are those of sentences: each is followed by a space."""
+    return delimiter in ",;" and all(cell.startswith(" ") for cells in rows for cell in cells[1:])

@@ -1,0 +1,1 @@
+"""The RabbitMQ backend: `backend` implements `messaging.queue.Queue`, `client` speaks AMQP."""

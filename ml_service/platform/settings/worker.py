@@ -1,0 +1,42 @@
+"""The settings of the workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, Json, field_validator
+
+from ml_service.platform.settings.common import CommonSettings
+
+
+class WorkerSettings(CommonSettings):
+    """A worker's settings."""
+
+    service: ClassVar[str] = "ml_worker"
+
+    database_url: str = "postgresql://ml_service_worker@127.0.0.1/ml_service"
+    worker_name: str | None = None
+    alive_file: Path | None = None  # touched every few seconds while the worker is well
+    default_model: str = "sentiment"  # loaded first
+    models: str = ""  # names a worker serves, comma-separated; empty: all it finds
+    models_folder: Path = Path("models")
+    model_environments: Path | None = None  # a folder with a Python environment for each model that has one
+    model_load_timeout_s: float = Field(600.0, gt=0, le=86_400)  # where a model declares none, as the next two
+    model_memory_bytes_max: int = Field(4 * 2**30, ge=32 * 2**20)  # private memory of a model's process
+    model_output_bytes_max: int = Field(2**20, ge=2, le=32 * 2**20)  # JSON of one output
+    model_retry_s_max: float = Field(3600.0, gt=0, le=86_400)  # since a prediction was accepted: later attempts
+    model_environment: str = ""  # names of further variables that models may see, comma-separated
+    model_variables: Json[dict[str, str]] = Field(default_factory=dict)  # what services/ml_worker/.env says besides
+    worker_lease_s: float = Field(20.0, ge=2)
+    worker_heartbeat_s: float = Field(4.0, gt=0)
+    prefetch_batches: int = Field(4, ge=2)  # batches prefetched per worker; more would sit idle
+    attempts_max: int = Field(5, ge=1)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(0, ge=0, le=65535)  # Prometheus' address of this worker; 0: none
+    drain_timeout_s: float = Field(25.0, gt=0)
+
+    @field_validator("default_model")
+    @classmethod
+    def _lower_model(cls, value: str) -> str:
+        return value.lower()

@@ -1,0 +1,127 @@
+"""How a model's `predict` is called: read from its parameters, and from their types where the class has no schema."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml_service.runtime.author.model import Context, JsonObject, Model
+
+BATCH, WHOLE = "inputs", "input"
+"""The names of a parameter that gets a list of all inputs of a call, or one input as one object."""
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class WrongSignature(Exception):
+    """`predict` cannot be called, or its types make no schema; the message, one sentence, says what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallForm:
+    """How to call `predict`.
+
+    Attributes:
+        is_batch: It gets all inputs of a call as a list.
+        is_async: It is a coroutine function.
+        context: The name of the parameter that gets the `Context` (or a list of them), if there is one.
+        input_name: The parameter that gets an input, or the list of them; None where each field has its own.
+        read: From the JSON text of one input to the value of ``input_name``, or to the arguments by name; raises
+            `PredictionFailure` for a text that does not fit. None where inputs are dicts.
+        input_schema, output_schema, examples: What the types say; None and nothing where the class declares schemas.
+    """
+
+    is_batch: bool = True
+    is_async: bool = False
+    context: str | None = None
+    input_name: str | None = None
+    read: Callable[[str], Any] | None = None
+    input_schema: JsonObject | None = None
+    output_schema: JsonObject | None = None
+    examples: list[JsonObject] = field(default_factory=list)
+
+    @property
+    def is_concurrent(self) -> bool:
+        """Inputs are answered at once, each by a call of its own."""
+        return self.is_async and not self.is_batch
+
+
+def call_form(model_class: type[Model]) -> CallForm:
+    """Read it from a class.
+
+    Raises:
+        WrongSignature: It cannot be called, or its types make no schema.
+    """
+    if model_class.predict is Model.predict:
+        return CallForm()
+    by_hand = getattr(model_class, "input_schema", None) is not None
+    predict = model_class.predict
+    hints = _hints(predict, by_hand=by_hand)
+    parameters = list(inspect.signature(predict).parameters.values())
+    if not isinstance(inspect.getattr_static(model_class, "predict"), staticmethod | classmethod):
+        del parameters[0]
+    contexts = [one.name for one in parameters if hints.get(one.name) in (Context, list[Context])]
+    fields = [one for one in parameters if one.name not in contexts]
+    if by_hand:  # what it takes besides is its own business
+        fields = fields[:1] + [one for one in fields[1:] if one.default is one.empty and one.kind in _NAMED]
+    if len(contexts) > 1 or not fields or any(one.kind is one.VAR_KEYWORD for one in fields):
+        raise WrongSignature("predict must take an input: fields by name, input, or inputs; and at most one Context.")
+    is_alone = len(fields) == 1
+    # With a schema by hand every name but ``input`` stands for the batch.
+    is_batch = is_alone and (fields[0].name != WHOLE if by_hand else fields[0].name == BATCH)
+    if by_hand and not is_alone:
+        raise WrongSignature("predict takes several fields: leave input_schema out, or take inputs, the list of them.")
+    if contexts and (hints[contexts[0]] is Context) == is_batch:
+        kind = "list[Context]" if is_batch else "Context"
+        raise WrongSignature(f"predict's {contexts[0]} must be annotated {kind}.")
+    form = CallForm(
+        is_batch=is_batch,
+        is_async=inspect.iscoroutinefunction(predict),
+        context=contexts[0] if contexts else None,
+        input_name=fields[0].name if by_hand or (is_alone and fields[0].name in (BATCH, WHOLE)) else None,
+    )
+    return _with_schemas(model_class, form, fields, hints, by_hand=by_hand)
+
+
+def _with_schemas(
+    model_class: type[Model],
+    form: CallForm,
+    fields: list[inspect.Parameter],
+    hints: dict[str, Any],
+    *,
+    by_hand: bool,
+) -> CallForm:
+    """Add what the types say, as far as the class leaves it out. Only models with types pay for pydantic."""
+    has_output = getattr(model_class, "output_schema", None) is not None
+    is_untyped = not any(one.name in hints for one in fields)
+    if by_hand or is_untyped or hints.get(BATCH) == list[JsonObject]:
+        return form  # a schema that is missing is named with the other declarations
+    from ml_service.runtime.author import typed  # noqa: PLC0415
+
+    try:
+        inputs = typed.inputs_of(fields, hints, form.input_name, is_batch=form.is_batch)
+        output_schema = None if has_output else typed.output_schema_of(hints.get("return"), is_batch=form.is_batch)
+    except typed.NoSchema as error:
+        raise WrongSignature(f"predict {error}.") from error
+    return CallForm(
+        is_batch=form.is_batch,
+        is_async=form.is_async,
+        context=form.context,
+        input_name=form.input_name,
+        read=inputs.read,
+        input_schema=inputs.schema,
+        output_schema=output_schema,
+        examples=inputs.examples,
+    )
+
+
+def _hints(predict: Callable[..., Any], *, by_hand: bool) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(predict, include_extras=True)
+    except Exception as error:
+        if by_hand:  # its types may be there for a type checker alone
+            return {}
+        raise WrongSignature(f"predict has a type that cannot be read: {' '.join(str(error).split())}.") from error

@@ -1,0 +1,163 @@
+"""From types to JSON Schemas and back, by pydantic; imported only where a model's `predict` has types."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import types
+import typing
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+import pydantic
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from ml_service.runtime.author.model import JsonObject, PredictionFailure
+from ml_service.runtime.author.schemas import example_of, plain_schema, says_raw_bytes, with_base64
+
+_PROBLEMS_MAX = 3
+_FORBID = ConfigDict(extra="forbid", val_json_bytes="base64", ser_json_bytes="base64", protected_namespaces=())
+_OBJECT = "a pydantic model or a dataclass"
+
+
+class NoSchema(Exception):
+    """No schema can be made of a type; the message continues "predict …"."""
+
+
+class Inputs(NamedTuple):
+    """What the types of `predict`'s parameters say."""
+
+    read: Callable[[str], Any]
+    schema: JsonObject
+    examples: list[JsonObject]
+
+
+def inputs_of(
+    fields: list[inspect.Parameter], hints: dict[str, Any], input_name: str | None, *, is_batch: bool
+) -> Inputs:
+    """Return how an input is read, and its schema.
+
+    Args:
+        fields: The parameters without the context.
+        hints: Their types by name.
+        input_name: The one parameter that gets a whole input, or all inputs of a batch.
+
+    Raises:
+        NoSchema: There is none.
+    """
+    if input_name is None:
+        adapter = _fields_adapter(fields, hints)
+        read = _reader(adapter.validate_json, lambda value: dict(value.__dict__))
+    else:
+        hint = _item(hints.get(input_name), input_name) if is_batch else hints.get(input_name)
+        adapter = _adapter(hint, f"takes {input_name} of a type that has no JSON Schema")
+        read = _reader(adapter.validate_json, None)
+    schema = _object_schema(adapter, "validation", f"must take {input_name or 'fields'} of {_OBJECT}")
+    if says_raw_bytes(schema):
+        raise NoSchema("takes bytes in a type of its own: give that field the type pydantic.Base64Bytes")
+    return Inputs(read, schema, _examples(read, schema))
+
+
+def _examples(read: Callable[[str], Any], schema: JsonObject) -> list[JsonObject]:
+    example = example_of(schema)
+    try:
+        read(json.dumps(example))
+    except Exception:  # noqa: BLE001 - a validator of the author's own may do anything with a guess
+        return []
+    return [] if example is None else [example]
+
+
+def output_schema_of(hint: Any, *, is_batch: bool) -> JsonObject:
+    """Return the schema of one output.
+
+    Raises:
+        NoSchema: There is none.
+    """
+    if hint is None:
+        raise NoSchema(f"must say what it returns: -> {_OBJECT}, or declare output_schema")
+    one = _without_errors(_item(hint, "what it returns") if is_batch else hint)
+    adapter = _adapter(one, "returns a type that has no JSON Schema")
+    schema: JsonObject = with_base64(_object_schema(adapter, "serialization", f"must return {_OBJECT}"))
+    return schema
+
+
+def _fields_adapter(fields: list[inspect.Parameter], hints: dict[str, Any]) -> TypeAdapter[Any]:
+    untyped = [one.name for one in fields if one.name not in hints]
+    if untyped:
+        raise NoSchema(f"takes {untyped[0]} without a type")
+    if private := [one.name for one in fields if one.name.startswith("_")]:
+        raise NoSchema(f"takes {private[0]}: a field's name cannot begin with _")
+    if reserved := [one.name for one in fields if one.name in ("input", "inputs")]:
+        raise NoSchema(f"takes {reserved[0]} beside other fields: it has to be the only one, or be called otherwise")
+    definitions: dict[str, Any] = {
+        one.name: (hints[one.name], ... if one.default is one.empty else one.default) for one in fields
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a field may be called like a method of pydantic's
+            return TypeAdapter(pydantic.create_model("Input", __config__=_FORBID, **definitions))
+    except Exception as error:
+        raise NoSchema(f"takes a type that has no JSON Schema: {_line(error)}") from error
+
+
+def _adapter(hint: Any, complaint: str) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(hint)
+    except Exception as error:
+        raise NoSchema(f"{complaint}: {_line(error)}") from error
+
+
+def _object_schema(
+    adapter: TypeAdapter[Any], mode: typing.Literal["validation", "serialization"], rule: str
+) -> JsonObject:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a default that has no JSON form is left out
+            schema = plain_schema(adapter.json_schema(mode=mode))
+    except Exception as error:
+        raise NoSchema(f"has a type without a JSON Schema: {_line(error)}") from error
+    if schema.get("type") != "object":
+        raise NoSchema(f"{rule}, an object in JSON")
+    return schema
+
+
+def _reader(validate: Callable[[str], Any], values: Callable[[Any], Any] | None) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            value = validate(text)
+        except ValidationError as error:
+            raise PredictionFailure(_problems(error)) from None
+        return value if values is None else values(value)
+
+    return read
+
+
+def _problems(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_context=False, include_input=False)[:_PROBLEMS_MAX]
+    parts = [f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in found]
+    return f"The input does not fit: {'; '.join(parts)}."
+
+
+def _item(hint: Any, what: str) -> Any:
+    """Return X of list[X], Sequence[X] or Iterable[X]."""
+    if typing.get_origin(hint) is Annotated:
+        hint = typing.get_args(hint)[0]
+    arguments = typing.get_args(hint)
+    if len(arguments) != 1:
+        raise NoSchema(f"must have a list for {what}, such as list[Answer]")
+    return arguments[0]
+
+
+def _without_errors(hint: Any) -> Any:
+    """Return ``Answer`` of ``Answer | PredictionFailure``."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint
+    kept = [one for one in typing.get_args(hint) if not (isinstance(one, type) and issubclass(one, BaseException))]
+    if not kept:
+        raise NoSchema("must return an output")
+    return kept[0] if len(kept) == 1 else typing.Union[tuple(kept)]  # noqa: UP007 - made while it runs
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split("\n\nFor further")[0].split())

@@ -1,0 +1,254 @@
+"""A model's own process: loads the model and answers batches over one private socket.
+
+It may crash, hang or be killed at any time: the host (`ml_service.runtime.host`) decides what that means. It imports
+little: each model has one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from ml_service.runtime import frames
+from ml_service.runtime.author.declarations import declarations_of
+from ml_service.runtime.author.model import PredictionFailure, Retry
+from ml_service.runtime.author.signature import WrongSignature, call_form
+from ml_service.runtime.child.calls import Calls, OutOfTime
+from ml_service.runtime.child.confinement import confine, limit_memory
+from ml_service.runtime.child.importing import ModelImportError, import_model
+from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
+from ml_service.runtime.model_answers import (
+    INPUT_REJECTED,
+    MODEL_ERROR,
+    MODEL_OUT_OF_MEMORY,
+    MODEL_TIMEOUT,
+    OUTPUT_INVALID,
+)
+
+if TYPE_CHECKING:
+    from ml_service.runtime.child.concurrent_calls import ConcurrentCalls
+
+# Bound before the model's code runs: a model may replace what it finds in these modules.
+_write, _read = os.write, os.read
+FLUSH_S = 0.1
+"""A model that answers inputs one after another hands over what it has so often."""
+
+
+def main() -> None:
+    """Load and serve until the host hangs up."""
+    wire, options = int(sys.argv[1]), json.loads(sys.argv[2])
+    confine(wire, options["parent_pid"], options["memory_bytes_max"])
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    me = os.getpid()
+    BatchServer(wire, options["output_bytes_max"]).run(options["name"], options["path"])
+    if os.getpid() != me:
+        # A fork that the model made and that came all the way here; its exit handlers are the model's own.
+        os._exit(0)
+
+
+class BatchServer:
+    """Answers batches from one descriptor."""
+
+    def __init__(self, wire: int, output_bytes_max: int) -> None:
+        self._wire = wire
+        self._output_bytes_max = output_bytes_max
+        self._outputs: OutputEncoder
+        self._calls: Calls
+        self._concurrent: ConcurrentCalls | None = None
+        self._is_batch = True
+
+    def run(self, name: str, path: str) -> None:
+        """Load the model, say so, and answer until the end of file."""
+        try:
+            self._load(name, path)
+        except ModelImportError as error:
+            self._send(frames.frame(frames.UNLOADED, str(error).encode(errors="replace")))
+            return
+        except BaseException as error:  # noqa: BLE001 - a model may raise anything, SystemExit included
+            with contextlib.suppress(BaseException):  # its traceback may not be printable either
+                traceback.print_exc()
+            self._send(frames.frame(frames.UNLOADED, _load_error(error).encode(errors="replace")))
+            return
+        self._send(frames.frame(frames.LOADED))
+        while request := self._receive():
+            kind, payload = request
+            per_call, inputs = frames.read_batch(payload)
+            contexts: list[str] = []
+            if kind == frames.REQUESTS:
+                half = len(inputs) // 2
+                inputs, contexts = inputs[:half], inputs[half:]
+            for first in range(0, len(inputs), per_call):
+                here = slice(first, first + per_call)
+                if self._is_batch:
+                    self._answer(first, inputs[here], contexts[here])
+                elif self._concurrent is None:
+                    self._answer_one_by_one(first, inputs[here], contexts[here])
+                else:
+                    self._answer_at_once(self._concurrent, first, inputs[here], contexts[here])
+
+    def _load(self, name: str, path: str) -> None:
+        model_class = import_model(name, path)
+        try:
+            form = call_form(model_class)
+            declarations = declarations_of(model_class, form)
+            call = {"takes_context": form.context is not None, "is_concurrent": form.is_concurrent}
+            declared = json.dumps({**declarations, "call": call}, ensure_ascii=False).encode()
+        except WrongSignature as error:
+            raise ModelImportError(f"{path}: {error}") from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ModelImportError(f"{path} declares what is no JSON: {error}.") from error
+        self._send(frames.frame(frames.DECLARED, declared))
+        if isinstance(own_limit := model_class.memory_bytes_max, int):
+            limit_memory(own_limit)
+        if isinstance(own_limit := model_class.output_bytes_max, int):
+            self._output_bytes_max = own_limit
+        self._outputs = OutputEncoder(declarations.get("output_schema"), self._output_bytes_max)
+        self._is_batch = form.is_batch
+        model = model_class()
+        if form.is_async or inspect.iscoroutinefunction(model.load):
+            from ml_service.runtime.child.concurrent_calls import ConcurrentCalls  # noqa: PLC0415 - asyncio is large
+
+            calls = ConcurrentCalls(model, form, declarations.get("input_schema"), model_class.timeout_s)
+            self._concurrent = calls if form.is_concurrent else None
+            self._calls = calls
+        else:
+            self._calls = Calls(model, form, declarations.get("input_schema"))
+        self._calls.load()
+
+    def _answer(self, first: int, inputs: list[str], contexts: list[str]) -> None:
+        """Answer neighbours of a batch; where the model raises, halve them until each has its answer."""
+        started = time.perf_counter()
+        try:
+            answers = [self._encoded(output) for output in self._calls.batch(inputs, contexts)]
+        except Retry as error:
+            # What a batch waits for is not an input's fault.
+            predict_ms = (time.perf_counter() - started) * 1e3
+            self._hand_over(first, predict_ms, [_failure(error)] * len(inputs))
+            return
+        except BaseException as error:  # noqa: BLE001 - the same
+            predict_ms = (time.perf_counter() - started) * 1e3
+            if len(inputs) == 1:
+                self._send(frames.answers_frame(first, predict_ms, [_failure(error)]))
+                return
+            self._send(frames.frame(frames.TROUBLE))
+        else:
+            self._hand_over(first, (time.perf_counter() - started) * 1e3, answers)
+            return
+        # Outside of the handler, so that what a MemoryError's traceback holds on to is free again.
+        half = len(inputs) // 2
+        self._answer(first, inputs[:half], contexts[:half])
+        self._answer(first + half, inputs[half:], contexts[half:])
+
+    def _answer_one_by_one(self, first: int, inputs: list[str], contexts: list[str]) -> None:
+        """Answer inputs of a model that takes one at a time: nothing has to be halved."""
+        started = time.perf_counter()
+        answers: list[bytes] = []
+        for output in self._calls.one_by_one(inputs, contexts):
+            answers.append(self._encoded(output))
+            if time.perf_counter() - started > FLUSH_S:
+                self._hand_over(first, (time.perf_counter() - started) * 1e3, answers)
+                first, started = first + len(answers), time.perf_counter()
+                answers = []
+        self._hand_over(first, (time.perf_counter() - started) * 1e3, answers)
+
+    def _answer_at_once(self, calls: ConcurrentCalls, first: int, inputs: list[str], contexts: list[str]) -> None:
+        """Answer inputs of a model that waits for others, each as soon as it is ready."""
+        places: list[int] = []
+        times: list[float] = []
+        answers: list[bytes] = []
+
+        def take(place: int, predict_ms: float, output: Any) -> None:
+            places.append(first + place)
+            times.append(predict_ms)
+            answers.append(self._encoded(output))
+            if sum(map(len, answers)) >= frames.ANSWERS_FLUSH_BYTES:
+                flush()
+
+        def flush() -> None:
+            if answers:
+                self._send(frames.scattered_frame(places, times, answers))
+                for each in (places, times, answers):
+                    each.clear()
+
+        calls.at_once(inputs, contexts, take, flush)
+
+    def _encoded(self, output: Any) -> bytes:
+        if isinstance(output, BaseException):
+            return _failure(output)
+        try:
+            return self._outputs.encode(output)
+        except Exception as error:  # noqa: BLE001 - this output's own error, whatever it is made of
+            return _failure(error)
+
+    def _hand_over(self, first: int, predict_ms: float, answers: list[bytes]) -> None:
+        size, begin = 0, 0
+        for place, answer in enumerate(answers):
+            size += len(answer) + 1
+            if size >= frames.ANSWERS_FLUSH_BYTES:
+                self._send(frames.answers_frame(first + begin, predict_ms, answers[begin : place + 1]))
+                size, begin = 0, place + 1
+        if begin < len(answers):
+            self._send(frames.answers_frame(first + begin, predict_ms, answers[begin:]))
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[_write(self._wire, view) :]
+
+    def _receive(self) -> tuple[int, bytes] | None:
+        """Return the next frame, or nothing when the host has hung up."""
+        header = self._read_exactly(frames.HEADER_BYTES)
+        if not header:
+            return None
+        length = int.from_bytes(header[: frames.LENGTH_BYTES])
+        payload = self._read_exactly(length - 1)
+        return (header[-1], payload) if payload else None
+
+    def _read_exactly(self, length: int) -> bytes:
+        data = bytearray()
+        while len(data) < length:
+            some = _read(self._wire, min(length - len(data), 2**20))
+            if not some:
+                return b""
+            data += some
+        return bytes(data)
+
+
+def _failure(error: BaseException) -> bytes:
+    """Turn what the model raised, or returned in an output's place, into an answer; details go to the log."""
+    if isinstance(error, PredictionFailure):
+        return frames.failure(INPUT_REJECTED, _text_of(error) or "The model has no answer to this input.")
+    if isinstance(error, Retry):
+        return frames.failure(frames.RETRY, repr(error.after_s))
+    if isinstance(error, OutOfTime):
+        return frames.failure(MODEL_TIMEOUT, str(error))
+    if isinstance(error, MemoryError):
+        print("The model ran out of memory on one input.", file=sys.stderr)  # noqa: T201 - that is the log
+        return frames.failure(MODEL_OUT_OF_MEMORY, "This input takes more memory than the model may use.")
+    if isinstance(error, InvalidOutput):
+        print(f"The model returned {error}.", file=sys.stderr)  # noqa: T201
+        return frames.failure(OUTPUT_INVALID, f"The model returned {error}.")
+    with contextlib.suppress(BaseException):  # a model's exception may fail at being printed
+        traceback.print_exception(error)
+    # What an exception says may be meant for the operator only; its kind is harmless.
+    return frames.failure(MODEL_ERROR, f"The model failed on this input ({type(error).__name__}).")
+
+
+def _load_error(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "The model needs more memory to load than it may take (memory_bytes_max)."
+    return f"Loading it raised {type(error).__name__}: {' '.join(_text_of(error).split())}"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a model's own exception may do anything
+        return ""

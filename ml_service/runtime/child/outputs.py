@@ -1,0 +1,257 @@
+"""From what a model returned for one input to the JSON text that is stored; whatever cannot be stored is named.
+
+Authors return numpy arrays, dates, dataclasses and pydantic models; all of them have one obvious JSON form. Everything
+else has to be as strict as an input: text that PostgreSQL and any JSON parser can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import json
+import math
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import jsonschema_rs
+
+# Parsers of other languages stop at 64 or 100 levels.
+DEPTH_MAX = 64
+# What the parsers of inputs take, and every client's 64-bit integer.
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
+_VALUE_CHARS_MAX = 60
+_PROBLEM_CHARS_MAX = 200
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class InvalidOutput(Exception):
+    """The output cannot be stored; the message says where and why, as the end of "The model returned …".
+
+    Args:
+        what: What is there.
+        advice: What to return in its place.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.advice = advice
+        self.steps: list[str] = []
+        """From the value up to the output, each as it is written in Python: ``.name`` or ``[3]``."""
+
+    def __str__(self) -> str:
+        where = "output" + "".join(reversed(self.steps))
+        return f"{self.what} in {where}{self.advice}" if self.steps else f"{self.what}{self.advice}"
+
+
+class OutputEncoder:
+    """Holds outputs to a schema and a size.
+
+    Args:
+        output_schema: The model's own.
+        output_bytes_max: JSON of one output.
+    """
+
+    def __init__(self, output_schema: Any, output_bytes_max: int) -> None:
+        self._validator = jsonschema_rs.Draft202012Validator(output_schema)
+        self._output_bytes_max = output_bytes_max
+
+    def encode(self, output: Any) -> bytes:
+        """Return the JSON text of an output.
+
+        Raises:
+            InvalidOutput: It has none, is too large, or does not fit the schema.
+        """
+        try:
+            value = plain(output)
+        except RecursionError:  # the model has set a low limit of its own
+            raise InvalidOutput("an output that is nested too deeply") from None
+        if not isinstance(value, dict):
+            raise InvalidOutput(f"{_a(output)} as an output", ", where a dict is needed")
+        encoded = _encode(value).encode()
+        if len(encoded) > self._output_bytes_max:
+            raise InvalidOutput(
+                f"an output of {len(encoded):,} bytes of JSON",
+                f"; the limit is {self._output_bytes_max:,} (the model's output_bytes_max, or MODEL_OUTPUT_BYTES_MAX)",
+            )
+        try:
+            self._validator.validate(value)  # stops at the first error; iter_errors collects all before it returns one
+        except jsonschema_rs.ValidationError as error:
+            where = ".".join(["output", *map(str, error.instance_path)])
+            problem = f"{where}: {error.message}"[:_PROBLEM_CHARS_MAX]
+            raise InvalidOutput(f"an output that does not fit its output_schema: {problem}") from None
+        return encoded
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Return ``value`` in Python's own JSON types.
+
+    Args:
+        value: Part of an output.
+        depth: How many containers it lies in.
+
+    Raises:
+        InvalidOutput: It has no JSON form.
+    """
+    kind = type(value)
+    if (check := _SCALARS.get(kind)) is not None:
+        return check(value)
+    if depth >= DEPTH_MAX:
+        raise InvalidOutput(f"more than {DEPTH_MAX} levels of nesting")
+    if kind is dict:
+        return _object(value, depth)
+    if kind is list or kind is tuple:
+        return _array(value, depth)
+    return _converted(value, depth)
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidOutput("half a character (a lone surrogate)") from None
+    if "\0" in value:
+        raise InvalidOutput("a NUL character", ", which the database cannot store")
+    return value
+
+
+def _integer(value: int) -> int:
+    if not INTEGER_MIN <= value <= INTEGER_MAX:
+        raise InvalidOutput("an integer beyond 64 bits", "; return it as a text")
+    return value
+
+
+def _number(value: float) -> float:
+    if not math.isfinite(value):
+        raise InvalidOutput(f"{value}", "; JSON has no such number, return None instead")
+    return value
+
+
+def _array(values: Iterable[Any], depth: int) -> list[Any]:
+    result: list[Any] = []
+    try:
+        result.extend(plain(each, depth + 1) for each in values)
+    except InvalidOutput as error:
+        error.steps.append(f"[{len(result)}]")
+        raise
+    return result
+
+
+def _object(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    try:
+        for key, each in value.items():
+            name = ""
+            name = _name(key)
+            result[name] = plain(each, depth + 1)
+    except InvalidOutput as error:
+        error.steps.append(f".{name}" if name else "")
+        raise
+    if len(result) < len(value):
+        raise InvalidOutput("two names that are the same text (1 and '1')")
+    return result
+
+
+def _name(key: Any) -> str:
+    if type(key) is str:
+        return _text(key)
+    if isinstance(key, str | enum.Enum | dt.date | uuid.UUID | int) or _is_numeric(key):
+        value = plain(key)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            return str(value)
+    raise InvalidOutput(f"{_a(key)} as a name", ", where a text is needed")
+
+
+def _converted(value: Any, depth: int) -> Any:
+    """Return the JSON form of what is none of Python's own JSON types."""
+    if isinstance(value, enum.Enum):
+        return plain(value.value, depth + 1)
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return plain(convert(value), depth + 1)
+    if isinstance(value, type):
+        raise InvalidOutput(f"the class {value.__qualname__}", ", which has no JSON form")
+    if dataclasses.is_dataclass(value):
+        return _object({each.name: getattr(value, each.name) for each in dataclasses.fields(value)}, depth)
+    if callable(dump := getattr(value, "model_dump", None)):  # a pydantic model
+        return plain(dump(by_alias=True), depth + 1)
+    if isinstance(value, Mapping):
+        return _object(value, depth)
+    if _is_numeric(value):
+        return plain(_unpacked(value), depth + 1)
+    raise InvalidOutput(_a(value), f", which has no JSON form{_advice(value)}")
+
+
+def _is_numeric(value: Any) -> bool:
+    """Whether it is an array or a scalar of numpy, torch or the like, which ``tolist`` makes Python's own."""
+    return type(value).__module__.partition(".")[0] in _NUMERIC_PACKAGES and hasattr(value, "tolist")
+
+
+def _unpacked(value: Any) -> Any:
+    listed = value.tolist()
+    if type(listed) is not type(value):
+        return listed
+    return complex(value) if value.dtype.kind == "c" else float(value)  # a long double stays one
+
+
+def _decimal(value: decimal.Decimal) -> int | float:
+    if not value.is_finite():
+        return math.nan if value.is_nan() else float(value)
+    if value > INTEGER_MAX or value < INTEGER_MIN:  # int() of 1E+999999999 would fill the memory
+        raise InvalidOutput("a number beyond 64 bits", "; return it as a text")
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _advice(value: Any) -> str:
+    if isinstance(value, (set, frozenset)):
+        return "; return a list, a set has no order"
+    if hasattr(value, "__next__"):
+        return "; return a list"
+    return ""
+
+
+def _a(value: Any) -> str:
+    if value is None:
+        return "None"
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name} ({_short(value)})"
+
+
+def _short(value: Any) -> str:
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # noqa: BLE001 - a model's own __repr__ may do anything
+        text = "no repr"
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= _VALUE_CHARS_MAX else text[:_VALUE_CHARS_MAX] + "…"
+
+
+_SCALARS: dict[type, Callable[[Any], Any]] = {
+    str: _text,
+    float: _number,
+    int: _integer,
+    bool: lambda value: value,
+    type(None): lambda value: value,
+}
+_NUMERIC_PACKAGES = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy", "pandas"})
+_CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    ((bytes, bytearray, memoryview), lambda value: base64.b64encode(value).decode()),
+    ((dt.date, dt.time), lambda value: value.isoformat()),  # a datetime is a date
+    (dt.timedelta, dt.timedelta.total_seconds),
+    (decimal.Decimal, _decimal),
+    (uuid.UUID, str),
+    (PurePath, str),
+    ((list, tuple, range, collections.deque), list),
+    (int, int),
+    (float, float),  # numpy.float64 is one
+)

@@ -1,0 +1,182 @@
+"""From what a model's class declares to the `ModelSpec` that is announced; every mistake is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+
+from ml_service.domain.models import JsonObject, ModelSpec
+from ml_service.runtime.author.declarations import declarations_of
+from ml_service.runtime.author.model import DECLARATIONS, Model
+
+BATCH_SIZE_MAX = 1024
+# With the time for isolation on top, a batch stays below the 30 minutes after which RabbitMQ takes it back.
+TIMEOUT_S_MAX = 600
+BATCH_WAIT_MS_MAX = 1000
+PRICE_CREDITS_MAX = 10**9
+LOAD_TIMEOUT_S_MAX = 86_400
+MEMORY_BYTES_MIN = 32 * 2**20
+# Half of the longest frame (`frames.FRAME_BYTES_MAX`), which may hold another answer too.
+OUTPUT_BYTES_MAX = 32 * 2**20
+TEXT_CHARS_MAX = 4000
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+_POOL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_REQUIRED = ("name", "version", "description", "input_schema", "output_schema")
+
+
+class WrongDeclaration(Exception):
+    """A model's class declares what cannot be; the message lists each attribute and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """All that a model declares: what is announced, and what only its worker needs.
+
+    Attributes:
+        spec: What is announced.
+        batch_wait_ms: How long a busy worker waits for a batch to fill.
+        load_timeout_s: How long `load` may take; None for the worker's own limit.
+        memory_bytes_max, output_bytes_max: The same for these.
+        takes_context: Each input comes with its context.
+        is_concurrent: Its inputs are answered at once, each in a time of its own.
+    """
+
+    spec: ModelSpec
+    batch_wait_ms: float
+    load_timeout_s: float | None
+    memory_bytes_max: int | None = None
+    output_bytes_max: int | None = None
+    takes_context: bool = False
+    is_concurrent: bool = False
+
+
+def spec_of(model_class: type[Model]) -> ModelSpec:
+    """Return what a model's class announces.
+
+    Raises:
+        WrongDeclaration: Some of it cannot be.
+    """
+    return declared_from(declarations_of(model_class)).spec
+
+
+def declared_from(declarations: JsonObject) -> Declared:
+    """Check a model's declarations (see `declarations_of`; defaults are filled in from `Model`).
+
+    Raises:
+        WrongDeclaration: Some of it cannot be.
+    """
+    values: JsonObject = declarations_of(Model) | declarations
+    problems = [f"{name} is missing" for name in _REQUIRED if values.get(name) is None]
+    problems += [
+        f"{name} {problem}"
+        for name in DECLARATIONS
+        if values.get(name) is not None and (problem := _CHECKS[name](values[name]))
+    ]
+    if not problems:
+        problems = _problems_of_examples(values)
+    if problems:
+        raise WrongDeclaration(f"The model declares what cannot be: {'; '.join(problems)}.")
+    spec = ModelSpec(
+        name=values["name"],
+        version=values["version"],
+        description=" ".join(values["description"].split()),
+        price_credits=values["price_credits"],
+        input_schema=values["input_schema"],
+        output_schema=values["output_schema"],
+        batch_size=values["batch_size"],
+        timeout_s=float(values["timeout_s"]),
+        pool=values["pool"],
+        examples=tuple(values["examples"]),
+        descriptions={language: " ".join(text.split()) for language, text in values["descriptions"].items()},
+    )
+    call = declarations.get("call", {})
+    limits = (values[name] for name in ("load_timeout_s", "memory_bytes_max", "output_bytes_max"))
+    return Declared(spec, float(values["batch_wait_ms"]), *limits, **call)
+
+
+def _text(pattern: re.Pattern[str] | None = None, chars_max: int = TEXT_CHARS_MAX) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not value.strip():
+            return f"must be a text, is {value!r}"
+        if len(value) > chars_max:
+            return f"must be at most {chars_max} characters, has {len(value)}"
+        if "\0" in value or value != value.encode(errors="replace").decode():
+            return "has characters that cannot be stored"
+        if pattern is not None and not pattern.fullmatch(value):
+            return f"must be lower case letters, digits and hyphens, is {value!r}"
+        return ""
+
+    return check
+
+
+def _texts_by_language(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f'must be texts by language, such as {{"ru": "…"}}, is {value!r}'
+    for language, text in value.items():
+        if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
+            return f'must have codes of languages such as "ru", has {language!r}'
+        if problem := _text()(text):
+            return f"in {language!r} {problem}"
+    return ""
+
+
+def _number(low: float, high: float, *, whole: bool = True) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            return f"must be a {'whole number' if whole else 'number'}, is {value!r}"
+        return "" if low <= value <= high else f"must be from {low:,} to {high:,}, is {value!r}"
+
+    return check
+
+
+def _schema(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"must be a JSON Schema (a dict), is {value!r}"
+    if value.get("type") != "object":
+        return 'must be a JSON Schema with "type": "object"'
+    try:
+        jsonschema_rs.Draft202012Validator(value)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        message = str(getattr(error, "message", error)).splitlines()[0]
+        return f"is no valid JSON Schema (2020-12): {message}"
+    return ""
+
+
+def _examples(value: Any) -> str:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(each, dict) for each in value):
+        return "must be a list of inputs (dicts)"
+    return ""
+
+
+def _problems_of_examples(values: JsonObject) -> list[str]:
+    validator = jsonschema_rs.Draft202012Validator(values["input_schema"])
+    return [
+        f"examples[{place}] does not fit input_schema: {error.message}"
+        for place, example in enumerate(values["examples"])
+        for error in validator.iter_errors(example)
+    ]
+
+
+_CHECKS: dict[str, Callable[[Any], str]] = {
+    "name": _text(_NAME),
+    "version": _text(chars_max=64),
+    "description": _text(),
+    "descriptions": _texts_by_language,
+    "price_credits": _number(0, PRICE_CREDITS_MAX),
+    "input_schema": _schema,
+    "output_schema": _schema,
+    "examples": _examples,
+    "batch_size": _number(1, BATCH_SIZE_MAX),
+    "batch_wait_ms": _number(0, BATCH_WAIT_MS_MAX, whole=False),
+    "timeout_s": _number(0.01, TIMEOUT_S_MAX, whole=False),
+    "pool": _text(_POOL),
+    "load_timeout_s": _number(0.01, LOAD_TIMEOUT_S_MAX, whole=False),
+    "memory_bytes_max": _number(MEMORY_BYTES_MIN, 2**62),
+    "output_bytes_max": _number(2, OUTPUT_BYTES_MAX),
+}

@@ -1,0 +1,121 @@
+"""Where the models are: those that come with the service, and the user's own in ``models/<folder>/model.py``.
+
+Nothing is imported here: a model's code runs in its own process, so a broken one cannot break the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_service.runtime.locations import BUNDLED_FOLDER, MODEL_FILE
+
+USER_FOLDER = Path("models")
+# Served only where somebody names them: they measure the service, and are of no use to its users.
+ONLY_BY_NAME = frozenset({"echo"})
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class UnknownModel(Exception):
+    """A model that was asked for by name is not there; the message says which ones are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where a model's process finds the model.
+
+    Attributes:
+        name: What requests name, and what the class in the file must call itself.
+        path: The absolute path of its ``model.py``.
+        is_bundled: It comes with the service.
+    """
+
+    name: str
+    path: Path
+    is_bundled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What was found.
+
+    Attributes:
+        models: By name.
+        problems: A sentence by model name for each folder that is no model, or one of several of the same name.
+    """
+
+    models: dict[str, ModelSource]
+    problems: dict[str, str]
+
+
+def discover(names: Iterable[str] | None = None, folder: Path = USER_FOLDER) -> Discovered:
+    """Find the models.
+
+    Args:
+        names: Which ones; None for all but those of `ONLY_BY_NAME`.
+        folder: The user's own. One that is called like a bundled model takes its place.
+
+    Raises:
+        UnknownModel: One of ``names`` is not there, or all of them have problems.
+    """
+    there = survey(folder)
+    if names is None:
+        return Discovered({k: v for k, v in there.models.items() if k not in ONLY_BY_NAME}, there.problems)
+    wanted = list(dict.fromkeys(names))
+    problems = {name: there.problems[name] for name in wanted if name in there.problems}
+    missing = [name for name in wanted if name not in there.models and name not in problems]
+    if missing:
+        known = ", ".join(there.models) or "none"
+        raise UnknownModel(f"There is no model {', '.join(missing)}; there are: {known}.")
+    models = {name: there.models[name] for name in wanted if name not in problems}
+    if not models:
+        raise UnknownModel(" ".join(problems.values()))
+    return Discovered(models, problems)
+
+
+def survey(folder: Path = USER_FOLDER) -> Discovered:
+    """Return all models, sorted by name, and what is wrong with the other folders."""
+    own, problems = _models_in(folder.absolute(), is_bundled=False)
+    bundled, _ = _models_in(BUNDLED_FOLDER, is_bundled=True)
+    # A broken folder of the user's is not quietly replaced by the bundled model of its name.
+    models = {name: source for name, source in {**bundled, **own}.items() if name not in problems}
+    return Discovered(dict(sorted(models.items())), problems)
+
+
+def _models_in(root: Path, *, is_bundled: bool) -> tuple[dict[str, ModelSource], dict[str, str]]:
+    found: dict[str, list[Path]] = {}
+    problems: dict[str, str] = {}
+    try:
+        for each in sorted(root.iterdir()) if root.is_dir() else []:
+            if each.is_dir() and not each.name.startswith(("_", ".")):
+                found.setdefault(each.name.replace("_", "-"), []).append(each)
+    except PermissionError:
+        return {}, {root.name: f"{root} may not be opened by this user (id {os.getuid()}): chmod a+rx it."}
+    for name, folders in found.items():
+        if problem := _problem_of(name, folders):
+            problems[name] = problem
+    sources = {
+        name: ModelSource(name, folders[0] / MODEL_FILE, is_bundled)
+        for name, folders in found.items()
+        if name not in problems
+    }
+    return sources, problems
+
+
+def _problem_of(name: str, folders: list[Path]) -> str:
+    if len(folders) > 1:
+        return f"{' and '.join(map(str, folders))} are both the model {name}: rename or remove one."
+    (folder,) = folders
+    if not _NAME.fullmatch(name):
+        return f"{folder} has no model's name: lower case letters, digits and hyphens, up to 63."
+    try:
+        (folder / MODEL_FILE).stat()
+    except PermissionError:
+        return f"{folder} may not be opened by this user (id {os.getuid()}): chmod a+rx it."
+    except OSError:
+        return f"{folder} has no {MODEL_FILE}."
+    return ""

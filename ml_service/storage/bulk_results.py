@@ -1,0 +1,52 @@
+"""What became of a bulk job's lines, in the order of the file, a bounded piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ml_service.storage.database import Session
+
+IDS_MAX = 200
+BYTES_MAX = 500_000
+"""Of the texts of one reading, beyond the first one's: so much a slow reader holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """Some lines of a job: lists of one length, or None where no line has the like."""
+
+    lines: list[int]
+    refs: list[str | None] | None
+    errors: list[str | None] | None
+    prediction_ids: list[UUID | None] | None
+
+
+async def chunk(session: Session, bulk_id: UUID, number: int) -> StoredChunk | None:
+    """A chunk; None after the last one."""
+    row = await session.fetchrow(
+        "SELECT lines, refs, errors, prediction_ids FROM bulk_chunks WHERE bulk_id = $1 AND number = $2",
+        bulk_id,
+        number,
+    )
+    return None if row is None else StoredChunk(**dict(row))
+
+
+_ANSWERS = """
+    SELECT id, status, input, output, error_code, error_message, cost FROM (
+        SELECT asked.no, p.id, p.status, CASE WHEN $3 THEN p.input END AS input, p.output, p.error_code,
+            p.error_message, p.cost,
+            sum(coalesce(octet_length(p.output::text), 0) + CASE WHEN $3 THEN octet_length(p.input::text) ELSE 0 END)
+                OVER (ORDER BY asked.no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+        FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, no) LEFT JOIN predictions AS p ON p.id = asked.id
+    ) AS answer
+    WHERE coalesce(bytes_before, 0) < $2
+    ORDER BY no
+"""
+
+
+async def answers(session: Session, ids: Sequence[UUID], *, with_inputs: bool) -> list[Any]:
+    """The predictions of ``ids`` in this order, as many as fit; a row without an id: it is kept no more."""
+    return list(await session.fetch(_ANSWERS, ids, BYTES_MAX, with_inputs))

@@ -1,0 +1,133 @@
+"""Deleting an account: the person goes at once, their open predictions and texts in pieces, the ledger stays."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ml_service.storage import webhooks
+from ml_service.storage.database import Session
+
+LATE_MINUTES = 10
+"""Requests that were under way when the account was deleted have been accepted or refused long before that."""
+
+
+async def close(session: Session, user_id: UUID, password_hash: str | None) -> bool:
+    """Take a user's name, password and rights, if ``password_hash`` is still theirs; False where it is not.
+
+    Call it in a transaction: from here on the row is locked, and a sign-in meanwhile waits and is refused.
+    """
+    name = f"deleted-{user_id.hex}"
+    tag = await session.execute(
+        """
+        UPDATE users SET username = $3, username_key = $3, password_hash = NULL, is_admin = false, language = NULL,
+            notify = '{}'
+        WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2
+        """,
+        user_id,
+        password_hash,
+        name,
+    )
+    if tag != "UPDATE 1":
+        return False
+    await session.execute("DELETE FROM sessions WHERE user_id = $1", user_id)
+    await session.execute("DELETE FROM telegram_link_codes WHERE user_id = $1", user_id)
+    await session.execute("DELETE FROM idempotency_keys WHERE user_id = $1", user_id)
+    await webhooks.forget_account(session, user_id)
+    await session.execute("DELETE FROM api_keys WHERE user_id = $1", user_id)
+    await session.execute("INSERT INTO accounts_to_erase (user_id) VALUES ($1)", user_id)
+    await leave_chats(session, user_id)
+    return True
+
+
+async def leave_chats(session: Session, user_id: UUID) -> None:
+    """Give chats that are joined with the account their own one back; what it owes them is not sent."""
+    await session.execute(
+        "DELETE FROM deliveries WHERE id IN ("
+        " SELECT d.id FROM telegram_chats AS c JOIN deliveries AS d ON d.chat_id = c.chat_id"
+        " WHERE c.user_id = $1 AND d.user_id = $1)",
+        user_id,
+    )
+    await session.execute("UPDATE telegram_chats SET user_id = own_user_id WHERE user_id = $1", user_id)
+
+
+# Rows are locked in the order of their ids, as everywhere; what a worker is just finishing is left to the next call.
+_CANCEL = """
+    WITH target AS MATERIALIZED (
+        SELECT id FROM predictions WHERE user_id = $1 AND finished_at IS NULL  -- predictions_open
+        ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+    ), ended AS (
+        UPDATE predictions AS p SET
+            status = 'canceled', error_code = 'canceled', error_message = 'The account was deleted.',
+            finished_at = now()
+        FROM target AS t
+        WHERE p.id = t.id AND p.finished_at IS NULL
+        RETURNING p.id, p.user_id, p.cost
+    ), released AS (
+        INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)
+        SELECT user_id, 'release', cost, id, 'user', user_id::text FROM ended
+    ), unsent AS (
+        DELETE FROM outbox WHERE prediction_id = ANY (ARRAY(SELECT id FROM ended))
+    ), refunded AS (
+        UPDATE users AS u SET balance = balance + e.cost, grants_left = grants_left + e.cost
+        FROM (SELECT sum(cost) AS cost FROM ended HAVING count(*) > 0) AS e
+        WHERE u.id = $1
+    )
+    SELECT count(*) FROM ended
+"""
+
+
+async def cancel_some(session: Session, user_id: UUID, limit: int) -> int:
+    """Cancel up to ``limit`` open predictions and give their credits back; returns how many it canceled."""
+    return int(await session.fetchval(_CANCEL, user_id, limit))
+
+
+_ERASE = """
+    WITH chunk AS MATERIALIZED (
+        SELECT p.id, p.finished_at IS NOT NULL AND p.input::text <> 'null' AS has_texts
+        FROM accounts_to_erase AS a JOIN predictions AS p ON p.user_id = a.user_id AND p.id > a.erased_to
+        WHERE a.user_id = $1
+        ORDER BY p.id LIMIT $2  -- predictions_of_user
+    ), erased AS (
+        UPDATE predictions AS p SET
+            input = 'null', output = CASE WHEN p.output IS NOT NULL THEN 'null'::json END,
+            error_message = CASE WHEN p.error_code IS NOT NULL THEN 'The text is no longer kept.' END
+        FROM (SELECT id FROM chunk WHERE has_texts ORDER BY id) AS c
+        WHERE p.id = c.id AND p.finished_at IS NOT NULL
+    ), advanced AS (
+        UPDATE accounts_to_erase SET erased_to = c.id
+        FROM (SELECT id FROM chunk ORDER BY id DESC LIMIT 1) AS c WHERE user_id = $1
+    )
+    SELECT count(*) FROM chunk
+"""
+
+
+async def erase_some(session: Session, user_id: UUID, limit: int) -> int:
+    """Erase the texts of the next predictions; returns how many were looked at. Less than ``limit``: none is left."""
+    return int(await session.fetchval(_ERASE, user_id, limit))
+
+
+async def pending(session: Session) -> list[UUID]:
+    """The accounts for which there may be something left to do."""
+    return [row["user_id"] for row in await session.fetch("SELECT user_id FROM accounts_to_erase ORDER BY deleted_at")]
+
+
+async def finish(session: Session, user_id: UUID) -> None:
+    """Forget an account in which nothing is left to do; until then look again at what may have come late."""
+    await session.execute(
+        """
+        DELETE FROM accounts_to_erase AS a
+        WHERE user_id = $1 AND deleted_at < now() - $2 * interval '1 minute' AND NOT EXISTS (
+            SELECT FROM predictions AS p WHERE p.user_id = a.user_id AND p.finished_at IS NULL
+        ) AND NOT EXISTS (
+            SELECT FROM bulk_jobs AS b WHERE b.user_id = a.user_id AND (b.key_id IS NULL OR b.finished_at IS NULL)
+        )
+        """,
+        user_id,
+        LATE_MINUTES,
+    )
+    await session.execute(
+        "UPDATE accounts_to_erase SET erased_to = least(erased_to, first_id_of(deleted_at - $2 * interval '1 minute'))"
+        " WHERE user_id = $1",
+        user_id,
+        LATE_MINUTES,
+    )

@@ -1,0 +1,269 @@
+"""What admins may change. Each change and its entry in the log of actions are one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from ml_service.domain.bulk import BulkJob
+from ml_service.domain.errors import InvalidInput, ModelNotFound, NotFound
+from ml_service.domain.ledger import COMMAND_LINE, Actor, ActorKind, Kind, wallet_change
+from ml_service.domain.users import User
+from ml_service.messaging.queue import Handled, Queue
+from ml_service.storage import accounts, admin_actions, link_codes, sessions
+from ml_service.storage import models as stored_models
+from ml_service.storage.accounts import UserAccount
+from ml_service.storage.admin_actions import AdminAction
+from ml_service.storage.database import Database, Session
+from ml_service.usecases import bulk, ledger, models, users
+
+CREDITS_MAX = 1_000_000_000
+"""In one movement by hand; a slip of the finger is not a fortune."""
+PRICE_MAX = 999_999_999
+REASON_LENGTH_MAX = 500
+NO_USER = "There is no such user."
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Who does something: an admin, or an operator at the command line (``id`` is None)."""
+
+    id: UUID | None
+    name: str
+
+    @property
+    def actor(self) -> Actor:
+        """As the ledger names them."""
+        return COMMAND_LINE if self.id is None else Actor(ActorKind.ADMIN, str(self.id))
+
+
+OPERATOR = Admin(None, COMMAND_LINE.id)
+"""Who has access to the machine; the command line knows no user."""
+
+
+async def record(
+    session: Session,
+    admin: Admin,
+    action: str,
+    target: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Write an action into the log, in the transaction of the change."""
+    await admin_actions.record(
+        session,
+        admin.id,
+        admin.name,
+        action,
+        target,
+        before=None if before is None else dict(before),
+        after=None if after is None else dict(after),
+        reason=reason,
+    )
+
+
+async def actions(session: Session, *, before: int | None, limit: int) -> tuple[list[AdminAction], int | None]:
+    """A page of the log, newest first, and the id to continue before; None where it is the last."""
+    page = await admin_actions.page(session, before=before, limit=limit + 1)
+    return page[:limit], page[limit - 1].id if len(page) > limit else None
+
+
+async def account(session: Session, user_id: UUID) -> UserAccount:
+    """A user as an admin looks at them; raises NotFound."""
+    found = await accounts.get(session, user_id)
+    if found is None:
+        raise NotFound(NO_USER)
+    return found
+
+
+async def list_accounts(
+    session: Session, *, name: str | None, before: UUID | None, limit: int
+) -> tuple[list[UserAccount], UUID | None]:
+    """A page of users, the newest first, and the id to continue before; ``name``: whose name begins with it."""
+    page = await accounts.page(session, name=name, before=before, limit=limit + 1)
+    return page[:limit], page[limit - 1].id if len(page) > limit else None
+
+
+async def set_blocked(session: Session, admin: Admin, user_id: UUID, *, is_blocked: bool, reason: str) -> None:
+    """Block a user, whose sessions and unused link codes end, or end the block.
+
+    Predictions that were accepted are finished, and can be read again once the block has ended.
+
+    Raises:
+        NotFound: There is no such user.
+        InvalidInput: An admin blocks themselves.
+    """
+    if user_id == admin.id and is_blocked:
+        raise InvalidInput("Admins cannot block themselves.")
+    before = await accounts.set_blocked(session, user_id, is_blocked=is_blocked)
+    if before is None:
+        raise NotFound(NO_USER)
+    if is_blocked:
+        await sessions.revoke_all_of(session, user_id)
+        await link_codes.end_unused(session, user_id)
+    await record(
+        session,
+        admin,
+        "user.block" if is_blocked else "user.unblock",
+        f"user:{user_id}",
+        before={"is_blocked": before},
+        after={"is_blocked": is_blocked},
+        reason=reason,
+    )
+
+
+async def move_credits(
+    session: Session, admin: Admin, user_id: UUID, kind: Kind, amount: int, *, reason: str | None, key: str | None
+) -> ledger.Moved:
+    """Top a user up, adjust a balance, refund or charge back; see `ledger.move_by_hand`. A repetition is logged once.
+
+    Raises:
+        NotFound: There is no such user.
+        InvalidInput, IdempotencyKeyReused: As `ledger.move_by_hand`.
+    """
+    if abs(amount) > CREDITS_MAX:
+        raise InvalidInput(f"One movement by hand has at most {CREDITS_MAX} credits.")
+    if await accounts.get(session, user_id) is None:
+        raise NotFound(NO_USER)
+    moved = await ledger.move_by_hand(session, user_id, kind, amount, admin.actor, reason=reason, key=key)
+    if not moved.is_repeated:
+        change = wallet_change(kind, amount)
+        await record(
+            session,
+            admin,
+            f"credits.{kind.value}",
+            f"user:{user_id}",
+            before={"balance": moved.balance - change},
+            after={"balance": moved.balance, "amount": amount},
+            reason=reason,
+        )
+    return moved
+
+
+async def make_admin(session: Session, admin: Admin, user: User) -> None:
+    """Give a user the rights of an admin; raises PermissionDenied for the demo user."""
+    await users.make_admin(session, user)
+    await record(
+        session,
+        admin,
+        "user.make_admin",
+        f"user:{user.id}",
+        before={"is_admin": user.is_admin},
+        after={"is_admin": True},
+    )
+
+
+async def change_model(
+    session: Session, admin: Admin, name: str, changes: Mapping[str, Any], *, reason: str | None
+) -> None:
+    """Change what is chosen for a model.
+
+    Args:
+        changes: Some of ``price_credits`` (None: the model's own price), ``default_version`` and ``is_enabled``.
+
+    Raises:
+        ModelNotFound: No worker has ever announced this model, or this version.
+    """
+    before = await stored_models.choices(session, name)
+    if before is None:
+        raise ModelNotFound(f"There is no model named {name!r}.")
+    if "price_credits" in changes:
+        await models.set_price(session, name, changes["price_credits"])
+    if "default_version" in changes:
+        await models.promote(session, name, changes["default_version"])
+    if "is_enabled" in changes:
+        await stored_models.set_enabled(session, name, is_enabled=changes["is_enabled"])
+    known = asdict(before)
+    shown = set(changes)
+    if "price_credits" in changes and before.price_credits is None:
+        shown.add("own_price_credits")  # what was asked so far
+    await record(
+        session,
+        admin,
+        "model.change",
+        f"model:{name}",
+        before={field: known[field] for field in sorted(shown)},
+        after=changes,
+        reason=reason,
+    )
+
+
+async def rollback_model(session: Session, admin: Admin, name: str) -> str:
+    """Go back to the version that was the default before; returns it. Raises ModelNotFound."""
+    before = await stored_models.choices(session, name)
+    version = await models.rollback(session, name)
+    await record(
+        session,
+        admin,
+        "model.change",
+        f"model:{name}",
+        before={"default_version": before.default_version if before else None},
+        after={"default_version": version},
+    )
+    return version
+
+
+async def forget_model(session: Session, admin: Admin, name: str) -> None:
+    """Take a model, or a version given as name@version, out of the list. Raises ModelNotFound."""
+    await models.forget(session, name)
+    await record(session, admin, "model.forget", f"model:{name}")
+
+
+async def restart_model(session: Session, admin: Admin, name: str) -> None:
+    """Have all workers load a model again, and nothing else. Raises ModelNotFound."""
+    if not await stored_models.ask_restart(session, name):
+        raise ModelNotFound(f"No worker has announced a model {name!r}.")
+    await record(session, admin, "model.restart", f"model:{name}")
+
+
+async def cancel_bulk_job(database: Database, admin: Admin, bulk_id: UUID, *, reason: str) -> BulkJob:
+    """Cancel anybody's bulk job, as `bulk.stop` does.
+
+    Raises:
+        InvalidInput: There is no reason.
+        NotFound, AlreadyFinished: There is no such job, or it has ended otherwise.
+    """
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
+        raise InvalidInput(f"Give a reason of at most {REASON_LENGTH_MAX} characters.")
+    async with database.begin() as session:
+        job = await bulk.get(session, None, bulk_id)
+        await bulk.stop(session, job.user_id, bulk_id, admin.actor)
+        after = {"bulk_id": str(bulk_id), "model": job.model}
+        await record(session, admin, "bulk.cancel", f"user:{job.user_id}", after=after, reason=reason.strip())
+    await bulk.cancel_open(database, job.user_id, bulk_id)
+    async with database.autocommit() as session:
+        return await bulk.get(session, None, bulk_id)
+
+
+async def replay_dead_letters(
+    database: Database, queue: Queue, admin: Admin, *, ids: list[str] | None, count: int | None = None
+) -> Handled:
+    """Send dead letters to their queue again: those of ``ids``, or the oldest ``count``, or all.
+
+    The log is written before, since the queue need not be the database: what is done is always in it.
+
+    Raises:
+        QueueUnavailable: The broker does not answer in time.
+    """
+    if count is not None:
+        ids = [letter.id for letter in await queue.dead_letters(count)]
+        if not ids:
+            return Handled()
+    await _record_letters(database, admin, "dead_letters.replay", ids)
+    return await queue.replay_dead(ids)
+
+
+async def discard_dead_letters(database: Database, queue: Queue, admin: Admin, *, ids: list[str] | None) -> Handled:
+    """Delete dead letters, those of ``ids`` or all; logged before, as `replay_dead_letters` is."""
+    await _record_letters(database, admin, "dead_letters.discard", ids)
+    return await queue.discard_dead(ids)
+
+
+async def _record_letters(database: Database, admin: Admin, action: str, ids: list[str] | None) -> None:
+    after = {"letters": "all"} if ids is None else {"letters": len(ids), "first": ids[:10]}
+    async with database.begin() as session:
+        await record(session, admin, action, "dead_letters", after=after)

@@ -1,0 +1,135 @@
+"""API keys: made, changed, rotated, revoked by their user; the submit statement checks and counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from ml_service.domain.credentials import SHOWN_LENGTH, ApiKey, Scope, hash_of, new_token
+from ml_service.domain.errors import (
+    InvalidInput,
+    ModelNotAllowed,
+    NotFound,
+    PermissionDenied,
+    ScopeMissing,
+    TooManyRequests,
+)
+from ml_service.domain.ids import new_id
+from ml_service.storage import api_keys
+from ml_service.storage.api_keys import KeyFields
+from ml_service.storage.database import Session
+
+NAME_LENGTH_MAX = 100
+MODELS_MAX = 50
+GRACE_S_MAX = 7 * 86400
+TOKENS_MAX = 10
+"""Valid tokens of one key: rotations whose grace time has not ended, and the newest."""
+MISSING = "There is no such API key."
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key with its token, which is shown this once."""
+
+    key: ApiKey
+    token: str
+
+
+async def create(session: Session, user_id: UUID, fields: KeyFields, *, keys_max: int) -> NewKey:
+    """Make a key.
+
+    Raises:
+        InvalidInput: It would have expired already.
+        PermissionDenied: The user has ``keys_max`` keys.
+    """
+    _check(fields)
+    token = new_token()
+    key = await api_keys.add(
+        session,
+        new_id(),
+        user_id,
+        fields,
+        prefix=token[:SHOWN_LENGTH],
+        token_hash=hash_of(token),
+        keys_max=keys_max,
+    )
+    if key is None:
+        raise PermissionDenied(f"An account has at most {keys_max} API keys; revoke one first.")
+    return NewKey(key, token)
+
+
+async def list_of(session: Session, user_id: UUID, *, keys_max: int) -> list[ApiKey]:
+    """A user's keys that are not revoked, the newest first."""
+    return await api_keys.list_of(session, user_id, keys_max)
+
+
+async def change(session: Session, user_id: UUID, key_id: UUID, wanted: Mapping[str, Any]) -> ApiKey:
+    """Change the fields in ``wanted``, by their names in KeyFields. What was spent counts on.
+
+    Raises:
+        NotFound: It is missing, revoked, or another user's.
+        InvalidInput: It would have expired already.
+    """
+    key = await _get(session, user_id, key_id)
+    before = KeyFields(key.name, key.scopes, key.models, key.cap, key.rate_limit_per_minute, key.expires_at)
+    fields = replace(before, **wanted)
+    if "expires_at" in wanted:
+        _check(fields)
+    changed = await api_keys.change(session, user_id, key_id, fields)
+    if changed is None:
+        raise NotFound(MISSING)
+    return changed
+
+
+async def rotate(session: Session, user_id: UUID, key_id: UUID, *, grace_s: float) -> NewKey:
+    """Give a key a new token; id, fields and what was spent stay. The token before is valid for ``grace_s`` seconds.
+
+    A rotation that is repeated, because its answer was lost, takes nothing from the tokens before it.
+
+    Raises:
+        NotFound: It is missing, revoked, or another user's.
+        TooManyRequests: It has been rotated many times within the grace time.
+    """
+    key = await _get(session, user_id, key_id)
+    if await api_keys.count_tokens(session, key_id) >= TOKENS_MAX:
+        raise TooManyRequests("This API key was rotated too often; wait for older tokens to end.", retry_after_s=60.0)
+    token = new_token()
+    prefix = token[:SHOWN_LENGTH]
+    await api_keys.rotate(session, key, prefix=prefix, token_hash=hash_of(token), grace_s=grace_s)
+    return NewKey(replace(key, prefix=prefix), token)
+
+
+async def revoke(session: Session, user_id: UUID, key_id: UUID) -> None:
+    """End a key at once, on all replicas; raises NotFound."""
+    if not await api_keys.revoke(session, user_id, key_id):
+        raise NotFound(MISSING)
+
+
+def scope_missing(scope: Scope | None) -> ScopeMissing:
+    """The answer to an API key that asks for more than its scopes; None: for what no key may do."""
+    if scope is None:
+        return ScopeMissing("No API key may do this; sign in.")
+    return ScopeMissing(f"This API key has no scope {scope.value}.", scope=scope.value)
+
+
+def model_not_allowed(models: Sequence[str]) -> ModelNotAllowed:
+    """The answer to an API key that asks for models that it is not for."""
+    if len(models) == 1:
+        return ModelNotAllowed(f"This API key may not use the model {models[0]}.")
+    return ModelNotAllowed(f"This API key may not use all of these models: {', '.join(models)}.")
+
+
+async def _get(session: Session, user_id: UUID, key_id: UUID) -> ApiKey:
+    key = await api_keys.get(session, user_id, key_id, locks=True)
+    if key is None or key.revoked_at is not None:
+        raise NotFound(MISSING)
+    return key
+
+
+def _check(fields: KeyFields) -> None:
+    if fields.expires_at is not None and fields.expires_at <= datetime.now(UTC):
+        message = "It lies in the past."
+        raise InvalidInput(message, errors=[{"location": "body.expires_at", "message": message}])

@@ -1,0 +1,87 @@
+"""What became of a bulk job's lines, in the order of the file, some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple
+
+from ml_service.domain.bulk import BulkJob, BulkStatus, LineResult
+from ml_service.domain.predictions import PredictionError
+from ml_service.storage import bulk_results
+from ml_service.storage.bulk_results import IDS_MAX, StoredChunk
+from ml_service.storage.database import Database
+
+
+class ResultRow(NamedTuple):
+    """A line's result, and its input as JSON where that was asked for and is known."""
+
+    result: LineResult
+    input: str | None
+
+
+async def results(
+    database: Database, job: BulkJob, is_welcome: Callable[[], Awaitable[bool]], *, with_inputs: bool = False
+) -> AsyncIterator[list[ResultRow]]:
+    """What became of each line, in the order of the file, some at a time, each with its input where that is wanted.
+
+    No connection is held while the reader is slow. Ends early where the reader is no longer welcome.
+    """
+    number = 0
+    while await is_welcome():
+        async with database.autocommit() as session:
+            chunk = await bulk_results.chunk(session, job.id, number)
+        if chunk is None:
+            return
+        async for some in _results_of(database, job, chunk, with_inputs=with_inputs):
+            yield some
+        number += 1
+
+
+async def _results_of(
+    database: Database, job: BulkJob, chunk: StoredChunk, *, with_inputs: bool
+) -> AsyncIterator[list[ResultRow]]:
+    unfed = _unfed(job)
+    place, size = 0, len(chunk.lines)
+    while place < size:
+        end = min(size, place + IDS_MAX)
+        ids = [one for one in (chunk.prediction_ids or [])[place:end] if one is not None]
+        rows: list[Any] = []
+        if ids:
+            async with database.autocommit() as session:
+                rows = await bulk_results.answers(session, ids, with_inputs=with_inputs)
+        answers = iter(rows)
+        found: list[ResultRow] = []
+        for at in range(place, end):
+            line, ref = chunk.lines[at], chunk.refs[at] if chunk.refs else None
+            error = chunk.errors[at] if chunk.errors else None
+            if error is not None:
+                wrong = PredictionError("invalid_input", error)
+                found.append(ResultRow(LineResult(line, ref, "invalid", None, wrong, 0), None))
+            elif chunk.prediction_ids is None:
+                found.append(ResultRow(unfed._replace(line=line, ref=ref), None))
+            else:
+                row = next(answers, None)
+                if row is None:
+                    break  # the next reading goes on here
+                found.append(ResultRow(_result(line, ref, row), row["input"]))
+        place += len(found)
+        yield found
+
+
+def _unfed(job: BulkJob) -> LineResult:
+    match job.status:
+        case BulkStatus.CANCELED:
+            return LineResult(0, None, "canceled", None, PredictionError("canceled", "The bulk job was canceled."), 0)
+        case BulkStatus.FAILED:
+            error = PredictionError(job.error_code or "failed", f"No worker serves {job.model}@{job.version} any more.")
+            return LineResult(0, None, "failed", None, error, 0)
+        case _:
+            return LineResult(0, None, "queued", None, None, 0)
+
+
+def _result(line: int, ref: str | None, row: Any) -> LineResult:
+    if row["id"] is None:
+        return LineResult(line, ref, "gone", None, PredictionError("not_found", "The answer is no longer kept."), 0)
+    error = None if row["error_code"] is None else PredictionError(row["error_code"], row["error_message"] or "")
+    cost = row["cost"] if row["status"] == "succeeded" else 0
+    return LineResult(line, ref, row["status"], row["output"], error, cost)

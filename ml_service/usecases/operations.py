@@ -1,0 +1,164 @@
+"""The state of the service, for operators. Reads are bounded, and shared by all who look at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ml_service.domain.errors import QueueUnavailable
+from ml_service.messaging.queue import Queue
+from ml_service.platform.cached import Cached
+from ml_service.storage import models, outbox, service_load, workers
+from ml_service.storage.database import Database
+from ml_service.storage.service_load import RecentWork, Step, Waiting
+from ml_service.storage.workers import Worker
+from ml_service.usecases.workers import COUNT_MAX, failed_models
+
+NOW_S = 2.0
+SERIES_S = 5.0
+STEPS_MAX = 60
+MINUTES_MAX = 7 * 1440
+LONG_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that a person has to look at.
+
+    Attributes:
+        code: For programs: ``no_workers``, ``model_not_served``, ``model_broken``, ``long_wait``, ``dead_letters``,
+            ``queue_unavailable``.
+        since: When it began, where that is known.
+        count: Of predictions, workers or dead letters.
+    """
+
+    code: str
+    since: datetime | None = None
+    model: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The service at this moment.
+
+    Attributes:
+        outbox: Predictions that the queue has not confirmed.
+        dead_letters: None: the queue does not answer.
+        serving: Live workers by name@version.
+    """
+
+    waiting: Sequence[Waiting]
+    pace: RecentWork
+    workers: Sequence[Worker]
+    outbox: int
+    dead_letters: int | None
+    serving: Mapping[str, int]
+    troubles: Sequence[Trouble]
+
+    @property
+    def queued(self) -> int:
+        """Predictions that no worker has taken."""
+        return sum(one.queued for one in self.waiting)
+
+    @property
+    def processing(self) -> int:
+        """Predictions that workers have."""
+        return sum(one.processing for one in self.waiting)
+
+    @property
+    def oldest_wait_s(self) -> float | None:
+        """Seconds that the oldest queued prediction has waited."""
+        return max((one.oldest_wait_s for one in self.waiting if one.oldest_wait_s is not None), default=None)
+
+    @property
+    def workers_alive(self) -> int:
+        """Workers whose lease runs."""
+        return sum(one.is_alive for one in self.workers)
+
+
+class Operations:
+    """Looks at the service for one process."""
+
+    def __init__(self, database: Database, queue: Queue) -> None:
+        self._database = database
+        self._queue = queue
+        self._now = Cached(self._look, NOW_S)
+        self._series: dict[int, Cached[list[Step]]] = {}
+
+    async def now(self) -> Now:
+        """The service at this moment, at most `NOW_S` old; raises DatabaseUnavailable."""
+        return await self._now.get()
+
+    async def series(self, minutes: int) -> list[Step]:
+        """The last minutes in at most `STEPS_MAX` steps and a begun one; raises DatabaseUnavailable."""
+        step_minutes = -(-minutes // STEPS_MAX)
+        steps = -(-minutes // step_minutes)
+        length, step = timedelta(minutes=steps * step_minutes), timedelta(minutes=step_minutes)
+
+        async def look() -> list[Step]:
+            async with self._database.autocommit() as session:
+                return await service_load.series(session, length, step)
+
+        if len(self._series) > STEPS_MAX:
+            self._series.clear()
+        return await self._series.setdefault(minutes, Cached(look, SERIES_S)).get()
+
+    async def _look(self) -> Now:
+        async with self._database.autocommit() as session:
+            waiting = await service_load.waiting(session)
+            pace = await service_load.pace(session)
+            live = await workers.list_live(session)
+            unsent = await outbox.count(session, COUNT_MAX)
+            unserved = await service_load.unserved_since(session)
+            known = {one.spec.name for one in await models.list_all(session) if one.is_enabled}
+        try:
+            dead_letters: int | None = await self._queue.count_dead()
+        except QueueUnavailable:
+            dead_letters = None
+        serving: dict[str, int] = {}
+        for worker in live:
+            for model in worker.models if worker.is_alive else ():
+                serving[model] = serving.get(model, 0) + 1
+        return Now(
+            waiting=waiting,
+            pace=pace,
+            workers=live,
+            outbox=unsent,
+            dead_letters=dead_letters,
+            serving=serving,
+            troubles=[
+                *_troubles_of_models(waiting, live, unserved, known),
+                *_troubles_of_queues(waiting, live, dead_letters),
+            ],
+        )
+
+
+def _troubles_of_models(
+    waiting: Sequence[Waiting], live: Sequence[Worker], unserved: Mapping[str, datetime], known: set[str]
+) -> list[Trouble]:
+    queued: dict[str, int] = {}
+    for one in waiting:
+        queued[one.model] = queued.get(one.model, 0) + one.queued
+    broken = {one.name: one for one in failed_models(live)}
+    found = [
+        Trouble("model_broken" if name in broken else "model_not_served", since, name, queued.get(name, 0))
+        for name, since in unserved.items()
+    ]
+    return found + [
+        Trouble("model_broken", None, name, len(one.workers)) for name, one in broken.items() if name not in known
+    ]
+
+
+def _troubles_of_queues(waiting: Sequence[Waiting], live: Sequence[Worker], dead_letters: int | None) -> list[Trouble]:
+    found = []
+    if not any(one.is_alive for one in live):
+        found.append(Trouble("no_workers", max((one.heartbeat_at for one in live), default=None)))
+    late = [one for one in waiting if one.oldest_wait_s is not None and one.oldest_wait_s > LONG_WAIT_S]
+    found += [Trouble("long_wait", one.oldest_at, one.model, one.queued) for one in late]
+    if dead_letters is None:
+        found.append(Trouble("queue_unavailable"))
+    elif dead_letters:
+        found.append(Trouble("dead_letters", count=dead_letters))
+    return found

@@ -1,0 +1,74 @@
+"""Models: prices, default versions, switched on or off."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from ml_service.domain.errors import InvalidInput, ModelNotFound
+from ml_service.usecases import admin
+from services.app.api.admin.access import REFUSALS, CurrentAdmin
+from services.app.api.problems import BODY_REFUSED, problems
+from services.app.api.schemas.admin.models import AdminModel, AdminModels, AdminVersion, ModelChange
+from services.app.api.schemas.models import RecentTimes, Seen
+from services.app.api.strict import StrictRoute
+from services.app.parts import Parts, parts_of
+
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
+
+
+@router.get("/models", summary="List the models for admins", response_model=AdminModels, responses=problems(*REFUSALS))
+async def list_models(request: Request, _admin: CurrentAdmin) -> AdminModels:
+    """All models with their versions, prices and whether they are switched on."""
+    return AdminModels(items=await _models(parts_of(request)))
+
+
+@router.patch(
+    "/models/{name}",
+    summary="Change a model",
+    response_model=AdminModel,
+    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, ModelNotFound),
+)
+async def change_model(
+    request: Request,
+    current: CurrentAdmin,
+    name: Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,100}$")],
+    change: ModelChange,
+) -> AdminModel:
+    """Set a price, the default version, or switch the model off or on. In force within a second."""
+    parts = parts_of(request)
+    fields = change.model_fields_set - {"reason"}
+    if not fields:
+        raise InvalidInput("Name something to change.", errors=[{"location": "body", "message": "nothing to change"}])
+    changes = {field: getattr(change, field) for field in sorted(fields)}
+    async with parts.database.begin() as session:
+        await admin.change_model(session, current, name, changes, reason=change.reason)
+    return next(one for one in await _models(parts) if one.name == name)
+
+
+async def _models(parts: Parts) -> list[AdminModel]:
+    """All models, as the tables have them now."""
+    await parts.catalog.refresh()
+    seen = Seen(
+        catalog=parts.catalog,
+        default=parts.settings.default_model,
+        workers=parts.load.seen.workers if parts.load.seen else (),
+        times=await parts.model_times.by_model(),
+    )
+    return [
+        AdminModel(
+            name=listed.spec.name,
+            default_version=listed.spec.version,
+            price_credits=listed.price_credits,
+            is_enabled=listed.is_enabled,
+            versions=[
+                AdminVersion(
+                    version=one.spec.version, state=seen.state(one), workers=one.workers, reason=seen.reason(one)
+                )
+                for one in parts.catalog.versions(listed.spec.name)
+            ],
+            recent=RecentTimes.of(seen.times.get(listed.spec.name)),
+        )
+        for listed in parts.catalog.all()
+    ]

@@ -1,0 +1,11 @@
+"""All admin routes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from services.app.api.admin import models, overview, predictions, records, users
+
+router = APIRouter()
+for one in (overview, models, users, predictions, records):
+    router.include_router(one.router)

@@ -1,0 +1,112 @@
+"""Users: who they are, credits, blocks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ml_service.domain.errors import IdempotencyKeyReused, InvalidInput, NotFound
+from ml_service.domain.ledger import Kind
+from ml_service.storage import prediction_lists
+from ml_service.usecases import admin, ledger
+from services.app.api import cursors
+from services.app.api.admin.access import REFUSALS, CurrentAdmin
+from services.app.api.idempotency import IdempotencyKey, required_key_of
+from services.app.api.paging import Cursor, Limit, checked_limit
+from services.app.api.problems import BODY_REFUSED, problems
+from services.app.api.schemas.admin.users import (
+    AdminPrediction,
+    AdminUser,
+    AdminUsers,
+    AdminUserWithHistory,
+    NewCredits,
+    UserChange,
+)
+from services.app.api.schemas.ledger import Transaction
+from services.app.api.strict import StrictRoute
+from services.app.parts import parts_of
+
+LAST = 20
+
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
+
+
+@router.get("/users", summary="List users", response_model=AdminUsers, responses=problems(*REFUSALS, InvalidInput))
+async def list_users(
+    request: Request,
+    _admin: CurrentAdmin,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    q: Annotated[
+        str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="The beginning of the name.")
+    ] = None,
+) -> AdminUsers:
+    """Users with balances, the newest first."""
+    parts = parts_of(request)
+    size = checked_limit(limit, parts.settings.page_size_max)
+    before = cursors.to_uuid(cursor)
+    async with parts.database.autocommit() as session:
+        page, following = await admin.list_accounts(session, name=q or None, before=before, limit=size)
+    return AdminUsers(items=[AdminUser.of(one) for one in page], next_cursor=cursors.of_uuid(following))
+
+
+@router.get(
+    "/users/{user_id}",
+    summary="Show a user",
+    response_model=AdminUserWithHistory,
+    responses=problems(*REFUSALS, InvalidInput, NotFound),
+)
+async def show_user(request: Request, _admin: CurrentAdmin, user_id: UUID) -> AdminUserWithHistory:
+    """A user with the last transactions and predictions."""
+    async with parts_of(request).database.autocommit() as session:
+        found = await admin.account(session, user_id)
+        lines, _ = await ledger.statement(session, user_id, cursor=None, kind=None, limit=LAST)
+        asked = await prediction_lists.newest(session, user_id=user_id, before=None, limit=LAST)
+    return AdminUserWithHistory(
+        **AdminUser.of(found).model_dump(),
+        transactions=[Transaction.of(one) for one in lines],
+        predictions=[AdminPrediction.of(one) for one in asked],
+    )
+
+
+@router.patch(
+    "/users/{user_id}",
+    summary="Block or unblock a user",
+    response_model=AdminUser,
+    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound),
+)
+async def change_user(request: Request, current: CurrentAdmin, user_id: UUID, change: UserChange) -> AdminUser:
+    """A blocked user is signed out everywhere, and cannot sign in or ask for predictions. What was accepted goes on."""
+    async with parts_of(request).database.begin() as session:
+        await admin.set_blocked(session, current, user_id, is_blocked=change.is_blocked, reason=change.reason)
+        return AdminUser.of(await admin.account(session, user_id))
+
+
+@router.post(
+    "/users/{user_id}/credits",
+    summary="Move credits by hand",
+    response_model=AdminUser,
+    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound, IdempotencyKeyReused),
+)
+async def move_credits(
+    request: Request,
+    response: Response,
+    current: CurrentAdmin,
+    user_id: UUID,
+    new: NewCredits,
+    _key: IdempotencyKey = None,
+) -> AdminUser:
+    """Top a user up, or correct a balance either way. It needs an `Idempotency-Key`, which moves nothing twice."""
+    parts = parts_of(request)
+    key = required_key_of(request.scope)
+    async with parts.database.begin() as session:
+        moved = await admin.move_credits(
+            session, current, user_id, Kind(new.kind), new.amount, reason=new.reason, key=key
+        )
+        found = await admin.account(session, user_id)
+    if moved.is_repeated:
+        response.headers["Idempotent-Replayed"] = "true"
+    parts.feeds.tell([user_id])
+    return AdminUser.of(found)

@@ -1,0 +1,131 @@
+"""Lists as files: streamed piece by piece, so that a history of millions takes no more memory than a page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import orjson
+from starlette.responses import Response, StreamingResponse
+
+from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.domain.predictions import Prediction
+from ml_service.domain.spreadsheets import rows_as_csv
+from ml_service.usecases.ledger import StatementLine
+from services.app.api import answers
+from services.app.auth.callers import Caller
+from services.app.auth.principal import is_active
+from services.app.parts import Parts
+
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/x-ndjson"}
+BYTE_ORDER_MARK = "\ufeff".encode()
+"""So that Excel reads UTF-8."""
+CHECK_S = 1.0
+"""How old the last look at sign-in or key may be while an export goes on."""
+
+PREDICTION_COLUMNS = (
+    "id",
+    "created_at",
+    "finished_at",
+    "model",
+    "version",
+    "status",
+    "source",
+    "batch_id",
+    "cost",
+    "charged",
+    "predict_ms",
+    "total_ms",
+    "text",
+    "input",
+    "output",
+    "error_code",
+    "error_message",
+)
+TRANSACTION_COLUMNS = (
+    "id", "created_at", "kind", "amount", "change", "balance_after", "prediction_id", "bulk_id", "reason",
+)  # fmt: skip
+
+
+def is_welcome(parts: Parts, caller: Caller) -> Callable[[], Awaitable[bool]]:
+    """Whether the sign-in or the API key goes on, looked up once a second at most."""
+    checked_at = time.monotonic()
+
+    async def look() -> bool:
+        nonlocal checked_at
+        if time.monotonic() - checked_at < CHECK_S:
+            return True
+        checked_at = time.monotonic()
+        try:
+            return await is_active(parts, caller)
+        except DatabaseUnavailable:
+            return True  # the next piece fails by itself
+
+    return look
+
+
+def file(parts: Parts, caller: Caller, name: str, kind: str, pieces: AsyncIterator[bytes]) -> Response:
+    """A download, counted as one of the user's streams while it lasts."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "X-Accel-Buffering": "no"}
+    stream = StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers=headers)
+    return parts.streams_in_flight.stream(caller.user.id, stream)
+
+
+async def transactions_as_csv(pieces: AsyncIterator[Sequence[StatementLine]]) -> AsyncIterator[bytes]:
+    """A transaction a row."""
+    yield BYTE_ORDER_MARK + rows_as_csv([TRANSACTION_COLUMNS])
+    async for piece in pieces:
+        yield rows_as_csv(
+            [
+                one.id,
+                one.created_at,
+                one.kind.value,
+                one.amount,
+                one.change,
+                line.balance_after,
+                None if one.prediction_id is None else str(one.prediction_id),
+                None if one.bulk_id is None else str(one.bulk_id),
+                one.reason,
+            ]
+            for line in piece
+            for one in [line.transaction]
+        )
+
+
+async def predictions_as_jsonl(pieces: AsyncIterator[Sequence[Prediction]]) -> AsyncIterator[bytes]:
+    """A prediction a line, as `GET /predictions/{prediction_id}` shows it."""
+    async for piece in pieces:
+        yield b"".join(answers.encode(one) + b"\n" for one in piece)
+
+
+async def predictions_as_csv(pieces: AsyncIterator[Sequence[Prediction]]) -> AsyncIterator[bytes]:
+    """A prediction a row; input and output as JSON, and the input's text in a column of its own."""
+    yield BYTE_ORDER_MARK + rows_as_csv([PREDICTION_COLUMNS])
+    async for piece in pieces:
+        yield rows_as_csv(_row(one) for one in piece)
+
+
+def _row(one: Prediction) -> list[Any]:
+    value = orjson.loads(one.input)
+    text = value.get("text") if isinstance(value, dict) else None
+    shown = answers.shown(one)
+    return [
+        str(one.id),
+        one.created_at,
+        one.finished_at,
+        one.model,
+        one.version,
+        one.status.value,
+        one.source.value,
+        None if one.batch_id is None else str(one.batch_id),
+        one.cost,
+        one.charged,
+        shown["timings"]["predict_ms"],
+        shown["timings"]["total_ms"],
+        text if isinstance(text, str) else None,
+        one.input,
+        one.output,
+        None if one.error is None else one.error.code,
+        None if one.error is None else one.error.message,
+    ]

@@ -1,0 +1,50 @@
+"""The parameters `from` and `to`: days or times, in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+
+from fastapi import Query
+
+from ml_service.domain.errors import InvalidInput
+
+From = Annotated[
+    str | None,
+    Query(
+        alias="from",
+        max_length=40,
+        description="Only from this day or time on (ISO 8601; without an offset it is UTC).",
+        examples=["2026-11-26"],
+    ),
+]
+To = Annotated[
+    str | None,
+    Query(
+        alias="to",
+        max_length=40,
+        description="Only up to the end of this day, or before this time.",
+        examples=["2026-11-26T12:00:00Z"],
+    ),
+]
+
+
+def start_of(value: str | None) -> datetime | None:
+    """The moment from which on something is wanted; raises InvalidInput."""
+    return None if value is None else _moment("from", value, days=0)
+
+
+def end_of(value: str | None) -> datetime | None:
+    """The moment before which something is wanted: of a day its end; raises InvalidInput."""
+    return None if value is None else _moment("to", value, days=1)
+
+
+def _moment(name: str, value: str, *, days: int) -> datetime:
+    try:
+        if len(value) == len("2026-11-26"):
+            return datetime.combine(date.fromisoformat(value), time(), UTC) + timedelta(days=days)
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        message = "This is no day such as 2026-11-26, and no time such as 2026-11-26T12:00:00Z."
+        raise InvalidInput(message, errors=[{"location": f"query.{name}", "message": message}]) from None

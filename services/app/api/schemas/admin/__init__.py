@@ -1,0 +1,1 @@
+"""What the admin routes take and show."""

@@ -1,0 +1,147 @@
+"""All that happens to a user's predictions and credits, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from ml_service.domain.errors import (
+    DatabaseUnavailable,
+    InvalidInput,
+    Overloaded,
+    TooManyRequests,
+)
+from ml_service.storage.changes import Open, Position, read_position
+from ml_service.usecases.users import unauthenticated
+from services.app.api import answers
+from services.app.api.event_stream import RETRY, STILL_HERE, EventStream, event
+from services.app.api.last_event import LastEventId
+from services.app.api.problems import KEYED, problems
+from services.app.api.schemas.bulk import ShownBulkJob
+from services.app.auth.principal import Reader
+from services.app.feeds import Follower
+from services.app.in_flight import SMALL_BYTES
+from services.app.parts import Parts, parts_of
+
+HEARTBEAT_S = 15.0
+"""Proxies close a connection that is silent for a minute or half of one."""
+STREAM_S_MAX = 600.0
+"""A stream ends after this and the client connects again: a token does not last forever either."""
+AWAY_S = 1.0
+"""Until the database is asked again."""
+
+router = APIRouter(tags=["predictions"])
+
+
+@dataclass(slots=True)
+class _Stream:
+    parts: Parts
+    follower: Follower
+    position: Position
+
+
+@router.get(
+    "/events",
+    summary="Follow all predictions and the balance",
+    response_class=StreamingResponse,
+    response_model=None,
+    responses={
+        200: {
+            "description": "`event: snapshot` with `balance`, `held`, `open` (the newest unfinished predictions), "
+            "`open_count`, and `bulk` (unfinished bulk jobs, whose lines are not among them); or, with a "
+            "`Last-Event-ID` that is of use, what has changed since. Then `event: prediction` with a prediction, "
+            "`event: bulk` with a bulk job, and `event: balance` with `balance` and `held`, at each change; each with "
+            "an `id`.",
+            "content": {"text/event-stream": {"schema": {}}},
+        },
+        **problems(*KEYED, InvalidInput, Overloaded, DatabaseUnavailable),
+    },
+)
+async def events(request: Request, current: Reader, last_event_id: LastEventId = None) -> Response:
+    """Follow all of one's predictions and the balance (server-sent events), whatever way it was asked for.
+
+    A prediction comes in its latest state: of what changes fast, or while a reader is slow, states in between may be
+    left out, but never the last one. With `Last-Event-ID` nothing is missed and nothing comes twice, whatever was
+    restarted meanwhile. The stream ends with the sign-in or the API key, and after ten minutes: connect again then.
+    """
+    parts = parts_of(request)
+    follower = Follower(current.principal)
+    position = read_position(last_event_id) if last_event_id else None
+    first = RETRY
+    if position is None or not await parts.feeds.can_resume(follower.user_id, position):
+        begun = await parts.feeds.begin(follower.user_id)
+        if begun is None:
+            raise unauthenticated()
+        opened, position = begun
+        first += _snapshot(opened, position)
+    stream = EventStream(_events(_Stream(parts, follower, position), first), follower.end)
+    return parts.streams_in_flight.stream(follower.user_id, stream)
+
+
+async def _events(stream: _Stream, first: bytes) -> AsyncGenerator[bytes]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + STREAM_S_MAX
+    follower = stream.follower
+    with stream.parts.feeds.follow(follower), suppress(TooManyRequests, Overloaded):  # the client may come again
+        with _held(stream, first):
+            yield first
+        del first
+        has_more = False
+        while loop.time() < end and not follower.is_ended:
+            if not has_more and not await follower.wait(HEARTBEAT_S):
+                if not follower.is_ended:
+                    yield STILL_HERE
+                continue
+            try:
+                found, has_more = await _read(stream)
+            except DatabaseUnavailable:
+                await asyncio.sleep(AWAY_S)
+                follower.tell()
+                continue
+            if found:
+                with _held(stream, found):
+                    yield found
+
+
+async def _read(stream: _Stream) -> tuple[bytes, bool]:
+    """The events of some changes, and whether there are more to read; moves the stream's position on."""
+    read = await stream.parts.feeds.read(stream.follower.user_id, stream.position)
+    if read is None:
+        stream.follower.end()
+        return b"", False
+    found, following, has_more = read
+    before = stream.position
+    until = before.until or found.snapshot
+    pieces = [
+        event(b"prediction", answers.encode(prediction), str(replace(before, until=until, after=prediction.id)))
+        for prediction in found.predictions
+    ]
+    if not found.is_cut and (found.balance, found.held) != (before.balance, before.held):
+        data = answers.encode_json({"balance": found.balance, "held": found.held})
+        pieces.append(event(b"balance", data, str(following)))
+    pieces += [event(b"bulk", ShownBulkJob.of(job).model_dump_json().encode(), str(following)) for job in found.jobs]
+    stream.position = following
+    return b"".join(pieces), has_more
+
+
+def _held(stream: _Stream, piece: bytes) -> AbstractContextManager[None]:
+    """Counts a large piece while it is sent; raises TooManyRequests, Overloaded."""
+    if len(piece) < SMALL_BYTES:
+        return nullcontext()
+    return stream.parts.answers_in_flight.hold(stream.follower.user_id, len(piece))
+
+
+def _snapshot(opened: Open, position: Position) -> bytes:
+    body = {
+        "balance": opened.balance,
+        "held": opened.held,
+        "open": [answers.shown(prediction) for prediction in opened.predictions],
+        "open_count": opened.count,
+        "bulk": [ShownBulkJob.of(job).model_dump(mode="json") for job in opened.jobs],
+    }
+    return event(b"snapshot", answers.encode_json(body), str(position))

@@ -1,0 +1,100 @@
+"""Serves the app with uvicorn: on the supervisor's socket or our own, over our own protocol, and with an orderly end.
+
+Why its own protocol: docs/decisions/0010-http-server.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Generator
+from functools import partial
+from typing import Any, cast
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from ml_service.platform.sd_notify import notify
+from ml_service.platform.settings.app import AppSettings
+from services.app.http.connection import Connection
+from services.app.http.limits import Limits, connections_that_fit, raise_file_limit
+from services.app.http.room import Room
+
+log = structlog.get_logger()
+
+SOCKET_FD = 3
+"""Where systemd, and our own supervisor, put the listening socket (sd_listen_fds(3))."""
+BACKLOG = 2048
+FINISH_S = 12
+"""Seconds that running requests get to finish; with draining all ends within 25 s."""
+SEND_BUFFER_BYTES = 131_072
+"""What the system keeps for a client that reads slowly; left to itself it keeps up to 4 MB for each."""
+
+
+class AppServer(uvicorn.Server):
+    """uvicorn, which tells the supervisor and, once asked to stop, ends by itself with 0."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            notify("READY=1")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Stop on SIGTERM and SIGINT; uvicorn's own way would raise them again at the end."""
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        if self.should_exit:
+            return
+        log.info("stopping")
+        notify("STOPPING=1")
+        # Waiters get what is known and streams end, so that the connections can close.
+        parts = getattr(self.config.app.state, "parts", None)  # type: ignore[union-attr]
+        if parts is not None:
+            parts.live.release()
+            parts.feeds.release()
+        self.should_exit = True
+
+
+def listen(settings: AppSettings) -> socket.socket:
+    """The supervisor's socket where it passed one, else a new one on HOST:PORT.
+
+    A socket that is passed stays open while processes come and go, so that no connection is refused meanwhile.
+    """
+    if os.environ.get("LISTEN_FDS") == "1":
+        return socket.socket(fileno=SOCKET_FD)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SystemExit(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+
+
+def serve(app: FastAPI, listening: socket.socket, limits: Limits | None = None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    limits = limits or Limits()
+    room = Room(connections_that_fit(limits.connections_max, raise_file_limit()))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # its connections inherit it
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=cast("type[Any]", partial(Connection, limits, room)),  # uvicorn only calls it
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # ours has the request's id and no query
+        proxy_headers=False,  # whom to believe is decided in addresses.py
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=FINISH_S,
+    )
+    AppServer(config).run(sockets=[listening])

@@ -1,0 +1,121 @@
+"""A batch as a message: what was understood and what it costs, how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.bot.phrases import Html, Phrases, cut, escaped
+from services.bot.tables import RowError, Table
+from services.bot.views.files import BatchReport
+from services.bot.views.outputs import FIELDS_MAX
+from services.bot.views.view import View, keyboard, lines, paragraphs
+
+SHOWN_ROWS = 3
+ROW_CHARS_MAX = 120
+NAME_CHARS_MAX = 60
+ERRORS_SHOWN = 8
+COLUMNS_OFFERED = 4
+
+
+def question(
+    t: Phrases, table: Table, *, model: str, name: str | None, cost: int, balance: int, number: str, note: Html | None
+) -> View:
+    """What was understood, the price, and a yes or no.
+
+    Args:
+        name: The file's name; None: a message.
+        number: The question's own, in its buttons.
+        note: More to say above it.
+    """
+    rows = [
+        Html(f"{place}. <i>{escaped(cut(' '.join(text.split()), ROW_CHARS_MAX))}</i>")
+        for place, text in enumerate(table.first(SHOWN_ROWS), 1)
+    ]
+    price, left = t("credits", count=cost), t("credits", count=balance)
+    buttons = []
+    if cost <= balance:
+        buttons.append([(t.plain("button-batch-yes", cost=t.plain("credits", count=cost)), f"batch:yes:{number}")])
+    buttons.append([(t.plain("button-batch-no"), f"batch:no:{number}")])
+    others = [(place, column) for place, column in enumerate(table.columns) if column != table.text_column]
+    if table.text_column is not None:
+        buttons += [
+            [(t.plain("button-batch-column", column=cut(column, NAME_CHARS_MAX)), f"batch:{place}:{number}")]
+            for place, column in others[:COLUMNS_OFFERED]
+        ]
+    text = paragraphs(
+        note,
+        lines(
+            t("batch-understood", name=cut(name, NAME_CHARS_MAX), rows=t("rows", count=len(table.inputs)))
+            if name
+            else t("batch-understood-text", rows=t("rows", count=len(table.inputs))),
+            _columns(t, table),
+            t("batch-blank", count=table.blank) if table.blank else None,
+            t("batch-unreadable", count=table.unreadable) if table.unreadable else None,
+        ),
+        _wrong_rows(t, table.errors) if table.errors else None,
+        lines(*rows, Html("…") if len(table.inputs) > len(rows) else None),
+        lines(
+            t("batch-errors-rest", rows=t("rows", count=len(table.inputs))) if table.errors else None,
+            t("batch-price", model=model, cost=price, balance=left),
+            None if cost <= balance else t("batch-too-expensive"),
+        ),
+    )
+    return View(text, keyboard(*buttons))
+
+
+def _columns(t: Phrases, table: Table) -> Html | None:
+    if table.text_column is not None:
+        return t("batch-column", column=cut(table.text_column, NAME_CHARS_MAX))
+    if table.columns:
+        return t("batch-columns", columns=cut(", ".join(table.columns), 3 * NAME_CHARS_MAX))
+    return None
+
+
+def errors(t: Phrases, found: Sequence[RowError]) -> View:
+    """That no row can be used, and why."""
+    return View(paragraphs(_wrong_rows(t, found), t("batch-errors-next")))
+
+
+def _wrong_rows(t: Phrases, found: Sequence[RowError]) -> Html:
+    """Which rows cannot be used, and why."""
+    shown = [
+        t("batch-row-error", row=one.row, reason="; ".join(cut(reason, ROW_CHARS_MAX) for reason in one.reasons))
+        for one in found[:ERRORS_SHOWN]
+    ]
+    more = len(found) - len(shown)
+    return lines(t("batch-errors", count=len(found)), *shown, t("batch-more-errors", count=more) if more else None)
+
+
+def opened(t: Phrases, report: BatchReport, batch_id: UUID, back: str) -> View:
+    """A batch in the history, as it stands; ``back`` is the callback data that leads to its page."""
+    buttons = [[(t.plain("button-back"), back)], [(t.plain("button-batch-file"), f"batchfile:{batch_id.hex}")]]
+    if report.open:
+        buttons.append([(t.plain("button-cancel-batch"), f"cancelbatch:{batch_id.hex}")])
+        text = paragraphs(t("answer-processing"), t("history-batch", done=report.done, total=report.total))
+    else:
+        text = summary(t, report, is_file_there=None).text
+    return View(text, keyboard(*buttons))
+
+
+def summary(t: Phrases, report: BatchReport, *, is_file_there: bool | None) -> View:
+    """How a batch went; ``is_file_there`` is None where no file was to be sent."""
+    failed = report.total - report.done
+    file = None if is_file_there is None else t("batch-file" if is_file_there else "batch-file-refused")
+    return View(
+        paragraphs(
+            t("batch-done", done=report.done, total=report.total),
+            lines(
+                *(
+                    t("batch-labels", label=cut(label, NAME_CHARS_MAX), count=count)
+                    for label, count in report.labels.most_common(FIELDS_MAX)
+                )
+            ),
+            lines(
+                t("batch-failed", count=failed) if failed else None,
+                t("batch-paid", cost=t("credits", count=report.paid)),
+                file,
+                t("batch-file-cut") if report.is_cut and file else None,
+            ),
+        )
+    )
