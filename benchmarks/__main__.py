@@ -27,12 +27,26 @@ from benchmarks.options import QUICK, Run, Size
 from benchmarks.place import ROOT, Place
 from benchmarks.report import Report, markdown, show, svg
 
-BENCHMARKS = ("drain", "submit", "batch", "latency", "model", "queue", "growth", "memory")
+BENCHMARKS = (
+    "drain",
+    "submit",
+    "keys",
+    "batch",
+    "bulk",
+    "latency",
+    "model",
+    "queue",
+    "growth",
+    "memory",
+    "streams",
+    "webhooks",
+    "page",
+)
 Measure = Callable[[Run], Awaitable[Report]]
 
 
 async def machine(place: Place) -> str:
-    """What the figures were taken on, and how busy it was: no name, no address."""
+    """The machine and its load, without a host name or an address."""
     cores = f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores"
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     memory = psutil.virtual_memory().total / 2**30
@@ -58,13 +72,17 @@ def _processor() -> str:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all without any")
-    parser.add_argument("--quick", action="store_true", help="small amounts: see that all of it works")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds, of which medians are shown")
-    parser.add_argument("--cores", type=int, default=2, help="cores that all of it shares, the client too (2)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(BENCHMARKS)} (default: all)"
+    )
+    parser.add_argument("--quick", action="store_true", help="small amounts, to check that everything runs")
+    parser.add_argument("--rounds", type=int, help="number of interleaved rounds; the report shows medians")
+    parser.add_argument(
+        "--cores", type=int, default=2, help="cores shared by all processes, the client included (default 2)"
+    )
     parser.add_argument("--only", default="", help="systems to measure, e.g. service,dramatiq")
-    parser.add_argument("--out", type=Path, default=ROOT / "var" / "benchmarks", help="where pictures and figures go")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=N", help="another amount, see options.py")
+    parser.add_argument("--out", type=Path, default=ROOT / "var" / "benchmarks", help="folder for charts and figures")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=N", help="override an amount of options.py")
     given = parser.parse_args()
     unknown = set(given.names) - set(BENCHMARKS)
     if unknown:
@@ -73,7 +91,7 @@ def arguments() -> argparse.Namespace:
 
 
 def size_of(given: argparse.Namespace) -> Size:
-    """The amounts that were asked for."""
+    """The amounts from the command line."""
     size = QUICK if given.quick else Size()
     if given.rounds:
         size = replace(size, rounds=given.rounds, growth_rounds=given.rounds)
@@ -84,7 +102,7 @@ def size_of(given: argparse.Namespace) -> Size:
 
 
 async def measure(given: argparse.Namespace, folder: Path, console: Console) -> None:
-    """Start the nodes, measure in turn, show and keep what was found."""
+    """Start the nodes, run each benchmark, print and save its report."""
     given.out.mkdir(parents=True, exist_ok=True)
     place = Place(folder)
     try:
@@ -114,7 +132,7 @@ async def measure(given: argparse.Namespace, folder: Path, console: Console) -> 
 def main() -> None:
     """Measure."""
     given = arguments()
-    # Inherited by the nodes and by every program: so figures of machines of different size can be compared.
+    # Nodes and programs inherit it, so that figures of machines of different sizes can be compared.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
     lacking = peer.missing()
     if lacking:
@@ -122,10 +140,10 @@ def main() -> None:
             f"The peers' libraries are not installed ({', '.join(lacking)}):"
             " pip install --require-hashes -r benchmarks/requirements.txt"
         )
-    # On the disk that the project lies on: a temporary folder may be memory, where a commit costs nothing.
+    # On the project's disk: a temporary folder may be in memory, where a commit costs nothing.
     (ROOT / "var").mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "var"))
-    # The parts of the service that run in this process have nothing to say here.
+    # Parts of the service run in this process; their logs would only disturb the report.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measure(given, folder, Console(width=None if os.isatty(1) else 140)))

@@ -1,11 +1,11 @@
-"""One request with a thousand predictions: how many are accepted per second, all committed when it is answered."""
+"""Batch requests of a thousand predictions: how many predictions are accepted and committed per second."""
 
 from __future__ import annotations
 
 from statistics import median
 
 from benchmarks import broker
-from benchmarks.load import Outcome, Plan, ask, request
+from benchmarks.load_generator import LoadPlan, LoadResult, ask, request
 from benchmarks.options import Run
 from benchmarks.people import add_people
 from benchmarks.report import Bar, Report, number
@@ -21,7 +21,7 @@ CASES = {"one after the other, workers idle before": 1, "four at once": 4}
 
 async def run(run: Run) -> Report:
     """Measure with one connection and with four; the workers finish meanwhile."""
-    found: dict[str, list[Outcome]] = {name: [] for name in CASES}
+    found: dict[str, list[LoadResult]] = {name: [] for name in CASES}
     for _ in range(run.size.rounds):
         for name, connections in CASES.items():
             found[name].append(await _measure(run, connections))
@@ -47,14 +47,14 @@ async def run(run: Run) -> Report:
     )
 
 
-async def _measure(run: Run, connections: int) -> Outcome:
+async def _measure(run: Run, connections: int) -> LoadResult:
     await broker.delete_queues(run.place.amqp_url)
     async with run.place.database() as database, service(run.place, database) as running:
         async with run.place.session(database) as session:
             people = await add_people(session, 10)
-        await ask(Plan(running.port, (request(ONE, people[0].token, BODY),), CONNECTIONS, number=200))  # warm
+        await ask(LoadPlan(running.port, (request(ONE, people[0].token, BODY),), CONNECTIONS, number=200))  # warm
         body = {"items": [{"model": "echo", "input": {"text": f"number {at}"}} for at in range(ITEMS)]}
         requests = tuple(request(PATH, person.token, body) for person in people)
-        outcome = await ask(Plan(running.port, requests, connections, number=run.size.batches))
+        outcome = await ask(LoadPlan(running.port, requests, connections, number=run.size.batches))
         check(outcome, "batch", "202")
         return outcome

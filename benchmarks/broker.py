@@ -1,4 +1,4 @@
-"""A look into the broker, and a broom."""
+"""Inspecting and emptying the broker."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ QUEUES = (
     "bench_results.DQ",
     "bench_results.XQ",
 )
-"""Of the service and of the peers: all that any of them makes."""
+"""Every queue that the service or a peer declares."""
 
 
 async def delete_queues(amqp_url: str) -> None:
-    """Delete every queue, so that each run begins with none."""
+    """Delete all queues, so that each run starts empty."""
     connection = await aio_pika.connect(amqp_url)
     async with connection:
         channel = await connection.channel()
@@ -36,7 +36,7 @@ async def delete_queues(amqp_url: str) -> None:
 
 
 async def depth(amqp_url: str, queue: str) -> tuple[int, int]:
-    """Messages that are ready, and consumers; zeros where there is no such queue."""
+    """Ready messages and consumers; zeros for a missing queue."""
     connection = await aio_pika.connect(amqp_url)
     async with connection:
         channel = await connection.channel()
@@ -61,7 +61,7 @@ async def until(amqp_url: str, queue: str, *, messages: int = 0, consumers: int 
 
 
 async def version(amqp_url: str) -> str:
-    """Which RabbitMQ it is: its own word at the beginning of a connection."""
+    """The RabbitMQ version, from the server properties."""
     connection = await aiormq.connect(amqp_url)
     try:
         return str(connection.server_properties.get("version", b"?"))

@@ -1,8 +1,7 @@
-"""A backlog of published predictions, two worker processes, a model that costs nothing: predictions per second.
+"""Drain a backlog of published predictions with two workers and a free model: predictions per second.
 
-The workers are started, then frozen; the backlog is made; all resume at once. Time runs from there until the last row
-is finished, both by the database's clock. Rows of the service come in through its own use case and are published by
-its own publisher.
+The workers start and are frozen; the backlog is created; then all resume at once. Time runs from there until the last
+row is finished, by the database's clock. The service's rows are submitted by its use case and published by its relay.
 """
 
 from __future__ import annotations
@@ -23,13 +22,15 @@ from benchmarks.people import Person, add_people, add_predictions
 from benchmarks.place import BenchmarkFailed, Place, Running, cpu_s
 from benchmarks.report import Bar, Report, number, ratio
 from benchmarks.service import service
-from ml_service.domain.predictions import Source, new_id
+from ml_service.background.relay import Relay
+from ml_service.domain.credentials import Principal
+from ml_service.domain.ids import new_id
+from ml_service.domain.predictions import Source
+from ml_service.domain.submissions import Decision, Submission, SubmissionItem
 from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.messages import IDS_MAX
 from ml_service.storage.database import Database
-from ml_service.storage.submissions import Decision, NewPrediction, Submission
-from ml_service.usecases.intake import Intake
-from ml_service.usecases.publisher import Publisher
+from ml_service.usecases.group_commit import GroupCommit
 
 BURST = 64
 PEOPLE = 1000
@@ -37,7 +38,7 @@ WORKERS = 2
 TEXT = '{"text":"The parcel came on time, thank you!"}'
 STALLED_S = 60.0
 REST = 50
-"""Times as long as a look took is waited for the next one."""
+"""After a check that took t seconds, wait REST × t before the next."""
 TOOK = "SELECT extract(epoch FROM max(finished_at) - $1)::float8 FROM predictions"
 OPEN = "SELECT EXISTS (SELECT FROM predictions WHERE finished_at IS NULL)"
 
@@ -51,7 +52,7 @@ class Drained:
 
 
 async def run(run: Run) -> Report:
-    """Measure all in turn, so often as there are rounds."""
+    """Measure every system once per round."""
     place, count = run.place, run.size.backlog
     measures: dict[str, Callable[[], Awaitable[Drained]]] = {
         f"ML Service, {BURST} ids per message": partial(drain_service, place, count, BURST),
@@ -138,22 +139,22 @@ async def submit(
     model: str = "echo",
     backend: str = "rabbitmq",
 ) -> None:
-    """Ask for ``count`` predictions through the use case, and wait until all are published and marked."""
+    """Submit ``count`` predictions by the use case, and wait until all are published."""
     url = place.postgres.dsn(database, "ml_service_app")
     durable = await Database.connect(url, name="benchmark", timeout_s=60)
     relaxed = await Database.connect(url, name="benchmark", durable=False, timeout_s=60)
     queue = await connect_queue(backend, amqp_url=place.amqp_url, database_url=url, name="benchmark")
-    publisher = Publisher(relaxed, queue, lambda _: ids_per_message)
-    intake = Intake(durable, publisher)
+    relay = Relay(relaxed, queue, lambda *_: ids_per_message)
+    commits = GroupCommit(durable, relay.send)
     try:
         await queue.declare()
         outcomes = await asyncio.gather(
-            *(intake.submit(_submission(people[at % len(people)], model)) for at in range(count))
+            *(commits.submit(_submission(people[at % len(people)], model)) for at in range(count))
         )
         if any(outcome.decision is not Decision.ACCEPTED for outcome in outcomes):
             raise BenchmarkFailed("not everything was accepted")
-        await intake.drain()
-        await publisher.drain()
+        await commits.drain()
+        await relay.drain()
     finally:
         await queue.close()
         await relaxed.close()
@@ -161,15 +162,15 @@ async def submit(
 
 
 def _submission(person: Person, model: str) -> Submission:
-    item = NewPrediction(new_id(), model, "1", "default", 1, TEXT)
-    return Submission(person.id, Source.API, (item,), open_max=1_000_000)
+    item = SubmissionItem(new_id(), model, "1", "default", 1, TEXT)
+    return Submission(Principal(person.id), Source.API, (item,), open_max=1_000_000)
 
 
 async def measure(place: Place, database: str, count: int, workers: Sequence[Running]) -> Drained:
-    """Resume the workers and wait until nothing is open.
+    """Resume the workers and wait until no prediction is open.
 
     Raises:
-        BenchmarkFailed: Nothing happens any more, or the books do not show what should have happened.
+        BenchmarkFailed: Progress stopped, or the ledger does not match.
     """
     pids = [worker.pid for worker in workers]
     async with place.session(database) as session:
@@ -199,7 +200,7 @@ async def until_finished(session: asyncpg.Connection[asyncpg.Record], stalled_s:
         asked = time.perf_counter()
         if not await session.fetchval(OPEN):
             return
-        # The question passes dead entries of the index: it must not cost what is measured more than some 2 %.
+        # The query steps over dead index entries; it must not cost more than 2 % of what we measure.
         now = time.perf_counter()
         await asyncio.sleep(max(0.05, REST * (now - asked)))
         if now > end:

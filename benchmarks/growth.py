@@ -1,7 +1,7 @@
-"""Does a prediction cost more when millions lie in the tables? CPU and buffers per prediction, small against big.
+"""Does a prediction cost more with millions of rows? CPU and buffers per prediction, small against big database.
 
-Two databases in one server, one as new, one with a long past. In turns over both: the service starts, a fixed number
-of predictions is asked for by HTTP, and all are finished; what that took of CPU and buffers is counted.
+Two databases on one server, one new and one with a long history. Alternating between them: the service starts, a fixed
+number of predictions is submitted by HTTP and finished, and the CPU and buffers used are counted.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from statistics import median
 
 import asyncpg
 
-from benchmarks import broker, history
+from benchmarks import broker, past
 from benchmarks.drain import until_finished
-from benchmarks.load import Plan, ask, request
+from benchmarks.load_generator import LoadPlan, ask, request
 from benchmarks.options import Run
 from benchmarks.people import Person, add_people
 from benchmarks.report import Bar, Report, number
@@ -43,14 +43,14 @@ async def run(run: Run) -> Report:
     place, size = run.place, run.size
     async with place.database() as small, place.database() as big:
         async with place.session(big) as session:
-            await history.fill(session, size.old_predictions, size.old_users)
+            await past.fill(session, size.old_predictions, size.old_users)
         people = {}
         for database in (small, big):
             async with place.session(database) as session:
                 people[database] = await add_people(session, PEOPLE)
         found: dict[str, list[Cost]] = {small: [], big: []}
         for database in found:
-            await _measure(run, database, people[database])  # once for nothing: both are warm afterwards
+            await _measure(run, database, people[database])  # not counted: it warms both
         for at in range(size.growth_rounds):
             for database in list(found)[:: 1 if at % 2 else -1]:
                 found[database].append(await _measure(run, database, people[database]))
@@ -62,13 +62,13 @@ async def _measure(run: Run, database: str, people: list[Person]) -> Cost:
     await broker.delete_queues(place.amqp_url)
     requests = tuple(request(PATH, person.token, BODY) for person in people)
     async with place.session(database) as session, ours(place, database, "rabbitmq") as target:
-        # Connections, prepared statements and plans are made once; what is measured begins after that.
-        await ask(Plan(target.port, requests, CONNECTIONS, number=max(CONNECTIONS, count // 5)))
+        # Warm up connections, prepared statements and plans before measuring.
+        await ask(LoadPlan(target.port, requests, CONNECTIONS, number=max(CONNECTIONS, count // 5)))
         await until_finished(session)
         await session.execute("CHECKPOINT")
         await asyncio.sleep(1.2)
         before = await _counters(session, target)
-        check(await ask(Plan(target.port, requests, CONNECTIONS, number=count)), "growth", "202")
+        check(await ask(LoadPlan(target.port, requests, CONNECTIONS, number=count)), "growth", "202")
         await until_finished(session)
         await asyncio.sleep(1.2)  # backends report their buffers once a second
         after = await _counters(session, target)
@@ -95,11 +95,11 @@ def _report(run: Run, small: list[Cost], big: list[Cost]) -> Report:
     past = f"{run.size.old_predictions:,} predictions of {run.size.old_users:,} users"
     return Report(
         title=f"growth: cost of a prediction in a new database and in one with {past}",
-        columns=["per prediction", "new", "with its past", "change"],
+        columns=["per prediction", "new", "with history", "change"],
         rows=rows,
         bars=[
             Bar("new: CPU µs", median(c.cpu_sum_us for c in small), ours=False),
-            Bar("with its past: CPU µs", median(c.cpu_sum_us for c in big), ours=True),
+            Bar("with history: CPU µs", median(c.cpu_sum_us for c in big), ours=True),
         ],
         unit="µs",
         notes=[

@@ -1,8 +1,8 @@
-"""From the request to the answer in one call (`Prefer: wait`): on an idle system, and at half of what it carries.
+"""Latency of one call with `Prefer: wait`, on an idle system and at half load.
 
-Idle: one request at a time. Under load: requests come at a fixed rate whatever the answers do, and each latency counts
-from the moment at which its request was due. The rate is half of what was accepted just before; for a model that
-computes, which two workers cannot answer as fast as it is accepted, half of what was answered.
+Idle: one request at a time. Half load: requests are due at a fixed rate, independent of the answers, and each latency
+counts from when its request was due. The rate is half of the accepted rate measured just before; for a model that
+computes, where two workers answer slower than the app accepts, half of the answered rate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmarks import broker
 from benchmarks.drain import until_finished
-from benchmarks.load import Outcome, Plan, ask, request
+from benchmarks.load_generator import LoadPlan, LoadResult, ask, request
 from benchmarks.options import Run
 from benchmarks.people import Person, add_people
 from benchmarks.report import Bar, Report, number
@@ -28,18 +28,18 @@ TEXT = "The parcel came on time, thank you!"
 @dataclass(frozen=True, slots=True)
 class _Case:
     name: str
-    outcome: Outcome
+    outcome: LoadResult
 
 
 async def run(run: Run) -> Report:
     """Measure both queue backends."""
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[LoadResult]] = {}
     for _ in range(run.size.rounds):
         for shown, backend in BACKENDS.items():
             for case in await _measure(run, shown, backend):
                 found.setdefault(case.name, []).append(case.outcome)
     return Report(
-        title="latency: from the request to the answer, Prefer: wait, two app processes, two workers",
+        title="latency: Prefer: wait, two app processes, two workers",
         columns=["", "p50 ms", "p99 ms", "max ms", "requests/s"],
         rows=[
             [
@@ -89,22 +89,24 @@ def _requests(people: list[Person], model: str) -> tuple[str, ...]:
     return tuple(request(PATH, person.token, body, WAIT) for person in people)
 
 
-async def _idle(run: Run, port: int, people: list[Person], model: str) -> Outcome:
-    await ask(Plan(port, _requests(people, model), 1, number=20))  # what is done once is done now
-    outcome = await ask(Plan(port, _requests(people, model), 1, number=run.size.latencies))
+async def _idle(run: Run, port: int, people: list[Person], model: str) -> LoadResult:
+    await ask(LoadPlan(port, _requests(people, model), 1, number=20))  # warm up
+    outcome = await ask(LoadPlan(port, _requests(people, model), 1, number=run.size.latencies))
     check(outcome, f"{model}, idle", "200")
     return outcome
 
 
-async def _answered(run: Run, port: int, people: list[Person], model: str) -> Outcome:
-    """As many as two workers can answer."""
-    outcome = await ask(Plan(port, _requests(people, model), IN_FLIGHT_MAX, seconds=run.size.load_s))
+async def _answered(run: Run, port: int, people: list[Person], model: str) -> LoadResult:
+    """The rate that two workers can answer."""
+    outcome = await ask(LoadPlan(port, _requests(people, model), IN_FLIGHT_MAX, seconds=run.size.load_s))
     check(outcome, f"{model}, answering", "200")
     return outcome
 
 
-async def _loaded(run: Run, port: int, people: list[Person], model: str, rate: float) -> Outcome:
+async def _loaded(run: Run, port: int, people: list[Person], model: str, rate: float) -> LoadResult:
     requests, size = _requests(people, model), run.size
-    outcome = await ask(Plan(port, requests, IN_FLIGHT_MAX, seconds=size.load_s, warm_up_s=size.warm_up_s, rate=rate))
+    outcome = await ask(
+        LoadPlan(port, requests, IN_FLIGHT_MAX, seconds=size.load_s, warm_up_s=size.warm_up_s, rate=rate)
+    )
     check(outcome, f"{model}, half load", "200")
     return outcome

@@ -1,6 +1,8 @@
-"""Memory of one worker and its echo process (PSS) while it answers a million predictions: does it stay flat?"""
+"""Memory of one worker and its echo process (PSS) over a million predictions: does it stay flat?"""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from benchmarks import broker
 from benchmarks.drain import BURST, TEXT, until_finished
@@ -9,16 +11,16 @@ from benchmarks.people import add_people, add_predictions
 from benchmarks.place import Running, pss_bytes
 from benchmarks.report import Bar, Report, number
 from benchmarks.service import service
-from engine.processes import tree
+from engine.native.processes import tree
+from ml_service.background.relay import task_messages
 from ml_service.messaging.connect import connect_queue
-from ml_service.storage.outbox import Unsent
-from ml_service.usecases.publisher import bursts_of
+from ml_service.storage.outbox import OutboxEntry
 
 SAMPLES = 20
 
 
 async def run(run: Run) -> Report:
-    """Answer in twenty portions; look at the memory after each."""
+    """Answer in twenty portions and read the memory after each."""
     place, total = run.place, run.size.memory_predictions
     portion = max(1, total // SAMPLES)
     await broker.delete_queues(place.amqp_url)
@@ -33,8 +35,8 @@ async def run(run: Run) -> Report:
                 for start in range(0, portion, 10_000):
                     count = min(10_000, portion - start)
                     ids = await add_predictions(session, people, count, "echo", TEXT)
-                    unsent = [Unsent(one, "default", "echo") for one in ids]
-                    await queue.publish_tasks(bursts_of(unsent, lambda _: BURST))
+                    entries = [OutboxEntry(one, "default", "echo", "1", datetime.now(UTC)) for one in ids]
+                    await queue.publish_tasks(task_messages(entries, lambda *_: BURST))
                     await until_finished(session)
                 seen.append((at * portion, _mebibytes(worker)))
         await queue.close()

@@ -1,7 +1,7 @@
-"""A model that really computes, 5 ms an input: the service against the bare model in a loop on the same cores.
+"""A model that computes 5 ms per input: the service against the bare model in a loop on the same cores.
 
-Bare: two processes, each running the model on batches of the same size. The service: two workers with the same model,
-and all of the queue and the database beside them on the same cores.
+Bare: two processes, each running the model on batches of the same size. Service: two workers with the same model, with
+queue and database on the same cores.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRIAL_ROUNDS = 20_000
 
 
 async def run(run: Run) -> Report:
-    """Measure both in turn."""
+    """Measure both, alternating."""
     rounds = _calibrated()
     bare: list[float] = []
     drained: list[Drained] = []
@@ -60,7 +60,7 @@ async def run(run: Run) -> Report:
 
 
 def _calibrated() -> int:
-    """How many rounds of SHA-256 take 5 ms here: the fastest of some trials, the one least disturbed."""
+    """How many rounds of SHA-256 take 5 ms here: the fastest of several trials, which was disturbed least."""
     best = min(_time(TRIAL_ROUNDS) for _ in range(15))
     return int(TRIAL_ROUNDS * ITEM_MS / 1000 / best)
 
@@ -97,7 +97,7 @@ async def _bare(items: int, rounds: int) -> float:
 
 async def _through_service(run: Run, rounds: int) -> Drained:
     await broker.delete_queues(run.place.amqp_url)
-    more = {"BUSY_ROUNDS": str(rounds)}
+    more = {"BUSY_ROUNDS": str(rounds), "MODEL_ENVIRONMENT": "BUSY_ROUNDS"}
     async with (
         run.place.database() as database,
         service(run.place, database, apps=0, workers=WORKERS, models="busy", more=more) as running,
@@ -111,7 +111,7 @@ async def _through_service(run: Run, rounds: int) -> Drained:
 
 
 def main() -> None:
-    """Be one process of the bare model: get ready, wait for the word, compute, end at once."""
+    """One process of the bare model: load, wait for a line on stdin, compute, exit."""
     items = int(sys.argv[1])
     model = Busy()
     model.load()

@@ -1,4 +1,4 @@
-"""How big the benchmarks are: as the issue asks, or small enough to see that all of it works."""
+"""The size of the benchmarks: full, or small enough to check that everything runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.place import Place
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Amounts and times of one run; ``rounds`` are interleaved over what is compared, and medians are shown."""
+    """Amounts and durations of one run; ``rounds`` are interleaved over the compared systems, and medians are shown."""
 
     rounds: int = 3
     backlog: int = 20_000
@@ -24,6 +24,11 @@ class Size:
     growth_requests: int = 10_000
     growth_rounds: int = 7
     memory_predictions: int = 1_000_000
+    streams: int = 5_000
+    bulk_lines: int = 200_000
+    bulk_singles_s: float = 8.0
+    webhooks: int = 1_000
+    webhooks_s: float = 30.0
 
 
 QUICK = Size(
@@ -40,17 +45,22 @@ QUICK = Size(
     growth_requests=300,
     growth_rounds=1,
     memory_predictions=10_000,
+    streams=200,
+    bulk_lines=5_000,
+    bulk_singles_s=0.5,
+    webhooks=100,
+    webhooks_s=3.0,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What every benchmark is given.
+    """The input of every benchmark.
 
     Attributes:
         place: The nodes.
         size: The amounts.
-        only: Names of the systems to measure, where not all.
+        only: Names of the systems to measure; empty: all.
     """
 
     place: Place
@@ -58,5 +68,5 @@ class Run:
     only: frozenset[str] = frozenset()
 
     def wants(self, system: str) -> bool:
-        """Whether this system is to be measured."""
+        """Whether to measure this system."""
         return not self.only or system.lower() in self.only

@@ -1,4 +1,4 @@
-"""Starts a peer's processes. What a peer does stands in its own file under peers/."""
+"""Starts a peer's processes. Each peer has its own file in peers/."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from uuid import UUID
 from benchmarks import broker
 from benchmarks.peers import TASKS
 from benchmarks.place import ROOT, SECRET, BenchmarkFailed, Place, Running, inherited, stopping
-from engine.processes import log_tail, spawn
+from engine.native.processes import log_tail, spawn
 
 PEERS = {"Celery": "celery", "Dramatiq": "dramatiq", "Taskiq": "taskiq", "FastStream": "faststream"}
-"""By name: the library, after which the peer's file is called too."""
+"""Name → library; the peer's file is named after the library."""
 WORKERS = 2
 
 
 def missing() -> list[str]:
-    """The libraries of peers that are not installed."""
+    """The peers' libraries that are not installed."""
     return [library for library in (*PEERS.values(), "psycopg", "taskiq_aio_pika") if find_spec(library) is None]
 
 
 def versions() -> str:
-    """Which releases are compared."""
+    """The versions of the peers."""
     return ", ".join(f"{name} {version(library)}" for name, library in PEERS.items())
 
 
 def module_of(name: str) -> str:
-    """Where the peer stands."""
+    """The peer's module."""
     return f"benchmarks.peers.{PEERS[name]}_peer"
 
 
 def environment(place: Place, database: str) -> dict[str, str]:
-    """A peer works as the owner of the database: no rights to be checked."""
+    """A peer connects as the owner of the database, so that no permission checks cost it time."""
     url = place.postgres.dsn(database)
     return {**inherited(), "DATABASE_URL": url, "AMQP_URL": place.amqp_url, "JWT_SECRET": SECRET}
 
 
 @asynccontextmanager
 async def workers(place: Place, database: str, name: str, number: int = WORKERS) -> AsyncIterator[Sequence[Running]]:
-    """Worker processes of the peer, from when the broker knows all of them."""
+    """The peer's worker processes, once the broker knows all of them as consumers."""
     env = environment(place, database)
     running = [_start(place, name, env, at) for at in range(number)]
     async with stopping(*running):
@@ -78,7 +78,7 @@ async def apps(place: Place, database: str, name: str, number: int) -> AsyncIter
 
 
 async def publish(place: Place, database: str, name: str, ids: Sequence[UUID]) -> None:
-    """Make a backlog of tasks; raises BenchmarkFailed."""
+    """Publish a backlog of tasks; raises BenchmarkFailed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

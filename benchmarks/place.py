@@ -1,4 +1,4 @@
-"""Where a benchmark takes place: private nodes with durable settings, fresh databases, programs that end with us."""
+"""The place of a benchmark: private nodes with durable settings, fresh databases, and programs that end with us."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from engine.postgres import PostgresNode
-from engine.processes import log_tail, signal_all, tree
-from engine.rabbitmq import RabbitNode
-from engine.service import Program
+from engine.native.postgres import PostgresNode
+from engine.native.processes import log_tail, signal_all, tree
+from engine.native.rabbitmq import RabbitNode
+from engine.native.service import Program
 from ml_service.storage.schema import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,13 +32,13 @@ STOP_S = 30.0
 
 
 class BenchmarkFailed(Exception):
-    """Something did not do what is to be measured; the message says what."""
+    """A system did not do the work that should be measured; the message says what failed."""
 
 
 def cpu_s(*pids: int | None) -> float:
-    """CPU seconds that these processes and all that descend from them have used, ended ones that were waited for too.
+    """CPU seconds used by these processes and their descendants, including reaped ones.
 
-    What a living process does not count itself is found in its parent; so the sum never falls while the roots live.
+    A parent's counters include its reaped children, so the sum never falls while the roots live.
     """
     total = 0.0
     for root in pids:
@@ -49,7 +49,7 @@ def cpu_s(*pids: int | None) -> float:
 
 
 def pss_bytes(pid: int) -> int:
-    """Proportional set size of one process: its private memory, and its share of what is shared (proc(5))."""
+    """Proportional set size of one process: private memory plus its share of shared memory (proc(5))."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == "Pss":
@@ -59,7 +59,7 @@ def pss_bytes(pid: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A program of a benchmark; ``program`` is None where it says nothing about its readiness."""
+    """A program of a benchmark; ``program`` is None if it does not report readiness."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -72,7 +72,7 @@ class Running:
         return self.process.pid
 
     async def ready(self) -> None:
-        """Wait until it says that it is ready; raises BenchmarkFailed where it never does."""
+        """Wait until it reports readiness; raises BenchmarkFailed if it never does."""
         assert self.program is not None  # noqa: S101
         end = time.monotonic() + READY_S
         while not self.program.is_ready():
@@ -81,21 +81,21 @@ class Running:
             await asyncio.sleep(0.02)
 
     def freeze(self) -> None:
-        """Stop it and its children in mid-air."""
+        """Send SIGSTOP to it and its children."""
         signal_all(tree(self.pid), signal.SIGSTOP)
 
     def resume(self) -> None:
-        """End a `freeze`."""
+        """Send SIGCONT to it and its children."""
         signal_all(tree(self.pid), signal.SIGCONT)
 
     async def stop(self) -> None:
-        """Ask it to end, then make it end."""
+        """Stop it with SIGTERM, then SIGKILL."""
         family = tree(self.pid)
         self.resume()
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         end = time.monotonic() + STOP_S
-        while self.process.poll() is None and time.monotonic() < end:  # noqa: ASYNC110  its end is no event here
+        while self.process.poll() is None and time.monotonic() < end:  # noqa: ASYNC110  we have no event for its end
             await asyncio.sleep(0.02)
         if self.process.poll() is None:
             signal_all(family, signal.SIGKILL)
@@ -115,23 +115,23 @@ class Place:
 
     @property
     def amqp_url(self) -> str:
-        """Of the broker's only virtual host."""
+        """The URL of the broker's only virtual host."""
         return self.rabbit.amqp_url
 
     @property
     def node_pids(self) -> dict[str, int]:
-        """The nodes that run, by name."""
+        """The running nodes: name → pid."""
         nodes = {"PostgreSQL": self.postgres.pid, "RabbitMQ": self.rabbit.pid}
         return {name: pid for name, pid in nodes.items() if pid is not None}
 
     async def start(self) -> None:
-        """Start the nodes and make the template of all databases."""
+        """Start the nodes and create the template database."""
         self.postgres.start()
         self.rabbit.start(timeout_s=100)
         self.postgres.create_database(TEMPLATE)
         await migrate(self.postgres.dsn(TEMPLATE))
         connection = await asyncpg.connect(self.postgres.dsn(TEMPLATE))
-        with suppress(asyncpg.PostgresError):  # only the profile needs it, and not every build has it
+        with suppress(asyncpg.PostgresError):  # only profiling needs it, and not every build has it
             await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         await connection.close()
 
@@ -144,7 +144,7 @@ class Place:
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
-        """A fresh database at the newest migration; gives its name, and drops it at the end."""
+        """Yield the name of a fresh, migrated database; drop it at the end."""
         name = f"bench_{next(self._numbers)}"
         await self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}", "CHECKPOINT")
         try:
@@ -162,7 +162,7 @@ class Place:
 
     @asynccontextmanager
     async def session(self, database: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """A connection of the database's owner, for looking and filling."""
+        """A connection as the database's owner."""
         connection = await asyncpg.connect(self.postgres.dsn(database), command_timeout=3600)
         try:
             yield connection
@@ -172,7 +172,7 @@ class Place:
     def spawn(
         self, name: str, module: str, *arguments: str, env: Mapping[str, str], listen_fd: int | None = None
     ) -> Running:
-        """Start ``python -m module arguments``; it says by itself when it is ready."""
+        """Start ``python -m module arguments``, which reports its readiness."""
         number = next(self._numbers)
         log = self.folder / "logs" / f"{name}-{number}.log"
         run = self.folder / "run"
@@ -190,14 +190,14 @@ class Place:
 
 
 def inherited() -> dict[str, str]:
-    """What a program gets of our environment: nothing that would change what it does."""
+    """The variables that programs inherit: none that would change what they do."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
 @asynccontextmanager
 async def stopping(*programs: Running) -> AsyncIterator[None]:
-    """Wait until all are ready; stop them at the end, whatever happens."""
+    """Wait until all are ready; stop them at the end in any case."""
     async with AsyncExitStack() as stack:
         for program in programs:
             stack.push_async_callback(program.stop)

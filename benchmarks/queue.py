@@ -13,8 +13,9 @@ from uuid import uuid4
 from benchmarks import broker
 from benchmarks.options import Run
 from benchmarks.report import Bar, Report, number
-from ml_service.messaging import Queue, TaskMessage, connect_queue
+from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.prefetch import Prefetch
+from ml_service.messaging.queue import Queue, TaskMessage
 
 BURST = 2000
 PREFETCH = 512
@@ -25,7 +26,7 @@ Figures = tuple[float, float, float, float]
 
 
 async def run(run: Run) -> Report:
-    """Measure both backends with one id and with a burst of ids in a message."""
+    """Measure both backends with 1 and with 64 ids per message."""
     found: dict[str, list[Figures]] = {}
     for _ in range(run.size.rounds):
         for shown, backend in BACKENDS.items():
@@ -40,7 +41,7 @@ async def run(run: Run) -> Report:
                 await queue.close()
     medians = {name: [median(column) for column in zip(*results, strict=True)] for name, results in found.items()}
     return Report(
-        title=f"queue: {run.size.backlog:,} task messages, one process that publishes and then consumes",
+        title=f"queue: {run.size.backlog:,} task messages, one process publishes, then consumes",
         columns=["", "published/s", "consumed/s", "µs to publish", "µs to consume"],
         rows=[[name, *map(number, figures)] for name, figures in medians.items()],
         bars=[Bar(name, figures[1], ours=True) for name, figures in medians.items()],
@@ -51,7 +52,7 @@ async def run(run: Run) -> Report:
 
 
 async def _measure(queue: Queue, ids: int, count: int) -> Figures:
-    messages = [TaskMessage("default", "echo", tuple(uuid4() for _ in range(ids))) for _ in range(count)]
+    messages = [TaskMessage("default", "echo", "1", tuple(uuid4() for _ in range(ids))) for _ in range(count)]
     publishing = _watch(count)
     for start in range(0, count, BURST):
         await queue.publish_tasks(messages[start : start + BURST])
@@ -68,6 +69,6 @@ async def _measure(queue: Queue, ids: int, count: int) -> Figures:
 
 
 def _watch(count: int) -> Callable[[], tuple[float, float]]:
-    """Begin to count; the result tells how many a second, and the CPU microseconds of each."""
+    """Start counting; the returned function gives the rate per second and the CPU µs per message."""
     wall, cpu = time.perf_counter(), time.process_time()
     return lambda: (count / (time.perf_counter() - wall), (time.process_time() - cpu) / count * 1e6)

@@ -1,4 +1,4 @@
-"""What a benchmark found: a table for the terminal, a picture, and the figures as JSON."""
+"""A benchmark's report: a table for the terminal, a chart, and the figures as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = ("#2563eb", "#94a3b8")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar; ours are drawn in another colour than the peers'."""
+    """One bar; ours have another colour than the peers'."""
 
     label: str
     value: float
@@ -29,7 +29,7 @@ class Report:
     Attributes:
         title: What was measured, in a line.
         columns, rows: The table; figures as text, rounded for people.
-        bars: The picture: one figure of each row.
+        bars: The chart: one figure per row.
         unit: Of the bars.
         notes: How to read it.
         figures: For programs.
@@ -58,7 +58,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def markdown(report: Report) -> str:
-    """The table for a document."""
+    """The table as Markdown."""
     lines = [f"**{report.title}**", "", "| " + " | ".join(report.columns) + " |"]
     lines.append("|---|" + "---:|" * (len(report.columns) - 1))
     lines += ["| " + " | ".join(row) + " |" for row in report.rows]
@@ -66,7 +66,7 @@ def markdown(report: Report) -> str:
 
 
 def svg(report: Report) -> str:
-    """The bars as a picture of its own: no script, no font, no library."""
+    """The bars as a self-contained SVG: no script, font or library."""
     height = 60 + len(report.bars) * (BAR + GAP)
     most = max((bar.value for bar in report.bars), default=1.0) or 1.0
     parts = [
@@ -90,12 +90,12 @@ def svg(report: Report) -> str:
 
 
 def number(value: float) -> str:
-    """With as many digits as mean anything."""
+    """Formatted with the significant digits only."""
     if value >= 100:  # noqa: PLR2004
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004
 
 
 def ratio(value: float, of: float) -> str:
-    """How many times as much."""
+    """``value`` as a multiple of ``of``."""
     return f"{value / of:.1f} ×" if of else "–"

@@ -14,15 +14,15 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """Running processes, and the port of the apps (0 where there are none)."""
+class RunningService:
+    """Running processes, and the port of the apps (0: no apps)."""
 
     apps: tuple[Running, ...]
     workers: tuple[Running, ...]
     port: int
 
     def cpu_s(self) -> dict[str, float]:
-        """CPU seconds so far, of the apps and of the workers with their models."""
+        """CPU seconds used so far by the apps, and by the workers with their models."""
         return {
             "app": cpu_s(*(app.pid for app in self.apps)),
             "worker": cpu_s(*(worker.pid for worker in self.workers)),
@@ -30,7 +30,7 @@ class Service:
 
 
 def environment(place: Place, database: str, role: str, backend: str = "rabbitmq") -> dict[str, str]:
-    """The settings of a process of the service: production's, but for what is measured."""
+    """Settings of a process of the service: production mode."""
     return {
         "MODE": "production",
         "JWT_SECRET": SECRET,
@@ -51,8 +51,8 @@ async def service(
     models: str = "echo",
     backend: str = "rabbitmq",
     more: Mapping[str, str] | None = None,
-) -> AsyncIterator[Service]:
-    """Start it, wait until all is ready, stop it in order at the end."""
+) -> AsyncIterator[RunningService]:
+    """Start the service, wait until everything is ready, stop it in order at the end."""
     serving = {
         "MODELS": models,
         "DEFAULT_MODEL": models.split(",", maxsplit=1)[0],
@@ -68,5 +68,5 @@ async def service(
             place.spawn("app", "services.app.main", env=app_env, listen_fd=listening.fileno()) for _ in range(apps)
         ]
         async with stopping(*working, *asked):
-            await asyncio.sleep(0.3)  # the other models' and processes' first second
-            yield Service(tuple(asked), tuple(working), port if apps else 0)
+            await asyncio.sleep(0.3)  # let models and processes settle
+            yield RunningService(tuple(asked), tuple(working), port if apps else 0)

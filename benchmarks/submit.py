@@ -1,7 +1,7 @@
-"""Accepted submissions by HTTP: 32 connections, two app processes, two workers that finish them at the same time.
+"""Accepted submissions by HTTP: 32 connections, two app processes, two workers finishing them meanwhile.
 
-Every request's token is checked, its price is held, its row is committed, its task is sent. All systems are asked by
-the same client, which knows a thousand users.
+Every request's token is checked, its price held, its row committed, its task sent. One client puts the same load on
+all systems, as a thousand users.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from benchmarks import broker, peer
-from benchmarks.load import Outcome, Plan, ask, request
+from benchmarks.load_generator import LoadPlan, LoadResult, ask, request
 from benchmarks.options import Run
 from benchmarks.people import Person, add_people
 from benchmarks.place import BenchmarkFailed, Place, cpu_s
@@ -31,7 +31,7 @@ OURS = {"ML Service": "rabbitmq", "ML Service on PostgreSQL alone": "postgres"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running system: the port, and the processes of each part."""
+    """A running system: its port, and the pids of each part."""
 
     port: int
     parts: dict[str, list[int]]
@@ -42,23 +42,23 @@ class Target:
 
 
 async def run(run: Run) -> Report:
-    """Measure all in turn, so often as there are rounds."""
+    """Measure every system once per round."""
     names = [name for name in OURS if run.wants("service")] + [name for name in COMPARED if run.wants(name)]
-    found: dict[str, list[tuple[Outcome, dict[str, float]]]] = {name: [] for name in names}
+    found: dict[str, list[tuple[LoadResult, dict[str, float]]]] = {name: [] for name in names}
     for _ in range(run.size.rounds):
         for name, results in found.items():
             results.append(await _measure(run, name))
     return _report(run, found)
 
 
-async def _measure(run: Run, name: str) -> tuple[Outcome, dict[str, float]]:
+async def _measure(run: Run, name: str) -> tuple[LoadResult, dict[str, float]]:
     await broker.delete_queues(run.place.amqp_url)
     async with run.place.database() as database:
         async with run.place.session(database) as session:
             people = await add_people(session, PEOPLE)
         started = ours(run.place, database, OURS[name]) if name in OURS else _theirs(run.place, database, name)
         async with started as target:
-            # Connections, prepared statements and plans are made once; what is measured begins after that.
+            # Warm up connections, prepared statements and plans before measuring.
             await ask(replace(plan(target.port, people, 0), number=run.size.warm_up_requests))
             before = target.cpu_s()
             outcome = await ask(plan(target.port, people, run.size.load_s))
@@ -68,14 +68,14 @@ async def _measure(run: Run, name: str) -> tuple[Outcome, dict[str, float]]:
         return outcome, {part: seconds / outcome.answers * 1e6 for part, seconds in spent.items()}
 
 
-def plan(port: int, people: list[Person], seconds: float) -> Plan:
-    """As many requests as can be had, over 32 connections."""
+def plan(port: int, people: list[Person], seconds: float) -> LoadPlan:
+    """As many requests as possible over 32 connections."""
     requests = tuple(request(PATH, person.token, BODY) for person in people)
-    return Plan(port, requests, CONNECTIONS, seconds=seconds, warm_up_s=0)
+    return LoadPlan(port, requests, CONNECTIONS, seconds=seconds, warm_up_s=0)
 
 
-def check(outcome: Outcome, name: str, status: str) -> None:
-    """Raise BenchmarkFailed where anything but ``status`` was answered."""
+def check(outcome: LoadResult, name: str, status: str) -> None:
+    """Raise BenchmarkFailed if any answer had another status than ``status``."""
     if set(outcome.statuses) != {status}:
         raise BenchmarkFailed(f"{name} answered {outcome.statuses}")
 
@@ -99,7 +99,7 @@ async def _theirs(place: Place, database: str, name: str) -> AsyncIterator[Targe
         yield Target(port, parts | {node: [pid] for node, pid in place.node_pids.items()})
 
 
-def _report(run: Run, found: dict[str, list[tuple[Outcome, dict[str, float]]]]) -> Report:
+def _report(run: Run, found: dict[str, list[tuple[LoadResult, dict[str, float]]]]) -> Report:
     rates = {name: median(one.per_second for one, _ in results) for name, results in found.items()}
     ours_rate = rates.get("ML Service", 0.0)
     rows = []

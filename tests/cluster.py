@@ -18,14 +18,15 @@ from pathlib import Path
 
 import structlog
 
-from engine.postgres import PostgresNode
-from engine.rabbitmq import LOOPBACK, RabbitNode
+from engine.native.postgres import PostgresNode
+from engine.native.rabbitmq import LOOPBACK, RabbitNode
 from ml_service.storage.schema import migrate
-from tests.faults.checker import banking, note_ends, violations
-from tests.faults.load import Load, loading
-from tests.faults.proxy import proxy_to
-from tests.faults.rig import Setup, free_port, running_rig, started
-from tests.nodes.fixtures import execute
+from tests.support.checker import banking, note_ends, violations
+from tests.support.load import Load, loading
+from tests.support.nodes import execute
+from tests.support.ports import free_port
+from tests.support.proxy import proxy_to
+from tests.support.rig import Setup, running_rig, started
 
 log = structlog.get_logger()
 

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from tests.nodes.rooms import Rooms
+from tests.support.xdist_groups import Rooms
 
-pytest_plugins = ["tests.nodes.fixtures", "tests.e2e.fixtures"]
+pytest_plugins = ["tests.support.nodes", "tests.support.systems"]
+
+# How long an example takes is the machine's business: tests of speed are benchmarks.
+settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 HERE = Path(__file__).parent
 FOLDER_MARKS = {"faults": "slow", "compose": "compose", "page": "page"}
-"""The tests of these folders are in a suite of their own; engine/commands.py has the suites."""
+"""The tests of these folders are in a suite of their own; engine/native/commands.py has the suites."""
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import structlog
 
-from engine.postgres import PostgresNode
-from engine.rabbitmq import RabbitNode
+from engine.native.postgres import PostgresNode
+from engine.native.processes import is_running, tree
+from engine.native.rabbitmq import RabbitNode
 from ml_service.storage.schema import migrate
-from tests.contract.broker import Broker
-from tests.faults.checker import banking, connected, note_ends, violations
-from tests.faults.load import Load, loading
-from tests.faults.rig import Process, Rig, Setup, running_rig, started
-from tests.nodes.fixtures import execute
+from tests.support.broker import Broker
+from tests.support.checker import banking, connected, note_ends, violations
+from tests.support.http_clients import unread
+from tests.support.load import Load, loading
+from tests.support.nodes import execute
+from tests.support.rig import WORKER, Rig, RigProcess, Setup, running_rig, started
+from tests.support.rolling_model import RollingLoad, write_model
+from tests.support.waiting import until
 
 log = structlog.get_logger()
 
@@ -40,6 +48,11 @@ class Soak:
     postgres: PostgresNode
     rabbit: RabbitNode
     dice: random.Random
+    folders: dict[int, str]
+    """Of models, by the version of the one that has two."""
+    load: Load | None = None
+    found: list[str] = field(default_factory=list)
+    """What a fault itself has seen that must not be."""
     done: Counter[str] = field(default_factory=Counter)
 
     def faults(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -49,6 +62,7 @@ class Soak:
             "kill a worker": lambda: self.kill(self.dice.choice(self.rig.workers)),
             "freeze an app": lambda: self.freeze(self.dice.choice(self.rig.apps)),
             "freeze a worker": lambda: self.freeze(self.dice.choice(self.rig.workers)),
+            "roll a worker to the other version": lambda: self.roll(self.dice.choice(self.rig.workers)),
             "stop a worker": lambda: self.stop(self.dice.choice(self.rig.workers)),
             "stop an app": lambda: self.stop(self.dice.choice(self.rig.apps)),
             "kill the broker": self.kill_the_broker,
@@ -58,23 +72,32 @@ class Soak:
             "kill the database": self.kill_the_database,
             "freeze the database": self.freeze_the_database,
             "kill all sessions": self.kill_all_sessions,
+            "send bodies that are too large": self.send_too_much,
+            "scale workers while they start": self.scale,
+            "kill a model that computes": self.kill_a_model,
         }
 
-    async def kill(self, process: Process) -> None:
+    async def kill(self, process: RigProcess) -> None:
         process.kill()
         await asyncio.sleep(self.dice.random())
         await process.restart()
 
-    async def freeze(self, process: Process) -> None:
+    async def freeze(self, process: RigProcess) -> None:
         process.freeze()
         await asyncio.sleep(self.dice.uniform(1, 12))
         process.thaw()
 
-    async def stop(self, process: Process) -> None:
+    async def stop(self, process: RigProcess) -> None:
         assert process.popen is not None
         process.popen.terminate()
         assert await process.until_ended(60) == 0
         await process.restart()
+
+    async def roll(self, worker: RigProcess) -> None:
+        """Faults 39 and 44: if both workers then serve one version, the other one is gone after a while."""
+        here = worker.env["MODELS_FOLDER"]
+        worker.env["MODELS_FOLDER"] = next(folder for folder in self.folders.values() if folder != here)
+        await self.stop(worker)
 
     async def kill_the_broker(self) -> None:
         self.rabbit.kill()
@@ -111,18 +134,79 @@ class Soak:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ml-service%'"
             )
 
-    async def go_on(self, until: float) -> None:
+    async def send_too_much(self) -> None:
+        """Fault 41."""
+        url = self.dice.choice(self.rig.urls) + "/predictions/predict"
+        self.found += [f"413 unread by {one}" for one in await asyncio.to_thread(unread, url, self.rig.folder, tries=1)]
+
+    async def scale(self) -> None:
+        """Fault 42: up and down again, before the new ones are ready or just after."""
+        env = self.rig.workers[0].env
+        for _ in range(4):
+            more = [
+                RigProcess(self.rig.folder, name, WORKER, {**env, "WORKER_NAME": name}) for name in ("more-1", "more-2")
+            ]
+            for one in more:
+                one.start()
+            await asyncio.sleep(self.dice.uniform(0, 4))
+            left = {pid for one in more if one.popen is not None for pid in tree(one.popen.pid)}
+            for one in more:
+                if one.popen is not None:
+                    one.popen.terminate()
+            for one in more:
+                if (code := await one.until_ended(60)) not in (0, -signal.SIGTERM):  # the latter before it has begun
+                    self.found.append(f"{one.name} ended with {code} when it was stopped at its start")
+                one.close()
+            await until(lambda left=left: not any(map(is_running, left)), 10)  # type: ignore[misc]
+
+    async def kill_a_model(self) -> None:
+        """Fault 43: once, from outside, while it computes a batch for a second."""
+        assert self.load is not None
+        request = Load.new_request(self.load, items=10, model="troublesome", text="!nap")
+        asking = asyncio.create_task(self.load.ask(request))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(20), connected(self.rig.owner_url) as looking:
+                while True:
+                    name = await looking.fetchval(
+                        "SELECT worker_id FROM predictions"
+                        " WHERE model = 'troublesome' AND status = 'processing' LIMIT 1"
+                    )
+                    worker = next((one for one in self.rig.workers if name and name.startswith(one.name)), None)
+                    if worker is not None and self._kill_child(worker):
+                        break
+                    await asyncio.sleep(0.05)
+        await asking
+
+    def _kill_child(self, worker: RigProcess) -> bool:
+        for pid in tree(worker.popen.pid)[1:] if worker.popen is not None else []:
+            with suppress(psutil.Error):
+                if '"name": "troublesome"' in " ".join(psutil.Process(pid).cmdline()):
+                    os.kill(pid, signal.SIGKILL)
+                    return True
+        return False
+
+    async def convicted(self) -> list[str]:
+        """Inputs that a model's death was laid to: none of what is asked here harms a model."""
+        async with connected(self.rig.owner_url) as looking:
+            rows = await looking.fetch(
+                "SELECT id, model, error_code FROM predictions"
+                " WHERE status = 'failed' AND error_code <> 'version_gone' LIMIT 5"
+            )
+        return [f"43 an innocent input failed: {row['id']} {row['model']} {row['error_code']}" for row in rows]
+
+    async def go_on(self, end: float, only: Sequence[str]) -> None:
         """One fault after another."""
-        while time.monotonic() < until:
-            name, fault = self.dice.choice(list(self.faults().items()))
+        while time.monotonic() < end:
+            faults = {name: fault for name, fault in self.faults().items() if not only or any(w in name for w in only)}
+            name, fault = self.dice.choice(list(faults.items()))
             log.info("fault", what=name)
             await fault()
             self.done[name] += 1
             await asyncio.sleep(self.dice.uniform(0.5, 4))
 
 
-async def soak(minutes: float, seed: int) -> list[str]:
-    """Run it; returns what was violated."""
+async def soak(minutes: float, seed: int, only: Sequence[str] = ()) -> list[str]:
+    """Run it; returns what was violated. ``only``: faults with one of these words in their names."""
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     postgres = PostgresNode(folder / "postgres", durable=False)
     rabbit = RabbitNode(folder / "rabbitmq")
@@ -133,11 +217,18 @@ async def soak(minutes: float, seed: int) -> list[str]:
         url = postgres.dsn("soak")
         await migrate(url)
         await note_ends(url)
-        async with running_rig(url, rabbit.amqp_url, Setup(models="echo,troublesome")) as rig:
-            run = Soak(rig, postgres, rabbit, random.Random(seed))
-            async with loading(Load(rig.urls, seed=seed, pause_s=0.1, timeout_s=10)) as load, banking(url) as bank:
-                await run.go_on(time.monotonic() + minutes * 60)
-            found = await violations(rig, load, drain_s=180)
+        folders = {version: write_model(folder, version) for version in (1, 2)}
+        for models in folders.values():
+            shutil.copytree("tests/models/troublesome", Path(models) / "troublesome")
+        env = {"MODELS_FOLDER": folders[1], "VERSION_GONE_S": "20"}
+        async with running_rig(url, rabbit.amqp_url, Setup(models="echo,troublesome,rolling", env=env)) as rig:
+            run = Soak(rig, postgres, rabbit, random.Random(seed), folders)
+            await run.roll(rig.workers[1])
+            asked = RollingLoad(rig.urls, seed=seed, pause_s=0.1, timeout_s=10, versions=[1, 2], other_share=0.7)
+            async with loading(asked) as load, banking(url) as bank:
+                run.load = load
+                await run.go_on(time.monotonic() + minutes * 60, only)
+            found = run.found + await violations(rig, load, drain_s=180) + await run.convicted()
             predictions = sum(len(request.ids) for request in load.requests)
             log.info("soaked", faults=dict(run.done), predictions=predictions, snapshots=bank.snapshots)
             log.info("refused", answers=dict(load.refusals))
@@ -155,9 +246,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Random faults under load.")
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--only", default="", help="faults whose names have one of these words, comma-separated")
     given = parser.parse_args()
     log.info("soak", minutes=given.minutes, seed=given.seed)
-    found = asyncio.run(soak(given.minutes, given.seed))
+    found = asyncio.run(soak(given.minutes, given.seed, [word for word in given.only.split(",") if word]))
     for one in found:
         log.error("violated", what=one)
     log.info("nothing was violated" if not found else "violations", count=len(found), seed=given.seed)

@@ -21,10 +21,11 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel
 
-from ml_service.domain.predictions import new_id
-from ml_service.settings import read_settings
-from services.app.api.auth import ALGORITHM, AUDIENCE, ISSUER
-from services.app.serve import listen, serve
+from ml_service.domain.ids import new_id
+from ml_service.platform.settings.app import AppSettings
+from ml_service.platform.settings.reading import read_settings
+from services.app.auth.access_tokens import ALGORITHM, AUDIENCE, ISSUER
+from services.app.http.server import listen, serve
 
 ASYNC_TASKS_MAX = 64
 """Tasks that one process of an asynchronous peer works on at once."""
@@ -39,13 +40,16 @@ FINISH = """
         WHERE id = $1 AND status = 'queued'
         RETURNING id, user_id, cost
     )
-    INSERT INTO transactions (user_id, kind, amount, prediction_id) SELECT user_id, 'capture', cost, id FROM done
+    INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)
+    SELECT user_id, 'capture', cost, id, 'system', 'peer' FROM done
 """
 SUBMIT = """
     WITH debited AS (
-        UPDATE users SET balance = balance - 1 WHERE id = $2 AND balance >= 1 RETURNING id
+        UPDATE users SET balance = balance - 1, grants_left = grants_left - 1
+        WHERE id = $2 AND balance >= 1 RETURNING id
     ), held AS (
-        INSERT INTO transactions (user_id, kind, amount, prediction_id) SELECT id, 'hold', 1, $1 FROM debited
+        INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)
+        SELECT id, 'hold', 1, $1, 'user', id::text FROM debited
     )
     INSERT INTO predictions (id, user_id, model, version, source, cost, input)
     SELECT $1, id, $3, '1', 'api', 1, $4::json FROM debited
@@ -142,4 +146,4 @@ def endpoint(
 
 def serve_endpoint(app: FastAPI) -> None:
     """Serve on the same server and socket as the service does."""
-    serve(app, listen(read_settings()))
+    serve(app, listen(read_settings(AppSettings)))

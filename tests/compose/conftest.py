@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import compose
-from tests.compose.stack import Stack, stack_in
-from tests.nodes.fixtures import skip_or_fail
+from engine.docker import compose
+from tests.support.compose_stack import Stack, stack_in
+from tests.support.nodes import skip_or_fail
 
 
 @pytest.fixture(scope="session")

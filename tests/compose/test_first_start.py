@@ -10,7 +10,7 @@ import time
 import httpx2
 import pytest
 
-from tests.compose.stack import Stack
+from tests.support.compose_stack import Stack
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -27,6 +27,7 @@ def test_the_start_says_what_it_does_and_where_everything_is(stack: Stack) -> No
         "made services/bot/.env from its example",
         "building the images",
         "nginx is healthy",
+        f"Page     http://localhost:{stack.port}\n",
         f"API      http://localhost:{stack.port}\n",
         f"Docs     http://localhost:{stack.port}/docs\n",
         "Engine   docker · queue: RabbitMQ · workers: 3 of 3 ready",
@@ -104,7 +105,7 @@ def test_status_and_logs_of_start_py(stack: Stack) -> None:
     assert "The books are right." in stack.run("--cli", "audit")
 
 
-def test_start_with_another_number_of_workers_scales(stack: Stack) -> None:
+def test_a_start_with_another_number_of_workers_scales(stack: Stack) -> None:
     before = {one.id for one in stack.containers()}
     said = stack.start("--workers", "5")
     assert "going from 3 to 5 workers" in said
@@ -112,18 +113,19 @@ def test_start_with_another_number_of_workers_scales(stack: Stack) -> None:
     assert before < {one.id for one in stack.containers()}
     assert "workers: 3 of 3 ready" in stack.start("--workers", "3")
     assert before == {one.id for one in stack.containers()}
-    stack.compose("up", "-d", "--no-recreate", "--scale", "ml-worker=4")
+    stack.compose("up", "-d", "--scale", "ml-worker=4")
+    assert before < {one.id for one in stack.containers()}  # nothing else is made again
     stack.until_healthy()
     assert len(stack.containers("ml-worker")) == 4
     stack.start("--workers", "3")
 
 
-def test_what_cannot_be_is_one_sentence(stack: Stack) -> None:
+def test_impossible_requests_are_refused_in_one_sentence(stack: Stack) -> None:
     for arguments, words in (
         (["--start", "--engine", "native"], "It runs on the docker engine."),
         (["--start", "--queue", "postgres"], "The docker engine's queue is RabbitMQ."),
         (["--start", "--port", "1"], f"It runs with port {stack.port}."),
-        (["--cli", "restore", "nothing.dump"], "There is no file nothing.dump."),
+        (["--cli", "restore", "nothing.dump"], f"There is no file {stack.root / 'nothing.dump'}."),
     ):
         said = stack.run(*arguments, expected=1)
         assert words in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,15 +13,21 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
-from tests.compose.stack import Stack, stack_in
-from tests.e2e.load import Load, steady
+from ml_service.platform.settings.app import AppSettings
+from ml_service.platform.settings.bot import BotSettings
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.worker import WorkerSettings
+from tests.support.compose_stack import Stack, stack_in
+from tests.support.setting_values import ALL, OF_SERVICE, SECRET
+from tests.support.traffic import SteadyLoad, steady
 
 pytestmark = pytest.mark.timeout(900)
 
 
 @contextlib.asynccontextmanager
-async def under_load(stack: Stack, username: str) -> AsyncIterator[Load]:
+async def under_load(stack: Stack, username: str) -> AsyncIterator[SteadyLoad]:
     """A steady load while the block runs; afterwards nothing is lost, nobody charged twice, and no letter is dead."""
     async with steady(stack, username) as load:
         yield load
@@ -41,6 +48,7 @@ def replace_app(stack: Stack) -> None:
         stack.command("docker", "stop", one.id)
         stack.command("docker", "rm", one.id)
     assert len(stack.containers("app")) == len(old)
+    stack.compose("exec", "-T", "nginx", "sh", "-c", "/docker-entrypoint.d/35-page-files.sh && nginx -s reload")
 
 
 async def test_the_app_is_replaced_under_load(stack: Stack) -> None:
@@ -183,6 +191,7 @@ def test_production_has_no_demo_user_and_no_guest(stack: Stack) -> None:
         queues = f"http://127.0.0.1:{stack.ui_port}/api/queues"
         assert httpx2.get(queues, auth=("guest", "guest"), timeout=30).status_code == 401
         with stack.register("somebody") as client:
+            stack.run("--cli", "admin", "top-up", "somebody", "5", "--reason", "production gives no credits")
             answer = client.post("/predictions/predict", json={"text": "Well."}, headers={"Prefer": "wait=50"})
             assert answer.status_code == 200, answer.text
         assert "mode production" in stack.run("--status")
@@ -194,15 +203,98 @@ def test_production_has_no_demo_user_and_no_guest(stack: Stack) -> None:
         assert client.get("/balance").status_code == 200
 
 
-def test_a_settings_file_that_the_container_may_not_read_is_one_sentence(stack: Stack) -> None:
-    env = stack.root / "services/bot/.env"
-    env.chmod(0o600)
-    owner = env.stat()
+def test_settings_files_reach_each_service_though_only_their_owner_may_read_them(stack: Stack) -> None:
+    file = stack.root / "services/app/.env"
+    before = file.read_text()
     try:
-        os.chown(env, 12345, 12345)
-        said = stack.compose("run", "--rm", "--no-deps", "bot", expected=1)
-        assert "chmod a+r" in said
+        file.write_text(before + "\r\nexport STARTING_CREDITS='77' # for a start\r\nMODELS=echo\r\nSTARTNG=1\r\n")
+        file.chmod(0o600)
+        os.chown(file, 12345, 12345)
+        assert "STARTNG is not a setting" in stack.compose("run", "--rm", "secrets")
+
+        def seen(service: str) -> str:
+            command = "find /secrets -type f -exec head {} +"
+            return stack.compose("run", "--rm", "--no-deps", "-T", service, "sh", "-c", command)
+
+        assert "77" in seen("app")
+        assert "77" in seen("bot")
+        worker = seen("ml-worker")
+        assert "jwt_secret" not in worker
+        assert "starting_credits" not in worker
+        file.write_text("MODE: production\n")
+        said = stack.compose("run", "--rm", "secrets", expected=1)
+        assert "line 1 ('MODE' …) is not of the form NAME=value" in said
         assert "Traceback" not in said
     finally:
-        os.chown(env, owner.st_uid, owner.st_gid)
-        env.chmod(0o644)
+        os.chown(file, os.getuid(), os.getgid())
+        file.write_text(before)
+        stack.compose("run", "--rm", "secrets")
+
+
+PLACES = {"the environment": None, "the project's file": ".env", "the app's file": "services/app/.env"}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_setting_reaches_its_service_wherever_it_is_set(stack: Stack, place: str) -> None:
+    asked = ALL | SECRET
+    before = dict(stack.more)
+    file = stack.root / (PLACES[place] or "none")
+    kept = file.read_text() if file.exists() else None
+    own = stack.root / "services/bot/.env"  # the bot's own file wins over the app's
+    kept_own = own.read_text() if own.exists() else None
+    own.unlink(missing_ok=True)
+    stack.more = dict(asked) if PLACES[place] is None else {}
+    if PLACES[place] is not None:
+        file.write_text("".join(f"{name}={value}\n" for name, value in asked.items()))
+    try:
+        stack.compose("run", "--rm", "-T", "secrets")
+        for service, settings in (("app", AppSettings), ("bot", BotSettings), ("ml-worker", WorkerSettings)):
+            seen = settings_seen_by(stack, service, settings)
+            wanted = {name.lower(): asked[name] for name in OF_SERVICE[settings.service].keys() | SECRET.keys()}
+            expected = {name: value for name, value in wanted.items() if name in settings.model_fields}
+            assert {name: seen[name] for name in expected} == read_as(settings, expected), (place, service)
+        shown = stack.compose("run", "--rm", "-T", "--no-deps", "nginx", "nginx", "-T")
+        assert f"client_max_body_size {asked['BODY_BYTES_MAX']};" in shown
+    finally:
+        stack.more = before
+        if kept_own is not None:
+            own.write_text(kept_own)
+        if kept is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(kept)
+        stack.compose("run", "--rm", "-T", "secrets")
+
+
+def settings_seen_by(stack: Stack, service: str, settings: type[CommonSettings]) -> dict[str, object]:
+    """What a new container of the service reads, secrets in the open."""
+    module, name = settings.__module__, settings.__name__
+    script = (
+        "import json; from ml_service.platform.settings.reading import read_settings; "
+        f"from {module} import {name}; "
+        "open_ = lambda value: value.get_secret_value() if hasattr(value, 'get_secret_value') else value; "
+        f"print('seen:' + json.dumps({{k: open_(v) for k, v in read_settings({name})}}, default=str))"
+    )
+    said = stack.compose("run", "--rm", "-T", "--no-deps", service, "python", "-c", script)
+    seen: dict[str, object] = json.loads(said.split("seen:", 1)[1].splitlines()[0])
+    return seen
+
+
+def read_as(settings: type[CommonSettings], values: dict[str, str]) -> dict[str, object]:
+    """The values in the settings' own types, as far as JSON has them."""
+    made = settings.model_validate(values | {"amqp_url": "amqp://one:two@broker/"})
+    opened = {name: getattr(made, name) for name in values}
+    shown = {name: one.get_secret_value() if isinstance(one, SecretStr) else one for name, one in opened.items()}
+    read: dict[str, object] = json.loads(json.dumps(shown, default=str))
+    return read
+
+
+def test_no_build_replaces_the_workers_image_that_the_user_names(stack: Stack) -> None:
+    stack.more["WORKER_IMAGE"] = "mine"
+    try:
+        services = json.loads(stack.compose("config", "--format", "json"))["services"]
+    finally:
+        del stack.more["WORKER_IMAGE"]
+    assert services["ml-worker"]["image"] == "mine"
+    built = [service["image"] for service in services.values() if "build" in service]
+    assert sorted(built) == ["ml-service-app", "ml-service-bot", "ml-service-worker"]

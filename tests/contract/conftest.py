@@ -2,34 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from tests.support.broker_fixtures import broker, queue, room
 
-import pytest
-
-from ml_service.messaging import Queue
-from tests.contract.broker import Broker
-
-
-@pytest.fixture(params=["postgres", "rabbitmq"])
-def room(request: pytest.FixtureRequest) -> Broker:
-    if request.param == "postgres":
-        url, node = request.getfixturevalue("database_url"), request.getfixturevalue("postgres_node")
-    else:
-        url, node = request.getfixturevalue("amqp_url"), request.getfixturevalue("rabbit_node")
-    return Broker(request.param, url, node)
-
-
-@pytest.fixture
-async def broker(room: Broker) -> AsyncIterator[Broker]:
-    """A fresh room on a private node of each backend in turn."""
-    yield room
-    for queue in room.queues:
-        await queue.close()
-
-
-@pytest.fixture
-async def queue(broker: Broker) -> Queue:
-    """A queue on `broker`, declared."""
-    queue = await broker.queue()
-    await queue.declare()
-    return queue
+__all__ = ["broker", "queue", "room"]

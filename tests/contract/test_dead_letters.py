@@ -7,11 +7,10 @@ import asyncio
 import pytest
 from pamqp import commands
 
-from engine.rabbitmq import RabbitNode
-from ml_service.messaging import DeadLetter, Queue
-from ml_service.messaging.amqp import open_connection
-from ml_service.messaging.queue import DEAD_LETTERS
-from tests.contract.broker import Broker, consuming, drain, ids, task
+from engine.native.rabbitmq import RabbitNode
+from ml_service.messaging.queue import DEAD_LETTERS, LETTERS_BYTES_MAX, NO_SUCH_LETTER, DeadLetter, Handled, Queue
+from ml_service.messaging.rabbitmq.client.connection import open_connection
+from tests.support.broker import Broker, consuming, drain, ids, task
 
 GARBAGE = [
     "",
@@ -25,6 +24,10 @@ GARBAGE = [
 ]
 
 
+NO_IDS = ["0", "007", "-1", "", "x", "1.0", "٣", "9" * 19, "9" * 5000, "a-1"]
+"""Texts that name no dead letter on either backend."""
+
+
 async def dead(queue: Queue, number: int, seconds: float = 10) -> list[DeadLetter]:
     """The dead letters, as soon as there are ``number``: the broker moves them in its own time."""
     async with asyncio.timeout(seconds):
@@ -33,7 +36,9 @@ async def dead(queue: Queue, number: int, seconds: float = 10) -> list[DeadLette
     return letters
 
 
-async def test_what_cannot_be_decoded_is_dead_and_never_reaches_the_consumer(broker: Broker, queue: Queue) -> None:
+async def test_an_undecodable_message_becomes_a_dead_letter_and_reaches_no_consumer(
+    broker: Broker, queue: Queue
+) -> None:
     for body in GARBAGE:
         await broker.publish_raw(body)
     good = task()
@@ -46,7 +51,7 @@ async def test_what_cannot_be_decoded_is_dead_and_never_reaches_the_consumer(bro
     assert all(letter.message is None and letter.reason.startswith("undecodable") for letter in letters)
 
 
-async def test_what_is_rejected_is_kept_with_its_reason(queue: Queue) -> None:
+async def test_a_rejected_message_is_kept_with_its_reason(queue: Queue) -> None:
     await queue.publish_tasks([task(2), task()])
     async with consuming(queue) as consumer:
         first = await consumer.get_batch(1, 0)
@@ -61,12 +66,13 @@ async def test_what_is_rejected_is_kept_with_its_reason(queue: Queue) -> None:
 async def test_dead_letters_are_discarded_by_id_or_all(queue: Queue) -> None:
     await queue.publish_tasks([task() for _ in range(4)])
     async with consuming(queue) as consumer:
-        for delivery in await consumer.get_batch(4, 500):
+        for delivery in await consumer.get_batch(4, 20_000):
             await consumer.reject(delivery, "a test")
     letters = await dead(queue, 4)
-    assert await queue.discard_dead([letters[1].id, "unknown"]) == 1
+    handled = await queue.discard_dead([letters[1].id, *NO_IDS])
+    assert (handled.done, handled.skipped, handled.reasons) == (1, len(NO_IDS), dict.fromkeys(NO_IDS, NO_SUCH_LETTER))
     assert [letter.id for letter in await dead(queue, 3)] == [letters[0].id, letters[2].id, letters[3].id]
-    assert await queue.discard_dead() == 3
+    assert await queue.discard_dead() == Handled(done=3)
     assert await queue.dead_letters() == []
 
 
@@ -80,9 +86,50 @@ async def test_dead_letters_are_sent_again_and_undecodable_ones_stay(
         (delivery,) = await consumer.get_batch(1, 0)
         await consumer.reject(delivery, "a test")
         letters = await dead(queue, 2)
-        assert await queue.replay_dead([letter.id for letter in letters] if by_id else None) == 1
+        handled = await queue.replay_dead([*(letter.id for letter in letters), *NO_IDS] if by_id else None)
+        (garbage,) = [letter for letter in letters if letter.body == "garbage"]
+        missing = dict.fromkeys(NO_IDS, NO_SUCH_LETTER) if by_id else {}
+        assert handled == Handled(1, 1 + len(missing), {garbage.id: garbage.reason} | missing)
         assert ids(await drain(consumer, 1)) == list(delivery.message.ids)
     assert [letter.body for letter in await queue.dead_letters()] == ["garbage"]
+
+
+async def test_a_list_of_dead_letters_is_bounded_in_bytes_and_each_can_be_found(broker: Broker, queue: Queue) -> None:
+    bodies = [f"{number} " + "x" * 400_000 for number in range(25)]
+    for body in bodies:
+        await broker.publish_raw(body)
+    async with consuming(queue) as consumer, asyncio.timeout(60):
+        while await queue.count_dead() < len(bodies):
+            assert await consumer.get_batch(1, 0, timeout_s=0.1) == []
+    letters = await queue.dead_letters()
+    size = sum(len(letter.body) for letter in letters)
+    assert LETTERS_BYTES_MAX - 500_000 < size < LETTERS_BYTES_MAX + 500_000
+    assert len(letters) < len(bodies)
+    async with asyncio.timeout(10):  # RabbitMQ counts those that were shown a moment later
+        while await queue.count_dead() != len(bodies):
+            await asyncio.sleep(0.05)
+    found = await queue.dead_letter(letters[-1].id)
+    assert found is not None
+    assert found.body == letters[-1].body
+    assert [await queue.dead_letter(one) for one in NO_IDS] == [None] * len(NO_IDS)
+
+
+async def test_many_dead_letters_are_replayed_and_each_is_counted(queue: Queue) -> None:
+    number = 230
+    await queue.publish_tasks([task() for _ in range(number)])
+    async with consuming(queue, prefetch=number) as consumer:
+        taken: list = []
+        while len(taken) < number:
+            batch = await consumer.get_batch(number, 50)
+            for delivery in batch:
+                await consumer.reject(delivery, "a test")
+            taken += batch
+        async with asyncio.timeout(20):
+            while await queue.count_dead() < number:
+                await asyncio.sleep(0.1)
+        assert await queue.replay_dead() == Handled(done=number)
+        assert sorted(ids(await drain(consumer, number))) == sorted(ids(taken))
+    assert await queue.count_dead() == 0
 
 
 async def test_a_missing_dead_letter_queue_loses_no_dead_letter(rabbit_node: RabbitNode, amqp_url: str) -> None:

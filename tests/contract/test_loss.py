@@ -6,13 +6,15 @@ import asyncio
 
 import pytest
 
-from engine.postgres import PostgresNode
+from engine.native.postgres import PostgresNode
 from ml_service.domain.errors import QueueUnavailable
-from ml_service.messaging import Queue, QueueLimits, connect_queue
+from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.prefetch import Prefetch
+from ml_service.messaging.queue import Queue, QueueLimits
 from ml_service.storage.schema import migrate
-from tests.contract.broker import FAST, Broker, consuming, drain, task, until
-from tests.nodes.fixtures import execute
+from tests.support.broker import FAST, Broker, consuming, cut, drain, task
+from tests.support.nodes import execute
+from tests.support.waiting import until
 
 
 async def test_declare_tells_once_that_the_queue_is_new(broker: Broker) -> None:
@@ -23,7 +25,7 @@ async def test_declare_tells_once_that_the_queue_is_new(broker: Broker) -> None:
     assert await (await broker.queue()).declare() is False
 
 
-async def test_the_news_of_a_new_queue_outlive_who_dies_before_acting_on_them(broker: Broker) -> None:
+async def test_a_lost_queue_is_reported_again_if_the_process_dies_before_acting(broker: Broker) -> None:
     dying = await broker.queue()
     assert await dying.declare() is True
     await dying.close()
@@ -39,7 +41,7 @@ async def test_a_lost_queue_is_made_again_and_declare_tells_so(broker: Broker, q
     assert (await queue.depth("default")).ready == 0
 
 
-async def test_a_publisher_survives_the_loss_of_the_queue_and_the_loss_is_told(broker: Broker, queue: Queue) -> None:
+async def test_a_publisher_survives_the_loss_of_the_queue_and_reports_it(broker: Broker, queue: Queue) -> None:
     await queue.publish_tasks([task()])
     assert await queue.declare() is False
     await broker.lose_queue()
@@ -48,7 +50,7 @@ async def test_a_publisher_survives_the_loss_of_the_queue_and_the_loss_is_told(b
     assert await queue.declare() is True
 
 
-async def test_a_consumer_survives_the_loss_of_the_queue_and_the_loss_is_told(broker: Broker, queue: Queue) -> None:
+async def test_a_consumer_survives_the_loss_of_the_queue_and_reports_it(broker: Broker, queue: Queue) -> None:
     assert await queue.declare() is False
     worker = await broker.queue()
     async with consuming(worker) as consumer:
@@ -58,20 +60,15 @@ async def test_a_consumer_survives_the_loss_of_the_queue_and_the_loss_is_told(br
     assert await queue.declare() is True
 
 
-async def test_a_consumer_whose_connection_is_cut_goes_on(broker: Broker, queue: Queue) -> None:
+async def test_a_consumer_whose_connection_is_cut_goes_on(queue: Queue) -> None:
     async with consuming(queue) as consumer:
         await queue.publish_tasks([task(), task()])
-        held = await consumer.get_batch(2, 500)
-        channel = getattr(consumer, "_channel", None)
-        if channel is not None:
-            channel.connection.abort("cut by a test")
-        else:
-            consumer._session.drop()
+        held = await consumer.get_batch(2, 20_000)
+        cut(consumer)
         await consumer.ack(held)  # too late, and no error
         await until(lambda: consumer.connected)
         again = await drain(consumer, 2)
         assert all(delivery.redelivered for delivery in again)
-    assert broker.backend
 
 
 @pytest.mark.parametrize("backend", ["rabbitmq", "postgres"])
@@ -105,7 +102,7 @@ async def test_wrong_settings_are_told_at_once() -> None:
         await connect_queue("rabbitmq", amqp_url="http://localhost/")
 
 
-async def test_a_consumer_that_starts_before_the_schema_goes_on_when_it_is_there(postgres_node: PostgresNode) -> None:
+async def test_a_consumer_that_starts_before_the_schema_works_once_it_exists(postgres_node: PostgresNode) -> None:
     await execute(postgres_node.dsn(), "CREATE DATABASE before_the_schema")
     url = postgres_node.dsn("before_the_schema")
     queue = await connect_queue("postgres", database_url=url, limits=FAST)

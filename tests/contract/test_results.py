@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from ml_service.messaging import Queue, ResultMessage
-from ml_service.messaging.queue import RESULTS
-from tests.contract.broker import FAST, Broker, results, until
+from ml_service.messaging.queue import RESULTS, Queue, ResultMessage
+from tests.support.broker import FAST, Broker, results
+from tests.support.waiting import until
 
 
 async def test_every_live_reader_gets_every_result(broker: Broker, queue: Queue) -> None:
@@ -48,11 +48,11 @@ async def test_results_are_kept_while_nobody_reads(queue: Queue) -> None:
     for message in messages:
         await queue.publish_results(message)
     async with queue.consume_results(RESULTS) as reader:
-        kept = await reader.get_batch(10, 500)
+        kept = await reader.get_batch(5, 20_000)
         assert [delivery.message for delivery in kept] == messages
         await reader.ack(kept[:3])
     async with queue.consume_results(RESULTS) as reader:
-        left = await reader.get_batch(10, 500)
+        left = await reader.get_batch(2, 20_000)
         assert [delivery.message for delivery in left] == messages[3:]
         assert all(delivery.redelivered for delivery in left)
         await reader.ack(left)
@@ -67,7 +67,8 @@ async def test_kept_results_are_bounded_and_the_newest_stay(broker: Broker) -> N
     queue._trimmed_at = -1e9  # it is done every few seconds
     await queue.publish_results(messages[-1])
     async with queue.consume_results(RESULTS) as reader:
-        kept = await reader.get_batch(100, 500)
+        kept = await reader.get_batch(5, 20_000)
+        assert await reader.get_batch(1, 0, timeout_s=0.3) == []
     assert [delivery.message for delivery in kept] == messages[-5:]
 
 

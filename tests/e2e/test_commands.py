@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from ipaddress import ip_address
+from pathlib import Path
 
 import httpx2
 import psutil
+import pytest
 
-from engine.processes import is_running
-from tests.e2e.system import System
+from engine.native.processes import is_running
+from tests.support.system import System
 
 
 def names(system: System) -> list[str]:
@@ -40,7 +42,22 @@ def test_a_second_start_changes_nothing(system: System) -> None:
     assert before == system.pids()
 
 
-def test_start_with_another_number_of_workers_scales(system: System) -> None:
+def test_the_page_comes_first_and_opens_only_where_that_is_asked_for(system: System, tmp_path: Path) -> None:
+    browser, shown = tmp_path / "browser", tmp_path / "shown"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {shown}\n')
+    browser.chmod(0o755)
+    address = f"http://localhost:{system.port}"
+    said = system.run("--start", more={"BROWSER": str(browser)})
+    first = next(line for line in said.splitlines() if "http" in line)
+    assert first.split() == ["Page", address]
+    assert not shown.exists()
+    assert "no browser" not in system.run("--start", "--open", more={"BROWSER": str(browser)})
+    assert shown.read_text() == address
+    said = system.run("--start", "--open", "--quiet")
+    assert said.strip().endswith(f"There is no browser that could be opened here. The page is at {address}")
+
+
+def test_a_start_with_another_number_of_workers_scales(system: System) -> None:
     before = system.pids()
     assert "going from 2 to 3 workers" in system.start("--workers", "3")
     assert system.until_all_ready()["workers_ready"] == 3
@@ -55,7 +72,7 @@ def test_logs_show_a_service_or_all(system: System) -> None:
     assert "There are: " in system.run("--logs", "nobody", expected=1)
 
 
-def test_nothing_but_the_printed_address_listens_beyond_loopback(system: System) -> None:
+def test_only_the_printed_address_listens_beyond_loopback(system: System) -> None:
     open_ports = set()
     for pid in system.processes():
         for connection in psutil.Process(pid).net_connections("inet"):
@@ -64,7 +81,7 @@ def test_nothing_but_the_printed_address_listens_beyond_loopback(system: System)
     assert open_ports == {system.port}
 
 
-def test_a_stop_leaves_no_process_and_a_start_finds_the_data_again(system: System) -> None:
+def test_a_stop_leaves_no_process_and_the_next_start_finds_the_data(system: System) -> None:
     with system.client() as client:
         asked = client.post("/predictions/predict", json={"text": "Stays."}, headers={"Prefer": "wait=50"}).json()
         balance = client.get("/balance").json()
@@ -85,9 +102,26 @@ def test_nothing_is_written_outside_the_tree(system: System) -> None:
     assert list(system.home.iterdir()) == []
 
 
-def test_an_old_token_is_good_after_the_apps_were_killed(system: System) -> None:
+def test_a_token_stays_valid_after_the_apps_were_killed(system: System) -> None:
     with system.client() as client:
         for name in [name for name in system.pids() if name.startswith("app")]:
             system.kill_and_see_it_back(name)
         assert client.get("/users/me").status_code == 200
     assert httpx2.get(f"{system.url}/health", timeout=60).json()["status"] == "ok"
+
+
+@pytest.mark.slow
+def test_a_backup_comes_back_whole_or_not_at_all(system: System, tmp_path: Path) -> None:
+    file, broken = tmp_path / "kept.dump", tmp_path / "broken.dump"
+    with system.register("keeper", credits_=10) as client:
+        kept = client.post("/predictions/predict", json={"text": "Kept."}, headers={"Prefer": "wait=50"}).json()
+        system.run("--cli", "backup", str(file))
+        later = client.post("/predictions/predict", json={"text": "Later."}, headers={"Prefer": "wait=50"}).json()
+        broken.write_bytes(file.read_bytes()[:-2000])
+        system.run("--cli", "restore", str(broken), "--replace", expected=1)
+        system.until_all_ready()
+        assert client.get(f"/predictions/{later['id']}").json() == later
+        assert "The books are right." in system.run("--cli", "restore", str(file), "--replace")
+        system.until_all_ready()
+        assert client.get(f"/predictions/{kept['id']}").json() == kept
+        assert client.get(f"/predictions/{later['id']}").status_code == 404

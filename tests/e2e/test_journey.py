@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.e2e.system import PATIENCE_S, System
+from tests.support.system import PATIENCE_S, System
 
 TEXT = "Доставили вовремя, всё отлично!"
 
@@ -61,13 +61,13 @@ def test_a_text_becomes_a_paid_prediction(client: httpx2.Client) -> None:
     assert {"grant", "hold", "capture"} <= kinds
 
 
-def test_a_client_that_prefers_to_wait_has_the_answer_at_once(client: httpx2.Client) -> None:
+def test_a_client_that_prefers_to_wait_gets_the_answer_in_the_response(client: httpx2.Client) -> None:
     answer = client.post("/predictions/predict", json={"text": "This is awful."}, headers={"Prefer": "wait=50"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["output"]["label"] == "negative"
 
 
-def test_a_repeated_key_is_the_same_prediction_and_paid_for_once(client: httpx2.Client) -> None:
+def test_a_repeated_key_returns_the_same_prediction_and_charges_once(client: httpx2.Client) -> None:
     before = balance_of(client)["balance"]
     headers = {"Idempotency-Key": str(uuid4()), "Prefer": "wait=50"}
     answers = [client.post("/predictions/predict", json={"text": TEXT}, headers=headers) for _ in range(3)]
@@ -76,7 +76,7 @@ def test_a_repeated_key_is_the_same_prediction_and_paid_for_once(client: httpx2.
     assert balance_of(client)["balance"] == before - answers[0].json()["cost"]
 
 
-def test_a_batch_of_two_hundred_is_answered_each_with_its_own(system: System) -> None:
+def test_each_item_of_a_batch_of_two_hundred_gets_its_own_answer(system: System) -> None:
     with system.register(f"batch-{uuid4().hex[:8]}", 1000) as client:
         before = balance_of(client)["balance"]
         items = [{"model": "echo", "input": {"text": f"number {place}"}} for place in range(200)]
@@ -87,14 +87,14 @@ def test_a_batch_of_two_hundred_is_answered_each_with_its_own(system: System) ->
         assert balance_of(client) == {"balance": before - batch.json()["cost"], "held": 0}
 
 
-def test_nobody_sees_what_is_somebody_elses(system: System, client: httpx2.Client) -> None:
+def test_a_user_cannot_see_another_users_predictions(system: System, client: httpx2.Client) -> None:
     mine = client.post("/predictions/predict", json={"text": TEXT}).json()["id"]
     with system.register(f"other-{uuid4().hex[:8]}") as other:
         assert other.get(f"/predictions/{mine}").status_code == 404
         assert other.get("/predictions").json()["items"] == []
 
 
-def test_the_docs_page_needs_nothing_from_elsewhere(system: System) -> None:
+def test_the_docs_page_makes_no_request_to_another_host(system: System) -> None:
     page = httpx2.get(f"{system.url}/docs", timeout=60).raise_for_status()
     wanted = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
     assert len(wanted) >= 3

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.load import steady
-from tests.e2e.system import System
+from tests.support.system import System
+from tests.support.traffic import steady
 
 pytestmark = pytest.mark.timeout(300)
 
 
-async def test_an_app_process_and_a_worker_that_are_killed_cost_nobody_a_prediction(system: System) -> None:
+async def test_killing_an_app_and_a_worker_loses_no_prediction(system: System) -> None:
     async with steady(system, "killed") as load:
         before = system.pids()
         for name in ("app-1", "worker-1"):

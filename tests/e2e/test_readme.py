@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from engine import postgres
-from engine.state import ROOT
-from tests.e2e.fixtures import guarded_folder
-from tests.e2e.system import System, copy_tree, free_port, share_environment
-from tests.nodes.fixtures import skip_or_fail
+from engine.common.state import ROOT
+from engine.native import postgres
+from tests.support.nodes import skip_or_fail
+from tests.support.ports import free_port
+from tests.support.system import System, copy_tree, share_environment
+from tests.support.systems import guarded_folder
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -115,7 +116,7 @@ def run_all(system: System, wanted: list[Step]) -> list[str]:
     return re.split(r"^@@ \d+\n", done.stdout, flags=re.MULTILINE)[1:]
 
 
-def test_the_commands_of_the_readme_do_what_it_shows(clone: System) -> None:
+def test_the_readme_commands_do_what_the_readme_shows(clone: System) -> None:
     wanted = steps((clone.root / "README.md").read_text())
     printed = run_all(clone, wanted)
     assert len(wanted) == len(printed) > 10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.conftest import broker, queue, room
-from tests.faults.checker import note_ends
+from tests.support.broker_fixtures import broker, queue, room
+from tests.support.checker import note_ends
 
 __all__ = ["broker", "noted_url", "queue", "room"]
 

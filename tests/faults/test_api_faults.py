@@ -10,19 +10,20 @@ import asyncpg
 import httpx2
 import pytest
 
-from tests.faults.checker import banking, connected, violations
-from tests.faults.load import Load, loading
-from tests.faults.proxy import proxy_to
-from tests.faults.rig import Rig, Setup, running_rig, socket_of, until
+from tests.support.checker import banking, connected, violations
+from tests.support.load import Load, loading
+from tests.support.proxy import proxy_to
+from tests.support.rig import Rig, Setup, running_rig, socket_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 
 BEFORE_ITS_COMMIT = "ml_service.storage.submissions.submit@before"
-COMMITTED = "ml_service.usecases.intake.Intake._commit@after"
+COMMITTED = "ml_service.usecases.group_commit.GroupCommit._commit@after"
 
 
 @pytest.mark.parametrize("place", [BEFORE_ITS_COMMIT, COMMITTED], ids=["before its commit", "after its commit"])
-async def test_an_app_that_dies_at_a_commit_loses_and_doubles_nothing(noted_url: str, place: str) -> None:
+async def test_an_app_that_dies_around_its_commit_loses_and_duplicates_nothing(noted_url: str, place: str) -> None:
     """Faults 1 and 2."""
     faults = [f"{place}=exit?{{folder}}/die"]
     setup = Setup(workers=1, faults={"app-1": faults, "app-2": faults})
@@ -42,7 +43,7 @@ async def test_an_app_that_dies_at_a_commit_loses_and_doubles_nothing(noted_url:
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-async def test_what_a_killed_app_had_sent_to_the_database_is_the_same_request_when_asked_again(noted_url: str) -> None:
+async def test_a_retry_finds_the_request_that_a_killed_app_had_sent_to_the_database(noted_url: str) -> None:
     """Faults 1 and 2 in between: the app is gone, and its statement goes on without it."""
     async with running_rig(noted_url, None, Setup(workers=1)) as rig, banking(noted_url):
         load = Load(rig.urls)
@@ -68,7 +69,7 @@ async def test_what_a_killed_app_had_sent_to_the_database_is_the_same_request_wh
         await load.close()
 
 
-async def test_an_answer_to_commit_that_is_lost_is_found_again_by_the_key(noted_url: str) -> None:
+async def test_a_retry_by_key_finds_the_request_whose_commit_answer_was_lost(noted_url: str) -> None:
     """Fault 3: the database has committed a submission, and the app never hears of it."""
     folder = Path(noted_url.partition("?host=")[2]).parent / "cut"
     listen = str(folder / ".s.PGSQL.5432")
@@ -107,7 +108,7 @@ async def hang_up(rig: Rig, headers: dict[str, str], number: int) -> None:
     writer.transport.abort()
 
 
-async def test_clients_that_hang_up_in_mid_request_leak_no_connection(noted_url: str) -> None:
+async def test_clients_that_hang_up_during_a_request_leak_no_connection(noted_url: str) -> None:
     """Fault 4: 200 of them, into pools of three connections each."""
     setup = Setup(workers=1, env={"DATABASE_CONNECTIONS_MAX": "3"})
     async with running_rig(noted_url, None, setup) as rig:
@@ -116,7 +117,7 @@ async def test_clients_that_hang_up_in_mid_request_leak_no_connection(noted_url:
         headers = await load.sign_in(rig.urls[0], "anna")
         for start in range(0, 200, 20):
             await asyncio.gather(*(hang_up(rig, headers, number) for number in range(start, start + 20)))
-        # Whoever comes next is served at once, by each of them.
+        # The next request is served at once, by each of them.
         for url in rig.urls * 5:
             request = load.new_request()
             answer = await load.post(request, url, headers={"Prefer": "wait=10"}, timeout=20)
@@ -132,7 +133,7 @@ async def test_clients_that_hang_up_in_mid_request_leak_no_connection(noted_url:
         await load.close()
 
 
-async def test_fifty_at_two_apps_with_credits_for_ten_are_ten(noted_url: str) -> None:
+async def test_two_apps_accept_ten_of_fifty_requests_with_credits_for_ten(noted_url: str) -> None:
     """Fault 5."""
     async with running_rig(noted_url, None, Setup(workers=1, env={"STARTING_CREDITS": "10"})) as rig:
         load = Load(rig.urls, users=["anna"])
@@ -152,7 +153,7 @@ async def test_fifty_at_two_apps_with_credits_for_ten_are_ten(noted_url: str) ->
         await load.close()
 
 
-async def test_fifty_twins_of_one_key_at_two_apps_are_one_prediction(noted_url: str) -> None:
+async def test_two_apps_make_one_prediction_of_fifty_requests_with_one_key(noted_url: str) -> None:
     """Fault 6, while others ask too."""
     async with running_rig(noted_url, None, Setup(workers=1)) as rig, loading(Load(rig.urls)) as load:
         for is_batch in (False, True):
@@ -164,7 +165,7 @@ async def test_fifty_twins_of_one_key_at_two_apps_are_one_prediction(noted_url: 
         assert await violations(rig, load) == []
 
 
-async def test_a_frozen_app_is_asked_again_elsewhere_and_its_late_work_is_the_same(noted_url: str) -> None:
+async def test_a_retry_at_another_app_and_the_late_work_of_a_frozen_app_are_one_prediction(noted_url: str) -> None:
     """Fault 7: the client (or nginx) gives up on a frozen app process, which wakes up later."""
     async with running_rig(noted_url, None, Setup(workers=1)) as rig:
         async with loading(Load(rig.urls, timeout_s=2)) as load:

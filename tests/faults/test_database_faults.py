@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from engine.postgres import PostgresNode
+from engine.native.postgres import PostgresNode
 from ml_service.storage.schema import migrate
-from tests.faults.checker import banking, connected, note_ends, rows_of, violations
-from tests.faults.load import Load, loading
-from tests.faults.proxy import proxy_to
-from tests.faults.rig import Setup, free_port, running_rig, socket_of, started, until
 from tests.faults.test_publish_faults import under_load
 from tests.faults.test_worker_faults import napping
-from tests.nodes.fixtures import execute, skip_or_fail
+from tests.support.checker import banking, connected, note_ends, rows_of, violations
+from tests.support.load import Load, loading
+from tests.support.nodes import execute, skip_or_fail
+from tests.support.ports import free_port
+from tests.support.proxy import proxy_to
+from tests.support.rig import Setup, running_rig, socket_of, started
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -30,7 +32,7 @@ N_WITHIN_S = 5.5
 
 
 @pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
-async def test_sessions_that_are_killed_every_second_lose_nothing(
+async def test_killing_database_sessions_every_second_loses_nothing(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
     """Fault 26."""
@@ -48,7 +50,7 @@ async def test_sessions_that_are_killed_every_second_lose_nothing(
 
 
 @pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
-async def test_a_database_that_crashes_is_back_by_itself_and_nothing_accepted_is_lost(
+async def test_a_database_crash_loses_nothing_accepted_and_needs_no_restart(
     noted_url: str, postgres_node: PostgresNode, backend: str, request: pytest.FixtureRequest
 ) -> None:
     """Fault 27: N while it is away, E within 30 s of its return, and no process is started again by hand."""
@@ -68,7 +70,7 @@ async def test_a_database_that_crashes_is_back_by_itself_and_nothing_accepted_is
         assert all(process.is_running for process in rig.processes)
 
 
-async def test_a_database_that_swallows_everything_is_a_503_in_five_seconds(noted_url: str) -> None:
+async def test_a_black_holed_database_is_a_503_within_five_seconds(noted_url: str) -> None:
     """Fault 28."""
     folder = Path(noted_url.partition("?host=")[2]).parent / "hole"
     async with (
@@ -104,7 +106,7 @@ def small_disk() -> Iterator[Path]:
     folder.rmdir()
 
 
-async def test_a_full_disk_of_the_database_accepts_nothing_and_says_so(small_disk: Path) -> None:
+async def test_a_full_database_disk_accepts_nothing_and_answers_503(small_disk: Path) -> None:
     """Fault 29."""
     settings = {"max_wal_size": "32MB", "wal_segment_size": "16MB"}
     node = PostgresNode(small_disk / "pg", durable=False, settings={"max_wal_size": settings["max_wal_size"]})
@@ -133,7 +135,7 @@ async def test_a_full_disk_of_the_database_accepts_nothing_and_says_so(small_dis
         node.close()
 
 
-async def test_a_users_row_that_somebody_locks_is_a_503_in_five_seconds(noted_url: str) -> None:
+async def test_a_locked_user_row_is_a_503_within_five_seconds(noted_url: str) -> None:
     """Fault 30."""
     async with running_rig(noted_url, None, Setup(apps=1, workers=1)) as rig:
         load = Load(rig.urls, timeout_s=30)
@@ -149,7 +151,7 @@ async def test_a_users_row_that_somebody_locks_is_a_503_in_five_seconds(noted_ur
             assert max(answer.elapsed.total_seconds() for answer in answers) < N_WITHIN_S
             assert time.monotonic() - started < N_WITHIN_S + 1
             assert await rows_of(noted_url) == {}
-            # Whoever comes alone is not kept by somebody else's lock.
+            # A single request of another user is not kept by that lock.
             other = load.new_request(user="boris")
             assert load.take(other, await load.post(other))
         assert all([await load.ask(request) for request in asked])
@@ -157,7 +159,7 @@ async def test_a_users_row_that_somebody_locks_is_a_503_in_five_seconds(noted_ur
         await load.close()
 
 
-async def test_clocks_that_are_an_hour_off_end_nothing_early(noted_url: str) -> None:
+async def test_clocks_an_hour_off_end_no_prediction_early(noted_url: str) -> None:
     """Fault 31: one app and one worker an hour ahead, the others an hour behind."""
     faults = {f"{kind}-{n}": [f"clock={shift}"] for kind in ("app", "worker") for n, shift in ((1, 3600), (2, -3600))}
     async with running_rig(noted_url, None, Setup(faults=faults, models="echo,troublesome")) as rig, banking(noted_url):
@@ -189,7 +191,7 @@ def losing(share: float, ports: Sequence[int]) -> Iterator[None]:
             subprocess.run(["iptables", "-w", "-D", *rule], capture_output=True, check=False)
 
 
-async def test_lines_that_are_slow_and_lose_packets_lose_nothing_else(noted_url: str, amqp_url: str) -> None:
+async def test_slow_links_with_packet_loss_lose_no_prediction(noted_url: str, amqp_url: str) -> None:
     """Fault 35: what goes to and from database and broker takes 200 ms; of all packets one in twenty is lost."""
     if shutil.which("iptables") is None:
         skip_or_fail("packets cannot be dropped here: apt-get install iptables")
@@ -215,7 +217,7 @@ async def test_lines_that_are_slow_and_lose_packets_lose_nothing_else(noted_url:
         assert await violations(rig, load) == []
 
 
-async def test_lines_that_break_and_heal_lose_nothing(noted_url: str) -> None:
+async def test_links_that_break_and_heal_lose_nothing(noted_url: str) -> None:
     """Fault 35: what loss and reordering come to, seen from above TCP: silence, then everything, or a broken line."""
     folder = Path(noted_url.partition("?host=")[2]).parent / "flaky"
     async with (

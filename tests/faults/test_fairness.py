@@ -8,14 +8,14 @@ from statistics import median
 import asyncpg
 import pytest
 
-from tests.faults.checker import violations
-from tests.faults.load import Load
-from tests.faults.rig import Setup, running_rig
+from tests.support.checker import violations
+from tests.support.load import Load
+from tests.support.rig import Setup, running_rig
 
 pytestmark = pytest.mark.timeout(400)
 
 
-async def test_beyond_their_limits_the_service_refuses_in_good_form_and_recovers(noted_url: str) -> None:
+async def test_the_service_refuses_overload_with_a_problem_and_recovers(noted_url: str) -> None:
     env = {"QUEUED_PREDICTIONS_MAX": "150", "OPEN_PREDICTIONS_PER_USER_MAX": "20"}
     async with running_rig(noted_url, None, Setup(workers=1, env=env)) as rig:
         load = Load(rig.urls)
@@ -44,7 +44,7 @@ async def test_beyond_their_limits_the_service_refuses_in_good_form_and_recovers
 
 
 @pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
-async def test_a_single_prediction_does_not_wait_behind_anothers_heap(
+async def test_a_single_prediction_does_not_wait_behind_another_users_backlog(
     request: pytest.FixtureRequest, noted_url: str, backend: str
 ) -> None:
     amqp_url = None if backend == "postgres" else request.getfixturevalue("amqp_url")

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.processes import is_running, wait_until
-from tests.e2e.load import steady
-from tests.e2e.system import PATIENCE_S, System
+from engine.native.processes import is_running, wait_until
+from tests.support.system import PATIENCE_S, System
+from tests.support.traffic import steady
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -63,7 +63,7 @@ async def test_all_processes_killed_at_once_come_back_and_nothing_accepted_is_lo
         await load.progress()
 
 
-async def test_a_killed_supervisor_leaves_nothing_and_the_next_start_goes_on(system: System) -> None:
+async def test_a_killed_supervisor_leaves_no_process_and_the_next_start_recovers(system: System) -> None:
     system.until_all_ready()
     async with steady(system, "kill-supervisor") as load:
         before = system.processes()

@@ -6,28 +6,29 @@ A mechanism that has another one behind it is shown with both: alone it is not m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import asyncpg
 import pytest
 
-from engine.rabbitmq import RabbitNode
+from engine.native.rabbitmq import RabbitNode
+from ml_service.background.relay import Relay
 from ml_service.domain.predictions import PredictionError
+from ml_service.domain.submissions import Decision
 from ml_service.messaging.connect import connect_queue
-from ml_service.storage import predictions, submissions
+from ml_service.storage import finishing, submissions
 from ml_service.storage.database import Database
-from ml_service.storage.predictions import Finish
-from ml_service.storage.submissions import Decision
-from ml_service.usecases import intake, users
-from ml_service.usecases.publisher import Publisher
-from tests.contract.broker import Broker
-from tests.faults.checker import broken_rows, connected, violations
-from tests.faults.load import Load
-from tests.faults.mutations import replaced
-from tests.faults.rig import Setup, running_rig, started, until
+from ml_service.storage.finishing import Finish
+from ml_service.usecases import group_commit, users
 from tests.faults.test_worker_faults import NAPS, busy_worker, napping
-from tests.integration.conftest import Play
-from tests.nodes.fixtures import execute
+from tests.support.broker import Broker
+from tests.support.checker import broken_rows, connected, violations
+from tests.support.load import Load
+from tests.support.mutations import replaced
+from tests.support.nodes import execute
+from tests.support.play import Play
+from tests.support.rig import Setup, running_rig, started
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,14 +42,14 @@ async def asked(load: Load, number: int = 10) -> None:
     assert all([await load.ask(load.new_request()) for _ in range(number)])
 
 
-# Publisher, queue and sweep, in whole processes.
+# Relay, queue and sweeper, in whole processes.
 
 
 @pytest.mark.parametrize(
     ("off", "red"),
     [(["nothing is sent at once"], False), (["nothing is sent at once", "nothing is swept"], True)],
 )
-async def test_without_the_sweep_what_was_not_sent_is_never_done(noted_url: str, off: list[str], red: bool) -> None:
+async def test_without_the_sweeper_unsent_predictions_never_end(noted_url: str, off: list[str], red: bool) -> None:
     faults = [f"mutation={one}" for one in off]
     setup = Setup(apps=1, workers=1, faults={"app-1": faults}, env={"RESEND_AFTER_S": "0.5"})
     async with running_rig(noted_url, None, setup) as rig:
@@ -60,7 +61,7 @@ async def test_without_the_sweep_what_was_not_sent_is_never_done(noted_url: str,
         await load.close()
 
 
-async def test_without_the_mark_the_outbox_never_empties(noted_url: str) -> None:
+async def test_without_the_delete_the_outbox_never_empties(noted_url: str) -> None:
     setup = Setup(apps=1, workers=1, faults={"app-1": ["mutation=nothing is marked"]})
     async with running_rig(noted_url, None, setup) as rig:
         load = Load(rig.urls)
@@ -72,7 +73,7 @@ async def test_without_the_mark_the_outbox_never_empties(noted_url: str) -> None
 
 
 @pytest.mark.parametrize("off", [[], ["mutation=no confirm is waited for"]], ids=["confirms", "no confirms"])
-async def test_without_confirms_a_broker_that_dies_takes_messages_with_it(
+async def test_without_confirms_a_broker_crash_loses_messages(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode, off: list[str]
 ) -> None:
     setup = Setup(apps=1, workers=1, faults={"app-1": off}, env={"LOST_AFTER_S": "10000", "RESEND_AFTER_S": "1"})
@@ -91,7 +92,7 @@ async def test_without_confirms_a_broker_that_dies_takes_messages_with_it(
 
 
 @pytest.mark.parametrize("off", [[], ["mutation=a new queue is no news"]], ids=["news", "no news"])
-async def test_without_the_news_of_a_new_queue_what_the_old_one_held_is_lost(noted_url: str, off: list[str]) -> None:
+async def test_without_noticing_a_recreated_queue_its_messages_are_lost(noted_url: str, off: list[str]) -> None:
     setup = Setup(apps=1, workers=1, faults={"app-1": off}, env={"LOST_AFTER_S": "10000"})
     async with running_rig(noted_url, None, setup) as rig:
         load = Load(rig.urls)
@@ -107,7 +108,7 @@ async def test_without_the_news_of_a_new_queue_what_the_old_one_held_is_lost(not
         await load.close()
 
 
-async def test_without_a_look_at_gone_workers_their_work_waits_for_the_queue_itself(noted_url: str) -> None:
+async def test_without_the_check_for_gone_workers_their_work_waits_for_redelivery(noted_url: str) -> None:
     env = {"WORKER_LEASE_S": "3", "WORKER_HEARTBEAT_S": "1"}
     faults = {"app-1": ["mutation=gone workers are not missed"]}
     async with running_rig(noted_url, None, Setup(apps=1, models=NAPS, env=env, faults=faults)) as rig:
@@ -121,7 +122,7 @@ async def test_without_a_look_at_gone_workers_their_work_waits_for_the_queue_its
 
 
 @pytest.mark.parametrize("off", [[], ["mutation=a redelivery claims nothing"]], ids=["claims", "claims not"])
-async def test_without_the_redelivered_claim_what_a_bug_dropped_is_stuck(noted_url: str, off: list[str]) -> None:
+async def test_without_claims_of_redeliveries_a_dropped_prediction_is_stuck(noted_url: str, off: list[str]) -> None:
     bug = "services.ml_worker.lane.Lane._predict@before=raise?{folder}/bug"
     setup = Setup(apps=1, workers=1, faults={"worker-1": [bug, *off]}, env={"LOST_AFTER_S": "10000"})
     async with running_rig(noted_url, None, setup) as rig:
@@ -134,7 +135,7 @@ async def test_without_the_redelivered_claim_what_a_bug_dropped_is_stuck(noted_u
         await load.close()
 
 
-async def test_without_isolation_a_poison_takes_its_neighbours_with_it(noted_url: str) -> None:
+async def test_without_isolation_a_poison_input_fails_its_neighbours(noted_url: str) -> None:
     faults = {"worker-1": ["mutation=a batch fails as a whole"]}
     async with running_rig(noted_url, None, Setup(apps=1, workers=1, models=NAPS, faults=faults)) as rig:
         load = Load(rig.urls)
@@ -165,13 +166,16 @@ Mutate = Callable[[object, str, str, str], None]
 
 
 @pytest.fixture
-def mutate(monkeypatch: pytest.MonkeyPatch) -> Mutate:
+def mutate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mutate]:
     """Change a piece of a statement for this test."""
 
     def change(module: object, name: str, old: str, new: str) -> None:
         monkeypatch.setattr(module, name, replaced(getattr(module, name), old, new))
+        submissions._statement.cache_clear()
 
-    return change
+    yield change
+    monkeypatch.undo()
+    submissions._statement.cache_clear()
 
 
 async def broken(play: Play) -> list[str]:
@@ -186,26 +190,26 @@ async def race(play: Play, *, key: str | None = None) -> list[Decision]:
     second = play.submission(items=6, batch=True, key=key, fingerprint=b"same")
 
     queue = await connect_queue("postgres", database_url=play.url)
-    door = intake.Intake(play.database, Publisher(play.database, queue, lambda _: 32))
+    commits = group_commit.GroupCommit(play.database, Relay(play.database, queue, lambda *_: 32).send)
     try:
         async with play.database.begin() as session:
             outcome = (await submissions.submit(session, [first]))[0]
-            asking = asyncio.create_task(door.submit(second))
+            asking = asyncio.create_task(commits.submit(second))
             await asyncio.sleep(0.3)
         return [outcome.decision, (await asking).decision]
     finally:
         await queue.close()
 
 
-UNLOCKED = (submissions, "_SUBMIT_CHECKED", " FOR NO KEY UPDATE", "")
+UNLOCKED = (submissions, "_SUBMIT", " FOR NO KEY UPDATE", "")
 
 
-async def test_with_the_payers_locked_the_second_is_refused(play: Play) -> None:
+async def test_with_the_lock_on_payers_the_second_request_is_refused(play: Play) -> None:
     assert await race(play) == [Decision.ACCEPTED, Decision.INSUFFICIENT_CREDITS]
     assert await broken(play) == []
 
 
-async def test_without_the_lock_on_payers_a_false_yes_is_told(play: Play, mutate: Mutate) -> None:
+async def test_without_the_lock_on_payers_an_unpaid_request_is_accepted(play: Play, mutate: Mutate) -> None:
     mutate(*UNLOCKED)
     assert await race(play) == [Decision.ACCEPTED, Decision.ACCEPTED]
     assert len(await play.stored()) == 6  # twelve were promised
@@ -213,7 +217,7 @@ async def test_without_the_lock_on_payers_a_false_yes_is_told(play: Play, mutate
 
 async def test_without_the_conditional_debit_the_schema_still_refuses(play: Play, mutate: Mutate) -> None:
     mutate(*UNLOCKED)
-    mutate(submissions, "_SUBMIT_CHECKED", " AND users.balance >= d.amount", "")
+    mutate(submissions, "_SUBMIT", " AND users.balance >= d.amount", "")
     with pytest.raises(asyncpg.CheckViolationError):
         await race(play)
     assert await broken(play) == []
@@ -221,7 +225,7 @@ async def test_without_the_conditional_debit_the_schema_still_refuses(play: Play
 
 async def test_without_the_conditional_debit_and_the_schema_a_balance_is_negative(play: Play, mutate: Mutate) -> None:
     mutate(*UNLOCKED)
-    mutate(submissions, "_SUBMIT_CHECKED", " AND users.balance >= d.amount", "")
+    mutate(submissions, "_SUBMIT", " AND users.balance >= d.amount", "")
     await execute(play.url, "ALTER TABLE users DROP CONSTRAINT users_balance_not_negative")
     assert await race(play) == [Decision.ACCEPTED, Decision.ACCEPTED]
     assert await broken(play) == ["1"]
@@ -229,38 +233,39 @@ async def test_without_the_conditional_debit_and_the_schema_a_balance_is_negativ
 
 FORGETFUL = (
     submissions,
-    "_SUBMIT_CHECKED",
+    "_REQUESTS_BY_CHAT",
     "LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key",
     "LEFT JOIN idempotency_keys AS k ON false",
 )
 
 
-async def test_one_key_is_one_batch(play: Play) -> None:
+async def test_one_key_makes_one_batch(play: Play) -> None:
     assert await race(play, key="k") == [Decision.ACCEPTED, Decision.REPLAYED]
     assert await broken(play) == []
 
 
-async def test_without_asking_again_a_twin_is_refused_for_what_the_first_has_spent(
+async def test_without_the_retry_a_twin_is_refused_for_lack_of_credits(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "_REFUSED", ())
+    monkeypatch.setattr(group_commit, "_REFUSED", ())
     assert await race(play, key="k") == [Decision.ACCEPTED, Decision.INSUFFICIENT_CREDITS]
     assert await broken(play) == []
 
 
-async def test_without_the_look_at_keys_the_unique_key_still_refuses(play: Play, mutate: Mutate) -> None:
+async def test_without_the_key_lookup_the_unique_key_still_refuses(play: Play, mutate: Mutate) -> None:
     mutate(*FORGETFUL)
     await execute(play.url, "ALTER TABLE users DISABLE TRIGGER ALL", "UPDATE users SET balance = 100")
     assert await race(play, key="k") == [Decision.ACCEPTED, Decision.TWIN]
     assert len(await play.stored()) == 6
 
 
-async def test_without_the_unique_key_a_key_is_two_batches(play: Play, mutate: Mutate) -> None:
+async def test_without_the_unique_key_one_key_makes_two_batches(play: Play, mutate: Mutate) -> None:
     mutate(*FORGETFUL)
     await execute(
         play.url,
         "ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey",
-        "INSERT INTO transactions (user_id, kind, amount) SELECT id, 'top_up', 10 FROM users",
+        "INSERT INTO transactions (user_id, kind, amount, actor_kind, actor_id)"
+        " SELECT id, 'top_up', 10, 'system', 'test' FROM users",
         "UPDATE users SET balance = balance + 10",
     )
     assert await race(play, key="k") == [Decision.ACCEPTED, Decision.ACCEPTED]
@@ -276,8 +281,8 @@ async def late_answer(play: Play, worker: str, again: str) -> bool:
     await play.submit(play.submission())
     (first,) = await play.claim(play.ids[0], worker=worker)
     (second,) = await play.claim(play.ids[0], worker=again, redelivered=True)
-    late = await play.finish(Finish(first.id, first.attempt, "1", 1.0, None, CRASHED), worker=worker)
-    await play.finish(Finish(second.id, second.attempt, "1", 1.0, OUTPUT), worker=again)
+    late = await play.finish(Finish(first.id, first.attempt, 1.0, None, CRASHED), worker=worker)
+    await play.finish(Finish(second.id, second.attempt, 1.0, OUTPUT), worker=again)
     return bool(late)
 
 
@@ -291,14 +296,14 @@ async def test_with_the_fence_a_late_answer_is_dropped(play: Play, again: str) -
     ("again", "off"),
     [("worker-1", " AND p.attempts = a.attempt"), ("worker-2", " AND p.attempts = a.attempt")],
 )
-async def test_without_the_fences_a_late_answer_ends_what_another_works_on(
+async def test_without_the_fences_a_late_answer_ends_another_workers_prediction(
     play: Play, mutate: Mutate, again: str, off: str
 ) -> None:
-    mutate(predictions, "_FINISH_ALL", off, "")
+    mutate(finishing, "_SOME_FAILED", off, "")
     if again != "worker-1":
         assert await late_answer(play, "worker-1", again) is False  # the worker's fence is behind the attempt's
         play.ids.clear()
-        mutate(predictions, "_FINISH_ALL", " AND p.worker_id = $1", " AND $1::text IS NOT NULL")
+        mutate(finishing, "_SOME_FAILED", " AND p.worker_id = $1", " AND $1::text IS NOT NULL")
     assert await late_answer(play, "worker-1", again) is True
 
 
@@ -307,8 +312,8 @@ async def end_twice(play: Play) -> None:
     await play.submit(play.submission())
     (claimed,) = await play.claim(play.ids[0])
     for finish in (
-        Finish(claimed.id, claimed.attempt, "1", 1.0, OUTPUT),
-        Finish(claimed.id, claimed.attempt, "1", 1.0, None, CRASHED),
+        Finish(claimed.id, claimed.attempt, 1.0, OUTPUT),
+        Finish(claimed.id, claimed.attempt, 1.0, None, CRASHED),
     ):
         await play.finish(finish)
 
@@ -318,30 +323,30 @@ async def test_the_first_end_wins(play: Play) -> None:
     assert await broken(play) == []
 
 
-UNGUARDED = (predictions, "_FINISH_ALL", "p.status = 'processing'", "true")
+UNGUARDED = (finishing, "_SOME_FAILED", "p.status = 'processing'", "true")
 
 
-async def test_without_the_states_guard_a_second_end_cannot_be_settled(play: Play, mutate: Mutate) -> None:
+async def test_without_the_state_guard_the_trigger_refuses_a_second_end(play: Play, mutate: Mutate) -> None:
     mutate(*UNGUARDED)
-    with pytest.raises(asyncpg.UniqueViolationError, match="transactions_of_prediction"):
-        await end_twice(play)
-    assert await broken(play) == []
-
-
-async def test_without_that_index_too_the_trigger_refuses_a_second_end(play: Play, mutate: Mutate) -> None:
-    mutate(*UNGUARDED)
-    await execute(play.url, "DROP INDEX transactions_of_prediction")
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="final"):
         await end_twice(play)
     assert await broken(play) == []
 
 
-async def test_without_all_three_a_prediction_ends_twice_and_the_checker_says_so(play: Play, mutate: Mutate) -> None:
+async def test_without_the_trigger_too_a_second_capture_cannot_be_booked(play: Play, mutate: Mutate) -> None:
     mutate(*UNGUARDED)
-    await execute(
-        play.url,
-        "DROP TRIGGER predictions_terminal_never_changes ON predictions",
-        "DROP INDEX transactions_of_prediction",
-    )
+    await execute(play.url, "DROP TRIGGER predictions_terminal_never_changes ON predictions")
+    await play.submit(play.submission(), play.submission())
+    good, other = await play.claim(*play.ids)
+    await play.finish(Finish(good.id, good.attempt, 1.0, OUTPUT))
+    failed = Finish(other.id, other.attempt, 1.0, None, CRASHED)  # the statement for batches with failures
+    with pytest.raises(asyncpg.UniqueViolationError, match="transactions_of_prediction"):
+        await play.finish(Finish(good.id, good.attempt, 1.0, OUTPUT), failed)
+    assert await broken(play) == []
+
+
+async def test_without_both_a_prediction_ends_twice_and_the_checker_finds_it(play: Play, mutate: Mutate) -> None:
+    mutate(*UNGUARDED)
+    await execute(play.url, "DROP TRIGGER predictions_terminal_never_changes ON predictions")
     await end_twice(play)
     assert {"4", "5"} <= set(await broken(play))

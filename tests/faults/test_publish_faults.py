@@ -1,4 +1,4 @@
-"""Faults 8 to 15, 22 and 25 of publisher and broker, with all of the service around them."""
+"""Faults 8 to 15, 22 and 25 of relay and broker, with all of the service around them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from uuid import uuid4
 
 import pytest
 
-from engine.rabbitmq import RabbitNode
-from ml_service.messaging import TaskMessage
+from engine.native.rabbitmq import RabbitNode
 from ml_service.messaging.messages import encode_tasks
-from tests.contract.broker import Broker
-from tests.faults.checker import banking, rows_of, violations
-from tests.faults.load import Load, loading
-from tests.faults.rig import Rig, Setup, running_rig, started, until
+from ml_service.messaging.queue import TaskMessage
+from tests.support.broker import Broker
+from tests.support.checker import banking, rows_of, violations
+from tests.support.load import Load, loading
+from tests.support.rig import Rig, Setup, running_rig, started
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
 
-MARK = "ml_service.usecases.publisher.Publisher._mark@before"
+MARK = "ml_service.background.relay.Relay._delete@before"
 SETTLED_S = 2.0
 """RabbitMQ saves its register of quorum queues twice a second: killed sooner, it does not find a new one again."""
 
@@ -38,7 +39,7 @@ async def under_load(
         assert await violations(rig, load) == []
 
 
-async def test_a_publisher_that_dies_between_confirm_and_mark_sends_again_and_nobody_pays_twice(noted_url: str) -> None:
+async def test_a_relay_that_dies_between_confirm_and_delete_sends_twice_and_charges_once(noted_url: str) -> None:
     """Fault 8."""
     faults = [f"{MARK}=exit?{{folder}}/die"]
     setup = Setup(workers=1, faults={"app-1": faults, "app-2": faults}, env={"RESEND_AFTER_S": "1"})
@@ -52,7 +53,7 @@ async def test_a_publisher_that_dies_between_confirm_and_mark_sends_again_and_no
             await load.progress(10)
 
 
-async def test_two_publishers_that_sweep_at_once_do_no_harm(noted_url: str) -> None:
+async def test_two_sweepers_at_once_do_no_harm(noted_url: str) -> None:
     """Fault 9: nothing is sent at once, both apps sweep and feed everything."""
     faults = ["mutation=nothing is sent at once", "mutation=everybody leads"]
     env = {"RESEND_AFTER_S": "0.3"}
@@ -61,7 +62,7 @@ async def test_two_publishers_that_sweep_at_once_do_no_harm(noted_url: str) -> N
         assert all(process.is_running for process in rig.processes)
 
 
-async def test_what_is_asked_while_the_broker_is_away_is_accepted_and_done_later(
+async def test_requests_while_the_broker_is_down_are_accepted_and_done_later(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
     """Fault 10."""
@@ -71,7 +72,7 @@ async def test_what_is_asked_while_the_broker_is_away_is_accepted_and_done_later
         await started(rabbit_node)
 
 
-async def test_a_broker_that_is_killed_under_load_loses_nothing(
+async def test_killing_the_broker_under_load_loses_nothing(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
     """Fault 11."""
@@ -95,9 +96,7 @@ async def test_the_api_answers_while_the_broker_is_frozen(
             rabbit_node.resume()
 
 
-async def test_an_alarm_of_the_broker_stops_nobody_from_asking(
-    noted_url: str, amqp_url: str, rabbit_node: RabbitNode
-) -> None:
+async def test_a_broker_alarm_does_not_stop_submissions(noted_url: str, amqp_url: str, rabbit_node: RabbitNode) -> None:
     """Fault 13."""
     async with under_load(noted_url, amqp_url) as (_, load):
         await asyncio.to_thread(rabbit_node.ctl, "set_vm_memory_high_watermark", "0.000001")
@@ -113,7 +112,7 @@ def vhost_of(amqp_url: str) -> str:
     return unquote(amqp_url.rpartition("/")[2])
 
 
-async def test_what_a_full_queue_refuses_is_sent_when_there_is_room(
+async def test_tasks_that_a_full_queue_refuses_are_sent_when_there_is_room(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
     """Fault 14."""
@@ -127,7 +126,7 @@ async def test_what_a_full_queue_refuses_is_sent_when_there_is_room(
             await until(lambda: rig.said("the queue is full"))
         finally:
             rig.workers[0].thaw()
-        await until(lambda: rig.said("sent_again"))
+        await until(lambda: rig.said("predictions_resent"))
         await asyncio.to_thread(rabbit_node.ctl, "clear_policy", "-p", vhost_of(amqp_url), "full")
 
 
@@ -146,7 +145,7 @@ async def lose_all(rig: Rig, node: RabbitNode) -> None:
 
 
 @pytest.mark.parametrize("lose", [lose_queue, lose_all])
-async def test_what_the_broker_lost_with_its_queue_is_sent_again(
+async def test_tasks_lost_with_the_queue_are_sent_again(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode, lose: Callable[..., object]
 ) -> None:
     """Fault 15."""
@@ -162,7 +161,7 @@ async def test_what_the_broker_lost_with_its_queue_is_sent_again(
 
 
 @pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
-async def test_strange_and_repeated_messages_are_dead_letters_or_nothing(
+async def test_malformed_and_repeated_messages_become_dead_letters_or_are_ignored(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
     """Faults 22 and 25."""
@@ -184,9 +183,9 @@ async def test_strange_and_repeated_messages_are_dead_letters_or_nothing(
             for body in strange:
                 await broker.publish_raw(body)
                 await broker.publish_raw(body, results=True)
-            await queue.publish_tasks([TaskMessage("default", "echo", (uuid4(),)) for _ in range(20)])
-            await queue.publish_tasks([TaskMessage("default", "echo", tuple(known))] * 100)
-            again = encode_tasks(TaskMessage("default", "echo", (*known, *known))).decode()
+            await queue.publish_tasks([TaskMessage("default", "echo", "1", (uuid4(),)) for _ in range(20)])
+            await queue.publish_tasks([TaskMessage("default", "echo", "1", tuple(known))] * 100)
+            again = encode_tasks(TaskMessage("default", "echo", "1", (*known, *known))).decode()
             await broker.publish_raw(again)
             await queue.close()
             await load.progress(10)

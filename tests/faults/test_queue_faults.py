@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from engine.rabbitmq import RabbitNode
+from engine.native.rabbitmq import RabbitNode
 from ml_service.domain.errors import QueueUnavailable
-from ml_service.messaging import Queue, QueueDepth
-from tests.contract.broker import FAST, Broker, consuming, drain, ids, publish_soon, results, task, until
+from ml_service.messaging.queue import Queue, QueueDepth
+from tests.support.broker import FAST, Broker, consuming, drain, ids, publish_soon, results, task
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -40,7 +41,7 @@ async def publish_one_by_one(queue: Queue, number: int) -> None:
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
-async def test_no_confirmed_message_is_lost_when_the_broker_dies_in_mid_publish(
+async def test_no_confirmed_message_is_lost_when_the_broker_dies_during_a_publish(
     broker: Broker, queue: Queue, how: str
 ) -> None:
     await queue.declare()
@@ -65,7 +66,7 @@ async def test_no_confirmed_message_is_lost_when_the_broker_dies_in_mid_publish(
     assert await queue.declare() is False  # nothing of it is told as a loss
 
 
-async def test_consumers_and_readers_go_on_after_the_broker_was_killed(broker: Broker, queue: Queue) -> None:
+async def test_consumers_and_readers_continue_after_a_broker_kill(broker: Broker, queue: Queue) -> None:
     async with consuming(queue) as consumer, queue.consume_results(None) as reader:
         await until(lambda: reader.connected)
         await queue.publish_tasks([task()])
@@ -86,7 +87,7 @@ async def test_consumers_and_readers_go_on_after_the_broker_was_killed(broker: B
         assert await reader.get_batch(1, 0, timeout_s=5)
 
 
-async def test_a_publish_to_a_frozen_broker_fails_within_its_time(broker: Broker, queue: Queue) -> None:
+async def test_a_publish_to_a_frozen_broker_fails_within_its_timeout(broker: Broker, queue: Queue) -> None:
     quick = await broker.queue(replace(FAST, timeout_s=1.5))
     await quick.publish_tasks([task()])
     broker.node.freeze()
@@ -104,7 +105,7 @@ async def test_a_publish_to_a_frozen_broker_fails_within_its_time(broker: Broker
     assert queue
 
 
-async def test_a_consumer_of_a_frozen_broker_goes_on_when_it_thaws(broker: Broker, queue: Queue) -> None:
+async def test_a_consumer_of_a_frozen_broker_continues_after_the_thaw(broker: Broker, queue: Queue) -> None:
     quick = await broker.queue(replace(FAST, timeout_s=1.5, heartbeat_s=1))
     async with consuming(quick) as consumer:
         broker.node.freeze()
@@ -116,7 +117,7 @@ async def test_a_consumer_of_a_frozen_broker_goes_on_when_it_thaws(broker: Broke
         assert len(await drain(consumer, 1)) == 1
 
 
-async def test_a_full_queue_refuses_and_takes_again_when_there_is_room(rabbit_node: RabbitNode, amqp_url: str) -> None:
+async def test_a_full_queue_refuses_then_accepts_when_there_is_room(rabbit_node: RabbitNode, amqp_url: str) -> None:
     broker = Broker("rabbitmq", amqp_url, rabbit_node)
     queue = await broker.queue(replace(FAST, tasks_max=10))
     await queue.declare()
@@ -128,7 +129,7 @@ async def test_a_full_queue_refuses_and_takes_again_when_there_is_room(rabbit_no
     await queue.close()
 
 
-async def test_an_alarm_of_the_broker_is_an_error_at_once_and_passes(rabbit_node: RabbitNode, amqp_url: str) -> None:
+async def test_a_broker_alarm_is_an_immediate_error_and_passes(rabbit_node: RabbitNode, amqp_url: str) -> None:
     broker = Broker("rabbitmq", amqp_url, rabbit_node)
     queue = await broker.queue(replace(FAST, timeout_s=2))
     await queue.declare()
@@ -149,7 +150,7 @@ async def test_an_alarm_of_the_broker_is_an_error_at_once_and_passes(rabbit_node
     await queue.close()
 
 
-async def test_what_a_frozen_consumer_holds_goes_to_another_when_its_lease_ends(database_url: str) -> None:
+async def test_messages_of_a_frozen_consumer_go_to_another_when_its_lease_ends(database_url: str) -> None:
     broker = Broker("postgres", database_url, None)  # type: ignore[arg-type]
     limits = replace(FAST, lease_s=2)
     queue, frozen = await broker.queue(limits), await broker.queue(limits)

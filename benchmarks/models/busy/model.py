@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from ml_service.runtime.model import JsonObject, Model
+from ml_service.runtime.author import JsonObject, Model
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 

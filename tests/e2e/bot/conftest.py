@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from engine.postgres import PostgresNode
-from tests.e2e.bot.world import World, make_database, world_on
-from tests.nodes.fixtures import TEMPLATE
+from engine.native.postgres import PostgresNode
+from tests.support.bot_world import World, make_database, pytest_runtest_makereport, world_on
+from tests.support.nodes import TEMPLATE
+
+__all__ = ["pytest_runtest_makereport"]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -39,13 +41,3 @@ def world(request: pytest.FixtureRequest) -> World:
     """App, worker and bot."""
     found: World = request.getfixturevalue(f"_on_{getattr(request, 'param', 'postgres')}")
     return found
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> object:
-    """A failed test shows the ends of the processes' logs."""
-    outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]
-    world = getattr(item, "funcargs", {}).get("world")
-    if report.failed and isinstance(world, World):
-        report.sections.append(("logs", world.logs()))

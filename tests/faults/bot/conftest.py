@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from engine.postgres import PostgresNode
-from tests.e2e.bot.conftest import pytest_runtest_makereport
-from tests.e2e.bot.world import Program, World, make_database, world_on
-from tests.nodes.fixtures import TEMPLATE
+from engine.native.postgres import PostgresNode
+from tests.support.bot_world import BotProgram, World, make_database, pytest_runtest_makereport, world_on
+from tests.support.nodes import TEMPLATE
 
 __all__ = ["pytest_runtest_makereport"]
 
@@ -63,6 +62,6 @@ async def _heal(world: World) -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bot(world: World) -> Program:
+async def bot(world: World) -> BotProgram:
     """A bot that polls."""
     return await world.start(world.bot())

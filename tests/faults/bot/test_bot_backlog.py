@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.e2e.bot.world import World
+from tests.support.bot_world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,11 +28,13 @@ _FILL = """
         SELECT id, user_id, 'echo', '1', 'succeeded', 'telegram', 0, '{"text": "waited"}', '{"text": "waited"}', now()
         FROM person
     ), held AS (
-        INSERT INTO transactions (user_id, kind, amount, prediction_id)
-        SELECT user_id, kind, 0, id FROM person CROSS JOIN (VALUES ('hold'), ('capture')) AS k (kind)
+        INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)
+        SELECT user_id, kind, 0, id, 'system', 'test' FROM person CROSS JOIN (VALUES ('hold'), ('capture')) AS k (kind)
     )
-    INSERT INTO telegram_notifications (id, is_batch, chat_id, message_id, created_at)
-    SELECT id, false, number, CASE WHEN number % 2 = 0 THEN $3::int END, now() - interval '1 hour' FROM person
+    INSERT INTO deliveries (kind, subject_id, user_id, is_batch, chat_id, is_from_chat, message_id, created_at)
+    SELECT 'chat', id, user_id, false, number, true, CASE WHEN number % 2 = 0 THEN $3::int END,
+        now() - interval '1 hour'
+    FROM person
 """
 
 
@@ -40,7 +42,7 @@ _FILL = """
 async def test_a_thousand_answers_after_an_outage(world: World) -> None:
     await world.sql(_FILL, FIRST, FIRST + COUNT - 1, ACCEPTED)
     even = range(FIRST, FIRST + COUNT, 2)
-    world.telegram.screen.messages.update({(str(chat), ACCEPTED): ("Accepted", "") for chat in even})
+    world.telegram.screen.messages.update({(str(chat), ACCEPTED): ("Got it", "") for chat in even})
     before = len(world.telegram.calls)
 
     def sent() -> list[int]:
@@ -55,9 +57,10 @@ async def test_a_thousand_answers_after_an_outage(world: World) -> None:
     await bot.stop(signal.SIGKILL)
     await world.start(world.bot())
     await world.telegram.wait_for(lambda: len(set(sent())) == COUNT, "all answers", 180)
-    await world.until("SELECT count(*) = 0 FROM telegram_notifications WHERE notified_at IS NULL")
+    await world.until("SELECT count(*) = 0 FROM deliveries WHERE delivered_at IS NULL")
     assert len(sent()) - COUNT <= 1  # one crash
     assert all("below" in world.telegram.screen.messages[str(chat), ACCEPTED][0] for chat in even)
     times = [call.at for call in world.telegram.calls[before:] if call.method.startswith(("send", "edit"))]
-    busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
-    assert 15 <= busiest <= 30
+    # Five seconds: the emulator shares this machine, and notes late what came while it could not run.
+    busiest = max(sum(at <= other < at + 5 for other in times) for at in times)
+    assert 5 * 15 <= busiest <= 5 * 30

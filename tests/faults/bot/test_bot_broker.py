@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from engine.rabbitmq import RabbitNode
-from tests.e2e.bot.world import Program, World
+from engine.native.rabbitmq import RabbitNode
 from tests.faults.bot.test_bot_dies import once
+from tests.support.bot_world import BotProgram, World
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -32,9 +32,7 @@ async def until(world: World, node: RabbitNode, wanted: tuple[bool, int]) -> Non
             await asyncio.sleep(0.2)
 
 
-async def test_results_wait_for_the_bot_and_are_read_when_it_is_back(
-    world: World, bot: Program, rabbit_node: RabbitNode
-) -> None:
+async def test_results_wait_while_the_bot_is_down(world: World, bot: BotProgram, rabbit_node: RabbitNode) -> None:
     anna = world.telegram.person()
     await anna.send("read at once")
     await anna.expect("read at once", method="editMessageText")
@@ -43,7 +41,7 @@ async def test_results_wait_for_the_bot_and_are_read_when_it_is_back(
     worker.kill(signal.SIGSTOP)
     john = world.telegram.person()
     await john.send("read later")
-    await john.expect("Accepted")
+    await john.expect("Got it")
     await bot.stop(signal.SIGKILL)
     worker.kill(signal.SIGCONT)
     await until(world, rabbit_node, (True, 0))
@@ -60,7 +58,7 @@ async def test_the_broker_is_killed_while_people_ask(world: World, rabbit_node: 
     await asyncio.to_thread(rabbit_node.kill)
     for person in people[1:]:
         await person.send(f"asked {person.id}")
-        await person.expect("Accepted")
+        await person.expect("Got it")
     await asyncio.to_thread(rabbit_node.start, timeout_s=100)
     for person in people:
         await once(world, person, f"asked {person.id}")

@@ -10,16 +10,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.bot.world import Program, World, both_queues
-from tests.nodes.telegram import Person
+from tests.support.bot_world import BotProgram, World, both_queues
+from tests.support.telegram import TelegramUser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def once(world: World, person: Person, text: str, *, paid: int = 1) -> None:
+async def once(world: World, person: TelegramUser, text: str, *, paid: int = 1) -> None:
     """The person asked once, paid once, and sees the answer once."""
     await world.until(
-        "SELECT count(*) > 0 AND bool_and(notified_at IS NOT NULL) FROM telegram_notifications WHERE chat_id = $1",
+        "SELECT count(*) > 0 AND bool_and(delivered_at IS NOT NULL) FROM deliveries WHERE chat_id = $1",
         person.id,
     )
     assert [row["status"] for row in await world.predictions_of(person.id)] == ["succeeded"]
@@ -35,29 +35,29 @@ async def once(world: World, person: Person, text: str, *, paid: int = 1) -> Non
     ],
     indirect=["world"],
 )
-async def test_it_ends_in_mid_update(world: World, bot: Program, number: int, when: str) -> None:
+async def test_it_ends_in_mid_update(world: World, bot: BotProgram, number: int, when: str) -> None:
     anna = world.telegram.person()
     kind = {"before": "delay", "after": "hang_after"}[when]
     fault = world.telegram.fault(kind, chat_id=anna.id, method="sendMessage", seconds=4)
     await anna.send(f"asked {anna.id}")
     await world.telegram.wait_for(lambda: fault.hits, "send")
     if when == "after":
-        await anna.expect("Accepted")
+        await anna.expect("Got it")
     code = await bot.stop(number)
     assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL)
     await world.start(world.bot())
     await once(world, anna, f"asked {anna.id}")
-    accepted = [call for call in anna.calls("Accepted", "sendMessage") if call.done]
+    accepted = [call for call in anna.calls("Got it", "sendMessage") if call.done]
     assert len(accepted) <= (1 if number == signal.SIGTERM else 2)
 
 
 @both_queues
-async def test_it_is_killed_before_the_answer_and_sends_it_when_back(world: World, bot: Program) -> None:
+async def test_a_bot_killed_before_the_answer_sends_it_after_its_restart(world: World, bot: BotProgram) -> None:
     people = [world.telegram.person() for _ in range(3)]
     world.programs[1].kill(signal.SIGSTOP)  # the worker
     for person in people:
         await person.send(f"asked {person.id}")
-        await person.expect("Accepted")
+        await person.expect("Got it")
     await bot.stop(signal.SIGKILL)
     world.programs[1].kill(signal.SIGCONT)
     await world.until("SELECT count(*) = 0 FROM predictions WHERE finished_at IS NULL", timeout_s=120)
@@ -67,7 +67,7 @@ async def test_it_is_killed_before_the_answer_and_sends_it_when_back(world: Worl
 
 
 @both_queues
-async def test_it_is_killed_after_the_answer_before_the_mark(world: World, bot: Program) -> None:
+async def test_a_bot_killed_between_the_answer_and_its_mark_sends_it_once(world: World, bot: BotProgram) -> None:
     anna = world.telegram.person()
     world.telegram.fault("hang_after", chat_id=anna.id, method="editMessageText", seconds=8)
     await anna.send("once more")
@@ -87,7 +87,7 @@ async def test_the_database_cuts_all_connections(world: World) -> None:
         await once(world, person, f"asked {person.id}")
 
 
-def update(person: Person, number: int, text: str) -> dict[str, Any]:
+def update(person: TelegramUser, number: int, text: str) -> dict[str, Any]:
     """A message as Telegram posts it."""
     message = {"message_id": number, "date": 1, "from": person.sender, "chat": person.chat, "text": text}
     return {"update_id": 10**6 * person.id + number, "message": message}
@@ -150,7 +150,7 @@ async def test_two_replicas_keep_each_chats_order_and_one_may_die(world: World) 
     assert await second.stop() == 0
 
 
-async def test_a_second_poller_stands_by_and_takes_over(world: World, bot: Program) -> None:
+async def test_a_second_poller_stands_by_and_takes_over(world: World, bot: BotProgram) -> None:
     second = world.bot(BOT_PORT="0")
     second.start()
     log = second.log
@@ -185,7 +185,7 @@ async def test_admins_hear_when_no_worker_is_alive_and_when_one_is_back(world: W
     assert await worker.stop() == 0
     await admin.send("никого")
     await admin.expect("Модель сейчас не запущена")
-    await admin.expect("Нет ни одного живого воркера", timeout_s=120)
+    await admin.expect("Ни один воркер не работает", timeout_s=120)
     worker.start()
     await admin.expect("Воркеры снова работают", timeout_s=120)
     await admin.expect("никого", method="sendMessage", timeout_s=120)

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from services.bot.health import SILENT_S_MAX
-from tests.e2e.bot.world import Program, World
+from tests.support.bot_world import BotProgram, World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
@@ -43,7 +43,7 @@ async def test_it_fails_when_polling_has_stopped_and_is_well_again_after_it(worl
     assert (said["status"], said["trouble"]) == ("ok", None)
 
 
-async def test_who_lost_the_lead_to_another_stands_by(world: World, bot: Program) -> None:
+async def test_a_bot_that_lost_the_election_stands_by(world: World, bot: BotProgram) -> None:
     first_port = world.bot_port
     world.bot_port += 1
     second = world.bot()

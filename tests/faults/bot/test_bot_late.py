@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from services.bot.notifier import LATE_S
-from tests.e2e.bot.world import Program, World, both_queues
-from tests.nodes.telegram import Call, Person
+from services.bot.deliverer import LATE_S
+from tests.support.bot_world import BotProgram, World, both_queues
+from tests.support.telegram import Call, TelegramUser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,11 +22,11 @@ async def until_late(accepted: Call) -> None:
     await asyncio.sleep(max(0.0, accepted.at + LATE_S + 0.5 - time.monotonic()))
 
 
-async def ask(world: World, person: Person, text: str) -> tuple[int, Call]:
+async def ask(world: World, person: TelegramUser, text: str) -> tuple[int, Call]:
     """Ask while the worker is frozen."""
     world.programs[1].kill(signal.SIGSTOP)
     number = await person.send(text)
-    return number, await person.expect("Accepted")
+    return number, await person.expect("Got it")
 
 
 @both_queues
@@ -42,22 +42,22 @@ async def test_a_late_answer_is_a_reply_and_accepted_points_to_it(world: World) 
     assert answer.message_id != accepted.message_id
     assert answer.params["reply_parameters"]["message_id"] == number
     assert "🔁 Again" in answer.buttons
-    await world.until("SELECT notified_at IS NOT NULL FROM telegram_notifications WHERE chat_id = $1", anna.id)
+    await world.until("SELECT delivered_at IS NOT NULL FROM deliveries WHERE chat_id = $1", anna.id)
     assert len([text for text in anna.shown() if "was it long?" in text]) == 1
 
 
 @pytest.mark.usefixtures("bot")
-async def test_who_cancels_late_is_not_called(world: World) -> None:
+async def test_a_late_cancel_changes_the_message_and_sends_no_other(world: World) -> None:
     anna = world.telegram.person()
     _, accepted = await ask(world, anna, "never mind")
     await until_late(accepted)
     await anna.tap(accepted, "Cancel")
-    canceled = await anna.expect("Canceled.", method="editMessageText")
+    canceled = await anna.expect("Cancelled.", method="editMessageText")
     assert canceled.message_id == accepted.message_id
     assert len(anna.calls(method="sendMessage")) == 1
 
 
-async def test_a_kill_at_any_step_of_it_repeats_at_most_one_message(world: World, bot: Program) -> None:
+async def test_a_kill_at_any_step_of_it_repeats_at_most_one_message(world: World, bot: BotProgram) -> None:
     anna, john = world.telegram.person(), world.telegram.person()
     await ask(world, john, "killed after the pointer")
     _, accepted = await ask(world, anna, "killed after the answer")
@@ -70,7 +70,7 @@ async def test_a_kill_at_any_step_of_it_repeats_at_most_one_message(world: World
     await bot.stop(signal.SIGKILL)
     await world.start(world.bot())
     await world.until(
-        "SELECT bool_and(notified_at IS NOT NULL) FROM telegram_notifications WHERE chat_id = ANY ($1::bigint[])",
+        "SELECT bool_and(delivered_at IS NOT NULL) FROM deliveries WHERE chat_id = ANY ($1::bigint[])",
         [anna.id, john.id],
     )
     assert sum("killed after the pointer" in text for text in john.shown()) == 1

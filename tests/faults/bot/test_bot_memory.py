@@ -8,19 +8,19 @@ import signal
 import httpx2
 import pytest
 
-from tests.e2e.bot.world import Program, World
+from tests.support.bot_world import BotProgram, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_half_finished_form_and_the_language_outlive_a_kill(world: World, bot: Program) -> None:
+async def test_a_half_finished_form_and_the_language_outlive_a_kill(world: World, bot: BotProgram) -> None:
     anna = world.telegram.person("ru")
     await anna.send("/models")
     await anna.tap(await anna.expect("Модели"), "survey")
-    await anna.expect("Выбрана survey")
+    await anna.expect("Выбрана модель survey")
     await anna.send("/language")
-    await anna.tap(await anna.expect("На каком языке"), "English")
-    await anna.expect("I speak English now")
+    await anna.tap(await anna.expect("Выберите язык"), "English")
+    await anna.expect("I will write in English")
     await anna.send("/predict")
     color = await anna.expect("field 1 of 4: color")
     await anna.tap(color, "red")
@@ -41,14 +41,14 @@ async def test_a_half_finished_form_and_the_language_outlive_a_kill(world: World
 
 
 @pytest.mark.usefixtures("bot")
-async def test_who_stops_hears_nothing_until_the_next_word(world: World) -> None:
+async def test_a_chat_that_stopped_the_bot_gets_nothing_until_its_next_message(world: World) -> None:
     anna = world.telegram.person()
     worker = world.programs[1]
     worker.kill(signal.SIGSTOP)
     await anna.send("unheard of")
-    await anna.expect("Accepted")
+    await anna.expect("Got it")
     await anna.send("/stop")
-    await anna.expect("I am silent now")
+    await anna.expect("No more messages")
     worker.kill(signal.SIGCONT)
     await world.until("SELECT finished_at IS NOT NULL FROM predictions ORDER BY id DESC LIMIT 1")
     await asyncio.sleep(1.5)
@@ -57,7 +57,7 @@ async def test_who_stops_hears_nothing_until_the_next_word(world: World) -> None
     await anna.expect("unheard of")
 
 
-async def test_telegram_tells_who_blocks_the_bot_and_who_is_back(world: World) -> None:
+async def test_blocking_and_unblocking_the_bot_is_noticed(world: World) -> None:
     url = f"http://127.0.0.1:{world.bot_port}/telegram"
     await world.start(world.bot(TELEGRAM_WEBHOOK_URL=url, TELEGRAM_WEBHOOK_SECRET="s3cret"))
     anna = world.telegram.person()

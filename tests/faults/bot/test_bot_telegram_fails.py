@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from services.bot.sender import REQUEST_TIMEOUT_S
-from tests.e2e.bot.world import World
+from tests.support.bot_world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -25,7 +25,7 @@ async def test_retry_after_is_obeyed_and_others_go_on(world: World) -> None:
     await john.send("quick")
     quick = await john.expect("quick", method="editMessageText")
     refused, *_ = anna.calls(method="sendMessage")
-    accepted = await anna.expect("Accepted")
+    accepted = await anna.expect("Got it")
     await anna.expect("patient", method="editMessageText")
     assert accepted.at - refused.at >= 3
     assert quick.at < accepted.at
@@ -43,7 +43,7 @@ async def test_retry_after_of_an_answer_is_obeyed(world: World) -> None:
 
 
 @pytest.mark.usefixtures("bot")
-async def test_who_blocked_the_bot_gets_the_answer_when_back(world: World) -> None:
+async def test_a_chat_that_had_blocked_the_bot_gets_its_answer_after_unblocking(world: World) -> None:
     anna, john = world.telegram.person(), world.telegram.person()
     await anna.send("/start")
     await anna.expect("Hello")
@@ -103,7 +103,7 @@ async def test_a_lost_confirmation_shows_no_answer_twice(world: World) -> None:
     anna = world.telegram.person()
     world.telegram.fault("drop_after", chat_id=anna.id, method="editMessageText", times=2)
     await anna.send("once")
-    await world.until("SELECT notified_at IS NOT NULL FROM telegram_notifications WHERE chat_id = $1", anna.id)
+    await world.until("SELECT delivered_at IS NOT NULL FROM deliveries WHERE chat_id = $1", anna.id)
     assert len([text for text in anna.shown() if "once" in text]) == 1
 
 
@@ -125,7 +125,7 @@ async def test_polling_survives_everything_and_health_tells(world: World) -> Non
     await anna.expect("still here", method="editMessageText", timeout_s=120)
 
 
-async def test_a_wrong_token_is_told_and_tried_again(world: World) -> None:
+async def test_a_wrong_token_is_reported_and_retried(world: World) -> None:
     world.telegram.fault("error", method="getMe", code=401, description="Unauthorized", times=3)
     await world.start(world.bot())
     assert "Unauthorized" in world.logs()

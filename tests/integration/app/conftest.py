@@ -1,13 +1,12 @@
-"""The real app over a real database, with a small worker that echoes, and people who use it."""
+"""The real app over a real database."""
 
 from __future__ import annotations
 
-import asyncio
+import resource
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,126 +14,18 @@ import httpx2
 import pytest
 import structlog
 
-from ml_service.domain.models import ModelSpec
-from ml_service.domain.predictions import PredictionError, Status
-from ml_service.messaging.connect import connect_queue
-from ml_service.messaging.prefetch import Prefetch
-from ml_service.messaging.queue import Result, ResultMessage
-from ml_service.settings import Settings
+from ml_service.platform.settings.app import AppSettings
 from ml_service.storage import models
-from ml_service.storage import predictions as stored
 from ml_service.storage.database import Database
-from ml_service.storage.predictions import Finish
-from services.app.parts import Parts
-from services.app.wiring import App, create_app
-from tests.integration.app.processes import Process, started
-
-PASSWORD = "a quiet green river"
-TEXT_SCHEMA = {
-    "type": "object",
-    "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 5000}, "n": {"type": "number"}},
-    "required": ["text"],
-    "additionalProperties": False,
-}
-ECHO = ModelSpec("echo", "1", "Says it again.", 1, TEXT_SCHEMA, TEXT_SCHEMA, examples=({"text": "hello"},))
-DEAR = ModelSpec("dear", "1", "Costs a lot.", 60, TEXT_SCHEMA, TEXT_SCHEMA)
-
-
-@dataclass
-class Person:
-    """Somebody who is signed in."""
-
-    client: httpx2.AsyncClient
-    username: str
-    tokens: dict[str, Any]
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens['access_token']}"}
-
-    async def get(self, url: str, **options: Any) -> httpx2.Response:
-        return await self.client.get(url, headers=self.headers | options.pop("headers", {}), **options)
-
-    async def post(self, url: str, json: Any = None, **options: Any) -> httpx2.Response:
-        headers = self.headers | options.pop("headers", {})
-        return await self.client.post(url, json=json, headers=headers, **options)
-
-    async def predict(self, text: str = "hello", **headers: str) -> httpx2.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.post("/predictions/predict", {"text": text}, headers=named)
-
-    async def balance(self) -> tuple[int, int]:
-        body = (await self.get("/balance")).json()
-        return body["balance"], body["held"]
-
-
-@dataclass
-class Service:
-    """A running app."""
-
-    app: App
-    client: httpx2.AsyncClient
-    database: Database
-    database_url: str
-    people: int = field(default=0)
-
-    @property
-    def parts(self) -> Parts:
-        return self.app.state.parts
-
-    async def join(self, username: str | None = None) -> Person:
-        """Register somebody and sign in."""
-        self.people += 1
-        name = username or f"person{self.people}"
-        answer = await self.client.post("/users", json={"username": name, "password": PASSWORD})
-        assert answer.status_code == 201, answer.text
-        return await self.sign_in(name)
-
-    async def sign_in(self, username: str, password: str = PASSWORD) -> Person:
-        answer = await self.client.post("/token", data={"username": username, "password": password})
-        assert answer.status_code == 200, answer.text
-        return Person(self.client, username, answer.json())
-
-    @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
-        """A worker that echoes; a text that begins with ``fail`` fails."""
-        queue = await connect_queue("postgres", database_url=self.database_url, name="test worker")
-        task = asyncio.create_task(self._work(queue))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await queue.close()
-
-    async def _work(self, queue: Any) -> None:
-        async with queue.consume_tasks(["default"], Prefetch(4, 1)) as consumer:
-            while True:
-                for delivery in await consumer.get_batch(4, 0):
-                    ids = delivery.message.ids
-                    async with self.database.autocommit() as session:
-                        claimed = await stored.claim(session, "worker-1", ids, [False] * len(ids), attempts_max=5)
-                        mine = [one for one in claimed if one.status == Status.PROCESSING]
-                        ends = [
-                            Finish(one.id, one.attempt, "1", 0.5, None, PredictionError("model_error", "It failed."))
-                            if '"fail' in one.input
-                            else Finish(one.id, one.attempt, "1", 0.5, one.input)
-                            for one in mine
-                        ]
-                        ended = await stored.finish(session, "worker-1", ends)
-                    if ended:
-                        results = tuple(Result(one.id, one.user_id, one.status) for one in ended)
-                        await queue.publish_results(ResultMessage(results))
-                    await consumer.ack([delivery])
+from services.app.wiring import create_app
+from tests.support.app_process import Process, started
+from tests.support.service import DEAR, ECHO, Person, Service, StartService
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_logs() -> None:
     """Structlog's own way to show an exception takes seconds."""
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
-
-
-StartService = Callable[..., AbstractAsyncContextManager[Service]]
 
 
 @pytest.fixture
@@ -147,13 +38,13 @@ def start_service(database: Database, database_url: str) -> StartService:
             await models.announce(session, [ECHO, DEAR])
         options: dict[str, Any] = {
             "database_url": database_url.replace("postgres@", "ml_service_app@"),
-            "jwt_secret": "0123456789abcdef0123456789abcdef",
+            "jwt_secret": "7f1c0d93e5b24a68a1d4c3f05e9b8726",
             "default_model": "echo",
             "queue_backend": "postgres",
             "database_timeout_s": 15,
             **settings,
         }
-        app = create_app(Settings(_env_file=None, **options))
+        app = create_app(AppSettings(**options))
         async with app.router.lifespan_context(app):
             transport = httpx2.ASGITransport(app, client=("192.0.2.7", 4711))
             async with httpx2.AsyncClient(transport=transport, base_url="http://app", timeout=30) as client:
@@ -174,16 +65,13 @@ async def anna(service: Service) -> Person:
     return await service.join("anna")
 
 
-def code_of(answer: httpx2.Response) -> tuple[int, str]:
-    """Status and code of a problem, whose form is checked."""
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    body = answer.json()
-    assert body["status"] == answer.status_code
-    assert body["request_id"] == answer.headers["x-request-id"]
-    assert body["type"].endswith(body["code"])
-    assert body["title"]
-    assert body["detail"]
-    return answer.status_code, body["code"]
+@pytest.fixture
+async def boss(service: Service) -> Person:
+    """An admin."""
+    person = await service.join("boss")
+    async with service.database.autocommit() as session:
+        await session.execute("UPDATE users SET is_admin = true WHERE username = 'boss'")
+    return person
 
 
 @pytest.fixture
@@ -191,5 +79,15 @@ def running(database_url: str) -> Iterator[Process]:
     """The app as a process of its own."""
     folder = Path(tempfile.mkdtemp(prefix="app-"))  # short: it holds a unix socket
     with started(database_url, folder, ECHO) as process:
+        yield process
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def running_with_few_files(database_url: str) -> Iterator[Process]:
+    """The app as a process that may open 320 files at once."""
+    folder = Path(tempfile.mkdtemp(prefix="app-"))
+    with started(database_url, folder, ECHO) as process:
+        resource.prlimit(process.process.pid, resource.RLIMIT_NOFILE, (320, 320))
         yield process
     shutil.rmtree(folder)

@@ -11,14 +11,20 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from ml_service.settings import Settings
+from ml_service.platform.settings.app import AppSettings
 from services.app.wiring import create_app
-from tests.integration.app.conftest import PASSWORD, Person, Service, StartService, code_of
+from tests.support.service import PASSWORD, Person, Service, StartService, code_of
 
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRET = "7f1c0d93e5b24a68a1d4c3f05e9b8726"
 SOME_ID = "019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e"
 PRIVATE = [
     ("GET", "/users/me"),
+    ("PATCH", "/users/me"),
+    ("DELETE", "/users/me"),
+    ("GET", "/users/me/export"),
+    ("GET", "/users/me/sessions"),
+    ("DELETE", "/users/me/sessions"),
+    ("DELETE", f"/users/me/sessions/{SOME_ID}"),
     ("POST", "/users/me/password"),
     ("POST", "/logout"),
     ("GET", "/balance"),
@@ -28,6 +34,7 @@ PRIVATE = [
     ("POST", "/predictions/batch"),
     ("GET", f"/predictions/{SOME_ID}"),
     ("GET", f"/predictions/{SOME_ID}/events"),
+    ("GET", "/events"),
     ("POST", f"/predictions/{SOME_ID}/cancel"),
 ]
 
@@ -55,6 +62,8 @@ REFUSED: list[tuple[object, object]] = [
     ("nul\0name", PASSWORD),
     ("<script>", PASSWORD),
     ("anna", "short"),
+    ("anna", "a nul \0 inside"),
+    ("аdmin", PASSWORD),
     ("anna", "password1"),
     ("anna", "p" * 129),
     ("anna", "p" * 1_000_000),
@@ -102,7 +111,7 @@ async def test_unknown_names_and_wrong_passwords_are_answered_alike(service: Ser
 
 async def test_no_token_no_answer(service: Service) -> None:
     for method, path in PRIVATE:
-        answer = await service.client.request(method, path, json={"text": "a"} if method == "POST" else None)
+        answer = await service.client.request(method, path, json=None if method == "GET" else {"text": "a"})
         assert code_of(answer) == (401, "unauthenticated"), path
         assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -197,6 +206,52 @@ async def test_registering_is_limited_for_each_address(start_service: StartServi
         assert code_of(refused) == (429, "too_many_requests")
 
 
+async def test_refused_registrations_do_not_count(start_service: StartService) -> None:
+    async with start_service(registrations_per_hour_max=1) as service:
+        for username, password in REFUSED:
+            answer = await service.client.post("/users", json={"username": username, "password": password})
+            assert answer.status_code == 422
+        await service.join("anna")
+
+
+async def test_registering_is_limited_in_all(start_service: StartService) -> None:
+    async with start_service(registrations_in_all_per_hour_max=2, trusted_proxies="192.0.2.7") as service:
+        codes = []
+        for number in range(3):
+            answer = await service.client.post(
+                "/users",
+                json={"username": f"person-{number}", "password": PASSWORD},
+                headers={"X-Forwarded-For": f"198.51.100.{number}"},
+            )
+            codes.append(answer.status_code)
+    assert codes == [201, 201, 429]
+
+
+async def test_wrong_old_passwords_in_one_session_leave_the_owners_other_session_alone(
+    service: Service, anna: Person
+) -> None:
+    stolen = await service.sign_in("anna")
+    wrong = {"old_password": "wrong", "new_password": "a loud red mountain"}
+    tries = [(await stolen.post("/users/me/password", wrong)).status_code for _ in range(6)]
+    assert tries == [401] * 5 + [429]
+    answer = await anna.post("/users/me/password", {**wrong, "old_password": PASSWORD})
+    assert answer.status_code == 200
+
+
+async def test_the_demo_users_password_stays(service: Service) -> None:
+    demo = await service.sign_in("test", "test")
+    answer = await demo.post("/users/me/password", {"old_password": "test", "new_password": PASSWORD})
+    assert code_of(answer) == (403, "permission_denied")
+    assert await service.sign_in("test", "test")
+
+
+async def test_production_gives_no_credits_unless_it_is_told_to(start_service: StartService) -> None:
+    async with start_service(mode="production") as service:
+        assert await (await service.join("berta")).balance() == (0, 0)
+    async with start_service(mode="production", starting_credits=7) as service:
+        assert await (await service.join("carl")).balance() == (7, 0)
+
+
 async def test_production_needs_a_real_secret() -> None:
     with pytest.raises(ValueError, match="JWT_SECRET"):
-        create_app(Settings(_env_file=None, mode="production", jwt_secret="secret"))
+        create_app(AppSettings(mode="production", jwt_secret="secret"))

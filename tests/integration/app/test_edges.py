@@ -10,17 +10,23 @@ import jsonschema_rs
 import pytest
 
 from ml_service.domain.errors import ServiceError
-from ml_service.settings import Settings
+from ml_service.domain.models import ModelState
+from ml_service.platform.settings.app import AppSettings
+from ml_service.storage import workers
 from services.app.api.problems import STATUSES
 from services.app.wiring import create_app
-from tests.integration.app.conftest import Person, Service, StartService, code_of
+from tests.support.service import Person, Service, StartService, code_of
 
-PUBLIC = {"/users", "/token", "/models", "/models/{name}", "/health", "/health/live", "/health/ready", "/metrics"}
+PUBLIC = {
+    *("/users", "/token", "/session", "/service"),
+    *("/models", "/models/{name}"),
+    *("/health", "/health/live", "/health/ready", "/metrics"),
+}
 
 
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(json.dumps(create_app(Settings(_env_file=None)).openapi()))
+    document: dict[str, Any] = json.loads(json.dumps(create_app(AppSettings()).openapi()))
     return document
 
 
@@ -50,7 +56,7 @@ def test_every_route_is_documented(openapi: dict[str, Any]) -> None:
         if path not in PUBLIC or (method, path) == ("post", "/logout"):
             assert operation["security"], place
             assert "401" in statuses, place
-        if not path.startswith("/health/live") and path != "/metrics":
+        if path not in {"/health/live", "/metrics", "/service"}:  # these ask nobody
             assert "503" in statuses, place
         if "requestBody" in operation:
             assert {"400", "408", "413", "415", "422"} <= statuses, place
@@ -106,15 +112,13 @@ async def test_answers_are_as_documented(service: Service, anna: Person, openapi
 
 async def test_the_documentation_needs_no_internet(service: Service) -> None:
     assert (await service.client.get("/openapi.json")).status_code == 200
-    home = await service.client.get("/")
-    assert (home.status_code, home.headers["location"]) == (307, "docs")
     page = await service.client.get("/docs")
     assert page.status_code == 200
     assert "//" not in page.text.replace("<!doctype html>", "")
     assert "unsafe" not in page.headers["content-security-policy"]
-    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "init.js", "favicon-32x32.png"):
-        assert f"docs/files/{name}" in page.text
-        file = await service.client.get(f"/docs/files/{name}")
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "docs.css", "theme.js", "init.js"):
+        assert f"web/docs/{name}" in page.text
+        file = await service.client.get(f"/web/docs/{name}")
         assert file.status_code == 200
         assert file.headers["x-content-type-options"] == "nosniff"
 
@@ -147,7 +151,49 @@ async def test_health_says_what_is_missing(service: Service) -> None:
     assert (answer.status_code, body["status"]) == (200, "degraded")
     assert body["database"] == {"status": "ok"}
     assert (body["queue"]["status"], body["queue"]["backend"]) == ("ok", "postgres")
-    assert body["workers"] == {"status": "unavailable", "ready": 0, "ids": []}
+    assert body["workers"] == {"status": "unavailable", "ready": 0, "ids": [], "models_failed": {}}
+
+
+async def test_a_model_that_a_worker_cannot_load_is_shown_with_its_reason(service: Service) -> None:
+    reason = "models/mine/model.py needs the Python package 'torch', not installed here."
+    states = {"echo": ModelState("ready", "1"), "mine": ModelState("failed", None, reason)}
+    async with service.database.autocommit() as session:
+        for worker_id, number, lease_s in (("worker-1", 1, 60.0), ("worker-2", 2, 60.0), ("worker-3", 3, 0.0)):
+            await workers.beat(
+                session,
+                worker_id,
+                number,
+                "host",
+                1,
+                pools=["default"],
+                models=["echo@1"],
+                model_states=states if lease_s else {"gone": ModelState("failed", None, "long ago")},
+                state="ready",
+                lease_s=lease_s,
+            )
+    await service.parts.catalog.refresh()
+    health = (await service.client.get("/health")).json()
+    assert (health["status"], health["problems"]) == ("degraded", [])
+    assert health["workers"]["models_failed"] == {"mine": reason}
+    await service.parts.load.look()
+    listed = (await service.client.get("/models")).json()
+    assert listed["broken"] == [{"name": "mine", "reason": reason, "workers": 2}]
+    states["mine"] = ModelState("ready", "2")
+    async with service.database.autocommit() as session:
+        for worker_id, number in (("worker-1", 1), ("worker-2", 2)):
+            await workers.beat(
+                session,
+                worker_id,
+                number,
+                "host",
+                1,
+                pools=["default"],
+                models=["echo@1", "mine@1"],
+                model_states=states,
+                state="ready",
+                lease_s=60,
+            )
+    assert (await service.client.get("/health")).json()["status"] == "ok"
 
 
 async def test_metrics_are_for_the_inside_only(service: Service, anna: Person, start_service: StartService) -> None:
@@ -159,3 +205,28 @@ async def test_metrics_are_for_the_inside_only(service: Service, anna: Person, s
         assert 'ml_service_requests_total{method="GET",route="/models/{name}",status="200"} 1.0' in text
         forwarded = await open_.client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.9"})
         assert forwarded.status_code == 403
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json;q=0.5, text/html"])
+async def test_a_browser_at_an_unknown_address_gets_the_page(service: Service, accept: str) -> None:
+    page = await service.client.get("/")
+    known = {"Accept": accept, "If-None-Match": page.headers["etag"]}
+    answer = await service.client.get("/nowhere/at/all", headers=known)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.text == page.text
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "", "application/json", "application/problem+json, text/html", "text/html;q=0"]
+)
+async def test_others_at_an_unknown_address_get_a_problem(service: Service, accept: str) -> None:
+    assert code_of(await service.client.get("/nowhere", headers={"Accept": accept})) == (404, "not_found")
+    assert code_of(await service.client.post("/nowhere", headers={"Accept": BROWSER})) == (404, "not_found")
+    for path in ("/web/nothing.js", "/web/docs/nothing.css"):
+        assert code_of(await service.client.get(path, headers={"Accept": BROWSER})) == (404, "not_found")

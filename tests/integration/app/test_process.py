@@ -8,7 +8,7 @@ import time
 
 import httpx2
 
-from tests.integration.app.processes import Process
+from tests.support.app_process import Process
 
 
 def test_it_says_when_it_is_ready_and_ends_in_good_order(running: Process) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from engine.errors import EngineError
-from engine.plan import Commands, Plan
-from engine.service import Patience
-from engine.state import ROOT, Places, load_secrets
-from engine.supervisor import supervise
+from engine.common.errors import EngineError
+from engine.common.state import ROOT, Places, load_secrets
+from engine.native.plan import Commands, Plan
+from engine.native.service import Patience
+from engine.native.supervisor import supervise
 
-PROGRAM = (sys.executable, "-m", "tests.integration.engine.programs")
+PROGRAM = (sys.executable, "-m", "tests.support.programs")
 
 
 def main() -> None:
     places = Places(Path(sys.argv[1]))
     app = sys.argv[3] if len(sys.argv) > 3 else "app"
+    trace = os.environ["TRACE"]
     commands = Commands(
-        migrate=(*PROGRAM, "migrate"), app=(*PROGRAM, app), worker=(*PROGRAM, "worker"), bot=(*PROGRAM, "bot")
+        migrate=(*PROGRAM, "migrate", trace),
+        app=(*PROGRAM, app.removesuffix("-with-helpers"), trace),
+        worker=(*PROGRAM, "worker-with-helper" if app == "app-with-helpers" else "worker", trace),
+        bot=(*PROGRAM, "bot", trace),
     )
 
     def plan() -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import stat
@@ -12,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import examples, logs, plan, ports, rabbitmq
-from engine.errors import EngineError
-from engine.state import ROOT, Places, load_secrets
+from engine import command_line
+from engine.common import examples, ports
+from engine.common.errors import EngineError
+from engine.common.state import ROOT, Places, load_secrets, write_json
+from engine.native import logs, plan, rabbitmq
 
 
 def test_a_log_that_is_still_written_is_cut_and_kept_in_numbers(tmp_path: Path) -> None:
@@ -57,36 +58,106 @@ def test_secrets_are_made_once_and_are_nobody_elses(tmp_path: Path) -> None:
         load_secrets(places)
 
 
-def test_the_queue_is_what_is_asked_for_or_named_or_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("QUEUE_BACKEND", raising=False)
-    monkeypatch.setenv("AMQP_URL", "amqp://broker/")
-    assert plan.choose_queue(None) == "rabbitmq"
-    assert plan.choose_queue("postgres") == "postgres"
-    monkeypatch.setenv("QUEUE_BACKEND", "postgres")
-    assert plan.choose_queue(None) == "postgres"
-    monkeypatch.setenv("QUEUE_BACKEND", "kafka")
-    with pytest.raises(EngineError, match="kafka"):
-        plan.choose_queue(None)
-    monkeypatch.setenv("QUEUE_BACKEND", "rabbitmq")
-    monkeypatch.delenv("AMQP_URL")
+def test_the_queue_is_the_one_asked_for_or_last_used_or_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rabbitmq, "available", lambda: True)
+    assert plan.choose_queue(None, amqp_url=None, last=None) == "rabbitmq"
+    assert plan.choose_queue(None, amqp_url=None, last="postgres") == "postgres"
+    assert plan.choose_queue("postgres", amqp_url="amqp://broker/", last="rabbitmq") == "postgres"
     monkeypatch.setattr(rabbitmq, "available", lambda: False)
+    assert plan.choose_queue(None, amqp_url=None, last=None) == "postgres"
+    assert plan.choose_queue("rabbitmq", amqp_url="amqp://broker/", last=None) == "rabbitmq"
     with pytest.raises(EngineError, match="--queue postgres"):
-        plan.choose_queue(None)
+        plan.choose_queue("rabbitmq", amqp_url=None, last=None)
 
 
-def test_an_example_is_copied_once_and_a_placeholder_is_no_token(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["environment", ".env", "services/app/.env"])
+def test_every_documented_setting_works_from_the_environment_and_from_each_file(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {
+        "HOST": "127.0.0.7",
+        "PORT": "8123",
+        "QUEUE_BACKEND": "rabbitmq",
+        "AMQP_URL": "amqp://me:Zq8fjW2x@broker/",
+        "DATABASE_URL": "postgresql://me@elsewhere/db",
+        "MODE": "production",
+        "APP_PROCESSES": "3",
+        "ML_WORKERS": "4",
+        "JWT_SECRET": "fK2bXw9QmZ7vLr4TnY8sDp3HcJ6gAe5u",
+        "TELEGRAM_TOKEN": "123:abc",
+    }
+    for name in (*settings, "HTTP_PORT", "MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    (tmp_path / "services/bot").mkdir(parents=True)
+    (tmp_path / "services/bot/bot.py").touch()
+    if where == "environment":
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+    else:
+        file = tmp_path / where
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"export {name}='{value}'  # set\r\n" for name, value in settings.items()))
+    made = plan.make_plan(workers=None, port=None, queue=None, places=Places(tmp_path / "var"))
+    assert (made.host, made.port, made.queue, made.mode) == ("127.0.0.7", 8123, "rabbitmq", "production")
+    assert (made.amqp_url, made.database_url) == (settings["AMQP_URL"], settings["DATABASE_URL"])
+    assert (made.app_processes, made.workers) == (3, 4)
+    assert made.secrets["jwt_secret"] == settings["JWT_SECRET"]
+    assert made.has_bot
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("MODE=prod", "MODE"),
+        ("PORT=http", "PORT"),
+        ("APP_PROCESSES=0", "APP_PROCESSES"),
+        ("ML_WORKERS=99", "ML_WORKERS"),
+        ("QUEUE_BACKEND=kafka", "QUEUE_BACKEND"),
+        ("DATABASE_URL=postgresql://me:pass[word@host/db", "DATABASE_URL"),
+        ("STARTING_CREDITS=many", "STARTING_CREDITS"),
+        ("WORKER_LEASE_S=soon", "WORKER_LEASE_S"),
+        ("BOT_PORT=99999", "BOT_PORT"),
+        ("TRUSTED_PROXIES=10.0.0.0/8, proxy.example", "TRUSTED_PROXIES"),
+        ("METRICS_NETWORKS=10.0.0.0/33", "METRICS_NETWORKS"),
+        ("MODE: production", "NAME=value"),
+    ],
+)
+def test_a_wrong_setting_of_any_service_is_named_before_anything_starts(
+    line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    (tmp_path / ".env").write_text(line)
+    with pytest.raises(EngineError, match=words):
+        plan.make_plan(workers=None, port=None, queue=None, places=Places(tmp_path / "var"))
+
+
+def test_the_last_choices_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    for name in ("MODE", "QUEUE_BACKEND", "AMQP_URL", "PORT", "HTTP_PORT", "ML_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+    places = Places(tmp_path / "var")
+    places.make()
+    last = {"engine": "native", "queue": "postgres", "port": 8044, "workers": 7, "mode": "production"}
+    write_json(places.engine_file, last)
+    made = plan.make_plan(workers=None, port=None, queue=None, places=places)
+    assert {"queue": made.queue, "port": made.port, "workers": made.workers, "mode": made.mode} == {
+        name: value for name, value in last.items() if name != "engine"
+    }
+    assert plan.make_plan(workers=2, port=None, queue=None, places=places).workers == 2
+    monkeypatch.setenv("MODE", "demo")
+    with pytest.raises(EngineError, match="those of MODE=production"):
+        plan.make_plan(workers=None, port=None, queue=None, places=places)
+
+
+def test_an_example_is_copied_once_and_closed_to_others(tmp_path: Path) -> None:
     folder = tmp_path / "services/bot"
     folder.mkdir(parents=True)
     (folder / ".env.example").write_text("# from @BotFather\nTELEGRAM_TOKEN=put-your-token-here\n")
     assert examples.copy_examples(tmp_path) == ["services/bot/.env"]
     (folder / ".env").write_text("TELEGRAM_TOKEN='123:abc'\n")
     assert examples.copy_examples(tmp_path) == []
-    assert examples.dotenv(folder / ".env") == {"TELEGRAM_TOKEN": "123:abc"}
-    (folder / ".env").chmod(0o600)
-    assert examples.open_for_containers(tmp_path) == ["services/bot/.env"]
-    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o604
-    assert examples.open_for_containers(tmp_path) == []
-    assert not plan.TOKEN.fullmatch("put-your-token-here")
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
@@ -115,6 +186,25 @@ def test_each_command_line_is_answered_in_words(arguments: list[str], code: int 
         assert done.returncode == code
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["admin", "adjust", "anna", "-3", "--reason", "x"],
+        ["admin", "adjust", "--", "anna", "-3"],
+        ["backup", "--", "-x.dump"],
+        ["status", "--json"],
+        ["--help"],
+        ["--cli", "--start"],
+        [],
+    ],
+)
+def test_arguments_after_cli_reach_the_command_unchanged(arguments: list[str]) -> None:
+    options, rest = command_line.parse(["--engine", "native", "--cli", *arguments])
+    assert (options.cli, rest, options.engine) == (arguments, [], "native")
+    assert not options.json
+    assert not options.start
+
+
 def test_help_and_doctor_need_nothing_installed() -> None:
     for argument in ("--help", "--doctor", "--systemd"):
         script = "import sys; sys.argv = ['engine', sys.argv[1]]; from engine.__main__ import main; main()"
@@ -124,10 +214,26 @@ def test_help_and_doctor_need_nothing_installed() -> None:
         assert "Traceback" not in done.stderr, done.stderr
 
 
-def test_a_plan_hands_no_foreign_address_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/db")
-    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
-    env = plan.Plan(secrets={"jwt_secret": "x"}).environment()
-    assert "DATABASE_URL" not in env
-    assert "NOTIFY_SOCKET" not in env
-    assert json.dumps(env["JWT_SECRET"]) == '"x"'
+def test_only_what_a_program_needs_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = {
+        "DATABASE_URL": "postgresql://elsewhere/db",
+        "NOTIFY_SOCKET": "/run/systemd/notify",
+        "PGPORT": "6432",
+        "PGSSLMODE": "verify-full",
+        "PYTHONPATH": "/foreign",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONIOENCODING": "ascii",
+        "LD_PRELOAD": "x.so",
+        "AWS_SECRET_ACCESS_KEY": "s",
+    }
+    passed = {"HTTPS_PROXY": "http://proxy", "LC_TIME": "ru_RU.UTF-8", "LOG_LEVEL": "DEBUG"}
+    for name, value in {**foreign, **passed, "TELEGRAM_TOKEN": "1:x", "MODELS": "echo", "HF_TOKEN": "h"}.items():
+        monkeypatch.setenv(name, value)
+    made = plan.Plan(secrets={"jwt_secret": "x"})
+    environments = {role: made.environment(role) for role in ("app", "bot", "worker", None)}
+    for env in environments.values():
+        assert not foreign.keys() & env.keys()
+        assert passed.items() <= env.items()
+    seen = {name: {role for role, env in environments.items() if name in env} for name in ("JWT_SECRET", "MODELS")}
+    assert seen == {"JWT_SECRET": {"app"}, "MODELS": {"worker", None}}
+    assert [role for role, env in environments.items() if "TELEGRAM_TOKEN" in env] == ["bot"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +16,11 @@ import asyncpg
 import psutil
 import pytest
 
-from engine import as_root, postgres
-from engine.errors import EngineError
-from engine.postgres import PostgresNode
-from tests.nodes.fixtures import skip_or_fail
+from engine.common.errors import EngineError
+from engine.common.state import ROOT
+from engine.native import as_root, postgres
+from engine.native.postgres import PostgresNode
+from tests.support.nodes import skip_or_fail
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,7 +81,7 @@ async def test_an_orphan_on_the_same_data_is_ended_first(node: PostgresNode) -> 
     assert await ask(node, "SELECT 1") == 1
 
 
-async def test_frozen_it_is_silent_and_resumed_it_answers(node: PostgresNode) -> None:
+async def test_a_frozen_server_is_silent_and_answers_after_it_is_resumed(node: PostgresNode) -> None:
     node.freeze()
     with pytest.raises(TimeoutError):
         await asyncpg.connect(node.dsn(), timeout=0.3)
@@ -120,7 +126,7 @@ async def test_root_runs_it_where_user_namespaces_are_forbidden(
         raise PermissionError
 
     monkeypatch.setattr(as_root, "_enter_namespace", forbidden)
-    as_root.user_change.cache_clear()
+    as_root._way.cache_clear()
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     try:
@@ -128,6 +134,40 @@ async def test_root_runs_it_where_user_namespaces_are_forbidden(
         node.start()
         assert await ask(node, "SELECT 1") == 1
         assert node.data.stat().st_uid == as_root.NOBODY
+        status = await asyncio.to_thread(Path(f"/proc/{node.pid}/status").read_text)
+        (capabilities,) = re.findall(r"^CapEff:\s+(\w+)$", status, re.MULTILINE)
+        assert int(capabilities, 16) == 1 << 2  # to enter folders and read, never to write
         node.close()
     finally:
-        as_root.user_change.cache_clear()
+        as_root._way.cache_clear()
+
+
+_AS_NOBODY_KNOWN = """
+import os, pathlib, sys
+from engine.native import as_root
+from engine.native.postgres import PostgresNode
+def forbidden():
+    raise PermissionError
+if sys.argv[2] == "forbidden":
+    as_root._enter_namespace = forbidden
+os.setgroups([])
+os.setresgid(61234, 61234, 61234)
+os.setresuid(61234, 61234, 61234)
+node = PostgresNode(pathlib.Path(sys.argv[1]), durable=False)
+node.start()
+node.create_database("x")
+node.close()
+print("ran")
+"""
+
+
+@pytest.mark.skipif(not as_root.is_root(), reason="changes the user")
+@pytest.mark.parametrize("namespaces", ["allowed", "forbidden"])
+def test_a_user_id_without_a_name_runs_postgresql_or_is_told_the_way_out(namespaces: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="ml-service-") as folder:
+        os.chown(folder, 61234, 61234)
+        command = [sys.executable, "-c", _AS_NOBODY_KNOWN, f"{folder}/node", namespaces]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if namespaces == "allowed" and done.stdout == "ran\n":
+        return
+    assert "the user id 61234 has none: add one to /etc/passwd" in done.stderr, done

@@ -9,9 +9,9 @@ import aio_pika
 import psutil
 import pytest
 
-from engine import rabbitmq
-from engine.rabbitmq import RabbitNode
-from tests.nodes.fixtures import skip_or_fail
+from engine.native import rabbitmq
+from engine.native.rabbitmq import RabbitNode
+from tests.support.nodes import skip_or_fail
 
 
 @pytest.fixture(scope="module", autouse=True)

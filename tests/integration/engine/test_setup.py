@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fcntl
+import os
 import subprocess
 import sys
 import venv
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine import setup
-from engine.errors import EngineError
+from engine.common.errors import EngineError
 from engine.setup import Environment
 
 
@@ -32,11 +33,11 @@ def bare(environment: Environment) -> Environment:
     return environment
 
 
-def test_a_broken_one_is_made_anew_and_then_costs_nothing(
+def test_a_broken_environment_is_replaced_and_a_sound_one_kept(
     environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment.python.parent.mkdir(parents=True)
-    environment.python.symlink_to("/no/such/python")
+    environment.python.symlink_to("/" + "x" * 300)  # cannot be looked at, as a link into another user's closed folder
     assert not environment.is_current(tests=False)
     setup.ensure(environment)
     assert environment.is_current(tests=False)
@@ -45,6 +46,21 @@ def test_a_broken_one_is_made_anew_and_then_costs_nothing(
     setup.ensure(environment)
     assert capsys.readouterr().out == ""
     assert environment.python.lstat().st_mtime_ns == made
+
+
+def test_a_file_that_cannot_run_is_no_interpreter(environment: Environment) -> None:
+    environment.python.parent.mkdir(parents=True)
+    environment.python.write_bytes(b"\x7fELF of another machine")
+    assert not environment.is_current(tests=False)
+    environment.python.chmod(0o755)
+    assert not setup._works(environment)
+
+
+def test_the_command_follows_a_moved_folder(bare: Environment) -> None:
+    setup.ensure(bare)
+    moved = Environment(bare.root.rename(bare.root.with_name("moved")))
+    setup.ensure(moved)
+    assert str(moved.root) in moved.python.with_name("ml-service").read_text()
 
 
 def test_changed_locks_are_installed_over_it_and_tests_only_when_asked_for(bare: Environment) -> None:
@@ -76,6 +92,20 @@ def test_a_failed_installation_says_what_pip_said_and_leaves_no_stamp(bare: Envi
 def test_an_environment_without_pip_is_served_by_the_pip_outside(bare: Environment) -> None:
     assert setup._works(bare)
     assert "--python" in setup._pip(bare)
+
+
+@pytest.mark.parametrize("name", ["plain", 'it\'s a "$HOME" проект #1'])
+def test_the_command_completes_and_runs_from_any_folder(name: str, tmp_path: Path) -> None:
+    root = tmp_path / name
+    root.symlink_to(setup.ROOT)
+    command = tmp_path / "ml-service"
+    command.write_text(setup.command_script(Path(sys.executable), root))
+    command.chmod(0o755)
+    complete = {"_ML_SERVICE_COMPLETE": "complete_bash", "COMP_WORDS": "ml-service au", "COMP_CWORD": "1"}
+    done = subprocess.run([command], env={"PATH": os.defpath, **complete}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["audit"], done
+    shown = subprocess.run([command, "--help"], env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+    assert "Usage: ml-service" in shown.stdout, shown
 
 
 def test_a_second_terminal_waits(bare: Environment) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
-from engine import control, postgres
-from engine.errors import EngineError
-from engine.processes import is_running, wait_until
-from engine.state import ROOT, Places, lock_holder, read_json
-from tests.nodes.fixtures import skip_or_fail
+from engine.common.errors import EngineError
+from engine.common.state import ROOT, Places, lock_holder, read_json
+from engine.native import control, postgres
+from engine.native.processes import is_running, wait_until
+from tests.support.nodes import skip_or_fail
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -129,6 +129,31 @@ def test_a_killed_program_comes_back_at_once_and_no_connection_is_refused(runner
     assert {one["last_exit"] for one in status["processes"] if one["name"] == "app-1"} == {"was ended by SIGKILL"}
 
 
+def helpers_of(runner: Runner, worker: str) -> list[int]:
+    lines = [line.split() for line in runner.trace.read_text().splitlines()]
+    return [int(line[2]) for line in lines if line[:2] == [worker, "helper"]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has been orphaned")
+def test_programs_that_a_worker_started_in_their_own_session_end_with_it(runner: Runner) -> None:
+    runner.start(app="app-with-helpers")
+    runner.until_all_ready()
+    pid = runner.pid_of("worker-1")
+    assert pid
+    helpers = helpers_of(runner, "worker-1")
+    assert len(helpers) == 2
+    others = [*helpers_of(runner, "worker-2"), runner.pid_of("postgres"), runner.pid_of("app-1")]
+    assert all(map(is_running, helpers))
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not any(map(psutil.pid_exists, helpers)), 10)  # ended, and reaped
+    runner.until_all_ready()
+    assert all(other and is_running(other) for other in others)
+    assert runner.stop() == 0
+    left = helpers_of(runner, "worker-1") + helpers_of(runner, "worker-2")
+    assert len(left) == 6
+    assert wait_until(lambda: not any(map(is_running, left)), 10)
+
+
 def test_a_killed_postgres_comes_back_and_services_are_left_alone(runner: Runner) -> None:
     runner.start()
     runner.until_healthy()
@@ -181,6 +206,22 @@ def test_nothing_survives_a_killed_supervisor_and_the_next_start_recovers(runner
     assert any("ended without --stop" in note for note in status["notes"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_programs_of_models_end_at_the_next_start_after_the_supervisor_was_killed(runner: Runner) -> None:
+    runner.start(1, app="app-with-helpers")
+    runner.until_all_ready()
+    unmarked, marked = helpers_of(runner, "worker-1")
+    assert runner.process is not None
+    runner.process.kill()
+    runner.process.communicate()
+    assert is_running(marked)  # nobody is left who could end it
+    runner.start(1)
+    status = runner.until_healthy()
+    assert wait_until(lambda: not is_running(marked), 10)
+    assert any("that a model had started" in note for note in status["notes"])
+    os.kill(unmarked, signal.SIGKILL)
+
+
 def test_a_program_that_cannot_start_fails_the_start_with_its_own_words(runner: Runner) -> None:
     runner.start(1, app="fail")
     assert runner.process is not None
@@ -208,3 +249,37 @@ def test_a_deep_project_folder_works_too(tmp_path: Path) -> None:
         runner.until_healthy()
     finally:
         assert runner.stop() == 0
+
+
+def test_scaling_while_workers_start_leaves_the_number_asked_for_and_no_process_that_spins(runner: Runner) -> None:
+    """Fault 42: twenty times up and down, faster than workers start."""
+    runner.start(1)
+    runner.until_healthy()
+    for workers in [6, 1] * 20 + [3]:
+        control.ask(runner.places, {"op": "scale", "workers": workers}, timeout_s=30)
+    runner.until_all_ready()
+    processes = runner.status()["processes"]
+    names = [one["name"] for one in processes]
+    assert [name for name in names if name.startswith("worker")] == ["worker-1", "worker-2", "worker-3"]
+    assert {one["restarts"] for one in processes} == {0}
+    lines = runner.trace.read_text().splitlines()
+    started = [line for line in lines if line.startswith("worker") and " started " in line]
+    stopped = [line for line in lines if line.startswith("worker") and line.endswith("stopped")]
+    assert len(started) <= 1 + 5 * 20 + 2
+    running = [one for one in runner.children() if one.status() != psutil.STATUS_ZOMBIE]
+    programs = [one for one in running if "tests.support.programs" in " ".join(one.cmdline())]
+    assert len(programs) == 2 + 3, (len(started), len(stopped))
+
+
+def test_a_pause_stops_what_works_on_the_database_and_a_resume_starts_it_again(runner: Runner) -> None:
+    runner.start(2)
+    runner.until_all_ready()
+    control.ask(runner.places, {"op": "pause"}, timeout_s=30)
+    states = {one["name"]: one["state"] for one in runner.status()["processes"]}
+    assert states.pop("postgres") == "ready"
+    assert set(states.values()) == {"stopped"}
+    with pytest.raises(EngineError, match="restoring"):
+        control.ask(runner.places, {"op": "scale", "workers": 3})
+    control.ask(runner.places, {"op": "resume"}, timeout_s=30)
+    runner.until_all_ready()
+    assert len(runner.status()["processes"]) == 5

@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from engine.postgres import PostgresNode
-from tests.integration.app.conftest import ECHO
-from tests.integration.app.processes import Process, started
-from tests.integration.nginx.door import MIME_TYPES, NGINX, Door, a_door, free_port
-from tests.nodes.fixtures import TEMPLATE, execute, skip_or_fail
-
-FIRST, SECOND, THIRD, NOBODY = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.99"
-"""Where replicas are, all on one port, and where there is none."""
-DATABASE = "behind_nginx"
-
-StartReplica = Callable[[str], AbstractContextManager[Process]]
-OpenDoor = Callable[..., AbstractContextManager[Door]]
+from engine.native.postgres import PostgresNode
+from tests.support.app_process import Process, started
+from tests.support.nginx import (
+    DATABASE,
+    FIRST,
+    MIME_TYPES,
+    NGINX,
+    SECOND,
+    Door,
+    OpenDoor,
+    StartReplica,
+    a_door,
+)
+from tests.support.nodes import TEMPLATE, execute, skip_or_fail
+from tests.support.ports import free_port
+from tests.support.service import ECHO
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,10 +9,11 @@ from collections import Counter
 import httpx2
 import pytest
 
-from tests.integration.app.conftest import code_of
-from tests.integration.app.processes import Process
-from tests.integration.nginx.conftest import FIRST, OpenDoor
-from tests.integration.nginx.door import Door, raw
+from services.app.http.files import MEDIA_TYPES
+from services.app.http.headers import DOCS_POLICY, PAGE_POLICY
+from tests.support.app_process import Process
+from tests.support.nginx import FIRST, WEB, Door, OpenDoor, raw
+from tests.support.service import code_of
 
 OUTSIDE = "127.0.0.9"
 """A client's address that nginx has no reason to trust."""
@@ -27,16 +28,16 @@ ALWAYS = {
 }
 
 
-def test_every_answer_has_the_headers_once_whoever_gives_it(door: Door, signed_in: dict[str, str]) -> None:
+def test_every_answer_has_each_header_once(door: Door, signed_in: dict[str, str]) -> None:
     with door.client(OUTSIDE) as outside, door.client() as client:
         answers = [
             client.get("/balance", headers=signed_in),
             client.get("/balance"),
             client.get("/docs"),
-            client.get("/docs/files/init.js"),
-            client.get("/docs/files/missing.js"),
+            client.get("/web/docs/init.js"),
+            client.get("/web/missing.js"),
             client.get("/nginx-health"),
-            client.post("/docs/files/init.js"),
+            client.post("/web/docs/init.js"),
             client.post("/token", content=b"a" * 3_000_000),
             outside.get("/metrics"),
         ]
@@ -53,14 +54,13 @@ def test_nginx_speaks_as_the_app_does(door: Door, replicas: tuple[Process, Proce
         for mine, own in (
             (outside.get("/metrics"), app.get("/unknown")),
             (outside.get("/admin"), app.get("/unknown")),
-            (outside.get("/docs/files/init.js"), app.get("/docs/files/init.js")),
+            (outside.get("/web/docs/init.js"), app.get("/web/docs/init.js")),
             (outside.post("/token", content=b"a" * 3_000_000), app.post("/token", content=b"a" * 3_000_000)),
-            (outside.post("/docs/files/init.js"), app.post("/docs/files/init.js")),
+            (outside.post("/web/docs/init.js"), app.post("/web/docs/init.js")),
         ):
             assert mine.status_code == own.status_code
             for name in ALWAYS - {"x-request-id"}:
-                if name != "cache-control" or "docs" not in mine.url.path:  # files are kept, unlike the app's
-                    assert mine.headers[name] == own.headers[name], (mine.url, name)
+                assert mine.headers[name] == own.headers[name], (mine.url, name)
             if mine.status_code != 200:
                 assert code_of(mine) == code_of(own)
                 differs = {"request_id"}
@@ -72,7 +72,7 @@ def test_nginx_speaks_as_the_app_does(door: Door, replicas: tuple[Process, Proce
 
 
 def test_the_inside_is_shown_to_the_inside_only(door: Door, open_door: OpenDoor) -> None:
-    hidden = ("/metrics", "//metrics", "/%6detrics", "/docs/../metrics", "/docs/..%2fmetrics", "/admin", "/admin/users")
+    hidden = ("/metrics", "//metrics", "/%6detrics", "/docs/../metrics", "/docs/..%2fmetrics")
     disguise = "Connection: close\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n"
     with door.client(OUTSIDE) as outside, door.client() as client:
         for path in hidden:
@@ -129,7 +129,7 @@ def test_the_log_holds_a_line_a_request_and_nothing_secret(door: Door, signed_in
 
 def test_texts_are_compressed(door: Door) -> None:
     with door.client() as client:
-        for path in ("/openapi.json", "/docs/files/swagger-ui.css", "/docs/files/swagger-ui-bundle.js"):
+        for path in ("/openapi.json", "/web/docs/swagger-ui.css", "/web/docs/swagger-ui-bundle.js"):
             plain = client.get(path, headers={"Accept-Encoding": "identity"})
             packed = client.get(path, headers={"Accept-Encoding": "gzip"})
             assert packed.headers["content-encoding"] == "gzip", path
@@ -144,23 +144,70 @@ def _raw_pieces(client: httpx2.Client, path: str) -> list[bytes]:
         return list(stream.iter_raw())
 
 
+PAGES = ("/", "/app", "/app/history?status=failed", "/app/operate/users", "/docs")
+
+
+@pytest.mark.slow
+def test_the_page_and_its_files_are_as_the_app_serves_them(door: Door, replicas: tuple[Process, Process]) -> None:
+    """One policy, byte for byte, from nginx and from the app."""
+    files = [f"/web/{path.relative_to(WEB)}" for path in sorted(WEB.rglob("*")) if path.suffix[1:] in MEDIA_TYPES]
+    told = {*ALWAYS, "content-type", "vary", "content-encoding"} - {"x-request-id"}
+    with door.client(OUTSIDE) as outside, replicas[0].client() as app:
+        for path in (*PAGES, *files, "/web/missing.js", "/web/views/", "/web/app.js.gz"):
+            for packing in ("gzip", "identity"):
+                for method in ("GET", "HEAD"):
+                    asked = {"headers": {"Accept-Encoding": packing}}
+                    mine, own = outside.request(method, path, **asked), app.request(method, path, **asked)
+                    assert mine.status_code == own.status_code, (method, path)
+                    for name in told:
+                        assert mine.headers.get(name) == own.headers.get(name), (method, path, packing, name)
+                    if mine.status_code == 200:
+                        assert mine.content == own.content, path
+                        assert door.logged(mine.headers["x-request-id"])["upstream"] == ""
+
+
+def test_each_address_of_a_view_is_the_page_and_others_are_problems(door: Door) -> None:
+    with door.client(OUTSIDE) as client:
+        for path in PAGES[:-1]:
+            page = client.get(path)
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            assert page.headers["content-security-policy"] == PAGE_POLICY
+            assert page.headers["cache-control"] == "no-cache"
+        assert client.get("/docs").headers["content-security-policy"] == DOCS_POLICY
+        for path in ("/application", "/webs", "/web", "/index.html", "/web/index.html", "/web/docs/README.md", "/ap"):
+            assert code_of(client.get(path)) == (404, "not_found"), path
+        assert code_of(client.post("/")) == (405, "method_not_allowed")
+
+
 def test_files_are_served_without_the_app_and_kept_by_browsers(open_door: OpenDoor) -> None:
     with open_door(FIRST) as door, door.client() as client:
         (door.web / "docs" / "chart.0a1b2c3d4e.js").write_text("1")
-        named = client.get("/docs/files/chart.0a1b2c3d4e.js")
+        door.take_files()
+        named = client.get("/web/docs/chart.0a1b2c3d4e.js")
         assert "immutable" in named.headers["cache-control"]
-        file = client.get("/docs/files/init.js")
-        assert file.headers["cache-control"] == "public, max-age=300"
-        again = client.get("/docs/files/init.js", headers={"If-None-Match": file.headers["etag"]})
+        file = client.get("/web/docs/init.js")
+        assert file.headers["cache-control"] == "no-cache"
+        again = client.get("/web/docs/init.js", headers={"If-None-Match": file.headers["etag"]})
         assert again.status_code == 304
-        assert again.headers["cache-control"] == "public, max-age=300"
+        assert again.headers["cache-control"] == "no-cache"
         assert door.logged(file.headers["x-request-id"])["upstream"] == ""
-        (door.web / "docs" / "init.js").unlink()
-        fallen = client.get("/docs/files/init.js")
+        (door.served / "docs" / "init.js").unlink()
+        fallen = client.get("/web/docs/init.js")
         assert fallen.content == file.content
         assert fallen.headers["cache-control"] == "no-cache"
         assert door.logged(fallen.headers["x-request-id"])["upstream"]
-        assert client.get("/docs/files/chart.ffffffffff.js").headers["cache-control"] == "no-cache"
+        assert client.get("/web/docs/chart.ffffffffff.js").headers["cache-control"] == "no-store"
+
+
+def test_two_nginxes_give_a_file_the_same_tag(open_door: OpenDoor) -> None:
+    with open_door(FIRST) as first, open_door(FIRST) as second:
+        for packing in ("gzip", "identity"):
+            tags = set()
+            for door in (first, second):
+                with door.client() as client:
+                    answer = client.get("/web/docs/swagger-ui.css", headers={"Accept-Encoding": packing})
+                    tags.add(answer.headers["etag"])
+            assert len(tags) == 1
 
 
 @pytest.mark.parametrize(
@@ -202,7 +249,7 @@ def test_odd_requests_are_refused_with_a_problem(door: Door, status: int, code: 
     assert problem["detail"]
 
 
-def test_what_is_not_http_ends_there(door: Door) -> None:
+def test_malformed_requests_are_refused(door: Door) -> None:
     for nonsense in (
         b"nonsense\r\n\r\n",
         b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",

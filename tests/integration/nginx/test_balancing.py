@@ -10,10 +10,9 @@ from uuid import uuid4
 
 import httpx2
 
-from tests.integration.app.conftest import code_of
-from tests.integration.app.processes import Process
-from tests.integration.nginx.conftest import FIRST, NOBODY, SECOND, THIRD, OpenDoor, StartReplica
-from tests.integration.nginx.door import Door
+from tests.support.app_process import Process
+from tests.support.nginx import FIRST, NOBODY, SECOND, THIRD, Door, OpenDoor, StartReplica
+from tests.support.service import code_of
 
 ASK = {"model": "echo", "text": "hello"}
 
@@ -159,11 +158,27 @@ def test_without_the_app_a_problem_says_so_and_the_files_are_still_there(open_do
                 assert code_of(answer) == (502, "bad_gateway")
                 assert answer.headers["retry-after"] == "1"
                 assert answer.headers["cache-control"] == "no-store"
-        assert client.get("/docs/files/init.js").status_code == 200
+        assert client.get("/web/docs/init.js").status_code == 200
         assert "secret" not in door.errors()
 
 
-def test_events_come_one_by_one(door: Door, signed_in: dict[str, str]) -> None:
+def test_all_events_of_a_user_arrive_one_at_a_time(door: Door, signed_in: dict[str, str]) -> None:
+    """Also of what the other replica did."""
+    wanted = signed_in | {"Accept-Encoding": "gzip"}
+    with door.client() as client, client.stream("GET", "/events", headers=wanted) as stream:
+        assert "content-encoding" not in stream.headers
+        pieces = stream.iter_raw()
+        got = b""
+        while b"event: snapshot" not in got:
+            got += next(pieces)
+        for _ in range(2):  # both replicas answer in turn
+            with door.client() as other:
+                asked = other.post("/predictions/predict", json=ASK, headers=signed_in).json()["id"]
+            while asked.encode() not in got:
+                got += next(pieces)
+
+
+def test_events_arrive_one_at_a_time(door: Door, signed_in: dict[str, str]) -> None:
     with door.client() as client:
         prediction = client.post("/predictions/predict", json=ASK, headers=signed_in).json()
         asked = time.monotonic()

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx2
 
-from tests.integration.app.conftest import PASSWORD, code_of
-from tests.integration.nginx.conftest import FIRST, SECOND, OpenDoor
-from tests.integration.nginx.door import Door, raw
+from tests.support.http_clients import unread
+from tests.support.nginx import FIRST, SECOND, Door, OpenDoor, raw
+from tests.support.service import PASSWORD, code_of
 
 
 def test_a_body_too_large_is_refused_and_the_largest_one_arrives(door: Door, signed_in: dict[str, str]) -> None:
@@ -25,9 +26,14 @@ def test_a_body_too_large_is_refused_and_the_largest_one_arrives(door: Door, sig
         assert door.logged(answer.headers["x-request-id"])["upstream_status"] == "422"
 
 
+def test_every_client_reads_that_its_body_is_too_large(door: Door, tmp_path: Path) -> None:
+    """Fault 41."""
+    assert unread(f"http://127.0.0.1:{door.port}/predictions/predict", tmp_path) == []
+
+
 def test_sign_ins_are_limited_for_one_address_and_nothing_else_is(door: Door) -> None:
     with door.client("127.0.0.8") as eager, door.client("127.0.0.7") as other:
-        for path, refused_min in (("/token", 10), ("/users", 30)):  # both count together
+        for path, refused_min in (("/token", 10), ("/users", 30), ("/session", 30)):  # they count together
             answers = [eager.post(path, headers={"Content-Type": "application/json"}) for _ in range(40)]
             refused = [answer for answer in answers if answer.status_code == 429]
             assert len(refused) >= refused_min, path

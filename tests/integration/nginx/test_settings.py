@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from engine.state import ROOT
-from tests.integration.nginx.door import SETTINGS
+from engine.common.state import ROOT
+from tests.support.nginx import SETTINGS
 
 
 def test_the_settings_are_those_of_the_compose_file() -> None:
@@ -15,5 +15,5 @@ def test_the_settings_are_those_of_the_compose_file() -> None:
     here = {"NGINX_RESOLVER", "NGINX_APP"}
     assert {name: value for name, value in defaults.items() if name not in here} == SETTINGS
     template = (ROOT / "services/nginx/templates/settings.conf.template").read_text()
-    lists = {"NGINX_INSIDE_NETWORKS", "NGINX_TRUSTED_PROXIES"}  # networks.sh writes these
-    assert set(re.findall(r"\$\{(\w+)\}", template)) == defaults.keys() - lists
+    scripts = {"NGINX_INSIDE_NETWORKS", "NGINX_TRUSTED_PROXIES", "NGINX_BODY_BYTES_MAX"}  # write these themselves
+    assert set(re.findall(r"\$\{(\w+)\}", template)) == defaults.keys() - scripts

@@ -11,10 +11,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.integration.app.conftest import code_of
-from tests.integration.nginx.conftest import FIRST, OpenDoor
-from tests.integration.nginx.door import CONFIGURATION, SETTINGS, Door
-from tests.nodes.fixtures import skip_or_fail
+from tests.support.nginx import CONFIGURATION, FIRST, SETTINGS, Door, OpenDoor
+from tests.support.nodes import skip_or_fail
+from tests.support.service import code_of
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +38,7 @@ def over_tls(door: Door, certificate: Path, version: ssl.TLSVersion | None = Non
 
 
 def test_https_is_as_http_and_says_that_it_stays(open_door: OpenDoor, certificate: Path) -> None:
-    expected = {"/models": 200, "/balance": 401, "/docs/files/init.js": 200, "/" + "a" * 9000: 414}
+    expected = {"/models": 200, "/balance": 401, "/web/docs/init.js": 200, "/" + "a" * 9000: 414}
     with open_door(FIRST, NGINX_SITE="tls", files={"certificates": certificate}) as door:
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             with over_tls(door, certificate, version) as client:
@@ -49,6 +48,24 @@ def test_https_is_as_http_and_says_that_it_stays(open_door: OpenDoor, certificat
                     assert answer.headers.get_list("strict-transport-security") == ["max-age=63072000"]
                     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
                     assert door.logged(answer.headers["x-request-id"])["status"] == status
+
+
+def test_the_pages_cookie_is_secure_over_https_only(door: Door, open_door: OpenDoor, certificate: Path) -> None:
+    credentials = {"username": "test", "password": "test"}
+    tls = open_door(FIRST, NGINX_SITE="tls", files={"certificates": certificate})
+    with tls as safe, over_tls(safe, certificate) as client:
+        origin = {"Origin": f"https://127.0.0.1:{safe.tls_port}"}
+        signed_in = client.post("/session", json=credentials, headers={"Sec-Fetch-Site": "same-origin"})
+        assert signed_in.status_code == 200
+        assert "; secure" in signed_in.headers["set-cookie"].lower()
+        assert client.post("/session/refresh", headers=origin).status_code == 200  # Host has its port
+        elsewhere = {"Origin": f"https://127.0.0.1:{safe.tls_port + 1}"}
+        assert code_of(client.post("/session/refresh", headers=elsewhere)) == (403, "cross_origin")
+    with door.client() as client:
+        headers = {"Sec-Fetch-Site": "same-origin", "X-Forwarded-Proto": "https"}  # nginx says what it was
+        plain = client.post("/session", json=credentials, headers=headers)
+        assert plain.status_code == 200
+        assert "secure" not in plain.headers["set-cookie"].lower()
 
 
 def test_http_leads_to_https_but_for_challenges(open_door: OpenDoor, certificate: Path) -> None:
@@ -73,6 +90,7 @@ def test_nginx_finds_nothing_to_complain_of(open_door: OpenDoor, certificate: Pa
 
 def test_every_setting_of_the_template_is_set() -> None:
     template = (CONFIGURATION / "templates" / "settings.conf.template").read_text()
-    named = set(re.findall(r"\$\{(\w+)\}", template)) | {"NGINX_INSIDE_NETWORKS", "NGINX_TRUSTED_PROXIES"}
+    scripts = {"NGINX_INSIDE_NETWORKS", "NGINX_TRUSTED_PROXIES", "NGINX_BODY_BYTES_MAX"}
+    named = set(re.findall(r"\$\{(\w+)\}", template)) | scripts
     assert named == {*SETTINGS, "NGINX_APP", "NGINX_RESOLVER"}
     assert "${" not in "".join(path.read_text() for path in CONFIGURATION.glob("*.conf*"))

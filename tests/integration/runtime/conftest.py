@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_service.runtime.host import ModelHost
-from ml_service.runtime.registry import ModelSource
-from tests.integration.runtime.hosts import running, troublesome
+from ml_service.runtime.host.model_folders import ModelSource
+from ml_service.runtime.host.model_host import ModelHost
+from tests.support.hosts import running, troublesome
 
 
 @pytest.fixture

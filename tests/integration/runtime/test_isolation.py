@@ -11,20 +11,21 @@ from typing import Any
 import pytest
 import structlog
 
-from ml_service.runtime.answers import Answer, Failure, Success
-from ml_service.runtime.host import BatchStopped, Limits, ModelHost
-from tests.integration.runtime.hosts import QUICK, running, troublesome, until
+from ml_service.runtime.host.model_host import BatchStopped, ModelHost, ModelLimits
+from ml_service.runtime.model_answers import Failure, ModelAnswer, Success
+from tests.support.hosts import QUICK, running, troublesome
+from tests.support.waiting import until
 
 
 def texts(*words: str) -> list[str]:
     return [json.dumps({"text": word}) for word in words]
 
 
-def code_of(answer: Answer) -> str:
+def code_of(answer: ModelAnswer) -> str:
     return answer.code if isinstance(answer, Failure) else "success"
 
 
-def output_of(answer: Answer) -> Any:
+def output_of(answer: ModelAnswer) -> Any:
     assert isinstance(answer, Success), answer
     return json.loads(answer.output_json)["text"]
 
@@ -40,14 +41,14 @@ def output_of(answer: Answer) -> Any:
         ("!eat", "model_out_of_memory"),
         ("!raise", "model_error"),
         ("!sys-exit", "model_error"),
-        ("!drop", "model_error"),
-        ("!nan", "model_error"),
-        ("!set", "model_error"),
-        ("!list", "model_error"),
-        ("!none", "model_error"),
-        ("!surrogate", "model_error"),
-        ("!nul", "model_error"),
-        ("!big", "model_error"),
+        ("!drop", "output_invalid"),
+        ("!nan", "output_invalid"),
+        ("!set", "output_invalid"),
+        ("!list", "output_invalid"),
+        ("!none", "output_invalid"),
+        ("!surrogate", "output_invalid"),
+        ("!nul", "output_invalid"),
+        ("!big", "output_invalid"),
         ("!return-error", "model_error"),
         ("!reject", "input_rejected"),
         ("!return-reject", "input_rejected"),
@@ -110,7 +111,7 @@ async def test_an_input_that_was_there_when_somebody_killed_the_process_is_answe
 async def test_finished_parts_are_handed_out_at_once_and_each_answer_exactly_once(host: ModelHost) -> None:
     handed: list[list[int]] = []
 
-    async def on_answers(pairs: list[tuple[int, Answer]]) -> None:
+    async def on_answers(pairs: list[tuple[int, ModelAnswer]]) -> None:
         handed.append([place for place, _ in pairs])
 
     words = ["word"] * 64
@@ -124,15 +125,15 @@ async def test_finished_parts_are_handed_out_at_once_and_each_answer_exactly_onc
 async def test_usually_all_answers_are_handed_out_in_one_call(host: ModelHost) -> None:
     calls = []
 
-    async def on_answers(pairs: list[tuple[int, Answer]]) -> None:
+    async def on_answers(pairs: list[tuple[int, ModelAnswer]]) -> None:
         calls.append(len(pairs))
 
     await host.predict(texts(*["word"] * 64), on_answers)
     assert calls == [64]
 
 
-async def test_what_on_answers_raises_ends_the_batch_and_not_the_host(host: ModelHost) -> None:
-    async def on_answers(_pairs: list[tuple[int, Answer]]) -> None:
+async def test_an_exception_of_on_answers_ends_the_batch_but_not_the_host(host: ModelHost) -> None:
+    async def on_answers(_pairs: list[tuple[int, ModelAnswer]]) -> None:
         raise ConnectionError
 
     words = ["word"] * 16
@@ -146,7 +147,7 @@ async def test_what_on_answers_raises_ends_the_batch_and_not_the_host(host: Mode
 async def test_a_spare_process_is_kept_only_while_a_batch_is_isolated(host: ModelHost) -> None:
     assert len(host.pids) == 1
 
-    async def on_answers(_pairs: list[tuple[int, Answer]]) -> None:
+    async def on_answers(_pairs: list[tuple[int, ModelAnswer]]) -> None:
         await until(lambda: len(host.pids) == 2)
 
     words = ["word"] * 16
@@ -156,7 +157,7 @@ async def test_a_spare_process_is_kept_only_while_a_batch_is_isolated(host: Mode
 
 
 async def test_isolation_is_bounded_and_then_the_rest_fails() -> None:
-    async with running(troublesome(), Limits(isolation_s_min=1, isolation_s_max=1)) as host:
+    async with running(troublesome(), ModelLimits(isolation_s_min=1, isolation_s_max=1)) as host:
         started = time.monotonic()
         answers = await host.predict(texts("!exit", *["!hang"] * 63))
         assert time.monotonic() - started < 5
@@ -183,7 +184,7 @@ async def test_a_cancelled_batch_leaves_no_answer_for_the_next_one(host: ModelHo
     assert [output_of(each) for each in answers] == ["new", "newer"]
 
 
-async def test_what_an_exception_says_stays_in_the_log(host: ModelHost) -> None:
+async def test_the_message_of_an_exception_stays_in_the_log(host: ModelHost) -> None:
     for deed in ("!raise", "!return-error"):
         (answer,) = await host.predict(texts(deed))
         assert isinstance(answer, Failure)
@@ -191,7 +192,7 @@ async def test_what_an_exception_says_stays_in_the_log(host: ModelHost) -> None:
         assert "secret" not in answer.message
 
 
-async def test_what_a_prediction_failure_says_reaches_the_client(host: ModelHost) -> None:
+async def test_the_message_of_a_prediction_failure_reaches_the_client(host: ModelHost) -> None:
     (answer,) = await host.predict(texts("!reject"))
     assert isinstance(answer, Failure)
     assert answer.message == "This text is not for me."

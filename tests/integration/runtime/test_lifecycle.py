@@ -15,13 +15,14 @@ import psutil
 import pytest
 import structlog
 
-from ml_service.runtime.answers import Success
-from ml_service.runtime.host import Limits, ModelHost, ModelUnavailable
-from ml_service.runtime.registry import ModelSource, discover
-from tests.integration.runtime.hosts import QUICK, running, troublesome, until
+from ml_service.runtime.host.model_folders import ModelSource, discover
+from ml_service.runtime.host.model_host import ModelHost, ModelLimits, ModelUnavailable
+from ml_service.runtime.model_answers import Success
+from tests.support.hosts import QUICK, running, troublesome
+from tests.support.waiting import until
 
 MINE = """
-from ml_service.runtime.model import Model
+from ml_service.runtime.author import Model
 
 class Mine(Model):
     name = "mine"
@@ -39,8 +40,8 @@ class Mine(Model):
 WORKER = """
 import asyncio, sys
 from pathlib import Path
-from ml_service.runtime.host import ModelHost
-from ml_service.runtime.registry import ModelSource
+from ml_service.runtime.host.model_host import ModelHost
+from ml_service.runtime.host.model_folders import ModelSource
 
 async def main():
     host = ModelHost(ModelSource("troublesome", Path(sys.argv[1])))
@@ -95,8 +96,8 @@ async def test_signals_that_are_meant_for_the_worker_do_not_end_the_model(host: 
 @pytest.mark.parametrize(
     ("source", "error"),
     [
-        (mine("raise OSError('no weights here')"), "cannot be loaded: OSError: no weights here"),
-        (mine("import no_such_package"), "cannot be loaded: ModuleNotFoundError"),
+        (mine("raise OSError('no weights here')"), "Loading it raised OSError: no weights here"),
+        (mine("import no_such_package"), "Loading it raised ModuleNotFoundError"),
         ("import no_such_package\n", "needs the Python package 'no_such_package'"),
         ("class Mine(:\n", "(line 1)"),
         ("", "must define exactly one subclass of Model; it defines none"),
@@ -107,13 +108,15 @@ async def test_signals_that_are_meant_for_the_worker_do_not_end_the_model(host: 
         (mine("__import__('ctypes').string_at(0)"), "was killed by SIGSEGV while it loaded"),
         (mine("__import__('time').sleep(60)"), "was not loaded in 0.8 s"),
         (mine("self.eaten = bytearray(300 * 2**20)"), "needs more memory to load than it may take"),
-        (mine("raise SystemExit('good bye')"), "cannot be loaded: SystemExit: good bye"),
+        (mine("raise SystemExit('good bye')"), "Loading it raised SystemExit: good bye"),
     ],
 )
 async def test_a_model_that_cannot_be_loaded_says_why_in_one_sentence(
     make_model: Callable[..., ModelSource], source: str, error: str
 ) -> None:
-    limits = Limits(load_timeout_s=3 if "sleep" not in source else 0.8, memory_bytes_max=200 * 2**20, backoff_s_min=30)
+    limits = ModelLimits(
+        load_timeout_s=3 if "sleep" not in source else 0.8, memory_bytes_max=200 * 2**20, backoff_s_min=30
+    )
     async with running(make_model(source), limits) as host:
         assert host.state == "failed"
         assert error in host.error
@@ -134,6 +137,44 @@ async def test_a_model_that_could_not_be_loaded_is_tried_again(
         assert len(await host.predict(["{}"])) == 1
 
 
+async def test_changed_code_is_not_started_behind_the_old_schema(make_model: Callable[..., ModelSource]) -> None:
+    async with running(make_model(mine())) as host:
+        assert host.pid is not None
+        make_model(mine(rest="# edited\n"))
+        assert len(await host.predict(["{}"])) == 1, "what is loaded goes on"
+        os.kill(host.pid, signal.SIGKILL)
+        await until(lambda: host.state == "failed")
+        assert "were changed after the model was loaded: restart the workers" in host.error
+        with pytest.raises(ModelUnavailable, match="restart the workers"):
+            await host.predict(["{}"])
+        make_model(mine())
+        await host.wait_ready()
+        assert len(await host.predict(["{}"])) == 1
+
+
+async def test_a_model_may_ask_for_more_time_to_load_than_the_worker_grants(
+    make_model: Callable[..., ModelSource],
+) -> None:
+    slow = mine("__import__('time').sleep(1.5)").replace('version = "1"', 'version = "1"\n    load_timeout_s = 60')
+    async with running(make_model(slow), ModelLimits(load_timeout_s=1, backoff_s_min=30)) as host:
+        assert host.error == ""
+
+
+async def test_a_model_may_return_more_than_the_worker_grants(make_model: Callable[..., ModelSource]) -> None:
+    large = mine().replace('version = "1"', 'version = "1"\n    output_bytes_max = 100')
+    async with running(make_model(large), ModelLimits(output_bytes_max=10)) as host:
+        (fits, too_large) = await host.predict([json.dumps({"text": "x" * size}) for size in (80, 100)])
+        assert isinstance(fits, Success)
+        assert not isinstance(too_large, Success)
+        assert "111 bytes of JSON; the limit is 100" in too_large.message
+
+
+async def test_the_password_in_an_address_is_not_part_of_the_reason(make_model: Callable[..., ModelSource]) -> None:
+    failing = mine("raise OSError('no answer from postgresql://me:secret@db/weights')")
+    async with running(make_model(failing), ModelLimits(backoff_s_min=30)) as host:
+        assert host.error.endswith("no answer from postgresql://…@db/weights")
+
+
 async def test_a_users_model_imports_what_lies_beside_it(make_model: Callable[..., ModelSource]) -> None:
     source = make_model("import beside\n" + mine("assert beside.HERE"))
     (source.path.parent / "beside.py").write_text("HERE = True\n")
@@ -141,7 +182,7 @@ async def test_a_users_model_imports_what_lies_beside_it(make_model: Callable[..
         assert host.error == ""
 
 
-async def test_what_a_model_prints_goes_to_the_log_and_into_no_frame(host: ModelHost) -> None:
+async def test_the_output_of_print_goes_to_the_log_and_into_no_frame(host: ModelHost) -> None:
     with structlog.testing.capture_logs() as logs:
         assert await answer_to(host, "!print") == "!print"
         await until(lambda: len(logs) >= 3)
@@ -194,7 +235,7 @@ async def test_a_killed_worker_leaves_no_process_behind() -> None:
     await until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
 
 
-async def test_what_a_model_started_ends_with_it() -> None:
+async def test_programs_that_a_model_started_end_with_it() -> None:
     async with running(troublesome()) as host:
         await host.predict(['{"text": "!fork"}'])
         assert host.pid is not None
@@ -217,7 +258,7 @@ async def test_no_batch_is_asked_for_nothing(host: ModelHost) -> None:
 
 
 async def test_the_benchmark_model_echoes_and_its_process_is_small(tmp_path: Path) -> None:
-    async with running(discover(["echo"], tmp_path)["echo"], QUICK) as host:
+    async with running(discover(["echo"], tmp_path).models["echo"], QUICK) as host:
         text = '{"text":"déjà vu — «да» \U0001f600"}'
         answers = await host.predict([text, text.encode()])
         assert [each.output_json for each in answers if isinstance(each, Success)] == [text, text]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 
+import asyncpg
 import pytest
 
-from engine.postgres import PostgresNode
+from engine.native.postgres import PostgresNode
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.storage import revision
 from ml_service.storage.database import Database
 from ml_service.storage.schema import newest_revision
 
 
-async def test_what_raises_in_a_transaction_is_rolled_back_and_the_connection_is_good(database: Database) -> None:
+async def test_an_exception_in_a_transaction_rolls_it_back_and_keeps_the_connection(database: Database) -> None:
     with pytest.raises(KeyError):
         async with database.begin() as session:
             await session.execute("INSERT INTO rate_limits VALUES ('k', 1, now())")
@@ -24,7 +25,7 @@ async def test_what_raises_in_a_transaction_is_rolled_back_and_the_connection_is
         assert await session.fetchval("SELECT pg_current_xact_id_if_assigned() IS NULL")
 
 
-async def test_a_server_that_freezes_within_a_transaction_is_given_up_in_time_and_used_again_later(
+async def test_a_server_that_freezes_in_a_transaction_times_out_and_is_used_again_later(
     postgres_node: PostgresNode, database_url: str
 ) -> None:
     database = await Database.connect(database_url, name="test", timeout_s=1.0)
@@ -68,14 +69,39 @@ async def test_a_cancelled_caller_leaves_no_transaction_behind(database: Databas
         assert await session.fetchval("SELECT count(*) FROM rate_limits") == 0
 
 
+async def test_a_connection_that_is_used_wrongly_is_a_bug_and_no_outage(database: Database) -> None:
+    with pytest.raises(asyncpg.InterfaceError):
+        async with database.autocommit() as session:
+            reading = asyncio.create_task(session.fetch("SELECT pg_sleep(0.2)"))
+            await asyncio.sleep(0.05)
+            try:
+                await session.fetch("SELECT 1")  # another operation is in progress
+            finally:
+                await reading
+    for statement, error in (
+        ("SELECT FROM nothing_of_this_name", asyncpg.UndefinedTableError),
+        ("SELECT nothing_of_this_name", asyncpg.UndefinedColumnError),
+        ("SELEKT 1", asyncpg.PostgresSyntaxError),
+    ):
+        with pytest.raises(error):
+            async with database.autocommit() as session:
+                await session.fetch(statement)
+    with pytest.raises(asyncpg.DataError):
+        async with database.autocommit() as session:
+            await session.fetch("SELECT $1::int", "no number")
+    async with database.autocommit() as session:
+        assert await session.fetchval("SELECT 1") == 1
+
+
 async def test_the_newest_version_by_name_is_alembics_head(database_url: str) -> None:
     assert revision.expected() == newest_revision()
     assert await revision.current(database_url) == newest_revision()
 
 
 @pytest.mark.parametrize("kind", ["begin", "autocommit"])
+@pytest.mark.parametrize("idle_s", [0, 0.5], ids=["statement at once", "statement after the pool has noticed"])
 async def test_a_session_that_an_administrator_kills_is_an_unavailable_database_and_no_bug(
-    database: Database, database_url: str, kind: str
+    database: Database, database_url: str, kind: str, idle_s: float
 ) -> None:
     other = await Database.connect(database_url, name="administrator")
 
@@ -86,6 +112,7 @@ async def test_a_session_that_an_administrator_kills_is_an_unavailable_database_
     with pytest.raises(DatabaseUnavailable):
         async with getattr(database, kind)() as session:
             await kill(await session.fetchval("SELECT pg_backend_pid()"))
+            await asyncio.sleep(idle_s)
             await session.execute("SELECT 1")
     async with database.autocommit() as session:
         assert await session.fetchval("SELECT 1") == 1

@@ -8,19 +8,21 @@ import asyncpg
 import pytest
 
 from ml_service.domain.predictions import PredictionError, Status
-from ml_service.storage import predictions, submissions, workers
-from ml_service.storage.predictions import Claimed, Finish
-from tests.integration.conftest import Play
+from ml_service.storage import canceling, claiming, expiring, submissions, workers
+from ml_service.storage.claiming import Claimed
+from ml_service.storage.finishing import Finish
+from tests.support.play import Play
 
 ERROR = PredictionError("model_error", "The model raised.")
+ECHO = {"model": "echo", "version": "1"}
 
 
 def success(claimed: Claimed) -> Finish:
-    return Finish(claimed.id, claimed.attempt, "1", 1.0, '{"text": "answer"}')
+    return Finish(claimed.id, claimed.attempt, 1.0, '{"text": "answer"}')
 
 
 def failure(claimed: Claimed) -> Finish:
-    return Finish(claimed.id, claimed.attempt, "1", 1.0, None, ERROR)
+    return Finish(claimed.id, claimed.attempt, 1.0, None, ERROR)
 
 
 async def test_success_is_captured_and_failure_is_given_back(play: Play) -> None:
@@ -31,7 +33,7 @@ async def test_success_is_captured_and_failure_is_given_back(play: Play) -> None
     assert await play.balance() == (97, 0)
 
 
-async def test_what_one_live_worker_has_another_does_not_get(play: Play) -> None:
+async def test_a_prediction_of_a_live_worker_is_claimed_by_no_other(play: Play) -> None:
     await beat(play, "worker-1")
     async with play.database.own_connection(play.url, "lock") as own:
         await workers.hold_lock(own, 1)
@@ -51,15 +53,19 @@ async def test_a_redelivery_or_a_dead_worker_opens_a_claim_again_and_the_late_an
     assert await play.balance() == (99, 0)
 
 
-async def test_a_claim_whose_answer_was_lost_is_made_again_by_the_same_worker_alone(play: Play) -> None:
+async def test_a_claim_whose_answer_was_lost_is_repeated_by_the_same_worker_only(play: Play) -> None:
     await beat(play, "worker-1")
     async with play.database.own_connection(play.url, "lock") as own:
         await workers.hold_lock(own, 1)
         await play.submit(play.submission())
         await play.claim(*play.ids)  # committed, and the connection broke before the answer came
         async with play.database.autocommit() as session:
-            nothing = await predictions.claim(session, "worker-2", play.ids, [False], attempts_max=5, is_retry=True)
-            [again] = await predictions.claim(session, "worker-1", play.ids, [False], attempts_max=5, is_retry=True)
+            nothing = await claiming.claim(
+                session, "worker-2", play.ids, [False], **ECHO, attempts_max=5, is_retry=True
+            )
+            [again] = await claiming.claim(
+                session, "worker-1", play.ids, [False], **ECHO, attempts_max=5, is_retry=True
+            )
     assert (nothing, again.attempt) == ([], 2)
 
 
@@ -89,7 +95,7 @@ async def test_an_overdue_prediction_expires_at_the_claim_and_in_the_sweep(play:
     [claimed] = await play.claim(play.ids[0])
     assert claimed.status == Status.EXPIRED
     async with play.database.begin() as session:
-        assert [one.id for one in await predictions.expire(session, 10)] == [play.ids[1]]
+        assert [one.id for one in await expiring.expire(session, 10)] == [play.ids[1]]
     assert await play.balance() == (99, 1)
 
 
@@ -97,7 +103,7 @@ async def test_cancel_gives_back_at_once_and_the_answer_that_comes_later_falls(p
     await play.submit(play.submission())
     [claimed] = await play.claim(*play.ids)
     async with play.database.begin() as session:
-        canceled = await predictions.cancel(session, play.user_id, claimed.id)
+        canceled = await canceling.cancel(session, play.user_id, claimed.id)
     assert canceled is not None
     assert canceled.status is Status.CANCELED
     assert await play.finish(success(claimed)) == []
@@ -119,7 +125,7 @@ async def test_a_refund_waits_for_a_submission_of_the_same_user_and_both_count(p
 
     async def cancel() -> None:
         async with play.database.autocommit() as session:
-            await predictions.cancel(session, play.user_id, play.ids[1])
+            await canceling.cancel(session, play.user_id, play.ids[1])
 
     slow = asyncio.create_task(submit_slowly())
     await submitted.wait()
@@ -165,9 +171,14 @@ async def test_a_prediction_is_settled_once_whatever_the_code_does(play: Play) -
     for kind in ("capture", "release", "hold"):
         with pytest.raises(asyncpg.UniqueViolationError):
             async with play.database.begin() as session:
-                insert = "INSERT INTO transactions (user_id, kind, amount, prediction_id) VALUES ($1, $2, 1, $3)"
-                await session.execute(insert, play.user_id, "capture", play.ids[0])
-                await session.execute(insert, play.user_id, kind, play.ids[0])
+                for _ in range(2):
+                    await session.execute(
+                        "INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)"
+                        " VALUES ($1, $2, 1, $3, 'system', 'test')",
+                        play.user_id,
+                        kind,
+                        play.ids[0],
+                    )
 
 
 @pytest.mark.parametrize(
@@ -192,5 +203,14 @@ async def test_a_services_role_may_not(play: Play, role: str, statement: str) ->
 async def beat(play: Play, worker_id: str) -> None:
     async with play.database.autocommit() as session:
         await workers.beat(
-            session, worker_id, 1, "host", 1, pools=["default"], models=["echo"], state="ready", lease_s=60
+            session,
+            worker_id,
+            1,
+            "host",
+            1,
+            pools=["default"],
+            models=["echo@1"],
+            model_states={},
+            state="ready",
+            lease_s=60,
         )

@@ -7,8 +7,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from ml_service.storage.submissions import Decision
-from tests.integration.conftest import Play
+from ml_service.domain.submissions import Decision
+from tests.support.play import Play
 
 
 async def test_an_accepted_request_holds_its_price_and_waits_in_the_outbox(play: Play) -> None:
@@ -56,7 +56,7 @@ async def test_fifty_parallel_twins_of_one_key_make_one_prediction(play: Play) -
 async def test_twins_of_one_commit_are_accepted_once_and_paid_once(play: Play) -> None:
     asked = [play.submission(cost=30, key=key) for key in ("k", "k", None, "other", "k")]
     outcomes = await play.submit(*asked)
-    refused = "insufficient_credits"  # for what its twins would cost, and asked again by the intake
+    refused = "insufficient_credits"  # for what its twins would cost, and submitted again by the group commit
     assert [outcome.decision for outcome in outcomes] == ["accepted", "twin", "accepted", refused, refused]
     assert await play.stored() == [asked[0].items[0].id, asked[2].items[0].id]
     assert await play.balance() == (40, 60)

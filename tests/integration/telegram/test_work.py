@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
 from ml_service.domain.errors import InvalidInput, TooManyRequests
+from ml_service.domain.ids import new_id
+from ml_service.domain.ledger import COMMAND_LINE
 from ml_service.domain.predictions import PredictionError, Status
-from ml_service.storage import ledger, telegram_work
+from ml_service.storage import alerts, balance_changes, deliveries, ledger, updates
+from ml_service.storage.chats import set_blocked
 from ml_service.storage.database import Database
-from ml_service.storage.predictions import Finish
-from ml_service.storage.telegram import set_blocked
-from ml_service.storage.telegram_work import Update
+from ml_service.storage.finishing import Finish
+from ml_service.storage.updates import Update
+from ml_service.usecases import ledger as credits_
 from ml_service.usecases import telegram
-from tests.integration.conftest import Play
+from tests.support.play import Play
 
 BOT = 4242
 
 
-@pytest.fixture
-async def bot_database(database: Database, database_url: str) -> AsyncIterator[Database]:  # noqa: ARG001  the books are checked after it
-    """The database as the bot sees it."""
-    made = await Database.connect(database_url.replace("postgres@", "ml_service_bot@"), name="bot", timeout_s=10)
-    yield made
-    await made.close()
+def update(update_id: int, chat_id: int, event: str | None = None) -> Update:
+    return Update(update_id, chat_id, event or f"message:{chat_id}:{update_id}", "{}")
 
 
 async def test_a_chat_gets_one_account_with_credits_once(bot_database: Database) -> None:
@@ -42,12 +40,19 @@ async def test_a_chat_gets_one_account_with_credits_once(bot_database: Database)
     assert balance.balance == 100
 
 
-async def test_a_code_joins_once_and_the_balance_follows(bot_database: Database, play: Play) -> None:
+async def bought(bot_database: Database, chat_id: int, amount: int) -> telegram.Chat:
+    """A chat whose account has bought credits, beside 30 that it was granted."""
     async with bot_database.begin() as session:
-        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=30)
-        other = await telegram.ensure_chat(session, 8, "en", starting_credits=30)
+        chat = await telegram.ensure_chat(session, chat_id, "en", starting_credits=30)
+        await credits_.top_up(session, chat.user_id, amount, COMMAND_LINE)
+        return await telegram.ensure_chat(session, chat_id, "en", starting_credits=30)
+
+
+async def test_a_code_joins_once_and_bought_credits_follow(bot_database: Database, play: Play) -> None:
+    chat, other = await bought(bot_database, 7, 20), await bought(bot_database, 8, 20)
+    principal = await play.principal()
     async with play.database.begin() as session:
-        made = await telegram.issue_code(session, play.user_id)
+        made = await telegram.issue_code(session, principal)
     assert len(made.code) * 6 >= 64
     async with bot_database.autocommit() as session:
         username, code_hash = await telegram.look_at_code(session, made.code)
@@ -63,37 +68,39 @@ async def test_a_code_joins_once_and_the_balance_follows(bot_database: Database,
     with pytest.raises(InvalidInput):
         async with bot_database.autocommit() as session:
             await telegram.look_at_code(session, made.code)
-    assert await play.balance() == (130, 0)
+    assert await play.balance() == (120, 0)
+    assert await Play(play.database, chat.own_user_id).balance() == (30, 0)  # the grant stays
     books = await play.books()
     assert books.is_clean
 
 
-async def test_what_comes_back_later_follows_too(bot_database: Database, play: Play) -> None:
-    async with bot_database.begin() as session:
-        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=30)
+async def test_credits_released_later_follow_to_the_joined_account(bot_database: Database, play: Play) -> None:
+    chat = await bought(bot_database, 7, 20)
     player = Play(play.database, chat.user_id)
-    await player.submit(player.submission(cost=5))
+    await player.submit(player.submission(cost=35))  # the grant first, then 5 of what was bought
+    principal = await play.principal()
     async with play.database.begin() as session:
-        made = await telegram.issue_code(session, play.user_id)
+        made = await telegram.issue_code(session, principal)
     async with bot_database.begin() as session:
         _, code_hash = await telegram.look_at_code(session, made.code)
         _, moved = await telegram.link(session, chat, code_hash)
-    assert moved == 25
+    assert moved == 15
     (claimed,) = await player.claim(*player.ids)
     await player.finish(
-        Finish(claimed.id, claimed.attempt, "1", 1.0, None, error=PredictionError("model_error", "It failed."))
+        Finish(claimed.id, claimed.attempt, 1.0, None, error=PredictionError("model_error", "It failed."))
     )
     async with bot_database.begin() as session:
         await telegram.ensure_chat(session, 7, "en", starting_credits=30)
-    assert await play.balance() == (130, 0)
-    assert await player.balance() == (0, 0)
+    assert await play.balance() == (120, 0)
+    assert await player.balance() == (30, 0)
 
 
 async def test_a_code_ends_after_ten_minutes_at_most(bot_database: Database, play: Play) -> None:
     async with bot_database.begin() as session:
         chat = await telegram.ensure_chat(session, 7, "en", starting_credits=30)
+    principal = await play.principal()
     async with play.database.begin() as session:
-        made = await telegram.issue_code(session, play.user_id)
+        made = await telegram.issue_code(session, principal)
         _, code_hash = await telegram.look_at_code(session, made.code)
         assert await session.fetchval("SELECT expires_at <= now() + interval '10 min' FROM telegram_link_codes")
     async with play.database.begin() as session:
@@ -106,42 +113,43 @@ async def test_a_code_ends_after_ten_minutes_at_most(bot_database: Database, pla
 
 
 async def test_codes_are_limited(play: Play) -> None:
+    principal = await play.principal()
     with pytest.raises(TooManyRequests):
         for _ in range(12):
             async with play.database.begin() as session:
-                await telegram.issue_code(session, play.user_id)
+                await telegram.issue_code(session, principal)
 
 
 async def test_an_update_is_kept_once_and_handled_in_its_chats_order(bot_database: Database) -> None:
-    updates = [Update(1, 7, "{}"), Update(2, 7, "{}"), Update(3, 8, "{}")]
+    some = [update(1, 7), update(2, 7), update(3, 8)]
     async with bot_database.autocommit() as session:
-        assert await telegram_work.keep_updates(session, BOT, updates) == 3
-        assert await telegram_work.keep_updates(session, BOT, updates) == 0
-        taken = await telegram_work.take_updates(session, BOT, but_chats=[], limit=10)
+        assert await updates.keep(session, BOT, some) == (3, set())
+        assert await updates.keep(session, BOT, some + some) == (0, set())
+        taken = await updates.take(session, BOT, but_chats=[], limit=10)
         assert sorted(update.update_id for update in taken) == [1, 3]
-        assert await telegram_work.take_updates(session, BOT, but_chats=[], limit=10) == []
-        await telegram_work.update_handled(session, BOT, 1)
-        taken = await telegram_work.take_updates(session, BOT, but_chats=[], limit=10)
+        assert await updates.take(session, BOT, but_chats=[], limit=10) == []
+        await updates.handled(session, BOT, 1)
+        taken = await updates.take(session, BOT, but_chats=[], limit=10)
         assert [update.update_id for update in taken] == [2]
-        await telegram_work.put_update_off(session, BOT, 2, 60)
-        assert await telegram_work.take_updates(session, BOT, but_chats=[], limit=10) == []
-        await telegram_work.forget_leases(session, BOT)
-        taken = await telegram_work.take_updates(session, BOT, but_chats=[], limit=10)
+        await updates.retry_later(session, BOT, 2, 60)
+        assert await updates.take(session, BOT, but_chats=[], limit=10) == []
+        await updates.forget_leases(session, BOT)
+        taken = await updates.take(session, BOT, but_chats=[], limit=10)
         assert [update.update_id for update in taken] == [3]
 
 
 async def test_two_processes_take_no_update_twice(bot_database: Database) -> None:
-    updates = [Update(number, number % 50, "{}") for number in range(200)]
+    many = [update(number, number % 50) for number in range(200)]
     async with bot_database.autocommit() as session:
-        await telegram_work.keep_updates(session, BOT, updates)
+        await updates.keep(session, BOT, many)
 
     async def work() -> list[Update]:
         mine: list[Update] = []
         while True:
             async with bot_database.autocommit() as session:
-                taken = await telegram_work.take_updates(session, BOT, but_chats=[], limit=7)
-                for update in taken:
-                    await telegram_work.update_handled(session, BOT, update.update_id)
+                taken = await updates.take(session, BOT, but_chats=[], limit=7)
+                for one in taken:
+                    await updates.handled(session, BOT, one.update_id)
                 mine += taken
                 if not await session.fetchval("SELECT count(*) FROM telegram_updates WHERE handled_at IS NULL"):
                     return mine
@@ -151,7 +159,21 @@ async def test_two_processes_take_no_update_twice(bot_database: Database) -> Non
     assert sorted(update.update_id for update in seen) == list(range(200))
 
 
-async def test_an_answer_is_due_when_it_has_come_and_the_chat_can_be_written_to(
+async def test_update_ids_that_restart_are_kept_apart_from_earlier_ones(bot_database: Database) -> None:
+    async with bot_database.autocommit() as session:
+        await updates.keep(session, BOT, [update(5, 7, "first"), update(6, 8, "waits")])
+        (first, _) = sorted(await updates.take(session, BOT, but_chats=[], limit=9), key=lambda one: one.update_id)
+        await updates.handled(session, BOT, first.update_id)
+        again = [update(5, 9, "second"), update(6, 9, "third"), update(5, 7, "first")]
+        assert await updates.keep(session, BOT, again[:2]) == (1, {6})  # the old 6 waits still
+        assert await updates.keep(session, BOT, again[:1]) == (0, set())
+        (taken,) = await updates.take(session, BOT, but_chats=[], limit=9)
+        assert (taken.update_id, taken.chat_id, taken.event) == (5, 9, "second")
+        await updates.handled(session, BOT, 6)
+        assert await updates.keep(session, BOT, again[1:2]) == (1, set())
+
+
+async def test_a_delivery_is_due_once_the_answer_exists_and_the_chat_is_reachable(
     bot_database: Database, play: Play
 ) -> None:
     async with bot_database.begin() as session:
@@ -159,51 +181,50 @@ async def test_an_answer_is_due_when_it_has_come_and_the_chat_can_be_written_to(
     await play.submit(play.submission(), play.submission())
     first, second = play.ids
     async with bot_database.autocommit() as session:
-        for id_ in play.ids:
-            await telegram_work.owe(session, id_, 7, 1, is_batch=False)
-        assert await telegram_work.take_due(session, but_chats=[], limit=9) == []
-        await telegram_work.accepted_shown(session, first, 55)
-        await telegram_work.accepted_shown(session, second, 56)
-        assert await telegram_work.take_due(session, but_chats=[], limit=9) == []  # nobody has answered yet
+        owed = [await deliveries.add(session, id_, play.user_id, 7, 1, None, is_batch=False) for id_ in play.ids]
+        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
+        await deliveries.release(session, owed[0].id, 55)
+        await deliveries.release(session, owed[1].id, 56)
+        assert await deliveries.take_due(session, but_chats=[], limit=9) == []  # nobody has answered yet
     claimed = await play.claim(first, second)
-    await play.finish(*(Finish(one.id, one.attempt, "1", 1.0, "{}") for one in claimed))
+    await play.finish(*(Finish(one.id, one.attempt, 1.0, "{}") for one in claimed))
     async with bot_database.autocommit() as session:
         await set_blocked(session, 7)
-        assert await telegram_work.take_due(session, but_chats=[], limit=9) == []
+        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
     async with bot_database.begin() as session:
         await telegram.ensure_chat(session, 7, "en", starting_credits=0)  # the person writes again
     async with bot_database.autocommit() as session:
-        (owed,) = await telegram_work.take_due(session, but_chats=[], limit=9)
-        assert (owed.id, owed.message_id) == (first, 55)
-        await telegram_work.notified(session, first)
-        (owed,) = await telegram_work.take_due(session, but_chats=[], limit=9)
-        assert owed.id == second
-        await telegram_work.notified(session, second)
-        again = await telegram_work.owe(session, first, 7, 1, is_batch=False)
-        assert again.is_notified
-        assert await telegram_work.count_owed(session, 10) == 0
+        (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        assert (taken.subject_id, taken.message_id) == (first, 55)
+        await deliveries.delivered(session, taken.id)
+        (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        assert taken.subject_id == second
+        await deliveries.delivered(session, taken.id)
+        again = await deliveries.add(session, first, play.user_id, 7, 1, None, is_batch=False)
+        assert again.is_delivered
+        assert await deliveries.count_open(session, 10) == 0
 
 
-async def test_an_answer_belongs_to_who_took_it_last(bot_database: Database, play: Play) -> None:
+async def test_a_delivery_belongs_to_the_process_that_took_it_last(bot_database: Database, play: Play) -> None:
     async with bot_database.begin() as session:
         await telegram.ensure_chat(session, 7, "en", starting_credits=0)
     await play.submit(play.submission())
     (id_,) = play.ids
     (claimed,) = await play.claim(id_)
-    await play.finish(Finish(id_, claimed.attempt, "1", 1.0, "{}"))
+    await play.finish(Finish(id_, claimed.attempt, 1.0, "{}"))
     async with bot_database.autocommit() as session:
-        await telegram_work.owe(session, id_, 7, 1, is_batch=False)
-        await telegram_work.accepted_shown(session, id_, 55)
-        (slow,) = await telegram_work.take_due(session, but_chats=[], limit=9)
-        assert await telegram_work.still_taken(session, slow)
-        await session.execute("UPDATE telegram_notifications SET leased_until = now()")
-        (quick,) = await telegram_work.take_due(session, but_chats=[], limit=9)
-        assert not await telegram_work.still_taken(session, slow)
-        await telegram_work.put_answer_off(session, slow, 0)  # not its own any more
-        assert await telegram_work.take_due(session, but_chats=[], limit=9) == []
-        assert await telegram_work.still_taken(session, quick)
-        await telegram_work.notified(session, id_)
-        assert not await telegram_work.still_taken(session, quick)
+        owed = await deliveries.add(session, id_, play.user_id, 7, 1, None, is_batch=False)
+        await deliveries.release(session, owed.id, 55)
+        (slow,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        assert await deliveries.still_held(session, slow)
+        await session.execute("UPDATE deliveries SET leased_until = now()")
+        (quick,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        assert not await deliveries.still_held(session, slow)
+        await deliveries.retry_later(session, slow, 0)  # not its own any more
+        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
+        assert await deliveries.still_held(session, quick)
+        await deliveries.delivered(session, quick.id)
+        assert not await deliveries.still_held(session, quick)
 
 
 async def test_a_batch_is_due_when_all_of_it_has_ended(bot_database: Database, play: Play) -> None:
@@ -213,14 +234,65 @@ async def test_a_batch_is_due_when_all_of_it_has_ended(bot_database: Database, p
     assert batch.batch_id is not None
     await play.submit(batch)
     async with bot_database.autocommit() as session:
-        await telegram_work.owe(session, batch.batch_id, 7, 1, is_batch=True)
-        await telegram_work.accepted_shown(session, batch.batch_id, 55)
+        owed = await deliveries.add(session, batch.batch_id, play.user_id, 7, 1, None, is_batch=True)
+        await deliveries.release(session, owed.id, 55)
         first, second = await play.claim(*play.ids)
-        await play.finish(Finish(first.id, first.attempt, "1", 1.0, "{}"))
-        assert await telegram_work.take_due(session, but_chats=[], limit=9) == []
-        await play.finish(Finish(second.id, second.attempt, "1", 1.0, "{}"))
-        (owed,) = await telegram_work.take_due(session, but_chats=[], limit=9)
-        assert (owed.id, owed.is_batch) == (batch.batch_id, True)
+        await play.finish(Finish(first.id, first.attempt, 1.0, "{}"))
+        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
+        await play.finish(Finish(second.id, second.attempt, 1.0, "{}"))
+        (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        assert (taken.subject_id, taken.is_batch) == (batch.batch_id, True)
+
+
+async def test_an_answer_deleted_by_retention_is_still_reported_to_its_chat(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        await telegram.ensure_chat(session, 7, "en", starting_credits=0)
+    async with bot_database.autocommit() as session:
+        for is_batch in (False, True):
+            owed = await deliveries.add(session, new_id(), play.user_id, 7, 1, None, is_batch=is_batch)
+            await deliveries.release(session, owed.id, 55)
+            (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
+            await deliveries.delivered(session, taken.id)
+
+
+async def test_a_batch_is_canceled_whole_and_its_credits_come_back(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=50)
+    player = Play(play.database, chat.user_id)
+    batch = player.submission(items=5, batch=True, cost=2)
+    assert batch.batch_id is not None
+    await player.submit(batch)
+    (claimed,) = await player.claim(player.ids[0])
+    await player.finish(Finish(claimed.id, claimed.attempt, 1.0, "{}"))
+    assert await telegram.cancel_batch(bot_database, chat, batch.batch_id) == 4
+    assert await telegram.cancel_batch(bot_database, chat, batch.batch_id) == 0
+    assert await player.balance() == (48, 0)
+    async with bot_database.autocommit() as session:
+        changes = await balance_changes.last(session, chat.user_id, 9)
+    assert sorted((one.kind, one.change, one.count) for one in changes if one.kind != "release") == [
+        ("grant", 50, 1), ("hold", -10, 5),
+    ]  # fmt: skip
+    assert sum(one.change for one in changes) == 48
+
+
+async def test_each_admin_gets_an_alert_once_and_its_end_once(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        for chat_id in (7, 8, 9):
+            await telegram.ensure_chat(session, chat_id, "en", starting_credits=0)
+    async with play.database.begin() as session:
+        await session.execute("UPDATE users SET is_admin = true WHERE username IN ('telegram_7', 'telegram_8')")
+    async with bot_database.autocommit() as session:
+        await alerts.begin(session, "x")
+        await alerts.begin(session, "x")
+        assert [chat for chat, _ in await alerts.untold_admins(session, "x")] == [7, 8]
+        await alerts.told(session, "x", 7)
+        assert [chat for chat, _ in await alerts.untold_admins(session, "x")] == [8]
+        assert [chat for chat, _ in await alerts.told_chats(session, "x")] == [7]
+        await alerts.end_told(session, "x", 7)
+        assert await alerts.told_chats(session, "x") == []
+        await alerts.end(session, "x")
+        await alerts.told(session, "x", 8)  # too late
+        assert await alerts.told_chats(session, "x") == []
 
 
 async def test_looking_around(bot_database: Database, play: Play) -> None:
@@ -230,12 +302,12 @@ async def test_looking_around(bot_database: Database, play: Play) -> None:
     for _ in range(3):
         await player.submit(player.submission())
     async with bot_database.autocommit() as session:
-        page, more = await telegram.history_page(session, chat, None, page=0, size=2)
-        assert ([one.id for one in page], more) == (player.ids[:0:-1], True)
-        page, more = await telegram.history_page(session, chat, [Status.QUEUED], page=1, size=2)
-        assert ([one.id for one in page], more) == (player.ids[:1], False)
+        page = await telegram.history_page(session, chat, None, size=2)
+        assert ([one.prediction.id for one in page.entries], page.has_older) == (player.ids[:0:-1], True)
+        page = await telegram.history_page(session, chat, [Status.QUEUED], size=2, before=player.ids[1])
+        assert ([one.prediction.id for one in page.entries], page.has_older) == (player.ids[:1], False)
         assert (await telegram.get(session, chat, player.ids[0])).id == player.ids[0]
-        assert await telegram.wait_s(session, "echo", workers=1, batch_size=1) == 1
+        assert await telegram.wait_s(session, "echo", ahead=3, workers=1, batch_size=1) == 1
         assert await telegram.recent_failures(session, seconds=60, limit=5) == []
 
 
@@ -247,7 +319,7 @@ async def test_the_bots_role_can_do_no_more_than_it_must(bot_database: Database)
         "INSERT INTO users (id, username, username_key, is_admin) VALUES (gen_random_uuid(), 'a', 'a', true)",
         "DELETE FROM transactions",
         "UPDATE transactions SET amount = 0",
-        "UPDATE models SET price_credits = 0",
+        "UPDATE models SET price_credits_set = 0",
         "INSERT INTO telegram_link_codes (code_hash, user_id, expires_at) VALUES ('a', gen_random_uuid(), now())",
     ):
         async with bot_database.autocommit() as session:

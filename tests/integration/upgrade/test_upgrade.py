@@ -1,4 +1,4 @@
-"""A database of the previous release, with its data, is brought to this one: nothing is lost, and work goes on."""
+"""A database of an earlier schema, with its data, is brought to this one: nothing is lost, and work goes on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,51 @@ import asyncpg
 import httpx2
 import pytest
 
-from engine.postgres import PostgresNode
-from tests.integration.app.conftest import ECHO
-from tests.integration.app.processes import ROOT, started
-from tests.nodes.fixtures import TEMPLATE, execute
+from engine.native.postgres import PostgresNode
+from tests.support.app_process import ROOT, started
+from tests.support.nodes import TEMPLATE, execute
+from tests.support.service import ECHO
 
-DUMP = Path(__file__).with_name("schema_0001.sql")
-BEFORE: dict[str, tuple[int, int]] = {"anna": (81, 3), "boris": (141, 3), "test": (94, 0)}
-"""Balance and held credits when the dump was made."""
+
+@dataclass(frozen=True)
+class Dump:
+    """A database as an earlier schema left it.
+
+    Attributes:
+        before: Balance and held credits of each user who can sign in, when the dump was made.
+        open: Unfinished predictions.
+        owed: Answers that the bot owes.
+    """
+
+    revision: str
+    before: dict[str, tuple[int, int]]
+    open: int
+    owed: int
+
+
+DUMPS = [
+    Dump("0001", {"anna": (81, 3), "boris": (141, 3), "test": (94, 0)}, open=6, owed=0),
+    Dump("0004", {"anna": (86, 2), "boris": (164, 5), "test": (100, 0)}, open=8, owed=3),
+]
 PATIENCE_S = 60
 
 _numbers = count(1)
 
 
+@pytest.fixture(params=DUMPS, ids=lambda dump: dump.revision)
+def dump(request: pytest.FixtureRequest) -> Dump:
+    """Each earlier schema in turn."""
+    found: Dump = request.param
+    return found
+
+
 @pytest.fixture
-def old_url(postgres_node: PostgresNode) -> Iterator[str]:
-    """A database as the previous release left it."""
+def old_url(postgres_node: PostgresNode, dump: Dump) -> Iterator[str]:
+    """A database as that schema left it."""
+    sql = Path(__file__).with_name(f"schema_{dump.revision}.sql").read_text(encoding="utf-8")
     name = f"old_{next(_numbers)}"
     asyncio.run(execute(postgres_node.dsn(), f"CREATE DATABASE {name}"))
-    asyncio.run(execute(postgres_node.dsn(name), DUMP.read_text(encoding="utf-8")))
+    asyncio.run(execute(postgres_node.dsn(name), sql))
     yield postgres_node.dsn(name)
     asyncio.run(execute(postgres_node.dsn(), f"DROP DATABASE {name} WITH (FORCE)"))
 
@@ -72,8 +99,8 @@ SCHEMA = (
 )
 
 
-def test_an_upgraded_database_is_as_a_new_one(old_url: str, postgres_node: PostgresNode) -> None:
-    assert "went from 0001 to" in cli(old_url, "migrate")
+def test_an_upgraded_database_is_as_a_new_one(old_url: str, dump: Dump, postgres_node: PostgresNode) -> None:
+    assert f"went from {dump.revision} to" in cli(old_url, "migrate")
     for query in SCHEMA:
         assert rows(old_url, query) == rows(postgres_node.dsn(TEMPLATE), query), query
     assert "The schema is at" in cli(old_url, "migrate")
@@ -86,6 +113,27 @@ def test_no_row_is_lost_and_the_books_stay_right(old_url: str) -> None:
     cli(old_url, "migrate")
     assert (rows(old_url, kept), rows(old_url, money)) == before
     assert "The books are right." in cli(old_url, "audit")
+
+
+def test_batches_become_rows_that_lead_to_their_predictions(old_url: str) -> None:
+    cli(old_url, "migrate")
+    batches = rows(old_url, "SELECT id, user_id, size, cost, created_at FROM batches ORDER BY id")
+    assert batches
+    assert batches == rows(
+        old_url,
+        """
+        SELECT batch_id, user_id, count(*), sum(cost), min(created_at)
+        FROM predictions AS p
+        WHERE (SELECT p.id BETWEEN b.first_id AND b.last_id FROM batches AS b WHERE b.id = p.batch_id)
+        GROUP BY 1, 2 ORDER BY 1
+        """,
+    )
+
+
+def test_the_answers_that_the_bot_owes_are_kept(old_url: str, dump: Dump) -> None:
+    cli(old_url, "migrate")
+    owed = rows(old_url, "SELECT chat_id, message_id FROM deliveries WHERE delivered_at IS NULL ORDER BY 2")
+    assert owed == [(7, 14), (7, 16), (8, 22)][: dump.owed]
 
 
 @contextmanager
@@ -108,23 +156,25 @@ def worker(url: str, log: Path) -> Iterator[None]:
             assert process.wait(PATIENCE_S) == 0
 
 
-def test_what_was_open_before_the_upgrade_is_finished_after_it(old_url: str, tmp_path: Path, node_folder: Path) -> None:
+def test_work_open_before_the_upgrade_is_finished_after_it(
+    old_url: str, dump: Dump, tmp_path: Path, node_folder: Path
+) -> None:
     open_ = rows(old_url, "SELECT id::text FROM predictions WHERE status IN ('queued', 'processing')")
-    assert len(open_) == 6
+    assert len(open_) == dump.open
     cli(old_url, "migrate")
     folder = node_folder / "upgrade"
     folder.mkdir(exist_ok=True)
     with started(old_url, folder, ECHO) as app, worker(old_url, tmp_path / "worker.log"):
         assert "READY=1" in app.told()
         with app.client() as client:
-            for name, (balance, held) in BEFORE.items():
+            for name, (balance, held) in dump.before.items():
                 sign_in(client, name)
                 until_done(client)
                 assert client.get("/balance").json() == {"balance": balance, "held": 0}, name
                 again = {"Idempotency-Key": f"key-{held}"}
                 client.post("/predictions/predict", json={"model": "echo", "input": {"text": "new"}}, headers=again)
-    done = rows(old_url, "SELECT id::text FROM predictions WHERE status = 'succeeded' AND input->>'text' LIKE 'open %'")
-    assert sorted(done) == sorted(open_)
+        until_all_done(old_url)  # what was asked for in chats
+    assert set(open_) <= set(rows(old_url, "SELECT id::text FROM predictions WHERE status = 'succeeded'"))
     assert "The books are right." in cli(old_url, "audit")
     (folder / "notify").unlink()
 
@@ -134,6 +184,13 @@ def sign_in(client: httpx2.Client, name: str) -> None:
     answer = client.post("/token", data={"username": name, "password": password})
     assert answer.status_code == 200, answer.text
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def until_all_done(url: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while rows(url, "SELECT id FROM predictions WHERE finished_at IS NULL"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def until_done(client: httpx2.Client) -> None:

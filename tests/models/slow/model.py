@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ml_service.runtime.model import JsonObject, Model
+from ml_service.runtime.author import JsonObject, Model
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 SECONDS_PER_INPUT = 0.005

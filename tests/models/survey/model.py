@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from ml_service.runtime.model import Model
+from ml_service.runtime.author import Model
 
 
 class Survey(Model):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ml_service.runtime.model import JsonObject, Model, PredictionFailure
+from ml_service.runtime.author import JsonObject, Model, PredictionFailure
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 

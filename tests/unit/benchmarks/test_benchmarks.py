@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import peer
 from benchmarks.__main__ import BENCHMARKS
-from benchmarks.load import Plan, ask, request
+from benchmarks.load_generator import LoadPlan, ask, request
 from benchmarks.report import Bar, Report, markdown, svg
 
 REPORT = Report("a < b", ["", "per second"], [["one", "2"]], [Bar("one & only", 2.0, ours=True)], "/s", ["A note."])
@@ -48,7 +48,7 @@ async def test_the_load_counts_answers_and_their_statuses(rate: float | None) ->
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        plan = Plan(port, (request("/", "token", {"a": 1}),), 4, seconds=0.3, warm_up_s=0.1, rate=rate)
+        plan = LoadPlan(port, (request("/", "token", {"a": 1}),), 4, seconds=0.3, warm_up_s=0.1, rate=rate)
         outcome = await ask(plan)
     assert set(outcome.statuses) == {"202"}
     assert outcome.answers == sum(outcome.statuses.values()) > 20

@@ -12,15 +12,20 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ml_service.domain.errors import InsufficientCredits, InvalidInput, TooManyRequests
-from ml_service.domain.ledger import Balance, Kind, Transaction
-from ml_service.domain.models import ListedModel, ModelSpec
-from ml_service.domain.predictions import Prediction, PredictionError, Source, Status, new_id
+from ml_service.domain.fields import fields_of
+from ml_service.domain.ids import new_id
+from ml_service.domain.ledger import Balance, Kind
+from ml_service.domain.models import ListedModel, ModelSpec, ModelState
+from ml_service.domain.predictions import Prediction, PredictionError, Source, Status
 from ml_service.messaging.queue import QueueDepth
+from ml_service.storage.balance_changes import BalanceChange
+from ml_service.storage.history_pages import Entry
 from ml_service.storage.workers import Worker
+from ml_service.usecases.telegram import HistoryPage
 from ml_service.usecases.workers import Overview
-from services.bot.forms import fields_of
 from services.bot.phrases import LANGUAGES, Phrases, phrases
-from services.bot.views import answers, history, menus
+from services.bot.tables import RowError, Table
+from services.bot.views import answers, batches, files, history, menus
 from services.bot.views.view import View
 from tests.unit.bot.test_phrases import messages
 from tests.unit.bot.test_views import shown
@@ -45,9 +50,7 @@ SHARE = st.floats(0, 1) | st.just(1) | st.floats(allow_nan=False, allow_infinity
 OUTPUT = st.dictionaries(TEXT, JSON, max_size=15) | st.fixed_dictionaries(
     {}, optional={"label": TEXT, "confidence": SHARE, "scores": st.dictionaries(TEXT, SHARE, max_size=15), "more": JSON}
 )
-ANY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+ANY = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @pytest.fixture(params=LANGUAGES, scope="module")
@@ -76,19 +79,21 @@ def predictions(text: str, output: Any) -> Iterator[Prediction]:
 def test_any_prediction_can_be_shown(t: Phrases, text: str, output: dict[str, Any]) -> None:
     found = list(predictions(text, output))
     for one in found:
-        shown(answers.answer(t, one, nonce="abcdef", back=history.place("failed", 1000)))
+        shown(answers.answer(t, one, nonce="abcdef", back=history.place("failed", 10**6, "f", one.id)))
     for place in range(0, len(found), history.PAGE_SIZE):
-        page = found[place : place + history.PAGE_SIZE]
-        shown(history.history(t, page, wanted="failed", page=1000, more=True))
-    shown(answers.batch_summary(t, found))
-    answers.batch_file(found)
+        page = [Entry(one, 0, 0, 0) for one in found[place : place + history.PAGE_SIZE]]
+        shown(history.history(t, HistoryPage(page, has_newer=True, has_older=True), wanted="failed", page=10**6))
+    report = files.BatchReport(t)
+    report.add(found)
+    report.content()
+    shown(batches.summary(t, report, is_file_there=False))
 
 
 @ANY
 @given(TEXT, st.integers(0, 10**15))
 def test_any_account_model_and_error_can_be_shown(t: Phrases, text: str, number: int) -> None:
     name = text[:64]  # the longest of an account, a person or a model
-    moved = [Transaction(1, kind, new_id(), number, None, text, NOW) for kind in Kind]
+    moved = [BalanceChange(kind, number, number, NOW) for kind in Kind]
     shown(menus.balance(t, name, Balance(number, number), moved))
     shown(menus.link(t, name, number, "0123456789abcdef"))
     schema = {"type": "object", "properties": {text: {"title": text, "description": text, "enum": [text, number, ""]}}}
@@ -100,8 +105,16 @@ def test_any_account_model_and_error_can_be_shown(t: Phrases, text: str, number:
     for required in ([], [text]):
         for field in fields_of(ModelSpec("m", "1", "", 1, {**schema, "required": required}, {})):
             shown(menus.form_field(t, "m" * 63, field, form="01234567", number=number % 10_000, total=number))
+    failed = {f"{place} {text[:60]}": ModelState("failed", None, text) for place in range(10)}
+    table = Table(({"text": text}, {text: number, name: text}) * 3, (text, name) * 9, text, number, number)
+    for asked in (None, text):
+        view = batches.question(
+            t, table, model="m" * 63, name=asked, cost=number, balance=10**9, number="0" * 8, note=None
+        )
+        shown(view)
+    shown(batches.errors(t, [RowError(number, (text, text))] * 20))
     workers = tuple(
-        Worker(text, text, 1, ("default",), tuple(["m" * 63] * 20), state, NOW, NOW, is_alive=True)
+        Worker(text, text, 1, ("default",), tuple(["m" * 63] * 20), failed, state, NOW, NOW, is_alive=True)
         for state in ("ready", "stopping") * 20
     )
     depth = QueueDepth(number, number, number, exists=True)
@@ -116,7 +129,7 @@ def test_any_account_model_and_error_can_be_shown(t: Phrases, text: str, number:
 @given(TEXT)
 def test_whatever_a_phrase_is_given_it_can_be_shown(t: Phrases, text: str) -> None:
     for key, names in messages(t.language).items():
-        if not key.startswith(("button-", "command-", "filter-", "label-", "profile-")):
+        if not key.startswith(("button-", "command-", "filter-", "label-", "language-", "profile-", "csv-")):
             values: dict[str, Any] = {
                 name: 0.5 if name == "share" else 7 if name == "count" else text[:300] for name in names
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from fluent.syntax import FluentParser, ast
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 
 from ml_service.domain import errors
 from ml_service.domain.ledger import Kind
-from services.bot.leading import COMMANDS
+from services.bot.menu import COMMANDS
 from services.bot.phrases import LANGUAGES, LOCALES, Html, clean, cut, escaped, language_of, phrases
-from tests.nodes.telegram_rules import read_html
+from tests.support.telegram_rules import read_html
 
 DESCRIPTION_CHARS_MAX = 256  # of a command; core.telegram.org/bots/api#botcommand
 
 
+@cache
 def messages(language: str) -> dict[str, set[str]]:
     """Every message of a locale and the variables in it."""
     source = (LOCALES / language / "bot.ftl").read_text(encoding="utf-8")
@@ -69,6 +71,22 @@ def test_every_error_kind_and_command_has_its_words(language: str) -> None:
 def test_plural_forms(count: int, russian: str, english: str) -> None:
     assert phrases("ru")("credits", count=count) == russian
     assert phrases("en")("credits", count=count) == english
+
+
+@pytest.mark.parametrize(
+    ("seconds", "russian", "english"),
+    [
+        (0.2, "1 секунду", "1 second"),
+        (3, "3 секунды", "3 seconds"),
+        (90, "90 секунд", "90 seconds"),
+        (298, "5 минут", "5 minutes"),
+        (61 * 60, "61 минуту", "61 minutes"),
+        (3 * 3600 - 5, "3 часа", "3 hours"),
+    ],
+)
+def test_a_wait_is_said_in_a_persons_units(seconds: float, russian: str, english: str) -> None:
+    assert phrases("ru").duration(seconds) == russian
+    assert phrases("en").duration(seconds) == english
 
 
 @given(st.text())

@@ -13,17 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_service.domain.errors import InsufficientCredits, InvalidInput
-from ml_service.domain.ledger import Balance, Kind, Transaction
+from ml_service.domain.fields import WrongValue, fields_of, is_text_only, takes_text
+from ml_service.domain.ids import new_id
+from ml_service.domain.ledger import Balance, Kind
 from ml_service.domain.models import ListedModel, ModelSpec
-from ml_service.domain.predictions import Prediction, PredictionError, Source, Status, new_id
+from ml_service.domain.predictions import Prediction, PredictionError, Source, Status
 from ml_service.messaging.queue import QueueDepth
+from ml_service.storage.balance_changes import BalanceChange
+from ml_service.storage.history_pages import Entry
+from ml_service.usecases.telegram import HistoryPage
 from ml_service.usecases.workers import Overview
-from services.bot.forms import WrongValue, fields_of, is_text_only, takes_text
+from services.bot.forms import choices
 from services.bot.phrases import LANGUAGES, Phrases, phrases
-from services.bot.tables import NotATable, inputs_of_lines, inputs_of_table, text_of
-from services.bot.views import answers, history, menus
+from services.bot.tables import RowError, Table
+from services.bot.views import answers, batches, files, history, menus, notices
 from services.bot.views.view import View
-from tests.nodes.telegram_rules import Screen, read_html
+from tests.support.telegram_rules import Screen, read_html
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 EN, RU = phrases("en"), phrases("ru")
@@ -68,6 +73,8 @@ def test_an_answer_is_laid_out() -> None:
         "░░░░░░░░░░ 1,9 %  🙁 отрицательный\n\n"
         "sentiment 1.0.0 · 0,4 с · 1 кредит"
     )
+    quick = prediction(output=SENTIMENT, finished_at=NOW + timedelta(seconds=0.01))
+    assert "sentiment 1.0.0 · <0.1 s · 1 credit" in shown(answers.answer(EN, quick))
     assert "🙂 positive" in shown(answers.answer(EN, prediction(output=SENTIMENT)))
 
 
@@ -97,39 +104,50 @@ def test_every_state_has_its_words_and_its_button(language: str) -> None:
         if status is Status.FAILED:
             assert "no <b>luck" in text
     timed_out = PredictionError("model_timeout", "The model took longer than 30 s.")
-    assert "модель думала слишком долго" in shown(answers.answer(RU, prediction(Status.FAILED, error=timed_out)))
+    assert "не уложилась в отведённое время" in shown(answers.answer(RU, prediction(Status.FAILED, error=timed_out)))
 
 
 def test_accepted() -> None:
     id_ = new_id()
     accepted = answers.accepted(RU, id_, cost=1, balance=99, seconds=3)
-    assert shown(accepted) == "⏳ Принято, ответ примерно через 3 секунды.\nЦена: 1 кредит, баланс: 99 кредитов."
+    assert shown(accepted) == "⏳ Принято. Ответ придёт примерно через 3 секунды.\nЦена: 1 кредит · баланс: 99 кредитов"
+    assert "about 5 minutes" in shown(answers.accepted(EN, id_, cost=1, balance=99, seconds=298))
     assert "Модель сейчас не запущена" in shown(answers.accepted(RU, id_, cost=1, balance=99, seconds=None))
-    batch = answers.accepted(EN, id_, cost=2, balance=1, seconds=None, count=2)
-    assert shown(batch) == "⏳ Accepted: 2 predictions.\nThey cost 2 credits; your balance is 1 credit."
+    batch = answers.accepted_batch(EN, id_, cost=2, balance=1, count=2)
+    assert shown(batch).startswith("⏳ Got it: 2 predictions.")
+    assert batch.keyboard is not None
+    assert batch.keyboard.inline_keyboard[0][0].callback_data == f"cancelbatch:{id_.hex}"
 
 
 def test_the_history_leads_back_and_forth() -> None:
-    page = [prediction(output=SENTIMENT), prediction(Status.QUEUED, input='{"text":"' + "x" * 400 + '"}')]
-    view = history.history(EN, page, wanted="all", page=1, more=True)
+    found = [prediction(output=SENTIMENT), prediction(Status.QUEUED, input='{"text":"' + "x" * 400 + '"}')]
+    whole = prediction(output=SENTIMENT, batch_id=new_id())
+    page = [*(Entry(one, 0, 0, 0) for one in found), Entry(whole, 100, 98, 0)]
+    view = history.history(EN, HistoryPage(page, has_newer=True, has_older=True), wanted="all", page=1)
+    assert "📦 23.11 12:00 UTC Batch: 98 of 100 succeeded" in shown(view)
     assert "History, page 2" in shown(view)
     assert view.keyboard is not None
     data = [button.callback_data for row in view.keyboard.inline_keyboard for button in row]
-    assert data[:2] == [f"open:{one.id.hex}:all:1" for one in page]
-    assert data[2:] == ["history:all:0", "history:all:2"] + [f"history:{name}:0" for name in history.FILTERS]
-    assert "nothing here" in shown(history.history(EN, [], wanted="open", page=0, more=False))
+    first, last = history.short(found[0].id), history.short(whole.id)
+    assert data[:2] == [f"open:{history.short(one.id)}:all:1:{first}" for one in found]
+    assert whole.batch_id is not None
+    assert data[2] == f"openb:{history.short(whole.batch_id)}:all:1:{first}"
+    assert data[3:5] == [f"history:all:0:n{first}", f"history:all:2:o{last}"]
+    assert data[5:] == [f"history:{name}:0:" for name in history.FILTERS]
+    assert history.long(first) == found[0].id
+    empty = HistoryPage([], has_newer=False, has_older=False)
+    assert "nothing here" in shown(history.history(EN, empty, wanted="open", page=0))
 
 
 def test_balance_shows_what_moved() -> None:
-    user = new_id()
     moved = [
-        Transaction(number, kind, user, amount, None, None, NOW)
-        for number, (kind, amount) in enumerate([(Kind.HOLD, 1), (Kind.GRANT, 100), (Kind.TRANSFER, -5)])
+        BalanceChange(kind, change, count, NOW)
+        for kind, change, count in [(Kind.HOLD, -100, 100), (Kind.GRANT, 100, 1), (Kind.TRANSFER, -5, 1)]
     ]
     text = shown(menus.balance(EN, "anna<", Balance(99, 1), moved))
     assert "Balance: 99 credits" in text
     assert "Account: anna<" in text
-    assert "−1" in text
+    assert "23.11 12:00 UTC · prediction, 100 times · −100" in text
     assert "+100" in text
     assert "−5" in text
 
@@ -146,12 +164,12 @@ TEXT = {"type": "string", "needed": True}
 def test_models_and_admin_and_errors_can_be_shown() -> None:
     listed = ListedModel(spec(text=dict(TEXT)), 2, is_live=True, workers=1, announced_at=NOW)
     assert "Says <it>." in shown(menus.models(EN, [listed], "m"))
-    assert "No worker" in shown(menus.models(EN, [], "m"))
+    assert "No models" in shown(menus.models(EN, [], "m"))
     depth = QueueDepth(3, 0, 2, exists=True)
     assert "3 messages ready, 2 consumers" in shown(menus.admin(EN, Overview((), 5, 1), depth, 7, [("boom", 2)]))
     assert "does not answer" in shown(menus.admin(EN, Overview((), 5, 1), None, 7, []))
     poor = InsufficientCredits("…", balance=0, cost=5)
-    assert menus.error(RU, poor) == "💸 Не хватает кредитов. Цена: 5 кредитов, баланс: 0 кредитов."
+    assert menus.error(RU, poor) == "💸 Не хватает кредитов. Цена: 5 кредитов · баланс: 0 кредитов"
     wrong = InvalidInput("The input is not valid.", errors=[{"location": "input", "message": "<x> is too long"}])
     assert "&lt;x&gt; is too long" in menus.error(EN, wrong)
 
@@ -165,7 +183,7 @@ def test_a_form_asks_what_the_schema_says() -> None:
     for wrong in ("7.5", "x", "inf", "1e400", "nan"):
         with pytest.raises(WrongValue):
             fields[0].parse(wrong)
-    assert (fields[1].parse("1"), fields[1].choice(0), fields[1].choices(EN)) == (1, "a", ["a", "1"])
+    assert (fields[1].parse("1"), fields[1].choice(0), choices(EN, fields[1])) == (1, "a", ["a", "1"])
     with pytest.raises(WrongValue):
         fields[1].choice(2)
     view = menus.form_field(EN, "m", fields[2], form="01234567", number=2, total=3)
@@ -175,33 +193,106 @@ def test_a_form_asks_what_the_schema_says() -> None:
     assert not takes_text(spec(text=dict(TEXT), n={"type": "integer", "needed": True}))
 
 
-def test_files_become_inputs() -> None:
-    plain = spec(text=dict(TEXT))
-    assert inputs_of_lines(" a \n\nb", plain) == [{"text": "a"}, {"text": "b"}]
-    assert inputs_of_table('text;n\n"a;b";1\n', plain) == [{"text": "a;b"}]
-    assert inputs_of_table("first\nsecond\n", plain) == [{"text": "first"}, {"text": "second"}]
-    wide = spec(n={"type": "integer", "needed": True}, text={"type": "string"})
-    assert inputs_of_table("text,n\na,1\n,x\n", wide) == [{"text": "a", "n": 1}, {"n": "x"}]
-    for make in (inputs_of_lines, inputs_of_table):
-        with pytest.raises(NotATable):
-            make("a\nb", wide)
-    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1251"):
-        assert text_of("Привет, мир".encode(encoding)) == "Привет, мир"
+@pytest.mark.parametrize(("t", "delimiter"), [(EN, ","), (RU, ";")])
+def test_a_batchs_file_can_be_read_by_a_spreadsheet(t: Phrases, delimiter: str) -> None:
+    failed = prediction(Status.FAILED, error=PredictionError("model_error", "@no"), input='{"text":"=1+1"}')
+    numbers = prediction(output={"label": "-5", "confidence": -0.5}, input='{"text":"-7"}')
+    report = files.BatchReport(t)
+    report.add([prediction(output=SENTIMENT), failed])
+    report.add([numbers])
+    assert report.content().startswith(b"\xef\xbb\xbf")
+    content = report.content().decode("utf-8-sig")
+    table = list(csv.DictReader(io.StringIO(content), delimiter=delimiter))
+    assert [row["status"] for row in table] == ["succeeded", "failed", "succeeded"]
+    assert (table[0]["label"], table[1]["input"], table[1]["error"]) == ("positive", "'=1+1", "'@no")
+    assert (table[2]["label"], table[2]["confidence"], table[2]["input"]) == ("'-5", "-0.5", "'-7")
+    summary = shown(batches.summary(t, report, is_file_there=True))
+    assert ("2 of 3 succeeded" if t is EN else "успешно 2 из 3") in summary
+    assert "🙂" in summary
 
 
-def test_a_batchs_file_can_be_read_by_a_spreadsheet() -> None:
-    failed = prediction(Status.FAILED, error=PredictionError("model_error", "no"), input='{"text":"=1+1"}')
-    rows = [prediction(output=SENTIMENT), failed]
-    content = answers.batch_file(rows).decode("utf-8-sig")
-    table = list(csv.DictReader(io.StringIO(content)))
-    assert [row["status"] for row in table] == ["succeeded", "failed"]
-    assert (table[0]["label"], table[1]["input"], table[1]["error"]) == ("positive", "'=1+1", "no")
-    summary = shown(answers.batch_summary(EN, rows))
-    assert "1 of 2 succeeded" in summary
-    assert "🙂 positive: 1" in summary
+def test_a_file_of_huge_outputs_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "BYTES_MAX", 50_000)
+    report = files.BatchReport(EN)
+    report.add([prediction(output={"value": "x" * 10_000}) for _ in range(9)])
+    assert len(report.content()) < 50_000
+    assert (report.total, report.done, report.is_cut) == (9, 9, True)
+    assert "did not fit" in shown(batches.summary(EN, report, is_file_there=True))
+
+
+def test_a_long_output_is_said_to_be_cut_and_a_file_has_all_of_it() -> None:
+    vector = {"embedding": [number / 7 for number in range(512)]}
+    for output in (vector, {"a": "x" * 601}, {str(number): number for number in range(20)}):
+        view = answers.answer(EN, prediction(output=output))
+        assert view.is_cut
+        assert "all of it is in the file" in shown(view)
+        assert orjson.loads(files.output(EN, prediction(output=output))[1]) == output
+    assert not answers.answer(EN, prediction(output=SENTIMENT)).is_cut
+
+
+def test_a_language_is_named_in_words() -> None:
+    output = {
+        "language": "ru", "confidence": 0.5,
+        "alternatives": [{"language": "bg", "confidence": 0.3}, {"language": "xx", "confidence": 0.1}],
+    }  # fmt: skip
+    text = shown(answers.answer(RU, prediction(output=output)))
+    assert text.splitlines()[2:6] == [
+        "русский",
+        "█████░░░░░ 50,0 %",
+        "███░░░░░░░ 30,0 %  болгарский",
+        "█░░░░░░░░░ 10,0 %  xx",
+    ]
+
+
+def test_a_batch_is_shown_before_it_costs() -> None:
+    table = Table(
+        tuple({"text": f"text {number}"} for number in range(5)), ("id", "отзыв"), "отзыв", blank=1, unreadable=2
+    )
+    view = batches.question(RU, table, model="sentiment", name="a.csv", cost=5, balance=9, number="0" * 8, note=None)
+    text = shown(view)
+    for words in (
+        "a.csv: 5 строк",
+        "Столбец с текстами: отзыв",
+        "1. text 0",
+        "3. text 2",
+        "Цена: 5 кредитов",
+        "баланс: 9",
+    ):
+        assert words in text
+    assert "text 3" not in text
+    assert view.keyboard is not None
+    data = [button.callback_data for row in view.keyboard.inline_keyboard for button in row]
+    assert data == ["batch:yes:00000000", "batch:no:00000000", "batch:0:00000000"]
+    poor = batches.question(RU, table, model="m", name=None, cost=5, balance=4, number="0" * 8, note=None)
+    assert "не хватает" in shown(poor)
+    assert poor.keyboard is not None
+    assert "batch:yes:00000000" not in [b.callback_data for row in poor.keyboard.inline_keyboard for b in row]
+
+
+def test_wrong_rows_of_a_batch_are_named_and_the_others_offered() -> None:
+    wrong = tuple(RowError(row, (f"reason {row}",)) for row in range(2, 12))
+    table = Table(({"text": "good"},), errors=wrong)
+    view = batches.question(EN, table, model="m", name="a.csv", cost=1, balance=9, number="0" * 8, note=None)
+    text = shown(view)
+    for words in ("a.csv: 1 row", "10 rows cannot be used", "Row 2: reason 2", "Row 9: reason 9", "… and 2 more"):
+        assert words in text
+    assert "reason 10" not in text
+    assert "Without them, 1 row can be sent." in text
+    assert view.keyboard is not None
+    assert view.keyboard.inline_keyboard[0][0].callback_data == "batch:yes:00000000"
 
 
 def test_phrases_are_made_once() -> None:
     assert isinstance(EN, Phrases)
     assert phrases("en") is EN
     assert phrases("xx").language == "en"
+
+
+@pytest.mark.parametrize(("t", "why"), [(EN, "failed for days"), (RU, "несколько дней")])
+def test_a_webhook_that_was_switched_off_is_named_with_the_reason(t: Phrases, why: str) -> None:
+    data = '{"url": "https://example.com/<hooks>?a=1&b=2", "reason": "failing"}'
+    text = shown(notices.notice(t, "webhook.disabled", data))
+    assert "https://example.com/<hooks>?a=1&b=2" in text
+    assert why in text
+    gone = shown(notices.notice(t, "webhook.disabled", data.replace("failing", "gone")))
+    assert gone != text

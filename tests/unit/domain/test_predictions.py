@@ -5,7 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
-from ml_service.domain.predictions import TERMINAL, TRANSITIONS, Status, new_id
+from ml_service.domain.ids import id_after, new_id
+from ml_service.domain.predictions import TERMINAL, TRANSITIONS, Status
 
 
 def test_every_status_has_its_transitions() -> None:
@@ -35,3 +36,7 @@ def test_ids_of_many_threads_are_unique() -> None:
     with ThreadPoolExecutor(8) as threads:
         ids = [one for part in threads.map(lambda _: [new_id() for _ in range(2000)], range(8)) for one in part]
     assert len(set(ids)) == len(ids)
+
+
+def test_the_bound_of_ids_lies_between_those_of_now_and_of_later() -> None:
+    assert id_after(-1) < new_id() < id_after(0.001) < id_after(60)

@@ -24,6 +24,22 @@ def test_other_names_are_refused(name: str) -> None:
     assert refused.value.details["errors"][0]["location"] == "body.username"
 
 
+@pytest.mark.parametrize(
+    "name", ["Анна-2", "тест", "José", "Łódź", "山田たろう", "김철수", "admin", "test", "ａｄｍｉｎ", "Αννα"]
+)
+def test_names_of_one_script_are_kept(name: str) -> None:
+    assert check_username(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["аdmin", "admіn", "tеst", "αnna", "anna山", "pаypal", "ａdmіn", "admın", "ΤΕSΤ", "roοt", "ѕυρροrт"]
+)
+def test_names_that_look_like_others_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_username(name)
+    assert refused.value.details["errors"][0]["location"] == "body.username"
+
+
 def test_names_that_look_alike_in_case_or_width_are_the_same() -> None:
     assert username_key("ＡＮＮＡ") == username_key("anna")
     assert username_key("Straße") == username_key("STRASSE")
@@ -34,7 +50,7 @@ def test_long_enough_passwords_of_any_characters_are_fine(password: str) -> None
     check_password(password, "anna", COMMON)
 
 
-@pytest.mark.parametrize("password", ["", "short", "x" * 129, "PASSWORD", "qwerty123"])
+@pytest.mark.parametrize("password", ["", "short", "x" * 129, "PASSWORD", "qwerty123", "a nul \0 inside"])
 def test_short_long_and_common_passwords_are_refused(password: str) -> None:
     with pytest.raises(InvalidInput):
         check_password(password, "anna", COMMON)

@@ -29,9 +29,14 @@ json_values = some.recursive(
 )
 
 
-@given(pool=names, model=names, ids=some.lists(some.uuids(), min_size=1, max_size=64))
-def test_a_task_message_is_read_as_it_was_written(pool: str, model: str, ids: list[UUID]) -> None:
-    message = TaskMessage(pool, model, tuple(ids))
+@given(
+    pool=names,
+    model=names,
+    version=some.text(some.characters(codec="utf-8"), min_size=1, max_size=64),
+    ids=some.lists(some.uuids(), min_size=1, max_size=64),
+)
+def test_a_task_message_is_read_as_it_was_written(pool: str, model: str, version: str, ids: list[UUID]) -> None:
+    message = TaskMessage(pool, model, version, tuple(ids))
     assert decode_tasks(encode_tasks(message)) == message
 
 
@@ -44,15 +49,20 @@ def test_a_result_message_is_read_as_it_was_written(results: list[Result]) -> No
 
 
 def test_the_documented_form_is_what_is_written() -> None:
-    written = json.loads(encode_tasks(TaskMessage("default", "sentiment", (ID,))))
-    assert written == {"v": 1, "pool": "default", "model": "sentiment", "ids": [str(ID)]}
+    written = json.loads(encode_tasks(TaskMessage("default", "sentiment", "1.0.0", (ID,))))
+    assert written == {"v": 2, "pool": "default", "model": "sentiment", "version": "1.0.0", "ids": [str(ID)]}
     written = json.loads(encode_results(ResultMessage((Result(ID, ID, "succeeded"),))))
     assert written == {"v": 1, "results": [{"id": str(ID), "user_id": str(ID), "status": "succeeded"}]}
 
 
 def test_a_later_writer_may_add_fields() -> None:
-    body = {"v": 1, "pool": "default", "model": "echo", "ids": [str(ID)], "trace": "00-…"}
-    assert decode_tasks(json.dumps(body)) == TaskMessage("default", "echo", (ID,))
+    body = {"v": 2, "pool": "default", "model": "echo", "version": "1", "ids": [str(ID)], "trace": "00-…"}
+    assert decode_tasks(json.dumps(body)) == TaskMessage("default", "echo", "1", (ID,))
+
+
+def test_a_message_from_before_versions_is_read_without_one() -> None:
+    body = {"v": 1, "pool": "default", "model": "echo", "ids": [str(ID)]}
+    assert decode_tasks(json.dumps(body)) == TaskMessage("default", "echo", "", (ID,))
 
 
 @given(some.binary() | json_values.map(lambda value: json.dumps(value).encode()))
@@ -66,7 +76,10 @@ def test_no_body_whatever_raises_anything_but_undecodable(body: bytes) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 3},
+        {"version": ""},
+        {"version": "x" * 65},
+        {"version": None},
         {"v": "1"},
         {"pool": ""},
         {"pool": "a b"},
@@ -79,7 +92,7 @@ def test_no_body_whatever_raises_anything_but_undecodable(body: bytes) -> None:
     ],
 )
 def test_what_does_not_fit_the_schema_is_undecodable(change: dict[str, object]) -> None:
-    body = {"v": 1, "pool": "default", "model": "echo", "ids": [str(ID)], **change}
+    body = {"v": 2, "pool": "default", "model": "echo", "version": "1", "ids": [str(ID)], **change}
     with pytest.raises(UndecodableMessage):
         decode_tasks(json.dumps(body))
 
@@ -96,9 +109,9 @@ def test_a_deeply_nested_body_is_undecodable() -> None:
 
 def test_too_many_or_no_ids_are_not_written() -> None:
     with pytest.raises(ValueError, match="ids"):
-        encode_tasks(TaskMessage("default", "echo", ()))
+        encode_tasks(TaskMessage("default", "echo", "1", ()))
     with pytest.raises(ValueError, match="ids"):
-        encode_tasks(TaskMessage("default", "echo", tuple(uuid4() for _ in range(IDS_MAX + 1))))
+        encode_tasks(TaskMessage("default", "echo", "1", tuple(uuid4() for _ in range(IDS_MAX + 1))))
     with pytest.raises(ValueError, match="results"):
         encode_results(ResultMessage(()))
 

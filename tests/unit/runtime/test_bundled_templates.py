@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ml_service.runtime.model import Model, PredictionFailure
-from ml_service.runtime.spec import spec_of
+from ml_service.runtime.author import Model, PredictionFailure
+from ml_service.runtime.host.declarations import spec_of
 
 MODELS = Path(__file__).parents[3] / "models"
 
@@ -26,15 +26,16 @@ def _class_in(folder: str, name: str) -> type[Model]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "name", "model"), [("_template", "Example", "example"), ("_huggingface", "HuggingFace", "huggingface")]
+    ("folder", "name", "model"), [("_python", "Example", "example"), ("_huggingface", "HuggingFace", "huggingface")]
 )
 def test_a_template_can_be_announced_without_an_ml_library(folder: str, name: str, model: str) -> None:
     assert spec_of(_class_in(folder, name)).name == model
 
 
 def test_the_template_answers_and_fails_one_input_alone() -> None:
-    model = _class_in("_template", "Example")()
+    model = _class_in("_python", "Example")()
     model.load()
-    answered, failed = model.predict([{"text": "How many words are here?"}, {"text": "  "}])
-    assert answered == {"words": 5, "is_question": True}
-    assert isinstance(failed, PredictionFailure)
+    answered = model.predict(text="How many words are here?")
+    assert (answered.words, answered.is_question) == (5, True)
+    with pytest.raises(PredictionFailure):
+        model.predict(text="  ")

@@ -1,0 +1,99 @@
+"""A bulk job while its processes are killed one after the other (FAULTS.md 38)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+
+from tests.support.checker import banking, broken_rows, connected
+from tests.support.load import Load
+from tests.support.rig import Rig, Setup, running_rig
+
+pytestmark = pytest.mark.timeout(600)
+
+LINES = 20_000
+KILL_EVERY_S = 0.5
+GROWTH_BYTES_MAX = 80_000_000
+
+
+async def sent(client: httpx2.AsyncClient, url: str, headers: dict[str, str]) -> str:
+    async def content() -> Any:
+        for start in range(0, LINES, 500):
+            lines = ({"id": f"ref-{one}", "input": {"text": f"line {one}"}} for one in range(start, start + 500))
+            yield b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    answer = await client.post(
+        f"{url}/bulk", content=content(), headers={**headers, "Content-Type": "application/x-ndjson"}
+    )
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["bulk_id"])
+
+
+async def job_of(rig: Rig, bulk_id: str) -> Any:
+    async with connected(rig.owner_url) as connection:
+        return await connection.fetchrow("SELECT * FROM bulk_jobs WHERE id = $1::uuid", bulk_id)
+
+
+def rss(rig: Rig) -> int:
+    return max(psutil.Process(one.popen.pid).memory_info().rss for one in rig.apps if one.popen)
+
+
+async def test_each_line_of_a_bulk_job_ends_once_whatever_is_killed(noted_url: str) -> None:
+    async with running_rig(noted_url, None, Setup(apps=2, workers=2)) as rig:
+        load = Load(rig.urls)
+        await load.register()
+        headers = await load.sign_in(rig.urls[0], "anna")
+        before = rss(rig)
+        async with httpx2.AsyncClient(timeout=120) as client, banking(rig.owner_url) as bank:
+            bulk_id = await sent(client, rig.urls[0], headers)
+            assert rss(rig) - before < GROWTH_BYTES_MAX
+            for process in rig.processes:
+                process.kill()  # and started again, as a supervisor does, which is not waited for
+                process.start()
+                await asyncio.sleep(KILL_EVERY_S)
+            assert (await job_of(rig, bulk_id))["started_at"] is not None
+            for process in rig.processes:
+                await process.until_ready()
+            async with asyncio.timeout(180):
+                while (await job_of(rig, bulk_id))["finished_at"] is None:
+                    await asyncio.sleep(0.2)
+            assert bank.snapshots > 0
+            job = await job_of(rig, bulk_id)
+            assert (job["status"], job["succeeded"], job["failed"]) == ("finished", LINES, 0)
+            line = 0
+            async with client.stream("GET", f"{rig.urls[-1]}/bulk/{bulk_id}/results", headers=headers) as answer:
+                async for text in answer.aiter_lines():
+                    found = json.loads(text)
+                    assert (found["line"], found["id"], found["status"]) == (line + 1, f"ref-{line}", "succeeded")
+                    assert found["output"]["text"] == f"line {line}"
+                    line += 1
+            assert line == LINES
+        assert await broken_rows(rig.owner_url) == []
+        async with connected(rig.owner_url) as connection:
+            assert await connection.fetchval("SELECT sum(balance) FROM users") == 3 * 100_000 - LINES
+        await load.close()
+
+
+async def test_singles_of_others_do_not_wait_for_a_bulk_job(noted_url: str) -> None:
+    async with running_rig(noted_url, None, Setup(apps=1, workers=2)) as rig:
+        load = Load(rig.urls)
+        await load.register()
+        async with httpx2.AsyncClient(timeout=120) as client:
+            bulk_id = await sent(client, rig.urls[0], await load.sign_in(rig.urls[0], "anna"))
+            headers = {**await load.sign_in(rig.urls[0], "boris"), "Prefer": "wait=30"}
+            took: list[float] = []
+            while (await job_of(rig, bulk_id))["finished_at"] is None and len(took) < 50:
+                answer = await client.post(f"{rig.urls[0]}/predictions/predict", json={"text": "one"}, headers=headers)
+                assert answer.status_code == 200, answer.text
+                took.append(answer.elapsed.total_seconds())
+            assert len(took) > 5
+            assert sorted(took)[len(took) // 2] < 1.0, took
+            async with asyncio.timeout(180):
+                while (await job_of(rig, bulk_id))["finished_at"] is None:
+                    await asyncio.sleep(0.2)
+        await load.close()

@@ -1,0 +1,80 @@
+"""The caps of API keys with one mechanism switched off; as in test_mutations.py."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ml_service.domain.credentials import CapPer, Principal, SpendCap
+from ml_service.domain.ledger import CREDITS_MAX, REGISTRATION, Kind
+from ml_service.domain.submissions import Decision
+from ml_service.storage import canceling, ledger, submissions
+from tests.faults.test_mutations import UNLOCKED, Mutate, broken, mutate, play
+from tests.support.mutations import replaced
+from tests.support.play import Play
+
+__all__ = ["mutate", "play"]
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def spend(play: Play, key: Principal, *, at_once: bool = True) -> tuple[int, int]:
+    """Two requests for 6 credits each by a key that may hold 10; what the key has spent, and what is held."""
+    asked = [play.submission(items=6, batch=True, by=key) for _ in range(2)]
+    if at_once:
+        await play.submit(*asked)
+    else:
+        async with play.database.begin() as session:
+            await submissions.submit(session, asked[:1])
+            asking = asyncio.create_task(play.submit(asked[1]))
+            await asyncio.sleep(0.3)
+        await asking
+    return (await play.spent(key)).day, (await play.balance())[1]
+
+
+@pytest.fixture
+async def capped(play: Play) -> Principal:
+    """A key that may hold 10 of 110 credits."""
+    async with play.database.begin() as session:
+        await ledger.move(session, play.user_id, Kind.TOP_UP, 100, REGISTRATION, reason=None, balance_max=CREDITS_MAX)
+    return await play.key(cap=SpendCap(10, CapPer.DAY))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_with_the_cap_a_key_holds_no_more_than_it(play: Play, capped: Principal, at_once: bool) -> None:
+    assert await spend(play, capped, at_once=at_once) == (6, 6)
+    assert await broken(play) == []
+
+
+async def test_without_the_caps_condition_a_key_holds_more_than_its_cap(
+    play: Play, capped: Principal, mutate: Mutate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = replaced(submissions._BY_KEY["refusals"], "OVER earlier_of_key > s.cap_left", "OVER earlier_of_key < 0")
+    monkeypatch.setitem(submissions._BY_KEY, "refusals", off)
+    mutate(submissions, "_SUBMIT", "'hold'", "'hold'")
+    assert await spend(play, capped) == (12, 12)
+
+
+async def test_without_the_lock_on_the_key_and_its_user_a_key_holds_more_than_its_cap(
+    play: Play, capped: Principal, mutate: Mutate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = replaced(submissions._BY_KEY["spender"], "ORDER BY a.id FOR NO KEY UPDATE", "")
+    monkeypatch.setitem(submissions._BY_KEY, "spender", off)
+    mutate(*UNLOCKED)
+    assert await spend(play, capped, at_once=False) == (12, 12)
+
+
+async def test_without_giving_back_the_audit_finds_what_a_key_has_spent(
+    play: Play, capped: Principal, mutate: Mutate
+) -> None:
+    mutate(canceling, "_CANCEL", "e.key_id IS NOT NULL", "false")
+    [outcome] = await play.submit(play.submission(by=capped))
+    assert outcome.decision is Decision.ACCEPTED
+    async with play.database.begin() as session:
+        await canceling.cancel(session, play.user_id, play.ids[-1])
+    assert {one.rule for one in (await play.books()).differences} == {
+        "key_spent_is_sum_of_holds",
+        "key_spent_in_month_is_sum_of_holds",
+        "key_spent_on_day_is_sum_of_holds",
+    }

@@ -1,0 +1,196 @@
+"""Models as the API shows them: versions, the default one, what is live, and what unknown names cost."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from ml_service.domain.errors import ModelNotFound
+from ml_service.domain.models import ModelState
+from ml_service.storage import models, prediction_stats, workers
+from ml_service.usecases.model_times import ModelTimes
+from tests.support.service import ECHO, Person, Service, code_of
+
+NUMBER: dict[str, object] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+V2 = replace(ECHO, version="2", input_schema=NUMBER, output_schema=NUMBER)
+
+
+async def announce_v2(
+    service: Service, *, served: list[str], failed: str = "", states: dict[str, ModelState] | None = None
+) -> None:
+    states = {"echo": ModelState("failed", "1", failed)} if failed else states or {}
+    async with service.database.autocommit() as session:
+        assert await models.announce(session, [V2]) == []
+        await workers.beat(
+            session,
+            "worker-1",
+            1,
+            "h",
+            1,
+            pools=["default"],
+            models=served,
+            model_states=states,
+            state="ready",
+            lease_s=60,
+        )
+    await service.parts.catalog.refresh()
+    await service.parts.load.look()
+
+
+async def test_a_model_is_shown_with_all_its_versions(service: Service) -> None:
+    await announce_v2(service, served=["echo@2"])
+    shown = (await service.client.get("/models/echo")).json()
+    assert (shown["version"], shown["is_live"]) == ("1", False)
+    versions = [(one["version"], one["is_default"], one["is_live"], one["workers"]) for one in shown["versions"]]
+    assert versions == [("1", True, False, 0), ("2", False, True, 1)]
+    assert "models promote echo 2" in shown["reason"]
+    second = (await service.client.get("/models/echo@2")).json()
+    assert (second["version"], second["input_schema"], second["reason"]) == ("2", NUMBER, None)
+    assert code_of(await service.client.get("/models/echo@3")) == (404, "model_not_found")
+
+
+async def test_health_says_why_the_default_model_is_not_served(service: Service) -> None:
+    await announce_v2(service, served=["echo@2"], failed="It needs torch.")
+    health = (await service.client.get("/health")).json()
+    assert health["status"] == "degraded"
+    assert [one.partition(" It is")[0] for one in health["problems"]] == ["It needs torch."]
+    async with service.database.autocommit() as session:
+        await models.promote(session, "echo", "2")
+    await announce_v2(service, served=["echo@2"])
+    assert (await service.client.get("/health")).json()["problems"] == []
+
+
+async def test_a_request_is_validated_by_the_version_it_names(service: Service, anna: Person) -> None:
+    await announce_v2(service, served=["echo@1", "echo@2"])
+    for model, value, status in [
+        ("echo", {"text": "hi"}, 202),
+        ("echo@1", {"text": "hi"}, 202),
+        ("echo@2", {"n": 5}, 202),
+        ("echo@2", {"text": "hi"}, 422),
+        ("echo", {"n": 5}, 422),
+        ("echo@3", {"n": 5}, 404),
+        ("echo@", {"text": "hi"}, 404),
+    ]:
+        answer = await service.client.post(
+            "/predictions/predict", json={"model": model, "input": value}, headers=anna.headers
+        )
+        assert answer.status_code == status, (model, value, answer.text)
+        if status == 202:
+            assert (answer.json()["model"], answer.json()["version"]) == ("echo", model.partition("@")[2] or "1")
+
+
+@pytest.mark.parametrize(
+    ("served", "states", "state", "reason"),
+    [
+        (["echo@1"], {"echo": ModelState("ready", "1")}, "live", None),
+        ([], {"echo": ModelState("loading")}, "loading", "A worker is loading echo."),
+        ([], {"echo": ModelState("failed", None, "It needs torch.")}, "broken", "It needs torch."),
+        ([], {"other": ModelState("ready", "1")}, "gone", "No worker serves echo@1."),
+    ],
+)
+async def test_a_model_says_what_state_it_is_in_and_why(
+    service: Service, served: list[str], states: dict[str, ModelState], state: str, reason: str | None
+) -> None:
+    await announce_v2(service, served=served, states=states)
+    shown = (await service.client.get("/models/echo")).json()
+    assert (shown["state"], shown["reason"], shown["is_live"]) == (state, reason, state == "live")
+    assert (shown["versions"][0]["state"], shown["versions"][1]["state"]) == (
+        state,
+        state if state in ("loading", "broken") and states["echo"].version is None else "gone",
+    )
+
+
+async def test_a_model_says_how_long_its_answers_took_lately(service: Service, anna: Person) -> None:
+    assert (await service.client.get("/models/echo")).json()["recent"] is None
+    async with service.worker():
+        for text in ("a", "b", "fail", "c"):
+            await anna.predict(text, Prefer="wait=20")
+        await anna.post("/predictions/batch", {"items": [{"text": "d"}, {"text": "e"}]})
+    times = ModelTimes(service.database)
+    found = await times.by_model()
+    assert found["echo"].samples == 3  # neither the failed one nor the batch
+    assert 0 < found["echo"].median_ms <= found["echo"].p95_ms
+    service.parts.model_times.forget()
+    shown = (await service.client.get("/models")).json()["items"]
+    assert [(one["name"], one["recent"] and one["recent"]["samples"]) for one in shown] == [("dear", None), ("echo", 3)]
+
+
+async def test_the_times_of_models_are_read_once_for_all_requests(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+    read = prediction_stats.answer_times
+
+    async def counted(session: object, rows_read: int) -> object:
+        nonlocal reads
+        reads += 1
+        return await read(session, rows_read)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(prediction_stats, "answer_times", counted)
+    times = ModelTimes(service.database)
+    await asyncio.gather(*(times.by_model() for _ in range(50)))
+    assert reads == 1
+
+
+async def test_a_model_says_how_its_output_may_be_shown(service: Service) -> None:
+    shown = replace(ECHO, version="2", output_schema={**NUMBER, "x-view": "table"})
+    odd = replace(ECHO, version="3", output_schema={**NUMBER, "x-view": 5})
+    async with service.database.autocommit() as session:
+        assert await models.announce(session, [shown, odd]) == []
+    views = [(await service.client.get(f"/models/echo{at}")).json()["view"] for at in ("", "@2", "@3")]
+    assert views == [None, "table", None]
+    assert (await service.client.get("/models/echo")).json()["examples"] == [{"text": "hello"}]
+
+
+async def test_a_request_for_a_model_that_cannot_be_loaded_says_why(service: Service) -> None:
+    person = await service.join()
+    reason = "No module named 'torch'. Install it, then restart the workers."
+    async with service.database.autocommit() as session:
+        await workers.beat(
+            session,
+            "worker-1",
+            1,
+            "host",
+            1,
+            pools=["default"],
+            models=["echo@1"],
+            model_states={"mine": ModelState("failed", None, reason)},
+            state="ready",
+            lease_s=60,
+        )
+    for name in ("mine", "mine@2"):
+        answer = await person.post("/predictions/predict", {"model": name, "text": "hello"})
+        assert code_of(answer) == (404, "model_not_found")
+        assert answer.json()["detail"] == f"The model mine cannot be loaded: {reason}"
+    other = await person.post("/predictions/predict", {"model": "other", "text": "hello"})
+    assert "There is no model of this name" in other.json()["detail"]
+    assert await person.balance() == (100, 0)
+
+
+async def test_unknown_names_do_not_make_the_app_read_the_tables_each_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog, reads = service.parts.catalog, 0
+    await catalog.close()  # no refresh but those for unknown names
+    read = models.list_all
+
+    async def counted(session: object) -> object:
+        nonlocal reads
+        reads += 1
+        return await read(session)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(models, "list_all", counted)
+    began = asyncio.get_running_loop().time()
+    for _ in range(3):
+        answers = await asyncio.gather(*(catalog.get(f"nothing-{n}") for n in range(300)), return_exceptions=True)
+        assert {type(one) for one in answers} == {ModelNotFound}
+    assert reads <= 1 + (asyncio.get_running_loop().time() - began) / 0.25
+
+
+async def test_a_model_is_known_as_soon_as_it_was_announced(service: Service) -> None:
+    for number in range(3, 6):
+        async with service.database.autocommit() as session:
+            await models.announce(session, [replace(ECHO, version=str(number))])
+        assert (await service.client.get(f"/models/echo@{number}")).status_code == 200

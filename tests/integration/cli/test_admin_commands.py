@@ -1,0 +1,135 @@
+"""`ml-service admin` and `backup`, run as an operator does, with the values that people and mistakes give them."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.common.state import ROOT
+from ml_service.storage import admin_actions, models
+from ml_service.storage.database import Database
+from tests.support.service import ECHO
+
+Run = Callable[..., str]
+
+PASSWORD = "a-Long-Password-77"
+
+
+@pytest.fixture
+def run(database_url: str) -> Run:
+    """Run a command line; what it printed."""
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SETTINGS_FOLDER": "/nowhere", "COLUMNS": "200"}
+
+    def act(*arguments: str | bytes, expected: int = 0, stdin: str = "") -> str:
+        command = [sys.executable, "-m", "ml_service.cli", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, check=False)
+        assert done.returncode == expected, done
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    return act
+
+
+async def test_an_admin_is_made_and_a_taken_name_needs_existing(run: Run, database: Database) -> None:
+    async def stored() -> tuple[bool, str]:
+        async with database.autocommit() as session:
+            row = await session.fetchrow("SELECT is_admin, password_hash FROM users WHERE username = 'boss'")
+        assert row is not None
+        return row["is_admin"], row["password_hash"]
+
+    run("admin", "create", "boss", "--existing", expected=1)
+    assert "is an admin" in run("admin", "create", "boss", "--password-stdin", stdin=f"{PASSWORD}\n")
+    async with database.begin() as session:
+        await session.execute("UPDATE users SET is_admin = false")
+    before = await stored()
+    said = run("admin", "create", "Boss", "--password-stdin", stdin="another-Password-5\n", expected=1)
+    assert "'boss' is taken" in said
+    assert await stored() == before
+    run("admin", "create", "boss", "--existing")
+    assert await stored() == (True, before[1])
+    run("admin", "create", "boss", "--existing", "--password-stdin", stdin="another-Password-5\n")
+    is_admin, password_hash = await stored()
+    assert is_admin
+    assert password_hash != before[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["admin", "top-up", "boss", "99999999999999999999"], 2, "or equal to"),
+        (["admin", "top-up", "boss", "0"], 2, "or equal to"),
+        (["admin", "adjust", "boss", "-99999999999999999999", "--reason", "x"], 2, "or equal to"),
+        (["admin", "price", "odd", "99999999999999999999"], 1, "from 0 to 999,999,999"),
+        (["admin", "price", "odd", "-1"], 2, "No such option"),
+        (["admin", "price", "odd", "²"], 1, "from 0 to 999,999,999"),
+        (["admin", "price", "[red]odd", "5"], 1, "[red]odd"),
+        (["admin", "show", "no[bold]body"], 1, "no[bold]body"),
+        ([b"admin", b"top-up", b"boss", b"5", b"--reason", b"\xff\xfe"], 1, "not UTF-8"),
+        (["admin", "create", "boss"], 1, "--password-stdin"),
+        (["backup", "/proc/nowhere/x.dump"], 1, "/proc/nowhere/x.dump.partial: No such file"),
+        (["backup", "/"], 2, "directory"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_in_words(
+    run: Run, arguments: list[str | bytes], code: int, words: str
+) -> None:
+    assert words in run(*arguments, expected=code)
+
+
+def test_a_backup_is_readable_by_its_owner_only_and_overwrites_nothing(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "it's [red] today #1.dump"
+    assert "it's [red] today #1.dump" in run("backup", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "exists already" in run("backup", str(file), expected=1)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.slow
+async def test_every_command_of_an_admin_is_logged(run: Run, database: Database) -> None:
+    async with database.autocommit() as session:
+        await models.announce(session, [ECHO, replace(ECHO, version="2")])
+    run("admin", "create", "boss", "--password-stdin", stdin=f"{PASSWORD}\n")
+    run("admin", "top-up", "boss", "50", "--reason", "invoice 7")
+    for _ in range(2):
+        run("admin", "chargeback", "boss", "20", "--reason", "reversed", "--key", "c-1")
+    run("admin", "adjust", "boss", "-5", "--reason", "[red]odd[/red]")
+    run("admin", "price", "echo", "3")
+    run("models", "promote", "echo", "2")
+    run("models", "rollback", "echo")
+    run("models", "disable", "echo", "--reason", "broken")
+    run("models", "enable", "echo", "--reason", "mended")
+    run("models", "forget", "echo@2")
+    assert "boss: admin, blocked" in run("admin", "block", "boss", "--reason", "left") + run("admin", "show", "boss")
+    run("admin", "unblock", "boss", "--reason", "back")
+    run("admin", "top-up", "nobody", "5", expected=1)
+    run("models", "promote", "echo", "9", expected=1)
+    listed = run("admin", "actions")
+    async with database.autocommit() as session:
+        found = list(reversed(await admin_actions.page(session, before=None, limit=100)))
+    assert {one.actor for one in found} == {"command-line"}
+    assert [one.action for one in found] == [
+        "user.create_admin",
+        "credits.top_up",
+        "credits.chargeback",
+        "credits.adjustment",
+        *["model.change"] * 5,
+        "model.forget",
+        "user.block",
+        "user.unblock",
+    ]
+    assert [json.loads(one.after or "{}") for one in found[4:9]] == [
+        {"price_credits": 3},
+        {"default_version": "2"},
+        {"default_version": "1"},
+        {"is_enabled": False},
+        {"is_enabled": True},
+    ]
+    assert all(text in listed for text in ("invoice 7", "[red]odd[/red]", "model:echo@2", "user.unblock"))

@@ -1,0 +1,215 @@
+"""`ml-service models`, as a model's author uses it: a template becomes a model, is tried, measured and described."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
+
+import pytest
+
+from engine.common.state import ROOT
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# Only what the worker's and the tests' own packages can run; torch is too large for either.
+TEMPLATES = [
+    name for name, package in {"python": "pydantic", "sklearn": "sklearn", "onnx": "onnxruntime"}.items()
+    if find_spec(package)
+]  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run `ml-service models …` on a folder of models of its own, without any service."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "SETTINGS_FOLDER": "/nowhere",
+        "COLUMNS": "200",
+        "MODELS_FOLDER": str(tmp_path / "models"),
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+    }
+
+    def act(*arguments: str, expected: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ml_service.cli", "models", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=env | more, capture_output=True, text=True, check=False)
+        assert done.returncode == expected, done
+        assert "Traceback" not in done.stdout
+        return done
+
+    return act
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_each_template_works_as_it_stands(run: Run, template: str) -> None:
+    run("new", "my-model", "--template", template)
+    checked = run("check", "my-model").stdout
+    assert "my-model 1.0.0: loaded in" in checked
+    assert "examples are right" in checked
+    assert "give the same answers, and so does a second run" in checked
+    assert "MiB" in checked
+    assert "longest call" in checked
+
+
+@pytest.mark.slow
+def test_the_sklearn_template_loads_what_its_training_keeps(run: Run, tmp_path: Path) -> None:
+    run("new", "trained", "--template", "sklearn")
+    folder = tmp_path / "models" / "trained"
+    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True)
+    assert (folder / "model.skops").exists()
+    (folder / "texts.csv").unlink()
+    answer = json.loads(run("run", "trained", "--input", "Where is my order?").stdout)
+    assert answer["label"] == "question"
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """Answers like OpenAI's API; busy for the first request of each server."""
+
+    is_busy: ClassVar[bool] = True
+    asked: ClassVar[list[tuple[dict[str, str], dict[str, Any]]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((dict(self.headers), body))
+        prompt = body["messages"][-1]["content"]
+        if Upstream.is_busy:
+            Upstream.is_busy = False
+            self.send_response(429)
+            self.send_header("Retry-After", "7")
+            self.end_headers()
+            return
+        self.send_response(400 if prompt == "refuse" else 200)
+        self.end_headers()
+        reply = {"choices": [{"message": {"content": f"About {prompt}"}}], "usage": {"total_tokens": 12}}
+        self.wfile.write(json.dumps(reply).encode())
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    Upstream.is_busy = True
+    Upstream.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.slow
+def test_the_openai_template_asks_any_server_like_it(run: Run, upstream: str) -> None:
+    run("new", "helper", "--template", "openai")
+    missing = run("check", "helper", expected=1)
+    assert "Set OPENAI_API_KEY, or OPENAI_BASE_URL" in missing.stderr
+    settings = {
+        "OPENAI_BASE_URL": upstream,
+        "OPENAI_API_KEY": "sk-test",
+        "MODEL_ENVIRONMENT": "OPENAI_BASE_URL,OPENAI_API_KEY",
+    }
+    busy = run("run", "helper", "--input", '{"prompt": "tea"}', expected=1, **settings)
+    assert "asks to be tried again in 7 s" in busy.stderr
+    answered = run("run", "helper", "--input", '{"prompt": "tea", "temperature": 1}', **settings)
+    assert json.loads(answered.stdout) == {"text": "About tea", "tokens": 12}
+    refused = run("run", "helper", "--input", '{"prompt": "refuse"}', expected=1, **settings)
+    assert "input_rejected: The language model refuses this prompt." in refused.stderr
+    assert "It asks others" in run("check", "helper", **settings).stdout
+    headers, body = Upstream.asked[1]
+    assert headers["Authorization"] == "Bearer sk-test"
+    assert headers["Idempotency-Key"]
+    assert (body["temperature"], body["user"]) == (1, "nobody")
+
+
+@pytest.mark.slow
+def test_a_model_answers_text_json_and_files(run: Run, tmp_path: Path) -> None:
+    run("new", "mine")
+    expected = {"words": 2, "is_question": True}
+    (tmp_path / "text.txt").write_text("Who knows?\n")
+    (tmp_path / "input.json").write_text('{"text": "Who knows?"}')
+    for text in ("Who knows?", '{"text": "Who knows?"}', f"@{tmp_path}/text.txt", f"@{tmp_path}/input.json"):
+        assert json.loads(run("run", "mine", "--input", text).stdout) == expected
+
+
+@pytest.mark.slow
+def test_an_input_that_has_no_answer_is_said(run: Run) -> None:
+    run("new", "mine")
+    assert "text: " in run("run", "mine", "--input", '{"text": ""}', expected=1).stderr
+    assert "input_rejected: The text is empty." in run("run", "mine", "--input", "   ", expected=1).stderr
+    assert "No such file" in run("run", "mine", "--input", "@/nowhere", expected=1).stderr
+    assert "There is no model nobody" in run("run", "nobody", "--input", "x", expected=1).stderr
+
+
+UNSTEADY = """
+from ml_service.runtime.author import Model
+
+class Unsteady(Model):
+    name = "unsteady"
+    version = "1"
+    description = "A test."
+    input_schema = output_schema = {"type": "object"}
+    examples = [{"text": "a"}]
+    calls = 0
+
+    def predict(self, inputs):
+        self.calls += 1
+        return [{"said": WHAT} for one in inputs]
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("self.calls", "A second run answers example 1 in another way."),
+        ("len(inputs)", "In a batch of 2 the answer at place 1 is another one than alone."),
+        ("1 / 0", "1 of 1 examples are wrong."),
+    ],
+)
+def test_a_check_finds_answers_that_depend_on_company_or_on_time(
+    run: Run, tmp_path: Path, what: str, problem: str
+) -> None:
+    folder = tmp_path / "models" / "unsteady"
+    folder.mkdir(parents=True)
+    (folder / "model.py").write_text(UNSTEADY.replace("WHAT", what))
+    assert problem in run("check", "unsteady", expected=1).stderr
+
+
+@pytest.mark.slow
+def test_a_model_is_measured_and_described(run: Run) -> None:
+    run("new", "mine")
+    measured = run("bench", "mine").stdout
+    assert "The best batch_size is" in measured
+    assert [line.split("│")[1].strip() for line in measured.splitlines() if line.startswith("│")] == [
+        *("1", "2", "4", "8", "16", "32")
+    ]
+    card = run("card", "mine").stdout
+    assert card.startswith("# mine 1.0.0\n")
+    assert "| `text` | string | yes |" in card
+    assert '{"words":5,"is_question":true}' in card
+    assert run("card", "sentiment").stdout.startswith("#"), "a card that was written is shown as it is"
+
+
+def test_a_new_model_needs_a_name_that_is_free(run: Run) -> None:
+    run("new", "mine")
+    assert "There is a model mine already" in run("new", "mine", expected=1).stderr
+    assert "There is a model sentiment already" in run("new", "sentiment", expected=1).stderr
+    assert "is no model's name" in run("new", "My_Model", expected=1).stderr
+
+
+def test_models_are_listed_without_a_database(run: Run, tmp_path: Path) -> None:
+    run("new", "mine")
+    (tmp_path / "models" / "broken").mkdir()
+    listed = run("list")
+    assert {"mine", "sentiment"} <= {
+        line.split("│")[1].strip() for line in listed.stdout.splitlines() if line.startswith("│")
+    }
+    assert "has no model.py" in listed.stderr

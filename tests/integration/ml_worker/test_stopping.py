@@ -1,0 +1,97 @@
+"""What ends while the model computes it, canceled or past its deadline, frees the model and harms no neighbour."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.rig import Setup, running_rig
+
+MODEL_TIMEOUT_S = 5.0
+"""Of the model `troublesome`, after which a hanging batch would be stopped anyway."""
+PASSWORD = "a quiet green river"
+
+
+@pytest.fixture
+async def client(database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Somebody who is signed in, at an app with one worker."""
+    setup = Setup(apps=1, workers=1, models="troublesome", env={"DEFAULT_MODEL": "troublesome"})
+    async with running_rig(database_url, None, setup) as rig, httpx2.AsyncClient(base_url=rig.urls[0]) as client:
+        person = {"username": "anna", "password": PASSWORD}
+        (await client.post("/users", json=person)).raise_for_status()
+        tokens = (await client.post("/token", data=person)).raise_for_status().json()
+        client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        yield client
+
+
+async def look(client: httpx2.AsyncClient, prediction_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.get(f"/predictions/{prediction_id}")).raise_for_status().json()
+    return found
+
+
+async def until_status(client: httpx2.AsyncClient, prediction_id: str, *wanted: str) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while (found := await look(client, prediction_id))["status"] not in wanted:
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def submit(client: httpx2.AsyncClient, text: str, **more: Any) -> str:
+    answer = await client.post("/predictions/predict", json={"text": text, **more})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def answered_in_s(client: httpx2.AsyncClient, text: str) -> float:
+    began = time.monotonic()
+    answer = await client.post("/predictions/predict", json={"text": text}, headers={"Prefer": "wait=30"}, timeout=40)
+    assert answer.json()["status"] == "succeeded", answer.text
+    return time.monotonic() - began
+
+
+async def test_a_canceled_prediction_that_runs_alone_frees_the_model(client: httpx2.AsyncClient) -> None:
+    hanging = await submit(client, "!hang")
+    await until_status(client, hanging, "processing")
+    assert (await client.post(f"/predictions/{hanging}/cancel")).json()["status"] == "canceled"
+    assert await answered_in_s(client, "next") < MODEL_TIMEOUT_S / 2
+    assert (await client.get("/balance")).json()["held"] == 0
+
+
+async def test_a_deadline_stops_what_runs_and_frees_the_model(client: httpx2.AsyncClient) -> None:
+    hanging = await submit(client, "!hang", deadline_s=1)
+    await until_status(client, hanging, "processing")
+    assert await answered_in_s(client, "next") < MODEL_TIMEOUT_S * 0.8
+    expired = await look(client, hanging)
+    assert (expired["status"], expired["error"]["code"], expired["charged"]) == ("expired", "deadline_exceeded", 0)
+    assert (await client.get("/balance")).json()["held"] == 0
+
+
+async def test_neighbours_of_a_canceled_prediction_are_answered_and_paid(client: httpx2.AsyncClient) -> None:
+    items = [{"text": "!nap"}] * 30
+    batch = (await client.post("/predictions/batch", json={"items": items})).raise_for_status().json()
+    first, *others = (item["id"] for item in batch["items"])
+    await until_status(client, first, "processing")
+    assert (await client.post(f"/predictions/{first}/cancel")).status_code == 200
+    ended = [await until_status(client, one, "succeeded", "failed", "canceled") for one in others]
+    assert {one["status"] for one in ended} == {"succeeded"}
+    assert {one["attempts"] for one in ended} == {1}
+    canceled = await look(client, first)
+    assert (canceled["status"], canceled["charged"], canceled["output"]) == ("canceled", 0, None)
+
+
+async def test_a_canceled_prediction_in_a_batch_that_hangs_leaves_its_neighbours_unharmed(
+    client: httpx2.AsyncClient,
+) -> None:
+    items = [{"text": "!hang"}, *[{"text": f"word {place}"} for place in range(20)]]
+    batch = (await client.post("/predictions/batch", json={"items": items})).raise_for_status().json()
+    hanging, *others = (item["id"] for item in batch["items"])
+    await until_status(client, hanging, "processing")
+    await client.post(f"/predictions/{hanging}/cancel")
+    ended = [await until_status(client, one, "succeeded", "failed", "canceled") for one in others]
+    assert {one["status"] for one in ended} == {"succeeded"}
+    assert (await look(client, hanging))["status"] == "canceled"

@@ -1,0 +1,186 @@
+"""Bulk jobs in the tables: held once, fed once, counted once; and what the books say where a mechanism is off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from ml_service.background.bulk_feeder import LINES_FED_MAX, BulkFeeder, shares
+from ml_service.domain.bulk import BulkStatus, Chunk
+from ml_service.domain.ids import new_id
+from ml_service.domain.ledger import Actor, ActorKind
+from ml_service.domain.predictions import Source
+from ml_service.domain.submissions import Decision
+from ml_service.storage import bulk_feeding, bulk_jobs, ledger
+from ml_service.storage.bulk_feeding import FeedJob
+from ml_service.storage.database import Database
+from ml_service.storage.finishing import Finish
+from ml_service.usecases import users
+from tests.support.play import Play
+
+
+async def started(play: Play, lines: int = 4, *, chunk: int = 2, price: int = 1) -> tuple[UUID, Decision | None]:
+    """A job of so many lines that was received and, where the credits suffice, runs."""
+    bulk_id = new_id()
+    async with play.database.begin() as session:
+        assert await bulk_jobs.create(
+            session,
+            bulk_id,
+            play.user_id,
+            Source.API,
+            model="echo",
+            version="1",
+            pool="default",
+            price_credits=price,
+            open_max=10,
+        )
+        for number in range(lines // chunk):
+            texts: list[str | None] = ["{}"] * chunk
+            numbers = [number * chunk + place + 1 for place in range(chunk)]
+            await bulk_jobs.add_chunk(session, bulk_id, number, Chunk(numbers, [None] * chunk, texts, [None] * chunk))
+    async with play.database.begin() as session:
+        decision, _, _ = await bulk_jobs.start(
+            session, bulk_id, play.user_id, key=None, fingerprint=b"", notifies_chats=None, chat_id=None
+        )
+    return bulk_id, decision
+
+
+async def fed(database: Database, bulk_id: UUID, number: int, count: int = 2) -> list[UUID] | None:
+    """Feed a chunk; its predictions, or None where it was not its turn."""
+    ids = [new_id() for _ in range(count)]
+    async with database.autocommit() as session:
+        return None if await bulk_feeding.feed(session, bulk_id, number, ids) is None else ids
+
+
+async def test_feeding_moves_the_hold_to_the_predictions(play: Play) -> None:
+    bulk_id, decision = await started(play, 4, price=3)
+    assert decision is Decision.ACCEPTED
+    assert await play.balance() == (88, 12)
+    ids = await fed(play.database, bulk_id, 0)
+    assert ids is not None
+    assert await play.balance() == (88, 12)
+    await play.claim(*ids)
+    await play.finish(Finish(ids[0], 1, 1.0, "{}"))
+    assert await play.balance() == (88, 9)
+    async with play.database.begin() as session:
+        actor = Actor(ActorKind.USER, str(play.user_id))
+        assert await bulk_jobs.stop(session, bulk_id, play.user_id, BulkStatus.CANCELED, actor)
+        assert await bulk_jobs.cancel_some(session, play.user_id, bulk_id, 10) == 1
+    assert await play.balance() == (97, 0)
+
+
+async def test_a_chunk_is_fed_once(play: Play, database_url: str) -> None:
+    bulk_id, _ = await started(play, 4)
+    others = [await Database.connect(database_url, name="other", timeout_s=10) for _ in range(8)]
+    found = await asyncio.gather(*(fed(one, bulk_id, 0) for one in others))
+    assert sum(ids is not None for ids in found) == 1
+    for one in others:
+        await one.close()
+
+
+async def test_a_stopped_job_is_fed_no_more(play: Play) -> None:
+    bulk_id, _ = await started(play, 4)
+    async with play.database.begin() as session:
+        actor = Actor(ActorKind.USER, str(play.user_id))
+        await bulk_jobs.stop(session, bulk_id, None, BulkStatus.CANCELED, actor)
+    assert await fed(play.database, bulk_id, 0) is None
+    assert await play.balance() == (100, 0)
+
+
+async def test_of_parallel_jobs_only_those_start_that_can_be_paid(play: Play, database_url: str) -> None:
+    others = [Play(await Database.connect(database_url, name="other", timeout_s=10), play.user_id) for _ in range(6)]
+    found = await asyncio.gather(*(started(one, 40) for one in others))
+    assert sorted(decision for _, decision in found if decision) == ["accepted"] * 2 + ["insufficient_credits"] * 4
+    assert await play.balance() == (20, 80)
+    for one in others:
+        await one.database.close()
+
+
+async def test_a_job_finishes_when_all_chunks_are_counted(play: Play) -> None:
+    bulk_id, _ = await started(play, 4)
+    feeder = BulkFeeder(play.database, play.database, gone_s=3600, encode=lambda _: "{}")
+    await feeder.feed()
+    async with play.database.autocommit() as session:
+        ids = [row["id"] for row in await session.fetch("SELECT id FROM predictions ORDER BY id")]
+    assert len(ids) == 4
+    await play.claim(*ids)
+    await play.finish(*(Finish(one, 1, 1.0, "{}") for one in ids[:3]))
+    await feeder.feed()
+    job = await job_of(play, bulk_id)
+    assert (job.status, job.succeeded) == (BulkStatus.RUNNING, 3)
+    await play.finish(Finish(ids[3], 1, 1.0, "{}"))
+    await feeder.feed()
+    await feeder.feed()
+    job = await job_of(play, bulk_id)
+    assert (job.status, job.succeeded, job.charged) == (BulkStatus.FINISHED, 4, 4)
+
+
+async def job_of(play: Play, bulk_id: UUID) -> Any:
+    async with play.database.autocommit() as session:
+        return await bulk_jobs.get(session, play.user_id, bulk_id)
+
+
+def feed_job(user: UUID, *, pool: str = "default", done: int = 0) -> FeedJob:
+    return FeedJob(new_id(), user, pool, "echo", "1", 1, done, is_stopped=False, is_all_fed=False, is_canceled=False)
+
+
+def test_users_share_what_may_be_fed_alike_whatever_they_have_sent() -> None:
+    anna, bert = new_id(), new_id()
+    jobs = [feed_job(anna), feed_job(anna), feed_job(bert, done=100)]
+    assert shares(jobs) == [(jobs[0], LINES_FED_MAX // 2), (jobs[2], LINES_FED_MAX // 2 - 100)]
+    full = [feed_job(anna, done=LINES_FED_MAX), feed_job(bert)]
+    assert [job for job, _ in shares(full)] == [full[1]]
+
+
+OFF: list[tuple[str, Callable[[str], str], str]] = [
+    ("the job keeps what it hands on", lambda sql: without(sql, "moved"), "job_holds_what_waits"),
+    ("predictions of a job hold nothing", lambda sql: without(sql, "held"), "hold_is_cost"),
+    ("a chunk is fed without a look at the job", lambda sql: sql.replace(" AND b.chunks_fed = $2", ""), ""),
+]
+
+
+def without(sql: str, name: str) -> str:
+    """The statement with one of its inserts inserting nothing."""
+    start = sql.index(f"), {name} AS (")
+    end = sql.index("\n    ), ", start + 1)
+    return sql[:end] + " LIMIT 0" + sql[end:] if "ORDER BY" in sql[start:end] else sql[:end] + " AND false" + sql[end:]
+
+
+@pytest.mark.parametrize(("what", "off", "rule"), OFF, ids=[what for what, _, _ in OFF])
+async def test_the_books_tell_what_is_off_in_feeding(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, what: str, off: Callable[[str], str], rule: str
+) -> None:
+    database = await Database.connect(database_url, name="mutation", timeout_s=10)
+    async with database.begin() as session:
+        user = await users.register(session, "anna", None, starting_credits=100)
+    play = Play(database, user.id)
+    bulk_id, _ = await started(play, 4)
+    broken = off(bulk_feeding._FEED)
+    assert broken != bulk_feeding._FEED, what
+    monkeypatch.setattr(bulk_feeding, "_FEED", broken)
+    await fed(database, bulk_id, 0)
+    if not rule:  # then the schema stands behind it
+        await fed(database, bulk_id, 0)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await fed(database, bulk_id, 0)
+    else:
+        async with database.autocommit() as session:
+            books = await ledger.audit(session)
+        assert rule in {one.rule for one in books.differences}, books
+    await database.close()
+
+
+async def test_without_the_conditional_debit_a_job_is_refused_by_the_schema(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = bulk_jobs._START.replace("AND p.balance >= j.cost", "").replace("AND u.balance >= a.cost ", "")
+    assert broken != bulk_jobs._START
+    monkeypatch.setattr(bulk_jobs, "_START", broken)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await started(play, 200)
+    assert await play.balance() == (100, 0)

@@ -1,0 +1,128 @@
+"""What a user looks at costs no more because another user has nearly all rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from ml_service.domain.predictions import Status
+from ml_service.storage import (
+    accounts,
+    balance_changes,
+    history,
+    history_pages,
+    ledger,
+    prediction_lists,
+    usage,
+)
+from ml_service.storage.database import Database, Session
+from ml_service.storage.history import FIRST_ID, LAST_ID, HistoryFilter
+
+ROWS = 20_000
+READ_MAX = 200
+"""Rows that a page of 50 may read."""
+
+_FILL = """
+    INSERT INTO predictions
+        (id, user_id, model, version, status, source, cost, attempts, worker_id, finished_at, error_code, input)
+    SELECT gen_random_uuid(), CASE WHEN n % $3 = 1 THEN $2::uuid ELSE $1::uuid END, 'echo', '1', 'failed', 'api', 1, 1,
+        'w', now(), 'model_error', '{}'
+    FROM generate_series(1, $3 * 3) AS n
+"""
+_FILL_LEDGER = """
+    INSERT INTO transactions (user_id, kind, amount, actor_kind, actor_id)
+    SELECT CASE WHEN n % $3 = 1 THEN $2::uuid ELSE $1::uuid END, 'top_up', 1, 'system', 'test'
+    FROM generate_series(1, $3 * 3) AS n
+"""
+
+
+@pytest.fixture
+async def small(database_url: str) -> Any:
+    """A session, a user with three predictions, and one with 60,000."""
+    database = await Database.connect(database_url, name="test", timeout_s=60)
+    big, small = uuid4(), uuid4()
+    async with database.autocommit() as session:
+        for name, user_id in (("big", big), ("small", small)):
+            await session.execute("INSERT INTO users (id, username, username_key) VALUES ($1, $2, $2)", user_id, name)
+        await session.execute(_FILL, big, small, ROWS)
+        await session.execute(_FILL_LEDGER, big, small, ROWS)
+        await session.execute("ANALYZE predictions, transactions, users")
+        yield session, small, big
+    await database.close()
+
+
+def plans(node: Any) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from plans(child)
+
+
+def literal(value: object) -> str:
+    """A value as SQL."""
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(literal, value))}]"
+    if isinstance(value, UUID):
+        return f"'{value}'::uuid"
+    return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
+
+
+async def rows_read(session: Session, sql: str, *arguments: object) -> float:
+    """Rows that the statement's generic plan reads from tables, those that a filter removes included."""
+    await session.execute(f"PREPARE one AS {sql}")
+    values = ", ".join(map(literal, arguments))
+    [row] = await session.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE one ({values})")
+    await session.execute("DEALLOCATE one")
+    [explained] = json.loads(row[0])
+    return sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in plans(explained["Plan"])
+        if "Relation Name" in node
+    )
+
+
+async def test_a_small_user_beside_a_big_one_reads_only_their_own_rows(small: tuple[Session, UUID, UUID]) -> None:
+    session, user, _ = small
+    filters = (None, None, None, None)
+    statements: list[tuple[str, str, tuple[object, ...]]] = [
+        ("history", history._HISTORY, (user, LAST_ID, FIRST_ID, *filters, 5000, 51, 10**6, None)),
+        (
+            "failed",
+            history._HISTORY_WITHOUT_OUTPUT,
+            (user, LAST_ID, FIRST_ID, ["failed"], None, None, None, 5000, 51, 9, None),
+        ),
+        ("last read", history._LAST_READ, (user, LAST_ID, FIRST_ID, 5000)),
+        ("last failed", history._LAST_READ_WITHOUT_OUTPUT, (user, LAST_ID, FIRST_ID, 5000)),
+        ("open", history._OPEN_IDS, (user, 5001)),
+        ("older in a chat", history_pages._OLDER, ([user], None, LAST_ID, 10, 1000)),
+        ("newer in a chat", history_pages._NEWER, ([user], None, FIRST_ID, 10, 1000)),
+        ("an admin's list", prediction_lists._NEWEST_OF_USER, (LAST_ID, 50, user)),
+        ("accounts", accounts._LIST, (LAST_ID, 50)),
+        ("accounts by name", accounts._LIST_BY_NAME, (LAST_ID, 50, "sm", "sm\U0010ffff")),
+        ("account", accounts._GET, (user,)),
+        ("usage by day", usage._BY_DAY, (user, FIRST_ID, LAST_ID)),
+        ("usage by model", usage._BY_MODEL, (user, FIRST_ID, LAST_ID)),
+        ("usage by key", usage._BY_KEY, (user, FIRST_ID, LAST_ID)),
+        ("statement", ledger._STATEMENT, (user, ledger.LAST_ID, None, 50)),
+        ("balance changes", balance_changes._LAST, (user, 10, 5000)),
+    ]
+    read = {name: await rows_read(session, sql, *arguments) for name, sql, arguments in statements}
+    assert {name: rows for name, rows in read.items() if rows > READ_MAX} == {}
+
+
+async def test_a_page_of_a_big_user_stops_reading_when_it_is_full(small: tuple[Session, UUID, UUID]) -> None:
+    session, _, user = small
+    for sql in (history._HISTORY, history._HISTORY_WITHOUT_OUTPUT):
+        arguments = (user, LAST_ID, FIRST_ID, None, None, None, None, 5000, 51, 10**6, None)
+        assert await rows_read(session, sql, *arguments) <= READ_MAX
+
+
+async def test_the_small_users_page_is_theirs(small: tuple[Session, UUID, UUID]) -> None:
+    session, user, _ = small
+    page = await history.history(session, user, HistoryFilter((Status.FAILED,)), before=None, limit=50)
+    assert (len(page.items), {one.user_id for one in page.items}, page.next_id) == (3, {user}, None)
+    lines, _ = await ledger.statement(session, user, before=None, kind=None, limit=50)
+    assert [one.user_id for one in lines] == [user] * 3

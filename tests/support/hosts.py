@@ -1,0 +1,29 @@
+"""Hosts with real child processes, for the tests of this folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ml_service.runtime.host.model_folders import ModelSource
+from ml_service.runtime.host.model_host import ModelHost, ModelLimits
+
+MODELS = Path(__file__).parents[1] / "models"
+QUICK = ModelLimits(backoff_s_min=0.05, backoff_s_max=0.2, close_grace_s=1)
+
+
+@contextlib.asynccontextmanager
+async def running(source: ModelSource, limits: ModelLimits = QUICK) -> AsyncIterator[ModelHost]:
+    """Start a host; close it at the end."""
+    host = ModelHost(source, limits)
+    await host.start()
+    try:
+        yield host
+    finally:
+        await host.close()
+
+
+def troublesome() -> ModelSource:
+    """Return the model that misbehaves on demand."""
+    return ModelSource("troublesome", MODELS / "troublesome" / "model.py")

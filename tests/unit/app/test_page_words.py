@@ -1,0 +1,29 @@
+"""The page knows the Russian words of the models that ship with the service."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from ml_service.runtime.author import Model
+from ml_service.runtime.bundled.echo.model import Echo
+from ml_service.runtime.bundled.embedding.model import Embedding
+from ml_service.runtime.bundled.language.model import Language
+from ml_service.runtime.bundled.sentiment.model import Sentiment
+
+WORDS = Path(__file__).parents[3] / "services" / "app" / "web" / "i18n" / "ru" / "models.js"
+BUNDLED: list[type[Model]] = [Echo, Embedding, Language, Sentiment]
+
+
+def _known() -> set[str]:
+    return {json.loads(found) for found in re.findall(r'^  ("(?:[^"\\]|\\.)*"):', WORDS.read_text(), re.MULTILINE)}
+
+
+def test_the_page_translates_what_each_bundled_model_says_and_nothing_else() -> None:
+    said = {text for model in BUNDLED for text in _texts(model)}
+    assert _known() == said
+
+
+def _texts(model: type[Model]) -> list[str]:
+    return [model.description, *(field["description"] for field in model.input_schema["properties"].values())]

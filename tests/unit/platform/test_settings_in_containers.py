@@ -1,0 +1,95 @@
+"""Every setting reaches its service in containers, or the containers have something instead of it, named here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.common.state import ROOT
+from ml_service.platform.settings.app import AppSettings
+from ml_service.platform.settings.bot import BotSettings
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import SERVICES, load, names_of
+from ml_service.platform.settings.worker import WorkerSettings
+from tests.support.setting_values import ALL, COMMON, OF_SERVICE, SECRET, WORKER
+
+CONTAINERS_HAVE = {
+    "DATABASE_URL": "the container postgres",
+    "AMQP_URL": "the container rabbitmq",
+    "QUEUE_BACKEND": "the container rabbitmq",
+    "HOST": "all addresses; nginx is the door",
+    "PORT": "8000",
+    "BOT_HOST": "all addresses; nginx is the door",
+    "BOT_PORT": "8081",
+    "ALIVE_FILE": "what the health check looks at",
+    "MODELS_FOLDER": "the folder models/ of the project, mounted",
+    "METRICS_HOST": "all addresses; nginx does not lead there",
+    "METRICS_PORT": "9100",
+    "WORKER_NAME": "one for each replica",
+    "MODEL_VARIABLES": "made by the reader, of services/ml_worker/.env",
+}
+"""Settings that do not come from the environment, and what counts instead."""
+CONTAINERS = {"app": "app", "bot": "bot", "ml_worker": "ml-worker"}
+
+
+def environment_of(service: str, file: str = "docker-compose.yaml") -> dict[str, Any]:
+    text = (ROOT / file).read_text()
+    found: dict[str, Any] = yaml.safe_load(text)["services"][service]["environment"]
+    return found
+
+
+def passed_on(environment: dict[str, Any]) -> set[str]:
+    """The names without a value: Compose fills them in from the environment and `.env`."""
+    return {name for name, value in environment.items() if value is None}
+
+
+@pytest.mark.parametrize("settings", SERVICES, ids=lambda settings: settings.service)
+def test_each_setting_of_a_service_is_passed_to_its_container(settings: type[CommonSettings]) -> None:
+    environment = environment_of(CONTAINERS[settings.service])
+    assert passed_on(environment) == names_of(settings) - CONTAINERS_HAVE.keys() - SECRET.keys()
+    assert passed_on(environment) == OF_SERVICE[settings.service].keys()
+    assert all(value for value in environment.values() if value is not None)
+
+
+def test_the_container_secrets_sees_every_setting() -> None:
+    assert passed_on(environment_of("secrets")) == ALL.keys() | SECRET.keys()
+    assert CONTAINERS_HAVE.keys() | SECRET.keys() | ALL.keys() == set().union(*map(names_of, SERVICES))
+
+
+def test_workers_on_another_machine_have_each_setting_of_a_worker() -> None:
+    environment = environment_of("ml-worker", "docker-compose.workers.yaml")
+    assert passed_on(environment) == (COMMON | WORKER).keys()
+    assert environment.keys() - passed_on(environment) == {
+        *("DATABASE_URL", "AMQP_URL", "QUEUE_BACKEND", "ALIVE_FILE", "METRICS_HOST", "METRICS_PORT")
+    }
+
+
+@pytest.mark.parametrize("settings", [AppSettings, BotSettings, WorkerSettings], ids=lambda one: one.service)
+def test_each_value_of_the_table_is_valid_and_another_than_the_default(settings: type[CommonSettings]) -> None:
+    values = OF_SERVICE[settings.service]
+    generated = {"AMQP_URL": "amqp://one:two@broker/"}
+    usual = load(settings, folder=Path("/nowhere"), environment={}, generated=generated)
+    changed = load(settings, folder=Path("/nowhere"), environment=values, generated=generated)
+    assert {name for name in values if getattr(usual, name.lower()) == getattr(changed, name.lower())} == {
+        "MODE"
+    }  # production wants more than a name
+
+
+@pytest.mark.parametrize("service", ["app", "bot", "ml_worker"])
+def test_a_health_check_starts_no_python_and_bears_a_busy_machine(service: str) -> None:
+    text = (ROOT / "services" / service / "Dockerfile").read_text()
+    (options, command) = re.findall(r"^HEALTHCHECK (.*) \\\n +CMD (.*)$", text, re.MULTILINE)[0]
+    assert "python" not in command
+    assert int(re.findall(r"--timeout=(\d+)s", options)[0]) >= 10
+    assert int(re.findall(r"--retries=(\d+)", options)[0]) >= 5
+
+
+def test_what_ends_by_itself_has_no_health_check() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
+    ending = {name for name, service in services.items() if service["restart"] == "no"}
+    assert ending == {"secrets", "migrate", "worker-image"}
+    assert all(services[name]["healthcheck"] == {"disable": True} for name in ending)

