@@ -49,8 +49,8 @@ class Lane:
     """The predictions of one model at one version.
 
     Args:
-        relaxed: The same database without waiting for its disk: for claims. One that a crash forgets is made again, and
-            the answer to it is fenced off like any other late one.
+        relaxed: The same database without waiting for its disk: for claims. One that a crash forgets is made again when
+            its answer comes, if nobody else has claimed the row meanwhile.
         attempts_max: A prediction that was claimed so often is given up: whatever it meets takes the worker with it.
         retry_s_max: A model may ask for later attempts for so many seconds since a prediction was accepted.
     """
@@ -196,7 +196,12 @@ class Lane:
 
     async def _answer(self, deliveries: list[TaskDelivery], ahead: AsyncExitStack) -> list[Finished]:
         """Claim, predict, commit; returns what has ended."""
-        claimed = await self._claim(deliveries)
+        ids: list[UUID] = []
+        redelivered: list[bool] = []
+        for delivery in deliveries:
+            ids += delivery.message.ids
+            redelivered += [delivery.redelivered] * len(delivery.message.ids)
+        claimed = await self._claim(ids, redelivered)
         ended = [Finished(one.id, one.user_id, one.status) for one in claimed if one.status != Status.PROCESSING]
         mine = [one for one in claimed if one.status == Status.PROCESSING]
         size = self.batch_size
@@ -208,13 +213,7 @@ class Lane:
             raise
         return ended
 
-    async def _claim(self, deliveries: list[TaskDelivery]) -> list[Claimed]:
-        ids: list[UUID] = []
-        redelivered: list[bool] = []
-        for delivery in deliveries:
-            ids += delivery.message.ids
-            redelivered += [delivery.redelivered] * len(delivery.message.ids)
-
+    async def _claim(self, ids: list[UUID], redelivered: list[bool]) -> list[Claimed]:
         tries = 0
 
         async def claim() -> list[Claimed]:
@@ -331,12 +330,36 @@ class Lane:
             async with self._database.autocommit() as session:
                 return await finishing.finish(session, self._worker_id, finishes)
 
-        finished = await _until_database(finish)
-        self._metrics.finished(self.spec.name, (one.status for one in finished))
-        if len(finished) < len(finishes):
-            # Canceled meanwhile, or claimed by another worker: the fence let the late answers fall.
-            log.info("answers_dropped", model=self._host.name, answers=len(finishes) - len(finished))
-        return finished
+        ended: list[Finished] = []
+        while finishes:
+            finished = await _until_database(finish)
+            self._metrics.finished(self.spec.name, (one.status for one in finished))
+            ended += finished
+            if len(finished) == len(finishes):
+                break
+            missed = {one.id: one for one in finishes}
+            for one in finished:
+                del missed[one.id]
+            finishes = await self._claim_forgotten(missed, ended)
+            if dropped := len(missed) - len(finishes):
+                # Canceled meanwhile, or claimed by another worker: the fence let the late answers fall.
+                log.info("answers_dropped", model=self._host.name, answers=dropped)
+        return ended
+
+    async def _claim_forgotten(self, missed: dict[UUID, Finish], ended: list[Finished]) -> list[Finish]:
+        """Claim again what a crash of the database let be queued again; returns the answers under the new attempts.
+
+        Claims do not wait for the disk, and the task is about to be acked: without this, such a prediction would be in
+        no queue until the sweeper found it. An answer that the model asked to have later is left to the sweeper.
+        """
+        ids = [id_ for id_, one in missed.items() if one.error is None or one.error.code != MODEL_BUSY]
+        again: list[Finish] = []
+        for claimed in await self._claim(ids, [False] * len(ids)):
+            if claimed.status == Status.PROCESSING:
+                again.append(missed[claimed.id]._replace(attempt=claimed.attempt))
+            else:
+                ended.append(Finished(claimed.id, claimed.user_id, claimed.status))
+        return again
 
     async def _announce(self, ended: list[Finished]) -> None:
         if not ended:
