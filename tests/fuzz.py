@@ -48,7 +48,7 @@ CANARY = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
-class Target:
+class FuzzTarget:
     """A running app, and the ports that lead to it."""
 
     process: Process
@@ -104,7 +104,7 @@ def exchange(port: int, sent: list[bytes], first_s: float = 1.0) -> bytes:
     return came
 
 
-def _round(target: Target, way: str, number: int, end: float, *, is_framed: bool) -> None:
+def _round(target: FuzzTarget, way: str, number: int, end: float, *, is_framed: bool) -> None:
     @seed(number)
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(requests() if is_framed else mangled(), min_size=1, max_size=3))
@@ -115,7 +115,7 @@ def _round(target: Target, way: str, number: int, end: float, *, is_framed: bool
     check()
 
 
-def fuzz(target: Target, seconds: float, start: int) -> list[str]:
+def fuzz(target: FuzzTarget, seconds: float, start: int) -> list[str]:
     """Fuzz each way in turn; returns what was violated, smallest example first."""
     before = target.memory
     end = time.monotonic() + seconds
@@ -136,7 +136,7 @@ def fuzz(target: Target, seconds: float, start: int) -> list[str]:
 
 
 @contextmanager
-def running_target(database_url: str) -> Iterator[Target]:
+def running_target(database_url: str) -> Iterator[FuzzTarget]:
     """The app with a heartbeat on its loop, alone and, where nginx is installed, behind it."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     beats = Beats(folder / "beats")
@@ -150,7 +150,7 @@ def running_target(database_url: str) -> Iterator[Target]:
             ports = {NATIVELY: port}
             if NGINX is not None:
                 ports["through nginx"] = stack.enter_context(a_door(port, "127.0.0.1")).port
-            yield Target(process, beats, ports)
+            yield FuzzTarget(process, beats, ports)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

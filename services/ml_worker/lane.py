@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from hashlib import sha256
-from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -23,13 +22,12 @@ from ml_service.domain.predictions import PredictionError, Status
 from ml_service.messaging.queue import Queue, Result, ResultMessage, TaskConsumer, TaskDelivery
 from ml_service.runtime.host.model_host import BatchStopped, ModelHost, ModelUnavailable, OnAnswers, context_of
 from ml_service.runtime.model_answers import MODEL_BUSY, Failure, ModelAnswer, Postponed, Success
-from ml_service.storage import claiming, finishing, postponing, predictions
 from ml_service.storage.claiming import Claimed
-from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish, Finished
 from ml_service.storage.postponing import Postponement
 from services.ml_worker.metrics import WorkerMetrics
 from services.ml_worker.pacing import Pacing
+from services.ml_worker.rows import LaneRows
 
 log = structlog.get_logger()
 
@@ -38,46 +36,32 @@ CLAIM_AHEAD_S = 0.05
 """So long before the model is free again the next batch is claimed."""
 BULK_EVERY = 4
 """Single predictions go first, because a client may wait for them; every fourth batch begins with bulk ones."""
-RETRY_S = 0.5
 ENDED_CHECK_S = 0.5
 """How often it is looked, while a batch is long, whether somebody still wants it."""
-
-Value = TypeVar("Value")
 
 
 class Lane:
     """The predictions of one model at one version.
 
     Args:
-        relaxed: The same database without waiting for its disk: for claims. One that a crash forgets is made again when
-            its answer comes, if nobody else has claimed the row meanwhile.
-        attempts_max: A prediction that was claimed so often is given up: whatever it meets takes the worker with it.
-        retry_s_max: A model may ask for later attempts for so many seconds since a prediction was accepted.
+        rows: What the lane may do to the rows of its predictions.
+        consumer: Where the deliveries that it is given come from.
     """
 
     def __init__(
         self,
         host: ModelHost,
-        database: Database,
-        relaxed: Database,
+        rows: LaneRows,
         queue: Queue,
         consumer: TaskConsumer,
-        worker_id: str,
-        *,
-        attempts_max: int,
-        retry_s_max: float,
         metrics: WorkerMetrics,
     ) -> None:
         self._host = host
         self._metrics = metrics
         self.spec = host.spec
-        self._database = database
-        self._relaxed = relaxed
+        self._rows = rows
         self._queue = queue
         self._consumer = consumer
-        self._worker_id = worker_id
-        self._attempts_max = attempts_max
-        self._retry_s_max = retry_s_max
         self._single: deque[TaskDelivery] = deque()
         self._bulk: deque[TaskDelivery] = deque()
         self.ids_waiting = 0
@@ -201,7 +185,7 @@ class Lane:
         for delivery in deliveries:
             ids += delivery.message.ids
             redelivered += [delivery.redelivered] * len(delivery.message.ids)
-        claimed = await self._claim(ids, redelivered)
+        claimed = await self._rows.claim(ids, redelivered)
         ended = [Finished(one.id, one.user_id, one.status) for one in claimed if one.status != Status.PROCESSING]
         mine = [one for one in claimed if one.status == Status.PROCESSING]
         size = self.batch_size
@@ -209,38 +193,9 @@ class Lane:
             for start in range(0, len(mine), size):
                 ended += await self._predict(mine[start : start + size], ahead)
         except ModelUnavailable:
-            await self._give_back(mine)
+            await self._rows.give_back([one.id for one in mine])
             raise
         return ended
-
-    async def _claim(self, ids: list[UUID], redelivered: list[bool]) -> list[Claimed]:
-        tries = 0
-
-        async def claim() -> list[Claimed]:
-            nonlocal tries
-            tries += 1
-            async with self._relaxed.autocommit() as session:
-                return await claiming.claim(
-                    session,
-                    self._worker_id,
-                    ids,
-                    redelivered,
-                    model=self.spec.name,
-                    version=self.spec.version,
-                    attempts_max=self._attempts_max,
-                    is_retry=tries > 1,
-                )
-
-        return await _until_database(claim)
-
-    async def _give_back(self, claimed: list[Claimed]) -> None:
-        """Let the predictions that have not ended be queued again: this worker cannot run the model."""
-
-        async def give_back() -> None:
-            async with self._relaxed.autocommit() as session:
-                await claiming.give_back(session, self._worker_id, [one.id for one in claimed])
-
-        await _until_database(give_back)
 
     async def _predict(self, batch: list[Claimed], ahead: AsyncExitStack) -> list[Finished]:
         """Run the model on a batch and commit its answers."""
@@ -255,7 +210,7 @@ class Lane:
                 whole.extend(finishes)  # committed below, while the model computes the next batch
             else:
                 # A guilty input is being looked for: its neighbours need not wait for the verdict.
-                ended.extend(await self._finish(finishes))
+                ended.extend(await self._rows.finish(finishes))
 
         async with self._model:
             await ahead.aclose()
@@ -269,7 +224,7 @@ class Lane:
                 self._predict_s = time.monotonic() - began
                 self._metrics.computed(self.spec.name, len(batch), self._predict_s)
         if whole:
-            ended += await self._finish(whole)
+            ended += await self._rows.finish(whole)
         return ended
 
     async def _postpone(
@@ -278,16 +233,7 @@ class Lane:
         """Queue again for later what the model asked for; returns the other answers, and failures without time."""
         later = {batch[place].id: (place, answer) for place, answer in answers if isinstance(answer, Postponed)}
         wanted = [Postponement(id_, batch[place].attempt, answer.after_s) for id_, (place, answer) in later.items()]
-
-        async def postpone() -> set[UUID]:
-            async with self._database.autocommit() as session:
-                return await postponing.postpone(
-                    session, self._worker_id, wanted, pool=self.spec.pool, retry_s_max=self._retry_s_max
-                )
-
-        postponed = await _until_database(postpone)
-        log.info("predictions_postponed", model=self._host.name, predictions=len(postponed))
-        self._metrics.postponed(self.spec.name, len(postponed))
+        postponed = await self._rows.postpone(wanted)
         rest: list[tuple[int, ModelAnswer]] = [one for one in answers if not isinstance(one[1], Postponed)]
         for id_, (place, answer) in later.items():
             if id_ not in postponed:
@@ -299,12 +245,7 @@ class Lane:
         """What the model is told of each request, if it asks for that."""
         if not self._host.takes_context:
             return None
-
-        async def deadlines() -> dict[UUID, str]:
-            async with self._relaxed.autocommit() as session:
-                return await predictions.deadlines(session, [one.id for one in batch])
-
-        until = await _until_database(deadlines)
+        until = await self._rows.deadlines([one.id for one in batch])
         return [context_of(str(one.id), _hash_of(one.user_id), one.attempt, until.get(one.id)) for one in batch]
 
     async def _run_model(self, batch: list[Claimed], take: OnAnswers) -> None:
@@ -325,42 +266,6 @@ class Lane:
         finally:
             watch.cancel()
 
-    async def _finish(self, finishes: list[Finish]) -> list[Finished]:
-        async def finish() -> list[Finished]:
-            async with self._database.autocommit() as session:
-                return await finishing.finish(session, self._worker_id, finishes)
-
-        ended: list[Finished] = []
-        while finishes:
-            finished = await _until_database(finish)
-            self._metrics.finished(self.spec.name, (one.status for one in finished))
-            ended += finished
-            if len(finished) == len(finishes):
-                break
-            missed = {one.id: one for one in finishes}
-            for one in finished:
-                del missed[one.id]
-            finishes = await self._claim_forgotten(missed, ended)
-            if dropped := len(missed) - len(finishes):
-                # Canceled meanwhile, or claimed by another worker: the fence let the late answers fall.
-                log.info("answers_dropped", model=self._host.name, answers=dropped)
-        return ended
-
-    async def _claim_forgotten(self, missed: dict[UUID, Finish], ended: list[Finished]) -> list[Finish]:
-        """Claim again what a crash of the database let be queued again; returns the answers under the new attempts.
-
-        Claims do not wait for the disk, and the task is about to be acked: without this, such a prediction would be in
-        no queue until the sweeper found it. An answer that the model asked to have later is left to the sweeper.
-        """
-        ids = [id_ for id_, one in missed.items() if one.error is None or one.error.code != MODEL_BUSY]
-        again: list[Finish] = []
-        for claimed in await self._claim(ids, [False] * len(ids)):
-            if claimed.status == Status.PROCESSING:
-                again.append(missed[claimed.id]._replace(attempt=claimed.attempt))
-            else:
-                ended.append(Finished(claimed.id, claimed.user_id, claimed.status))
-        return again
-
     async def _announce(self, ended: list[Finished]) -> None:
         if not ended:
             return
@@ -380,8 +285,7 @@ class Lane:
         while True:
             await asyncio.sleep(ENDED_CHECK_S)
             try:
-                async with self._database.autocommit() as session:
-                    wanted = await predictions.open_among(session, ids)
+                wanted = await self._rows.still_open(ids)
             except DatabaseUnavailable:
                 continue
             if not wanted:
@@ -402,16 +306,6 @@ def _finish_of(claimed: Claimed, answer: ModelAnswer) -> Finish:
 def _hash_of(user_id: UUID) -> str:
     """The same for all requests of a user; ids are random, so nobody finds the user of a hash by trying."""
     return sha256(b"ml-service user " + user_id.bytes).hexdigest()[:32]
-
-
-async def _until_database(work: Callable[[], Awaitable[Value]]) -> Value:
-    """Repeat ``work`` until the database answers. Nothing new is consumed meanwhile, for the prefetch is used up."""
-    while True:
-        try:
-            return await work()
-        except DatabaseUnavailable as error:
-            log.warning("database_away", error=error.message)
-            await asyncio.sleep(RETRY_S)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> bool:

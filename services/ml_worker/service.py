@@ -31,6 +31,7 @@ from services.ml_worker.heartbeat import Heartbeat, Presence
 from services.ml_worker.lane import Lane
 from services.ml_worker.metrics import WorkerMetrics
 from services.ml_worker.pool import PoolConsumer
+from services.ml_worker.rows import LaneRows
 
 log = structlog.get_logger()
 
@@ -173,17 +174,16 @@ class WorkerService:
             return self._pools[spec.pool]
 
     def _lane(self, host: ModelHost, pool: PoolConsumer) -> Lane:
-        return Lane(
-            host,
+        rows = LaneRows(
+            host.spec,
+            self.id,
             self._database,
             self._relaxed,
-            self._queue,
-            pool.consumer,
-            self.id,
             attempts_max=self._settings.attempts_max,
             retry_s_max=self._settings.model_retry_s_max,
             metrics=self._metrics,
         )
+        return Lane(host, rows, self._queue, pool.consumer, self._metrics)
 
     async def _announce(self, spec: ModelSpec) -> bool:
         """Announce the model; returns False if it is refused, which is logged and shown with the worker."""

@@ -8,21 +8,21 @@ from uuid import uuid4
 import pytest
 
 from mls import Client
-from tests.clients.people import Person
+from tests.clients.people import Registered
 from tests.clients.wheel import install
 from tests.support.system import System
 
 
 @pytest.fixture
-def anna(system: System) -> Person:
+def anna(system: System) -> Registered:
     """Somebody with the starting credits, and nothing asked yet."""
-    person = Person(system.url, f"anna-{uuid4().hex[:8]}")
+    person = Registered(system.url, f"anna-{uuid4().hex[:8]}")
     system.register(person.username).close()
     return person
 
 
 @pytest.fixture
-def client(anna: Person) -> Iterator[Client]:
+def client(anna: Registered) -> Iterator[Client]:
     with anna.client() as client:
         yield client
 

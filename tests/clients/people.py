@@ -14,7 +14,7 @@ PASSWORD = "a quiet green river"
 
 
 @dataclass
-class Person:
+class Registered:
     """A registered user."""
 
     url: str
@@ -30,7 +30,7 @@ class Person:
         return {"MLS_URL": self.url, "MLS_USERNAME": self.username, "MLS_PASSWORD": self.password}
 
 
-class Wire(httpx2.BaseTransport):
+class FaultyWire(httpx2.BaseTransport):
     """A real connection; ``fault`` may answer or raise before a request is sent, ``after`` once it was answered."""
 
     def __init__(

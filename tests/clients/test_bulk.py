@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from mls import AsyncClient, BulkNotFinished, Client, Progress, errors
-from tests.clients.people import Person, Wire
+from tests.clients.people import FaultyWire, Registered
 
 pytestmark = pytest.mark.parametrize("system", ["postgres"], indirect=True)
 
@@ -35,7 +35,7 @@ def test_a_file_is_answered_line_by_line_and_paid_by_line(client: Client, tmp_pa
         client.cancel_bulk(job.bulk_id)
 
 
-def test_results_go_on_over_broken_connections_and_a_lost_answer_starts_no_second_job(anna: Person) -> None:
+def test_results_go_on_over_broken_connections_and_a_lost_answer_starts_no_second_job(anna: Registered) -> None:
     lost, cut = itertools.count(), itertools.count()
 
     class Cut(httpx2.SyncByteStream):
@@ -55,7 +55,7 @@ def test_results_go_on_over_broken_connections_and_a_lost_answer_starts_no_secon
         return response
 
     inputs = [f"line {place}" for place in range(80)]
-    with anna.client(Wire(after=after)) as client:
+    with anna.client(FaultyWire(after=after)) as client:
         found = list(client.bulk(inputs, model="echo", timeout_s=90))
         assert [one.output for one in found] == [{"text": text} for text in inputs]
         assert client.balance().balance == 20, "one job of 80 lines was paid"
@@ -68,7 +68,7 @@ def test_a_job_that_goes_on_can_be_waited_for_again_and_canceled(client: Client)
     assert client.wait_bulk(job.bulk_id, timeout_s=90).succeeded == 2
 
 
-async def test_the_same_for_asyncio(anna: Person) -> None:
+async def test_the_same_for_asyncio(anna: Registered) -> None:
     async with AsyncClient(anna.url, username=anna.username, password=anna.password) as client:
         found = [one async for one in client.bulk(["one", {"text": "two"}], model="echo", timeout_s=90)]
         assert [one.output for one in found] == [{"text": "one"}, {"text": "two"}]
@@ -76,7 +76,7 @@ async def test_the_same_for_asyncio(anna: Person) -> None:
             await client.submit_bulk(["one"], model="nothing")
 
 
-def test_mls_writes_the_answers_to_a_file(anna: Person, installed: dict[str, str], tmp_path: Path) -> None:
+def test_mls_writes_the_answers_to_a_file(anna: Registered, installed: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "lines.jsonl").write_text('{"text": "one"}\n{"id": "my-2", "input": {"text": "two"}}\n')
     command = ["mls", "bulk", "lines.jsonl", "--model", "echo", "--out", "results.jsonl"]
     env = {**installed, **anna.environment}

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from mls import AsyncClient, Client, Progress, Status, errors
-from tests.clients.people import Person, Wire
+from tests.clients.people import FaultyWire, Registered
 
 pytestmark = pytest.mark.parametrize("system", ["postgres"], indirect=True)
 
@@ -55,7 +55,7 @@ def test_a_batch_and_a_quote_of_it_cost_the_same(client: Client) -> None:
     assert len(list(client.predictions(batch_id=str(batch.batch_id), limit=1))) == 2, "pages are followed"
 
 
-def test_a_map_keeps_the_order_and_the_bound_and_tells_its_progress(anna: Person) -> None:
+def test_a_map_keeps_the_order_and_the_bound_and_tells_its_progress(anna: Registered) -> None:
     flying, most = Counter[str](), [0]
     lock = threading.Lock()
 
@@ -79,7 +79,7 @@ def test_a_map_keeps_the_order_and_the_bound_and_tells_its_progress(anna: Person
             yield one
 
     told: list[Progress] = []
-    with anna.client(Wire(take_off, land)) as client:
+    with anna.client(FaultyWire(take_off, land)) as client:
         answers = client.map(given(), model=ECHO, concurrency=4, on_progress=told.append)
         first = next(answers)
         assert next(taken) <= 10, "inputs are taken as they are needed"
@@ -97,7 +97,7 @@ def test_an_error_that_concerns_all_ends_a_map(client: Client) -> None:
 
 
 @pytest.mark.parametrize("fault", ["lost", "cut", "bad gateway", "busy"])
-def test_a_request_is_repeated_with_its_key_and_paid_once(anna: Person, fault: str) -> None:
+def test_a_request_is_repeated_with_its_key_and_paid_once(anna: Registered, fault: str) -> None:
     """Every first try fails, before or after the service has accepted it."""
     seen: set[str] = set()
 
@@ -120,7 +120,7 @@ def test_a_request_is_repeated_with_its_key_and_paid_once(anna: Person, fault: s
             raise httpx2.ReadError("reset", request=request)
         return httpx2.Response(502, text="<html>Bad Gateway</html>")
 
-    wire = Wire(before, after)
+    wire = FaultyWire(before, after)
     with anna.client(wire) as client:
         answers = [client.predict(f"text {place}", model=ECHO) for place in range(3)]
         assert sorted(Counter(wire.keys()).values()) == [2, 2, 2]
@@ -128,7 +128,7 @@ def test_a_request_is_repeated_with_its_key_and_paid_once(anna: Person, fault: s
         assert client.balance().held == 0
 
 
-def test_a_wait_that_the_service_asks_for_is_kept(anna: Person) -> None:
+def test_a_wait_that_the_service_asks_for_is_kept(anna: Registered) -> None:
     asked = itertools.count()
 
     def busy(request: httpx2.Request) -> httpx2.Response | None:
@@ -136,14 +136,14 @@ def test_a_wait_that_the_service_asks_for_is_kept(anna: Person) -> None:
             return None
         return httpx2.Response(503, headers={"Retry-After": "1"}, json={"code": "overloaded", "detail": "x"})
 
-    with anna.client(Wire(busy)) as client:
+    with anna.client(FaultyWire(busy)) as client:
         began = time.monotonic()
         client.balance()
         assert time.monotonic() - began >= 1.0
 
 
-def test_a_refusal_is_raised_by_its_code_and_not_repeated(anna: Person) -> None:
-    wire = Wire()
+def test_a_refusal_is_raised_by_its_code_and_not_repeated(anna: Registered) -> None:
+    wire = FaultyWire()
     with anna.client(wire) as client:
         with pytest.raises(errors.InvalidInput) as refused:
             client.predict("", model="sentiment")
@@ -166,7 +166,7 @@ def test_a_refusal_is_raised_by_its_code_and_not_repeated(anna: Person) -> None:
         stranger.balance()
 
 
-def test_a_key_asks_within_its_bounds(anna: Person) -> None:
+def test_a_key_asks_within_its_bounds(anna: Registered) -> None:
     with anna.client() as client:
         token = client._http.auth  # type: ignore[attr-defined]
         cap = {"credits": 2, "per": "total"}
@@ -184,8 +184,8 @@ def test_a_key_asks_within_its_bounds(anna: Person) -> None:
             client.balance()
 
 
-def test_one_of_many_threads_renews_a_token_that_ends(anna: Person) -> None:
-    wire = Wire()
+def test_one_of_many_threads_renews_a_token_that_ends(anna: Registered) -> None:
+    wire = FaultyWire()
 
     def tokens() -> int:
         return sum(one.url.path == "/token" for one in wire.requests)
@@ -198,7 +198,7 @@ def test_one_of_many_threads_renews_a_token_that_ends(anna: Person) -> None:
         assert tokens() == 2
 
 
-def test_a_session_that_was_ended_elsewhere_is_begun_again(anna: Person) -> None:
+def test_a_session_that_was_ended_elsewhere_is_begun_again(anna: Registered) -> None:
     with anna.client() as client:
         client.balance()
         token = client._http.auth._tokens.access_token  # type: ignore[union-attr]
@@ -221,7 +221,7 @@ class Cut(httpx2.SyncByteStream):
         self._stream.close()
 
 
-def test_a_stream_goes_on_over_broken_connections(anna: Person) -> None:
+def test_a_stream_goes_on_over_broken_connections(anna: Registered) -> None:
     cuts = itertools.count()
 
     def cut(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
@@ -230,7 +230,7 @@ def test_a_stream_goes_on_over_broken_connections(anna: Person) -> None:
         assert isinstance(response.stream, httpx2.SyncByteStream)
         return httpx2.Response(response.status_code, headers=response.headers, stream=Cut(response.stream, request))
 
-    with anna.client(Wire(after=cut)) as client:
+    with anna.client(FaultyWire(after=cut)) as client:
         accepted = client.submit("followed", model=ECHO)
         states = [update.prediction.status for update in client.stream(accepted.id)]
     assert states[-1] is Status.SUCCEEDED
@@ -238,7 +238,7 @@ def test_a_stream_goes_on_over_broken_connections(anna: Person) -> None:
     assert next(cuts) >= 1
 
 
-async def test_the_same_for_asyncio(anna: Person) -> None:
+async def test_the_same_for_asyncio(anna: Registered) -> None:
     told: list[Progress] = []
     async with AsyncClient(anna.url, username=anna.username, password=anna.password) as client:
         answers, models, balance = await asyncio.gather(

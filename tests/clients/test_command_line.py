@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.clients.people import Person
+from tests.clients.people import Registered
 
 pytestmark = pytest.mark.parametrize("system", ["postgres"], indirect=True)
 
@@ -16,7 +16,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def mls(anna: Person, installed: dict[str, str]) -> Run:
+def mls(anna: Registered, installed: dict[str, str]) -> Run:
     """Runs `mls` as anna."""
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ import pytest
 from ml_service.domain.errors import ServiceError
 from mls.errors import ApiError
 from services.app.api.problems import STATUSES
-from tests.clients.people import Person
+from tests.clients.people import Registered
 from tests.support.nodes import skip_or_fail
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/api.md").read_text()
@@ -25,7 +25,9 @@ SUFFIXES = {"sh": "sh", "js": "mjs", "python": "py"}
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("language", COMMANDS)
 @pytest.mark.parametrize("system", ["postgres"], indirect=True)
-def test_the_examples_run_as_they_are(anna: Person, installed: dict[str, str], tmp_path: Path, language: str) -> None:
+def test_the_examples_run_as_they_are(
+    anna: Registered, installed: dict[str, str], tmp_path: Path, language: str
+) -> None:
     if shutil.which(COMMANDS[language][0]) is None:
         skip_or_fail(f"{COMMANDS[language][0]} is not here, and docs/api.md has examples for it")
     found = [text for one, text in EXAMPLES if one == language]

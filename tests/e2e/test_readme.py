@@ -24,24 +24,24 @@ BLOCK = re.compile(r"^```(sh|json|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass
-class Step:
+class ReadmeStep:
     """Commands, and what the README shows of their output."""
 
     commands: str
     shown: list[tuple[str, str]]
 
 
-def steps(readme: str) -> list[Step]:
+def steps(readme: str) -> list[ReadmeStep]:
     """The README's commands in their order; what is shown after several blocks of commands belongs to the last.
 
     Those for Docker are left to tests/compose, which does the same to a stack with ports of its own.
     """
-    found: list[Step] = []
+    found: list[ReadmeStep] = []
     for kind, text in BLOCK.findall(readme):
         if text.startswith("docker "):
             continue
         if kind == "sh":
-            found.append(Step(text, []))
+            found.append(ReadmeStep(text, []))
         else:
             found[-1].shown.append((kind, text))
     return found
@@ -95,7 +95,7 @@ def clone() -> Iterator[System]:
             system.end()
 
 
-def run_all(system: System, wanted: list[Step]) -> list[str]:
+def run_all(system: System, wanted: list[ReadmeStep]) -> list[str]:
     """Run all steps in one shell, as a person does; what each printed."""
     script = "".join(f"echo; echo '@@ {number}'\n{step.commands}" for number, step in enumerate(wanted))
     # A port and a queue of the test's own: port 80 may be somebody's.

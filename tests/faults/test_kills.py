@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 
 import pytest
 
-from engine.native.processes import is_running, wait_until
+from engine.native.processes import is_running
 from tests.support.system import PATIENCE_S, System
 from tests.support.traffic import steady
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(600)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait beside the load."""
-    assert await asyncio.to_thread(wait_until, condition, PATIENCE_S, 0.05)
 
 
 async def keep_killing(system: System, name: str) -> None:
@@ -47,7 +42,7 @@ async def test_a_killed_models_process_comes_back_and_nothing_accepted_is_lost(s
         for _ in range(3):
             killed = system.child_of("worker-1", "echo")
             system.kill(killed)
-            await until(lambda killed=killed: system.child_of("worker-1", "echo") not in (None, killed))
+            await until(lambda killed=killed: system.child_of("worker-1", "echo") not in (None, killed), PATIENCE_S)
             await load.progress()
     assert worker == system.pids()["worker-1"]
 
@@ -58,7 +53,7 @@ async def test_all_processes_killed_at_once_come_back_and_nothing_accepted_is_lo
         killed = system.pids()
         for pid in killed.values():
             system.kill(pid)
-        await until(lambda: not set(killed.values()) & set(system.pids().values()))
+        await until(lambda: not set(killed.values()) & set(system.pids().values()), PATIENCE_S)
         await asyncio.to_thread(system.until_all_ready)
         await load.progress()
 
@@ -68,7 +63,7 @@ async def test_a_killed_supervisor_leaves_no_process_and_the_next_start_recovers
     async with steady(system, "kill-supervisor") as load:
         before = system.processes()
         os.kill(system.ask()["pid"], signal.SIGKILL)
-        await until(lambda: not any(map(is_running, before)))
+        await until(lambda: not any(map(is_running, before)), PATIENCE_S)
         assert "it ended without --stop" in await asyncio.to_thread(system.run, "--status", expected=3)
         await asyncio.to_thread(system.start)
         await load.progress()

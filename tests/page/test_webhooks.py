@@ -20,7 +20,7 @@ from tests.support.page_people import PASSWORD, new_name
 from tests.support.system import System
 
 
-class Receiver:
+class LocalReceiver:
     """Answers each message with ``status`` and keeps it."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self._server.server_port}/hooks"
 
     @contextmanager
-    def listening(self) -> Iterator[Receiver]:
+    def listening(self) -> Iterator[LocalReceiver]:
         thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -85,7 +85,7 @@ def add(tab: Tab, url: str) -> str:
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_a_webhook_is_added_tested_and_its_log_read(open_tab: OpenTab, native: System, language: Language) -> None:
     name = new_name()
-    with native.register(name), Receiver().listening() as receiver, open_tab(language=language) as tab:
+    with native.register(name), LocalReceiver().listening() as receiver, open_tab(language=language) as tab:
         tab.sign_in(name, PASSWORD).open("/app/developers")
         secret = add(tab, receiver.url)
         expect(section(tab)).to_contain_text(receiver.url)
@@ -130,7 +130,7 @@ def test_what_is_wrong_with_a_webhook_stands_beside_it(open_tab: OpenTab, native
 
 def test_one_that_was_switched_off_is_said_and_switched_on_again(open_tab: OpenTab, native: System) -> None:
     name = new_name()
-    with native.register(name) as client, Receiver().listening() as receiver, open_tab() as tab:
+    with native.register(name) as client, LocalReceiver().listening() as receiver, open_tab() as tab:
         receiver.status = 410
         body = {"url": receiver.url, "events": ["prediction.succeeded"]}
         made = client.post("/webhooks", json=body).json()

@@ -31,7 +31,7 @@ from tests.support.waiting import until
 FAST = QueueLimits(timeout_s=5.0, reconnect_s_max=0.3, requeue_delay_s=0.4)
 
 
-class Node(Protocol):
+class BrokerNode(Protocol):
     """What the private nodes of both kinds can do."""
 
     def start(self) -> None: ...
@@ -47,7 +47,7 @@ class Broker:
 
     backend: str
     url: str
-    node: Node
+    node: BrokerNode
     queues: list[Queue] = field(default_factory=list)
 
     async def queue(self, limits: QueueLimits = FAST) -> Queue:

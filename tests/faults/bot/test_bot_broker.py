@@ -25,7 +25,7 @@ async def results(world: World, node: RabbitNode) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-async def until(world: World, node: RabbitNode, wanted: tuple[bool, int]) -> None:
+async def until_read(world: World, node: RabbitNode, wanted: tuple[bool, int]) -> None:
     """Wait until there are results or not, and so many readers; the broker's counts lag by seconds."""
     async with asyncio.timeout(60):
         while (((found := await results(world, node))[0] > 0), found[1]) != wanted:
@@ -36,7 +36,7 @@ async def test_results_wait_while_the_bot_is_down(world: World, bot: BotProgram,
     anna = world.telegram.person()
     await anna.send("read at once")
     await anna.expect("read at once", method="editMessageText")
-    await until(world, rabbit_node, (False, 1))
+    await until_read(world, rabbit_node, (False, 1))
     worker = world.programs[1]
     worker.kill(signal.SIGSTOP)
     john = world.telegram.person()
@@ -44,10 +44,10 @@ async def test_results_wait_while_the_bot_is_down(world: World, bot: BotProgram,
     await john.expect("Got it")
     await bot.stop(signal.SIGKILL)
     worker.kill(signal.SIGCONT)
-    await until(world, rabbit_node, (True, 0))
+    await until_read(world, rabbit_node, (True, 0))
     await world.start(world.bot())
     await once(world, john, "read later")
-    await until(world, rabbit_node, (False, 1))
+    await until_read(world, rabbit_node, (False, 1))
 
 
 @pytest.mark.usefixtures("bot")

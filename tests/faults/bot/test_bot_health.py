@@ -15,7 +15,7 @@ from tests.support.bot_world import BotProgram, World
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
-async def until(port: int, *, code: int, state: str, timeout_s: float = 60) -> dict[str, Any]:
+async def until_health(port: int, *, code: int, state: str, timeout_s: float = 60) -> dict[str, Any]:
     """Wait until the bot at this port is so; what it says."""
     async with asyncio.timeout(timeout_s), httpx2.AsyncClient() as client:
         while True:
@@ -32,14 +32,14 @@ async def until(port: int, *, code: int, state: str, timeout_s: float = 60) -> d
 
 @pytest.mark.usefixtures("bot")
 async def test_it_fails_when_polling_has_stopped_and_is_well_again_after_it(world: World) -> None:
-    await until(world.bot_port, code=200, state="polling")
+    await until_health(world.bot_port, code=200, state="polling")
     world.telegram.fault("html", method="getUpdates", times=-1, code=502)
     await world.telegram.person().send("/start")  # ends the poll that is under way
-    said = await until(world.bot_port, code=503, state="polling", timeout_s=SILENT_S_MAX + 60)
+    said = await until_health(world.bot_port, code=503, state="polling", timeout_s=SILENT_S_MAX + 60)
     assert said["silent_s"] >= SILENT_S_MAX
     assert "502" in said["trouble"]
     world.telegram.faults.clear()
-    said = await until(world.bot_port, code=200, state="polling")
+    said = await until_health(world.bot_port, code=200, state="polling")
     assert (said["status"], said["trouble"]) == ("ok", None)
 
 
@@ -49,12 +49,12 @@ async def test_a_bot_that_lost_the_election_stands_by(world: World, bot: BotProg
     second = world.bot()
     second_port, world.bot_port = world.bot_port, first_port
     second.start()
-    await until(second_port, code=200, state="standby")
+    await until_health(second_port, code=200, state="standby")
     bot.kill(signal.SIGSTOP)
     await world.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 782")
-    await until(second_port, code=200, state="polling")
+    await until_health(second_port, code=200, state="polling")
     bot.kill(signal.SIGCONT)
-    await until(first_port, code=200, state="standby")
+    await until_health(first_port, code=200, state="standby")
     anna = world.telegram.person()
     await anna.send("who is there?")
     await anna.expect("who is there?", method="editMessageText")

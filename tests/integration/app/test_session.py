@@ -32,7 +32,7 @@ CROSS_ORIGIN: list[dict[str, str]] = [
 ]
 
 
-class Page:
+class BrowserPage:
     """A browser's tab: keeps the cookie by hand, so that each test sees what is sent."""
 
     def __init__(self, service: Service, cookie: str = "") -> None:
@@ -58,16 +58,16 @@ class Page:
 
 
 @pytest.fixture
-async def page(service: Service) -> Page:
+async def page(service: Service) -> BrowserPage:
     await service.join("anna")
-    return Page(service)
+    return BrowserPage(service)
 
 
 def bearer(answer: httpx2.Response) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
-async def test_the_page_signs_in_renews_and_signs_out(service: Service, page: Page) -> None:
+async def test_the_page_signs_in_renews_and_signs_out(service: Service, page: BrowserPage) -> None:
     signed_in = await page.sign_in()
     assert signed_in.status_code == 200, signed_in.text
     body = signed_in.json()
@@ -90,7 +90,7 @@ async def test_the_page_signs_in_renews_and_signs_out(service: Service, page: Pa
     assert (await page.ask("DELETE", "/session")).status_code == 204
 
 
-async def test_the_cookie_is_for_the_session_alone_and_for_no_script(page: Page) -> None:
+async def test_the_cookie_is_for_the_session_alone_and_for_no_script(page: BrowserPage) -> None:
     for answer in (await page.sign_in(), await page.ask("POST", "/session/refresh")):
         [(name, cookie)] = SimpleCookie(answer.headers["set-cookie"]).items()
         assert name == NAME
@@ -102,7 +102,7 @@ async def test_the_cookie_is_secure_where_the_page_came_by_https(start_service: 
     async with start_service(trusted_proxies="192.0.2.0/24", root_path="/ml") as service:
         await service.join("anna")
         assert (await service.client.get("/openapi.json")).json()["servers"] == [{"url": "/ml"}]
-        page = Page(service)
+        page = BrowserPage(service)
         for headers, expected in [
             (PAGE | {"X-Forwarded-Proto": "https"}, True),
             (PAGE | {"X-Forwarded-Proto": "http"}, ""),
@@ -113,12 +113,12 @@ async def test_the_cookie_is_secure_where_the_page_came_by_https(start_service: 
                 cookie = SimpleCookie(answer.headers["set-cookie"])[NAME]
                 assert (cookie["secure"], cookie["path"]) == (expected, "/ml/session"), headers
     async with start_service() as service:
-        answer = await Page(service).sign_in(headers=PAGE | {"X-Forwarded-Proto": "https"})
+        answer = await BrowserPage(service).sign_in(headers=PAGE | {"X-Forwarded-Proto": "https"})
         assert SimpleCookie(answer.headers["set-cookie"])[NAME]["secure"] == ""  # a stranger's word
 
 
 @pytest.mark.parametrize("headers", CROSS_ORIGIN, ids=str)
-async def test_the_cookie_is_useless_from_elsewhere(page: Page, headers: dict[str, str]) -> None:
+async def test_the_cookie_is_useless_from_elsewhere(page: BrowserPage, headers: dict[str, str]) -> None:
     await page.sign_in()
     cookie = page.cookie
     for method, path in (("POST", "/session/refresh"), ("DELETE", "/session")):
@@ -143,12 +143,12 @@ async def test_the_cookie_is_useless_from_elsewhere(page: Page, headers: dict[st
     ],
     ids=str,
 )
-async def test_a_page_of_our_own_is_known_by_what_its_browser_says(page: Page, headers: dict[str, str]) -> None:
+async def test_a_page_of_our_own_is_known_by_what_its_browser_says(page: BrowserPage, headers: dict[str, str]) -> None:
     assert (await page.sign_in(headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-async def test_content_types_that_a_form_can_send_are_refused(page: Page, media_type: str) -> None:
+async def test_content_types_that_a_form_can_send_are_refused(page: BrowserPage, media_type: str) -> None:
     body = b'{"username": "anna", "password": "a quiet green river"}'
     headers = PAGE | {"Content-Type": media_type}
     refused = await page.ask("POST", "/session", headers, content=body)
@@ -164,7 +164,7 @@ async def test_content_types_that_a_form_can_send_are_refused(page: Page, media_
 async def test_origins_that_may_ask_the_api_get_no_session(start_service: StartService) -> None:
     async with start_service(cors_origins="https://friend.example") as service:
         await service.join("anna")
-        page = Page(service)
+        page = BrowserPage(service)
         await page.sign_in()
         friend = {"Origin": "https://friend.example", "Sec-Fetch-Site": "cross-site"}
         for method, path in (("POST", "/session/refresh"), ("DELETE", "/session")):
@@ -174,7 +174,7 @@ async def test_origins_that_may_ask_the_api_get_no_session(start_service: StartS
         assert code_of(await page.sign_in(headers=friend)) == (403, "cross_origin")
 
 
-async def test_reading_changes_nothing_and_the_cookie_opens_nothing_else(service: Service, page: Page) -> None:
+async def test_reading_changes_nothing_and_the_cookie_opens_nothing_else(service: Service, page: BrowserPage) -> None:
     await page.sign_in()
     for path in ("/session", "/session/refresh"):
         assert code_of(await page.ask("GET", path)) == (405, "method_not_allowed")
@@ -185,9 +185,9 @@ async def test_reading_changes_nothing_and_the_cookie_opens_nothing_else(service
     assert code_of(as_access) == (401, "unauthenticated")
 
 
-async def test_a_replayed_cookie_ends_the_session(service: Service, page: Page) -> None:
+async def test_a_replayed_cookie_ends_the_session(service: Service, page: BrowserPage) -> None:
     await page.sign_in()
-    stolen = Page(service, page.cookie)
+    stolen = BrowserPage(service, page.cookie)
     renewed = await page.ask("POST", "/session/refresh")
     assert code_of(await stolen.ask("POST", "/session/refresh")) == (401, "unauthenticated")
     assert stolen.cookie == ""
@@ -195,7 +195,7 @@ async def test_a_replayed_cookie_ends_the_session(service: Service, page: Page) 
     assert code_of(await service.client.get("/balance", headers=bearer(renewed))) == (401, "unauthenticated")
 
 
-async def test_twenty_renewals_at_once_succeed_at_most_once(service: Service, page: Page) -> None:
+async def test_twenty_renewals_at_once_succeed_at_most_once(service: Service, page: BrowserPage) -> None:
     await page.sign_in()
     headers = PAGE | {"Cookie": page.cookie}
     answers = await asyncio.gather(*(service.client.post("/session/refresh", headers=headers) for _ in range(20)))
@@ -204,14 +204,14 @@ async def test_twenty_renewals_at_once_succeed_at_most_once(service: Service, pa
 
 
 @pytest.mark.parametrize("value", ["", "x", "a.b", "00", "é", '"', "0" * 100_000])
-async def test_a_cookie_that_is_none_of_ours_is_answered_like_a_missing_one(page: Page, value: str) -> None:
+async def test_a_cookie_that_is_none_of_ours_is_answered_like_a_missing_one(page: BrowserPage, value: str) -> None:
     page.cookie = f"{NAME}={value[:8000]}"
     assert code_of(await page.ask("POST", "/session/refresh")) == (401, "unauthenticated")
     page.cookie = f"{NAME}={value[:8000]}"
     assert (await page.ask("DELETE", "/session")).status_code == 204
 
 
-async def test_of_two_cookies_none_counts(page: Page) -> None:
+async def test_of_two_cookies_none_counts(page: BrowserPage) -> None:
     await page.sign_in()
     mine = page.cookie
     page.cookie = f"{mine}; {NAME}=a-neighbors"
@@ -220,7 +220,7 @@ async def test_of_two_cookies_none_counts(page: Page) -> None:
     assert (await page.ask("POST", "/session/refresh")).status_code == 200
 
 
-async def test_both_ways_to_sign_in_share_their_limits(service: Service, page: Page) -> None:
+async def test_both_ways_to_sign_in_share_their_limits(service: Service, page: BrowserPage) -> None:
     wrong = {"username": "anna", "password": "wrong"}
     for _ in range(3):
         assert code_of(await page.ask("POST", "/session", json=wrong)) == (401, "wrong_credentials")
@@ -231,7 +231,7 @@ async def test_both_ways_to_sign_in_share_their_limits(service: Service, page: P
     assert "set-cookie" not in closed.headers
 
 
-async def test_a_session_of_the_page_ends_with_a_new_password(service: Service, page: Page) -> None:
+async def test_a_session_of_the_page_ends_with_a_new_password(service: Service, page: BrowserPage) -> None:
     signed_in = await page.sign_in()
     change = {"old_password": PASSWORD, "new_password": "another green river"}
     changed = await service.client.post("/users/me/password", json=change, headers=bearer(signed_in))
@@ -264,7 +264,7 @@ async def test_anybody_sees_what_the_service_is(service: Service, start_service:
         assert code_of(await other.client.post("/users", json=new)) == (403, "permission_denied")
 
 
-async def test_what_is_asked_on_the_page_is_of_the_source_web(service: Service, page: Page) -> None:
+async def test_what_is_asked_on_the_page_is_of_the_source_web(service: Service, page: BrowserPage) -> None:
     signed_in = await page.sign_in()
     renewed = await page.ask("POST", "/session/refresh")
     anna = await service.sign_in("anna")
@@ -280,7 +280,7 @@ async def test_what_is_asked_on_the_page_is_of_the_source_web(service: Service, 
     assert len(found.json()["items"]) == 6
 
 
-async def test_a_key_means_the_same_on_the_page_and_in_the_api(service: Service, page: Page) -> None:
+async def test_a_key_means_the_same_on_the_page_and_in_the_api(service: Service, page: BrowserPage) -> None:
     signed_in, anna = await page.sign_in(), await service.sign_in("anna")
     ask = {"model": "echo", "text": "hello"}
     answers = [

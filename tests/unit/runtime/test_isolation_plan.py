@@ -23,7 +23,7 @@ def batches(draw: st.DrawFn) -> list[str]:
     return batch
 
 
-class Run:
+class PlannedRun:
     """What happens to a batch under the plan: the model is played, the plan is real."""
 
     def __init__(self, batch: list[str], *, short_time: bool, kill: tuple[int, int] | None = None) -> None:
@@ -72,7 +72,7 @@ class Run:
 def test_each_input_is_answered_or_convicted_once_and_only_the_guilty_are_convicted(
     *, batch: list[str], short_time: bool
 ) -> None:
-    run = Run(batch, short_time=short_time)
+    run = PlannedRun(batch, short_time=short_time)
     guilty = [place for place, kind in enumerate(batch) if kind in (CRASH, HANG)]
     assert dict.fromkeys(guilty, 1) == dict(run.convicted)
     assert {place: 1 for place in range(len(batch)) if place not in guilty} == dict(run.answered)
@@ -84,7 +84,7 @@ def test_one_kill_from_outside_at_any_moment_convicts_no_innocent_input(
     *, batch: list[str], short_time: bool, kill: tuple[int, int]
 ) -> None:
     """Fault 43."""
-    run = Run(batch, short_time=short_time, kill=kill)
+    run = PlannedRun(batch, short_time=short_time, kill=kill)
     guilty = {place for place, kind in enumerate(batch) if kind in (CRASH, HANG)}
     assert guilty == set(run.convicted)
     assert set(range(len(batch))) - guilty == set(run.answered)
@@ -95,7 +95,7 @@ def test_one_kill_from_outside_at_any_moment_convicts_no_innocent_input(
 def test_deaths_grow_with_the_guilty_and_only_by_the_logarithm_of_the_batch(
     *, batch: list[str], short_time: bool
 ) -> None:
-    run = Run(batch, short_time=short_time)
+    run = PlannedRun(batch, short_time=short_time)
     troubled = sum(kind != "" for kind in batch)
     halvings = math.ceil(math.log2(max(1, len(batch) / ALONE_AT))) + 1
     assert run.deaths <= troubled * (halvings + 3)

@@ -17,7 +17,7 @@ from ml_service.runtime.author.signature import WrongSignature, call_form
 from ml_service.runtime.host.declarations import WrongDeclaration, spec_of
 
 
-class Declared(Model):
+class TypedModel(Model):
     name = "typed"
     version = "1"
     description = "For tests."
@@ -29,7 +29,7 @@ class Answer(BaseModel):
 
 
 @dataclasses.dataclass
-class Place:
+class Town:
     city: str
     zip_code: str | None = None
 
@@ -38,7 +38,7 @@ class Question(BaseModel):
     text: str
 
 
-class Size(enum.Enum):
+class TownSize(enum.Enum):
     SMALL = "small"
     LARGE = "large"
 
@@ -49,7 +49,7 @@ class Node(BaseModel):
 
 
 def test_fields_make_the_input_schema_and_what_is_returned_the_output_schema() -> None:
-    class Fields(Declared):
+    class Fields(TypedModel):
         def predict(self, text: Annotated[str, Field(min_length=1, description="What?")], n: int = 3) -> Answer:
             raise NotImplementedError
 
@@ -68,11 +68,11 @@ def test_fields_make_the_input_schema_and_what_is_returned_the_output_schema() -
 
 
 def test_what_pydantic_refers_to_stands_where_it_is_used() -> None:
-    class Rich(Declared):
+    class Rich(TypedModel):
         def predict(
             self,
-            place: Place,
-            size: Size = Size.SMALL,
+            place: Town,
+            size: TownSize = TownSize.SMALL,
             color: Literal["red", "green"] | None = None,
             sure: bool | None = None,
             day: dt.date | None = None,
@@ -114,7 +114,7 @@ def test_a_title_of_the_authors_own_is_kept() -> None:
 
 
 def test_a_batch_of_the_same_types_has_the_same_schemas() -> None:
-    class Batch(Declared):
+    class Batch(TypedModel):
         def predict(self, inputs: list[Question], contexts: list[Context]) -> list[Answer | PredictionFailure]:
             raise NotImplementedError
 
@@ -128,8 +128,8 @@ def test_a_batch_of_the_same_types_has_the_same_schemas() -> None:
 
 
 def test_one_object_may_hold_all_fields_and_say_how_an_output_is_shown() -> None:
-    class Shown(Declared):
-        def predict(self, input: Place) -> Label:  # noqa: A002
+    class Shown(TypedModel):
+        def predict(self, input: Town) -> Label:  # noqa: A002
             raise NotImplementedError
 
     spec = spec_of(Shown)
@@ -143,7 +143,7 @@ class Label(BaseModel):
 
 
 def test_schemas_by_hand_count_more_than_types() -> None:
-    class ByHand(Declared):
+    class ByHand(TypedModel):
         output_schema: ClassVar[dict[str, Any]] = {"type": "object", "x-view": "json"}
         examples = ({"text": "mine"},)
 
@@ -155,7 +155,7 @@ def test_schemas_by_hand_count_more_than_types() -> None:
     assert spec.examples == ({"text": "mine"},)
 
 
-class OwnBusiness(Declared):
+class OwnBusiness(TypedModel):
     """Takes more than a batch, has a type that only a checker knows, and no self."""
 
     input_schema: ClassVar[dict[str, Any]] = {"type": "object"}
@@ -172,7 +172,7 @@ def test_a_model_with_schemas_by_hand_may_have_any_further_parameters_and_types(
 
 
 def test_without_types_and_schemas_the_missing_schemas_are_named() -> None:
-    class Nothing(Declared):
+    class Nothing(TypedModel):
         def predict(self, inputs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             raise NotImplementedError
 
@@ -180,42 +180,42 @@ def test_without_types_and_schemas_the_missing_schemas_are_named() -> None:
         spec_of(Nothing)
 
 
-class NoReturn(Declared):
+class NoReturn(TypedModel):
     def predict(self, text: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
         raise NotImplementedError
 
 
-class ScalarOutput(Declared):
+class ScalarOutput(TypedModel):
     def predict(self, text: str) -> str:
         raise NotImplementedError
 
 
-class NoItem(Declared):
+class NoItem(TypedModel):
     def predict(self, inputs: list) -> list[Answer]:  # type: ignore[type-arg]
         raise NotImplementedError
 
 
-class ListOfTexts(Declared):
+class ListOfTexts(TypedModel):
     def predict(self, inputs: list[str]) -> list[Answer]:
         raise NotImplementedError
 
 
-class HalfTyped(Declared):
+class HalfTyped(TypedModel):
     def predict(self, text: str, n=3) -> Answer:  # type: ignore[no-untyped-def]  # noqa: ANN001
         raise NotImplementedError
 
 
-class Strange(Declared):
+class Strange(TypedModel):
     def predict(self, text: Model) -> Answer:
         raise NotImplementedError
 
 
-class ContextOfBatch(Declared):
-    def predict(self, inputs: list[Place], context: Context) -> list[Answer]:
+class ContextOfBatch(TypedModel):
+    def predict(self, inputs: list[Town], context: Context) -> list[Answer]:
         raise NotImplementedError
 
 
-class RawBytes(Declared):
+class RawBytes(TypedModel):
     def predict(self, input: Raw) -> Answer:  # noqa: A002
         raise NotImplementedError
 
@@ -224,7 +224,7 @@ class Raw(BaseModel):
     data: bytes
 
 
-class OnlyContext(Declared):
+class OnlyContext(TypedModel):
     def predict(self, context: Context) -> Answer:
         raise NotImplementedError
 
