@@ -17,7 +17,7 @@ from ml_service.domain.errors import DatabaseUnavailable, InvalidInput
 from ml_service.domain.models import ListedModel, ModelSpec
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
-from ml_service.runtime.host.model_folders import ONLY_BY_NAME, survey
+from ml_service.runtime.host.model_folders import FOR_BENCHMARKS, survey
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import ModelAnswer, Success
 from ml_service.usecases import admin, models
@@ -50,7 +50,7 @@ async def list_() -> None:
             spec.name, spec.version, default, str(one.price_credits), str(one.workers), str(spec.batch_size), spec.pool
         )
     there = survey(read_settings(WorkerSettings).models_folder)
-    for name in sorted(there.models.keys() - ONLY_BY_NAME - {one.spec.name for one in listed}):
+    for name in sorted(there.models.keys() - {FOR_BENCHMARKS} - {one.spec.name for one in listed}):
         table.add_row(name, "", "", "", "0", "", "")
     out.print(table)
     for problem in there.problems.values():

@@ -19,7 +19,7 @@ class WorkerSettings(CommonSettings):
     worker_name: str | None = None
     alive_file: Path | None = None  # touched every few seconds while the worker is well
     default_model: str = "sentiment"  # loaded first
-    models: str = ""  # names a worker serves, comma-separated; empty: all it finds
+    models: str = ""  # names a worker serves, comma-separated; empty: the usual ones; with a +: besides those
     models_folder: Path = Path("models")
     model_environments: Path | None = None  # a folder with a Python environment for each model that has one
     model_load_timeout_s: float = Field(600.0, gt=0, le=86_400)  # where a model declares none, as the next two

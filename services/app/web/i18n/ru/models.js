@@ -11,6 +11,12 @@ export default {
   "Turns a text in one of 16 languages into a vector of 512 numbers and of length 1: texts that mean the same lie close, across languages too. The product of two vectors is their similarity. For search, grouping and finding duplicates.":
     "Превращает текст на одном из 16 языков в вектор из 512 чисел, длины 1. Близкие по смыслу тексты лежат рядом, даже на разных языках. Произведение двух векторов показывает их сходство. Для поиска, группировки и удаления дублей.",
   "The text; its first 600 characters count.": "Текст; учитываются первые 600 символов.",
+  "Turns a text into a vector of 384 numbers and of length 1, for search: the product of a question's vector and a passage's says how well the passage answers it. About a hundred languages, across languages too. Unrelated texts come to .7 to .8: compare products, do not take one for a percentage.":
+    "Превращает текст в вектор из 384 чисел, длины 1, для поиска: произведение векторов вопроса и отрывка показывает, насколько хорошо отрывок отвечает на вопрос. Около ста языков, в том числе между языками. У несвязанных текстов оно от 0,7 до 0,8: сравнивайте произведения, процентами их не считайте.",
+  "The text; its first 512 tokens count, some 1,600 characters of Russian or 2,000 of English.":
+    "Текст; учитываются первые 512 токенов: около 1600 символов по-русски или 2000 по-английски.",
+  "passage for texts that are to be found; query for what is searched for, and for all texts where they are only compared with each other.":
+    "passage – для текстов, которые должны находиться; query – для того, что ищут, и для всех текстов, если их только сравнивают между собой.",
   "Says which of 176 languages a text is in, and how sure it is. Reliable from about 25 characters; short texts in Russian are taken for a related language about one time in nine.":
     "Определяет, на каком из 176 языков написан текст и насколько это точно. Надёжна примерно от 25 символов; короткий русский текст примерно в одном случае из девяти принимает за родственный язык.",
   "The text; its first 500 characters count.": "Текст; учитываются первые 500 символов.",
