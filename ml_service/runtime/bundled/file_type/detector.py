@@ -1,0 +1,43 @@
+"""Magika, on one thread."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; for tools, where no worker has set it
+import onnxruntime
+from magika import Magika
+
+from ml_service.runtime.author import JsonObject
+
+
+class _OneThread(Magika):
+    """The package's own session takes a thread for each core, and spends its time on waking them up."""
+
+    def _init_onnx_session(self) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors
+        return onnxruntime.InferenceSession(str(self._model_path), options, providers=["CPUExecutionProvider"])
+
+
+class Detector:
+    """Says what kind of file some bytes are."""
+
+    def __init__(self) -> None:
+        self._magika = _OneThread()
+
+    def kind_of(self, content: bytes) -> JsonObject:
+        """Return an output of the model `file-type`."""
+        found = self._magika.identify_bytes(content)
+        kind = found.output
+        return {
+            "label": str(kind.label),
+            "confidence": round(float(found.score), 4),
+            "description": kind.description,
+            "mime_type": kind.mime_type,
+            "group": kind.group,
+            "extensions": list(kind.extensions),
+            "is_text": kind.is_text,
+        }
