@@ -41,12 +41,13 @@ from services.app.api import cursors, exports
 from services.app.api.idempotency import IdempotencyKey, key_of
 from services.app.api.paging import Cursor, Limit, checked_limit
 from services.app.api.problems import BODY_REFUSED, KEYED, problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.bulk import BulkJobs, ShownBulkJob
 from services.app.auth.principal import BulkUser
 from services.app.http import bodies, uploads
 from services.app.parts import Parts, parts_of
 
-router = APIRouter(tags=["bulk"])
+router = APIRouter(tags=["bulk"], route_class=KnownQueryRoute)
 
 _KINDS: dict[str, Literal["jsonl", "csv"]] = {
     "application/x-ndjson": "jsonl",

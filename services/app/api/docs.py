@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from services.app.api.problems import Problem
+from ml_service.domain.errors import InvalidInput
+from services.app.api.problems import Problem, problems
 
 SUMMARY = "Predictions by queue and credits."
 DESCRIPTION = """
@@ -15,6 +18,7 @@ Register (or press **Authorize** with `test` / `test` in demo mode), ask for a p
   `GET /predictions/{prediction_id}` has the answer a moment later. `Prefer: wait=5` waits for it instead.
 - Programs send an API key (`POST /api-keys`) as `Authorization: Bearer mls_…` or `X-API-Key`, never in an address.
 - Every error is `application/problem+json` (RFC 9457) with a stable `code` and a `request_id`.
+- A query parameter that a route does not have, or one that is given twice without being a list, is answered 422.
 - `Idempotency-Key` makes a repeated request harmless.
 - Where requests are counted, `RateLimit-Policy` says how many may come in how many seconds (`q`, `w`), and `RateLimit`
   how many are left, until when (`r`, `t`): draft-ietf-httpapi-ratelimit-headers-10. 429 and 503 have `Retry-After`.
@@ -56,5 +60,11 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         # Named by `problems()`, which cannot use a response model: that would say application/json.
         named = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schema["components"]["schemas"] |= {**named.pop("$defs"), "Problem": named}
+        refused = problems(InvalidInput)[
+            HTTPStatus.UNPROCESSABLE_ENTITY
+        ]  # any route, for a query that it does not take
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].setdefault(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), refused)
         app.openapi_schema = schema
     return app.openapi_schema

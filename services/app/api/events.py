@@ -22,6 +22,7 @@ from services.app.api import answers
 from services.app.api.event_stream import RETRY, STILL_HERE, event
 from services.app.api.last_event import LastEventId
 from services.app.api.problems import KEYED, problems
+from services.app.api.query import KnownQueryRoute
 from services.app.auth.callers import Caller
 from services.app.auth.principal import Reader, is_active
 from services.app.parts import Parts, parts_of
@@ -35,7 +36,7 @@ CHECK_S = 1.0
 STREAM_S_MAX = 600.0
 """A stream ends after this and the client connects again: a token does not last forever either."""
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], route_class=KnownQueryRoute)
 
 
 @router.get(

@@ -12,6 +12,7 @@ from ml_service.domain.models import DEFAULT_POOL
 from ml_service.messaging.queue import QueueDepth
 from ml_service.usecases.workers import Overview, failed_models, list_live
 from services.app.api.problems import problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.health import Alive, DatabaseHealth, Health, QueueHealth, WorkersHealth
 from services.app.http.addresses import is_direct_from
 from services.app.http.metrics import CONTENT_TYPE
@@ -20,7 +21,7 @@ from services.app.parts import Parts, parts_of
 CHECK_S = 2.0
 """A part that does not answer a health check in so many seconds counts as away."""
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=KnownQueryRoute)
 
 _AWAY = {"description": "The database is away: nothing is accepted.", "model": Health}
 

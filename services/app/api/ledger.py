@@ -14,11 +14,12 @@ from services.app.api import cursors, exports
 from services.app.api.paging import Cursor, Limit, checked_limit
 from services.app.api.periods import From, To, end_of, start_of
 from services.app.api.problems import KEYED, problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.ledger import Balance, Statement, Transaction, Usage
 from services.app.auth.principal import Reader
 from services.app.parts import parts_of
 
-router = APIRouter(tags=["credits"])
+router = APIRouter(tags=["credits"], route_class=KnownQueryRoute)
 
 
 @router.get(

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Path, Request
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelNotFound
 from ml_service.usecases.workers import failed_models
 from services.app.api.problems import problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.models import BrokenModel, Model, Models, Seen
 from services.app.parts import Parts, parts_of
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=KnownQueryRoute)
 
 
 @router.get("/models", response_model=Models, responses=problems(DatabaseUnavailable))

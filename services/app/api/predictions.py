@@ -32,11 +32,12 @@ from services.app.api.idempotency import IdempotencyKey, key_of
 from services.app.api.paging import Cursor, Limit, checked_limit
 from services.app.api.periods import From, To, end_of, start_of
 from services.app.api.problems import KEYED, problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.predictions import History, Prediction
 from services.app.auth.principal import Predictor, Reader
 from services.app.parts import parts_of
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], route_class=KnownQueryRoute)
 
 
 def _filter(

@@ -10,7 +10,10 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
+from ml_service.domain import credentials
 from services.app.api.problems import ANSWERED, answer
+from services.app.api.query import refuse_query
+from services.app.auth.principal import check
 
 
 class RawRoute(APIRoute):
@@ -38,6 +41,9 @@ class RawRoute(APIRoute):
         try:
             if scope["method"] != "POST":
                 raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
+            if scope["query_string"]:
+                await check(request, credentials.Scope.PREDICT)  # 401 comes before 422
+                refuse_query(scope)
             response = await self.endpoint(request)
         except ANSWERED as error:
             response = answer(request, error)

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request, Response
 
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.usecases import telegram
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.service import ServiceInfo, ServiceLimits
 from services.app.parts import Parts, parts_of
 
 MAX_AGE_S = 60
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=KnownQueryRoute)
 
 
 @router.get("/service", summary="Show what the service is", response_model=ServiceInfo)

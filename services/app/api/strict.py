@@ -11,16 +11,13 @@ from typing import Any, TypeVar, get_args
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from services.app.api.problems import ERRORS_MAX
-from services.app.auth.principal import is_dependency
+from services.app.api.query import NAME_LENGTH_MAX, KnownQueryRoute, sign_in_of
 from services.app.http import bodies
 
-NAME_LENGTH_MAX = 100
-"""Longer names are not compared with the known ones."""
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -96,14 +93,14 @@ class StrictRequest(Request):
             raise json.JSONDecodeError(str(error), "", 0) from None
 
 
-class StrictRoute(APIRoute):
+class StrictRoute(KnownQueryRoute):
     """A route that gets a StrictRequest."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
         body = None if self.body_field is None else self.body_field.field_info.annotation
-        who = next((one.call for one in self.dependant.dependencies if is_dependency(one.call)), None)
+        who = sign_in_of(self.dependant)
 
         async def handle_strictly(request: Request) -> Response:
             try:

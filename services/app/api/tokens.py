@@ -19,6 +19,7 @@ from ml_service.domain.errors import (
 )
 from ml_service.usecases import users
 from services.app.api.problems import BODY_REFUSED, SIGNED_IN, problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.users import TokenForm, Tokens
 from services.app.auth.principal import CurrentUser
 from services.app.auth.sign_in import invalid, renew, sign_in
@@ -27,7 +28,7 @@ from services.app.parts import parts_of
 
 FORM = "application/x-www-form-urlencoded"
 
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=KnownQueryRoute)
 
 
 @router.post(

@@ -22,6 +22,7 @@ from services.app.api import answers
 from services.app.api.event_stream import RETRY, STILL_HERE, EventStream, event
 from services.app.api.last_event import LastEventId
 from services.app.api.problems import KEYED, problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.bulk import ShownBulkJob
 from services.app.auth.principal import Reader
 from services.app.feeds import Follower
@@ -35,7 +36,7 @@ STREAM_S_MAX = 600.0
 AWAY_S = 1.0
 """Until the database is asked again."""
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], route_class=KnownQueryRoute)
 
 
 @dataclass(slots=True)

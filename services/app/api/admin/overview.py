@@ -11,10 +11,11 @@ from ml_service.usecases import workers
 from ml_service.usecases.operations import MINUTES_MAX
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
 from services.app.api.problems import problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.admin.overview import QueueState, Stats, Worker, Workers
 from services.app.parts import parts_of
 
-router = APIRouter(prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=KnownQueryRoute)
 
 
 @router.get(

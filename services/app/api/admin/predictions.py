@@ -15,10 +15,11 @@ from services.app.api import answers, cursors
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
 from services.app.api.paging import Cursor, Limit, checked_limit
 from services.app.api.problems import problems
+from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.admin.users import AdminPrediction, AdminPredictions, AdminPredictionWithTexts
 from services.app.parts import parts_of
 
-router = APIRouter(prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=KnownQueryRoute)
 
 
 @router.get(
