@@ -30,6 +30,11 @@ from ml_service.runtime.author import Model, PredictionFailure, Retry
 def call(action):
     raise action
 
+def call_c(name, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
 class Unprintable(Exception):
     def __str__(self):
         raise RuntimeError
@@ -172,6 +177,10 @@ _SIGNALS = [
     ("signals its worker", "PermissionError", "os.kill(os.getppid(), 0)"),
     ("signals the group of its worker", "PermissionError", "os.killpg(os.getpgid(os.getppid()), 0)"),
     ("signals everybody", "PermissionError", "os.kill(-1, 0)"),
+    ("signals its worker by descriptor", "PermissionError", "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0)"),
+    ("queues a signal for its worker", "PermissionError", "call_c('sigqueue', os.getppid(), 0, None)"),
+    ("limits its worker", "PermissionError", "resource.prlimit(os.getppid(), resource.RLIMIT_CPU)"),
+    ("pins its worker", "PermissionError", "os.sched_setaffinity(os.getppid(), os.sched_getaffinity(0))"),
 ]
 _CRASHES = [
     ("exits with 0", "exited with status 0", "os._exit(0)"),

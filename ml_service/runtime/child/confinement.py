@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import faulthandler
 import os
 import platform
@@ -29,9 +30,20 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 
-# The audit architecture, and the numbers of kill, tkill and tgkill there.
-_KILL_CALLS = {"x86_64": (0xC000003E, (62, 200, 234)), "aarch64": (0xC00000B7, (129, 130, 131))}
+# The audit architecture, and the numbers of the calls there whose first argument is whom they act on: kill, tkill,
+# tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open; prlimit64, sched_setparam, sched_setscheduler,
+# sched_setaffinity, sched_setattr; process_vm_readv, process_vm_writev.
+_CALLS_ON_OTHERS = {
+    "x86_64": (0xC000003E, (62, 200, 234, 129, 297, 434, 302, 142, 144, 203, 314, 310, 311)),
+    "aarch64": (0xC00000B7, (129, 130, 131, 138, 240, 434, 261, 118, 119, 122, 274, 270, 271)),
+}
 _EVERYBODY = -1
+
+# <linux/landlock.h>; the numbers of the calls are the same on all architectures.
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
+_LANDLOCK_CREATE_RULESET_VERSION = 1
+_LANDLOCK_SCOPE_SIGNAL = 1 << 1
+_LANDLOCK_VERSION_OF_SCOPES = 6
 
 # <linux/bpf_common.h>, <linux/seccomp.h>: load a word, compare for equality, return; offsets into seccomp_data.
 _BPF_LOAD, _BPF_JUMP_IF_EQUAL, _BPF_RETURN = 0x20, 0x15, 0x06
@@ -50,7 +62,9 @@ def confine(wire: int, parent_pid: int, memory_bytes_max: int) -> None:
         # Programs whose own parent has ended become our children, so that the host finds them when we end.
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         with contextlib.suppress(OSError):  # a kernel without seccomp: then only good manners protect the worker
-            _refuse_signals_to([parent_pid, -os.getpgid(parent_pid), _EVERYBODY])
+            _refuse_calls_on([parent_pid, -os.getpgid(parent_pid), _EVERYBODY])
+        with contextlib.suppress(OSError):
+            keep_to_own_processes()
     faulthandler.enable()
 
 
@@ -136,15 +150,44 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def _refuse_signals_to(targets: list[int]) -> None:
-    """Make kill(2) fail with EPERM for these targets, here and in all that the model starts (seccomp(2)).
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scopes", ctypes.c_uint64))
+
+
+def keep_to_own_processes() -> None:
+    """Let the model signal, trace and reach into the memory of only what it has started (landlock(7)).
+
+    A model runs as the user of the worker, and natively of the API and PostgreSQL too: any of them may be what
+    ``pkill python`` ends. Unlike seccomp this knows processes and not numbers, and it holds for root.
+
+    Raises:
+        OSError: The kernel does not have it (Linux 6.12 does), or it is switched off.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    version = libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_CREATE_RULESET_VERSION)
+    if version < _LANDLOCK_VERSION_OF_SCOPES:
+        raise OSError(errno.EOPNOTSUPP, "no scopes of Landlock")
+    ruleset = _Ruleset(scopes=_LANDLOCK_SCOPE_SIGNAL)
+    made = libc.syscall(_LANDLOCK_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(ctypes.sizeof(ruleset)), 0)
+    if made < 0:
+        raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
+    try:
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        if libc.syscall(_LANDLOCK_RESTRICT_SELF, made, 0):
+            raise OSError(ctypes.get_errno(), "landlock_restrict_self")
+    finally:
+        os.close(made)
+
+
+def _refuse_calls_on(targets: list[int]) -> None:
+    """Make kill(2) and its like fail with EPERM for these targets, here and in all that the model starts (seccomp(2)).
 
     A model runs as the worker's user, so ``os.kill(os.getppid(), 9)`` or ``kill -9 -1`` would end the worker and with
     it the predictions of everybody else.
     """
-    if platform.machine() not in _KILL_CALLS:
+    if platform.machine() not in _CALLS_ON_OTHERS:
         return
-    architecture, calls = _KILL_CALLS[platform.machine()]
+    architecture, calls = _CALLS_ON_OTHERS[platform.machine()]
     allow_at = 4 + len(calls) + len(targets)
     program = [
         (_BPF_LOAD, 0, 0, _AT_ARCHITECTURE),

@@ -157,6 +157,37 @@ async def test_a_model_cannot_signal_the_worker(make_model: Callable[..., ModelS
         assert answer.message == "The model failed on this input (PermissionError)."
 
 
+def scopes_are_known() -> bool:
+    script = "from ml_service.runtime.child.confinement import keep_to_own_processes as keep\nkeep()"
+    return subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@LINUX_ONLY
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "os.kill(PID, 0)",
+        "signal.pidfd_send_signal(os.pidfd_open(PID), 0)",
+        "subprocess.run(['kill', '-0', 'PID'], check=True)",
+        "open('/proc/PID/mem', 'rb').read(1)",
+        "open('/proc/%d/mem' % os.getppid(), 'rb').read(1)",
+    ],
+)
+async def test_a_model_reaches_no_process_but_its_own(make_model: Callable[..., ModelSource], deed: str) -> None:
+    if not await asyncio.to_thread(scopes_are_known):
+        pytest.skip("this kernel has no scopes of Landlock")
+    stranger = subprocess.Popen(["sleep", "300"])  # noqa: ASYNC220 - as the API or PostgreSQL beside a worker
+    body = f"{deed.replace('PID', str(stranger.pid))}\nreturn 'done'"
+    try:
+        async with running(make_model(model(body))) as host:
+            (answer,) = await host.predict(['{"do": ""}'])
+            assert isinstance(answer, Failure), answer
+            assert "(PermissionError)" in answer.message or "(CalledProcessError)" in answer.message
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
 @LINUX_ONLY
 @pytest.mark.parametrize("deeds", [["daemon"], ["daemon", "die"]], ids=["at the end", "when the model dies"])
 async def test_a_helper_in_its_own_session_ends_with_its_model(
