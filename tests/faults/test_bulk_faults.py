@@ -1,18 +1,22 @@
-"""A bulk job while its processes are killed one after the other (FAULTS.md 38)."""
+"""A bulk job while its processes, its database and its broker are killed one after the other (FAULTS.md 38, 11, 27)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import httpx2
 import psutil
 import pytest
 
+from engine.native.postgres import PostgresNode
+from engine.native.rabbitmq import RabbitNode
+from ml_service.storage.database import UNAVAILABLE
 from tests.support.checker import banking, broken_rows, connected
 from tests.support.load import Load
-from tests.support.rig import Rig, Setup, running_rig
+from tests.support.rig import Rig, Setup, running_rig, started
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -43,8 +47,60 @@ def rss(rig: Rig) -> int:
     return max(psutil.Process(one.popen.pid).memory_info().rss for one in rig.apps if one.popen)
 
 
-async def test_each_line_of_a_bulk_job_ends_once_whatever_is_killed(noted_url: str) -> None:
-    async with running_rig(noted_url, None, Setup(apps=2, workers=2)) as rig:
+async def kill_each_process(rig: Rig) -> None:
+    for process in rig.processes:
+        process.kill()  # and started again, as a supervisor does, which is not waited for
+        process.start()
+        await asyncio.sleep(KILL_EVERY_S)
+    for process in rig.processes:
+        await process.until_ready()
+
+
+async def kill_each_node(rig: Rig, *nodes: PostgresNode | RabbitNode) -> None:
+    """No process of ours is started again by hand."""
+    pids = [process.popen.pid for process in rig.processes if process.popen]
+    for node in nodes:
+        node.kill()
+        await asyncio.sleep(KILL_EVERY_S)
+        await started(node)
+        await asyncio.sleep(1)
+    assert [process.popen.pid for process in rig.processes if process.popen] == pids
+    assert all(process.is_running for process in rig.processes)
+
+
+async def finished(rig: Rig, bulk_id: str) -> Any:
+    """The job, once it has ended; a database that has just come back may refuse once more."""
+    async with asyncio.timeout(240):
+        while True:
+            with suppress(*UNAVAILABLE):
+                job = await job_of(rig, bulk_id)
+                if job["finished_at"] is not None:
+                    return job
+            await asyncio.sleep(0.2)
+
+
+async def check_results(url: str, bulk_id: str, headers: dict[str, str]) -> None:
+    """Each line once, in the order of the file, with its own answer."""
+    line = 0
+    async with (
+        httpx2.AsyncClient(timeout=120) as client,
+        client.stream("GET", f"{url}/bulk/{bulk_id}/results", headers=headers) as answer,
+    ):
+        async for text in answer.aiter_lines():
+            found = json.loads(text)
+            assert (found["line"], found["id"], found["status"]) == (line + 1, f"ref-{line}", "succeeded")
+            assert found["output"]["text"] == f"line {line}"
+            line += 1
+    assert line == LINES
+
+
+@pytest.mark.parametrize(("backend", "what"), [("postgres", "processes"), ("postgres", "nodes"), ("rabbitmq", "nodes")])
+async def test_each_line_of_a_bulk_job_ends_once_whatever_is_killed(
+    noted_url: str, backend: str, what: str, request: pytest.FixtureRequest
+) -> None:
+    amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
+    names = ("postgres_node", "rabbit_node") if backend == "rabbitmq" else ("postgres_node",)
+    async with running_rig(noted_url, amqp_url, Setup(apps=2, workers=2)) as rig:
         load = Load(rig.urls)
         await load.register()
         headers = await load.sign_in(rig.urls[0], "anna")
@@ -52,27 +108,15 @@ async def test_each_line_of_a_bulk_job_ends_once_whatever_is_killed(noted_url: s
         async with httpx2.AsyncClient(timeout=120) as client, banking(rig.owner_url) as bank:
             bulk_id = await sent(client, rig.urls[0], headers)
             assert rss(rig) - before < GROWTH_BYTES_MAX
-            for process in rig.processes:
-                process.kill()  # and started again, as a supervisor does, which is not waited for
-                process.start()
-                await asyncio.sleep(KILL_EVERY_S)
-            assert (await job_of(rig, bulk_id))["started_at"] is not None
-            for process in rig.processes:
-                await process.until_ready()
-            async with asyncio.timeout(180):
-                while (await job_of(rig, bulk_id))["finished_at"] is None:
-                    await asyncio.sleep(0.2)
+            if what == "processes":
+                await kill_each_process(rig)
+            else:
+                await kill_each_node(rig, *(request.getfixturevalue(name) for name in names))
+            job = await finished(rig, bulk_id)
             assert bank.snapshots > 0
-            job = await job_of(rig, bulk_id)
-            assert (job["status"], job["succeeded"], job["failed"]) == ("finished", LINES, 0)
-            line = 0
-            async with client.stream("GET", f"{rig.urls[-1]}/bulk/{bulk_id}/results", headers=headers) as answer:
-                async for text in answer.aiter_lines():
-                    found = json.loads(text)
-                    assert (found["line"], found["id"], found["status"]) == (line + 1, f"ref-{line}", "succeeded")
-                    assert found["output"]["text"] == f"line {line}"
-                    line += 1
-            assert line == LINES
+        assert job["started_at"] is not None
+        assert (job["status"], job["succeeded"], job["failed"]) == ("finished", LINES, 0)
+        await check_results(rig.urls[-1], bulk_id, headers)
         assert await broken_rows(rig.owner_url) == []
         async with connected(rig.owner_url) as connection:
             assert await connection.fetchval("SELECT sum(balance) FROM users") == 3 * 100_000 - LINES
