@@ -19,7 +19,15 @@ from ml_service.background.webhook_room import DeliveryRoom, Place
 from ml_service.background.webhook_sender import Sent, WebhookSender
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.predictions import Prediction
-from ml_service.domain.webhooks import Secret, json_event, message_id, new_secret, retry_delay_s
+from ml_service.domain.webhooks import (
+    DeliveryFailure,
+    FailureCode,
+    Secret,
+    json_event,
+    message_id,
+    new_secret,
+    retry_delay_s,
+)
 from ml_service.platform.micro_batch import MicroBatch
 from ml_service.storage import predictions, webhook_deliveries, webhooks
 from ml_service.storage.database import Database, Session
@@ -64,7 +72,7 @@ class _Letter:
     message: DueMessage
     body: bytes
     secret: Secret
-    refusal: str | None
+    refusal: DeliveryFailure | None
 
 
 class WebhookDeliverer:
@@ -180,9 +188,9 @@ class WebhookDeliverer:
             data = found.get(one.subject_id) if one.data is None else one.data.encode()
             refusal = None
             if one.url is None:
-                refusal = "The webhook was deleted or switched off."
+                refusal = DeliveryFailure(FailureCode.SWITCHED_OFF)
             elif data is None:
-                refusal = "The prediction is no longer kept."
+                refusal = DeliveryFailure(FailureCode.NOT_KEPT)
             body = json_event(one.event, one.created_at, data or b"null")
             letters.append(_Letter(one, body, one.secret or own[one.user_id], refusal))
         return letters
@@ -198,12 +206,12 @@ class WebhookDeliverer:
         try:
             sent = await self._sent(letter, place)
             if letter.refusal is None:
-                is_delivered = sent.error is None
+                is_delivered = sent.failure is None
             seconds = loop.time() - began
             retry_s = None
-            if sent.error is not None and not sent.is_final:
+            if sent.failure is not None and not sent.is_final:
                 retry_s = retry_delay_s(message.tries, sent.retry_after_s)
-            mark = Mark(message.id, message.attempts, sent.status, seconds * 1000, sent.error, sent.answer, retry_s)
+            mark = Mark.of(message, sent.status, seconds * 1000, sent.failure, sent.answer, retry_s)
             await self._mark(mark, until=taken_at + self._limits.timeout_s + LEASE_MORE_S)
             self._count("delivered" if is_delivered else "given_up" if retry_s is None else "failed", seconds)
         except DatabaseUnavailable as error:
@@ -234,8 +242,8 @@ class WebhookDeliverer:
                 return await self._sender.send(message.url, message_id(message.subject_id), letter.body, letter.secret)
         except TimeoutError:
             if is_put_out:
-                return Sent(None, "It was slow while too many others were.")
-            return Sent(None, f"There was no answer within {self._limits.timeout_s:g} s.")
+                return Sent(None, DeliveryFailure(FailureCode.PUT_OUT))
+            return Sent(None, DeliveryFailure(FailureCode.TIMED_OUT, f"{self._limits.timeout_s:g}"))
         finally:
             if timer is not None:
                 timer.cancel()

@@ -22,7 +22,7 @@ from standardwebhooks import Webhook as Signer
 from yarl import URL
 
 from ml_service.domain.addresses import Network, is_reachable
-from ml_service.domain.webhooks import Secret
+from ml_service.domain.webhooks import DeliveryFailure, FailureCode, Secret
 
 ANSWER_BYTES_MAX = 1000
 ANSWER_S_MAX = 1.0
@@ -43,12 +43,12 @@ class Sent:
     """What came of sending a message.
 
     Attributes:
-        error: Why it is not delivered; None: it is.
+        failure: Why it is not delivered; None: it is.
         is_final: Sending it again is no use.
     """
 
     status: int | None
-    error: str | None
+    failure: DeliveryFailure | None
     answer: str | None = None
     retry_after_s: float | None = None
     is_final: bool = False
@@ -102,7 +102,7 @@ class WebhookSender:
         except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            return Sent(None, _reason(error))
+            return Sent(None, _failure(error))
 
     def _open_socket(self, address: Any) -> socket.socket:
         family, kind, protocol, _, place = address
@@ -164,8 +164,9 @@ def _judged(response: aiohttp.ClientResponse, answer: str) -> Sent:
         return Sent(status, None, answer)
     if status in _REDIRECTS:
         place = "".join(filter(str.isprintable, response.headers.get("Location", "")))[:200]
-        return Sent(status, f"It redirects to {place or 'nowhere'}; redirects are not followed.", answer)
-    return Sent(status, f"It answered {status}.", answer, _retry_after_s(response), is_final=status == _GONE)
+        return Sent(status, DeliveryFailure(FailureCode.REDIRECTED, place or "nowhere"), answer)
+    failure = DeliveryFailure(FailureCode.ANSWERED, str(status))
+    return Sent(status, failure, answer, _retry_after_s(response), is_final=status == _GONE)
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
@@ -179,22 +180,19 @@ def _is_refused(error: BaseException | None) -> bool:
     return error is not None
 
 
-_REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((aiohttp.ClientConnectorDNSError,), "Its name could not be resolved."),
-    (
-        (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError),
-        "TLS failed: its certificate is not trusted, or does not fit its name.",
-    ),
-    ((aiohttp.ClientConnectorError,), "It cannot be connected to."),
-    ((aiohttp.ServerDisconnectedError, ConnectionError), "It closed the connection without an answer."),
-    ((aiohttp.InvalidURL,), "This is not a URL."),
+_CODES: tuple[tuple[tuple[type[BaseException], ...], FailureCode], ...] = (
+    ((aiohttp.ClientConnectorDNSError,), FailureCode.NAME_UNKNOWN),
+    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), FailureCode.TLS_FAILED),
+    ((aiohttp.ClientConnectorError,), FailureCode.NOT_CONNECTED),
+    ((aiohttp.ServerDisconnectedError, ConnectionError), FailureCode.CLOSED),
+    ((aiohttp.InvalidURL,), FailureCode.URL_INVALID),
 )
 
 
-def _reason(error: BaseException) -> str:
+def _failure(error: BaseException) -> DeliveryFailure:
     if _is_refused(error):
-        return "It leads to a private or reserved address, which is not connected to."
-    for kinds, reason in _REASONS:
+        return DeliveryFailure(FailureCode.ADDRESS_REFUSED)
+    for kinds, code in _CODES:
         if isinstance(error, kinds):
-            return reason
-    return f"Its answer could not be read: {type(error).__name__}."
+            return DeliveryFailure(code)
+    return DeliveryFailure(FailureCode.UNREADABLE, type(error).__name__)

@@ -73,6 +73,62 @@ class DeliveryState(StrEnum):
     """It was given up."""
 
 
+class FailureCode(StrEnum):
+    """Why an attempt to deliver a message failed."""
+
+    ANSWERED = "answered"
+    """The receiver's status is none of success."""
+    REDIRECTED = "redirected"
+    TIMED_OUT = "timed_out"
+    PUT_OUT = "put_out"
+    """It was slow while too many others were."""
+    NAME_UNKNOWN = "name_unknown"
+    ADDRESS_REFUSED = "address_refused"
+    """It leads to a private or reserved address."""
+    NOT_CONNECTED = "not_connected"
+    TLS_FAILED = "tls_failed"
+    CLOSED = "closed"
+    """The receiver closed the connection without an answer."""
+    URL_INVALID = "url_invalid"
+    UNREADABLE = "unreadable"
+    SWITCHED_OFF = "switched_off"
+    """The webhook was deleted or switched off."""
+    NOT_KEPT = "not_kept"
+    """The prediction is no longer kept."""
+
+
+_FAILURES = {
+    FailureCode.ANSWERED: "It answered {detail}.",
+    FailureCode.REDIRECTED: "It redirects to {detail}; redirects are not followed.",
+    FailureCode.TIMED_OUT: "There was no answer within {detail} s.",
+    FailureCode.PUT_OUT: "It was slow while too many others were.",
+    FailureCode.NAME_UNKNOWN: "Its name could not be resolved.",
+    FailureCode.ADDRESS_REFUSED: "It leads to a private or reserved address, which is not connected to.",
+    FailureCode.NOT_CONNECTED: "It cannot be connected to.",
+    FailureCode.TLS_FAILED: "TLS failed: its certificate is not trusted, or does not fit its name.",
+    FailureCode.CLOSED: "It closed the connection without an answer.",
+    FailureCode.URL_INVALID: "This is not a URL.",
+    FailureCode.UNREADABLE: "Its answer could not be read: {detail}.",
+    FailureCode.SWITCHED_OFF: "The webhook was deleted or switched off.",
+    FailureCode.NOT_KEPT: "The prediction is no longer kept.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailure:
+    """Why an attempt failed.
+
+    Attributes:
+        detail: What the code is about: a status, seconds, the place that is redirected to, an error's class; else None.
+    """
+
+    code: FailureCode
+    detail: str | None = None
+
+    def __str__(self) -> str:
+        return _FAILURES[self.code].format(detail=self.detail)
+
+
 @dataclass(frozen=True, slots=True)
 class RequestWebhook:
     """A webhook that a request names, for what becomes of it."""
@@ -123,6 +179,9 @@ class Attempt:
     Attributes:
         status: The HTTP status; None: there was no answer.
         ms: Milliseconds that it took.
+        error: Why it failed, in English; None: it did not.
+        code: A `FailureCode`; None as well where the attempt is older than codes.
+        detail: As a `DeliveryFailure` has it.
         answer: The beginning of the answer's body.
     """
 
@@ -130,6 +189,8 @@ class Attempt:
     status: int | None
     ms: float
     error: str | None
+    code: str | None
+    detail: str | None
     answer: str | None
 
 
@@ -224,4 +285,4 @@ def json_event(event: str, at: datetime, data: bytes) -> bytes:
 
 def attempt_of(one: dict[str, Any]) -> Attempt:
     """An attempt from the JSON that a query makes of it."""
-    return Attempt(datetime.fromisoformat(one["at"]), one["status"], one["ms"], one["error"], one["answer"])
+    return Attempt(**{**one, "at": datetime.fromisoformat(one["at"])})

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ml_service.domain.webhooks import DeliveryState, Secret, WebhookDelivery, attempt_of
+from ml_service.domain.webhooks import DeliveryFailure, DeliveryState, Secret, WebhookDelivery, attempt_of
 from ml_service.storage.database import Session
 
 
@@ -104,7 +104,7 @@ def _due_of(row: dict[str, Any]) -> DueMessage:
 class Mark(NamedTuple):
     """What came of an attempt.
 
-    ``error`` is None where the message was delivered; ``retry_s`` None: it is not sent again.
+    ``error``, ``code`` and ``detail`` are None where the message was delivered; ``retry_s`` None: it is not sent again.
     """
 
     id: int
@@ -112,8 +112,26 @@ class Mark(NamedTuple):
     status: int | None
     ms: float
     error: str | None
+    code: str | None
+    detail: str | None
     answer: str | None
     retry_s: float | None
+
+    @classmethod
+    def of(
+        cls,
+        message: DueMessage,
+        status: int | None,
+        ms: float,
+        failure: DeliveryFailure | None,
+        answer: str | None,
+        retry_s: float | None,
+    ) -> Mark:
+        """What came of sending a message; ``failure`` is None where it was delivered."""
+        error, code, detail = None, None, None
+        if failure is not None:
+            error, code, detail = str(failure), failure.code.value, failure.detail
+        return cls(message.id, message.attempts, status, ms, error, code, detail, answer, retry_s)
 
 
 # Fenced by the attempt: where the lease ran out, and another process sent the message too, that one's mark counts.
@@ -121,8 +139,8 @@ class Mark(NamedTuple):
 _MARK = """
     WITH result AS MATERIALIZED (
         SELECT * FROM unnest(
-            $1::bigint[], $2::int[], $3::int[], $4::real[], $5::text[], $6::text[], $7::float8[]
-        ) AS r (id, attempt, status, ms, error, answer, retry_s)
+            $1::bigint[], $2::int[], $3::int[], $4::real[], $5::text[], $6::text[], $7::text[], $8::text[], $9::float8[]
+        ) AS r (id, attempt, status, ms, error, code, detail, answer, retry_s)
     ), marked AS (
         UPDATE deliveries AS d SET
             leased_until = NULL,
@@ -131,10 +149,10 @@ _MARK = """
             error = r.error
         FROM result AS r
         WHERE d.id = r.id AND d.attempts = r.attempt AND d.delivered_at IS NULL
-        RETURNING d.id, d.webhook_id, r.attempt, r.status, r.ms, r.error, r.answer
+        RETURNING d.id, d.webhook_id, r.attempt, r.status, r.ms, r.error, r.code, r.detail, r.answer
     ), logged AS (
-        INSERT INTO delivery_attempts (delivery_id, attempt, status, ms, error, answer)
-        SELECT id, attempt, status, ms, error, answer FROM marked
+        INSERT INTO delivery_attempts (delivery_id, attempt, status, ms, error, code, detail, answer)
+        SELECT id, attempt, status, ms, error, code, detail, answer FROM marked
     ), outcome AS MATERIALIZED (
         SELECT webhook_id, bool_or(error IS NULL) AS has_success, bool_or(status = 410) AS is_gone
         FROM marked WHERE webhook_id IS NOT NULL GROUP BY webhook_id
@@ -142,17 +160,17 @@ _MARK = """
         UPDATE webhooks AS w SET
             failing_since = CASE WHEN o.has_success THEN NULL ELSE coalesce(w.failing_since, now()) END,
             disabled_at = CASE
-                WHEN o.is_gone OR NOT o.has_success AND w.failing_since < now() - $8 * interval '1 day' THEN now()
+                WHEN o.is_gone OR NOT o.has_success AND w.failing_since < now() - $10 * interval '1 day' THEN now()
             END,
             disabled_reason = CASE
                 WHEN o.is_gone THEN 'gone'
-                WHEN NOT o.has_success AND w.failing_since < now() - $8 * interval '1 day' THEN 'failing'
+                WHEN NOT o.has_success AND w.failing_since < now() - $10 * interval '1 day' THEN 'failing'
             END
         FROM outcome AS o
         WHERE w.id = o.webhook_id AND w.disabled_at IS NULL AND CASE
             WHEN o.is_gone THEN true
             WHEN o.has_success THEN w.failing_since IS NOT NULL
-            ELSE w.failing_since IS NULL OR w.failing_since < now() - $8 * interval '1 day'
+            ELSE w.failing_since IS NULL OR w.failing_since < now() - $10 * interval '1 day'
         END
         RETURNING w.id, w.user_id, w.url, w.disabled_at, w.disabled_reason
     ), noticed AS (
@@ -219,7 +237,8 @@ _SELECT = """
         CASE WHEN d.delivered_at IS NULL THEN greatest(d.due_at, d.leased_until) END AS next_at,
         (
             SELECT json_agg(json_build_object(
-                'at', a.at, 'status', a.status, 'ms', a.ms, 'error', a.error, 'answer', a.answer
+                'at', a.at, 'status', a.status, 'ms', a.ms, 'error', a.error, 'code', a.code, 'detail', a.detail,
+                'answer', a.answer
             ) ORDER BY a.attempt)
             FROM (
                 SELECT * FROM delivery_attempts AS a WHERE a.delivery_id = d.id ORDER BY a.attempt DESC LIMIT 50

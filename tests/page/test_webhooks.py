@@ -103,6 +103,9 @@ def test_a_webhook_is_added_tested_and_its_log_read(open_tab: OpenTab, native: S
         press(tab, "webhooks.resend", message)
         expect(message.locator("ol > li")).to_have_count(2, timeout=20_000)
         assert {one["webhook-id"] for one, _ in receiver.received} == {headers["webhook-id"]}
+        receiver.status = 500
+        press(tab, "webhooks.resend", message)
+        expect(message).to_contain_text(tab.words("webhooks.failure.answered", detail=500), timeout=20_000)
         press(tab, "action.close", dialog(tab).locator("footer"))
         choose(tab, receiver.url, "webhooks.rotate")
         press(tab, "webhooks.rotate")

@@ -37,16 +37,23 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_hurried")
 @pytest.mark.parametrize(
-    ("path", "status", "error", "answer"),
+    ("path", "status", "error", "code", "detail", "answer"),
     [
-        ("/500", 500, "It answered 500.", "out of order\N{REPLACEMENT CHARACTER} \N{SNOWMAN}"),
-        ("/redirect", 307, "redirects are not followed", ""),
-        ("/hang", None, "There was no answer within 1.5 s.", None),
-        ("/close", None, "closed the connection", None),
+        ("/500", 500, "It answered 500.", "answered", "500", "out of order\N{REPLACEMENT CHARACTER} \N{SNOWMAN}"),
+        ("/redirect", 307, "redirects are not followed", "redirected", "/ok", ""),
+        ("/hang", None, "There was no answer within 1.5 s.", "timed_out", "1.5", None),
+        ("/close", None, "closed the connection", "closed", None, None),
     ],
 )
 async def test_a_failing_delivery_is_retried_logged_and_given_up(
-    anna: Person, receiver: HookReceiver, path: str, status: int | None, error: str, answer: str | None
+    anna: Person,
+    receiver: HookReceiver,
+    path: str,
+    status: int | None,
+    error: str,
+    code: str,
+    detail: str | None,
+    answer: str | None,
 ) -> None:
     made = await create(anna, receiver.url + path)
     sent = (await anna.post(f"/webhooks/{made['id']}/test")).json()
@@ -57,6 +64,9 @@ async def test_a_failing_delivery_is_retried_logged_and_given_up(
     for attempt in delivery["attempts"]:
         assert (attempt["status"], attempt["answer"]) == (status, answer)
         assert error in attempt["error"]
+        assert attempt["code"] == code
+        assert (attempt["detail"] or "").endswith(detail or "")
+        assert (attempt["detail"] is None) == (detail is None)
     assert len({one.id for one in receiver.received}) == 1
     assert len(receiver.of(path)) == 4
     assert not receiver.of("/ok")

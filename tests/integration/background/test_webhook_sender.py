@@ -61,8 +61,8 @@ async def test_a_listener_on_this_machine_sees_no_connection(host: str) -> None:
     async with sending() as sender:
         sent = await send(sender, f"http://{host}:{port}/")
     assert sent.status is None
-    assert sent.error is not None
-    assert any(why in sent.error for why in ("private or reserved", "could not be resolved", "not a URL"))
+    assert sent.failure is not None
+    assert any(why in str(sent.failure) for why in ("private or reserved", "could not be resolved", "not a URL"))
     assert accepted == []
     for server in servers:
         server.close()
@@ -72,7 +72,7 @@ async def test_a_listener_on_this_machine_sees_no_connection(host: str) -> None:
 async def test_a_private_address_is_refused_before_it_is_connected_to(host: str) -> None:
     async with sending() as sender:
         sent = await send(sender, f"http://{host}/")
-    assert sent.error == "It leads to a private or reserved address, which is not connected to."
+    assert str(sent.failure) == "It leads to a private or reserved address, which is not connected to."
 
 
 async def test_a_name_that_changes_to_a_private_address_is_refused_when_it_does() -> None:
@@ -80,13 +80,13 @@ async def test_a_name_that_changes_to_a_private_address_is_refused_when_it_does(
     with names.answering():
         async with HookReceiver().listening() as receiver, sending(LOCAL, names) as sender:
             url = f"http://app:{receiver.port}/ok"
-            assert (await send(sender, url)).error is None
+            assert (await send(sender, url)).failure is None
             names.addresses = ("10.0.0.1",)
-            assert "private or reserved" in str((await send(sender, url)).error)
+            assert "private or reserved" in str((await send(sender, url)).failure)
             names.addresses = ("127.0.0.1", "10.0.0.1")  # one of several is enough
-            assert "private or reserved" in str((await send(sender, url)).error)
+            assert "private or reserved" in str((await send(sender, url)).failure)
             names.addresses = ()
-            assert (await send(sender, url)).error == "Its name could not be resolved."
+            assert str((await send(sender, url)).failure) == "Its name could not be resolved."
             assert len(receiver.received) == 1
             assert receiver.received[0].headers["host"] == f"app:{receiver.port}"
 
@@ -103,22 +103,25 @@ async def test_the_connection_itself_is_checked_and_not_only_the_name() -> None:
             return [found | {"proto": 0, "flags": 0}]
 
         resolver.resolve = resolve
-        assert "private or reserved" in str((await send(sender, f"http://example.com:{receiver.port}/")).error)
+        assert "private or reserved" in str((await send(sender, f"http://example.com:{receiver.port}/")).failure)
         assert receiver.received == []
 
 
 async def test_the_network_that_was_opened_is_connected_to_and_no_other() -> None:
     async with HookReceiver().listening() as receiver:
         async with sending(LOCAL) as sender:
-            assert (await send(sender, f"{receiver.url}/ok")).error is None
+            assert (await send(sender, f"{receiver.url}/ok")).failure is None
         async with sending((ip_network("127.1.0.0/16"),)) as sender:
-            assert (await send(sender, f"{receiver.url}/ok")).error is not None
+            assert (await send(sender, f"{receiver.url}/ok")).failure is not None
 
 
 async def test_a_redirect_is_not_followed() -> None:
     async with HookReceiver().listening() as receiver, sending(LOCAL) as sender:
         sent = await send(sender, f"{receiver.url}/redirect")
-        assert (sent.status, sent.error) == (307, f"It redirects to {receiver.url}/ok; redirects are not followed.")
+        assert (sent.status, str(sent.failure)) == (
+            307,
+            f"It redirects to {receiver.url}/ok; redirects are not followed.",
+        )
         assert [one.path for one in receiver.received] == ["/redirect"]
 
 
@@ -132,7 +135,7 @@ async def test_a_certificate_that_nobody_trusts_is_refused() -> None:
     async with sending(LOCAL) as sender:
         sent = await send(sender, f"https://127.0.0.1:{port}/")
     assert sent.status is None
-    assert sent.error is not None
+    assert sent.failure is not None
     server.close()
 
 
@@ -144,9 +147,9 @@ async def test_a_receiver_that_is_down_or_speaks_no_http_is_reported() -> None:
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with sending(LOCAL) as sender:
-        assert (await send(sender, f"http://127.0.0.1:{port}/")).error == (
+        assert str((await send(sender, f"http://127.0.0.1:{port}/")).failure) == (
             "Its answer could not be read: ClientResponseError."
         )
         server.close()
         await server.wait_closed()
-        assert (await send(sender, f"http://127.0.0.1:{port}/")).error == "It cannot be connected to."
+        assert str((await send(sender, f"http://127.0.0.1:{port}/")).failure) == "It cannot be connected to."

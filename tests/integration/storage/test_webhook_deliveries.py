@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from ml_service.domain.ids import new_id
+from ml_service.domain.webhooks import DeliveryFailure, FailureCode
 from ml_service.storage import webhook_deliveries, webhooks
 from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish
@@ -36,8 +37,11 @@ async def take(database: Database, limit: int = 100, **rooms: int) -> list[DueMe
         return await webhook_deliveries.take_due(session, rooms, but_users=[], limit=limit, lease_s=30)
 
 
-def done(message: DueMessage, error: str | None = None, retry_s: float | None = None) -> Mark:
-    return Mark(message.id, message.attempts, 200 if error is None else 500, 12.5, error, "", retry_s)
+FAILED = DeliveryFailure(FailureCode.ANSWERED, "500")
+
+
+def done(message: DueMessage, failure: DeliveryFailure | None = None, retry_s: float | None = None) -> Mark:
+    return Mark.of(message, 200 if failure is None else 500, 12.5, failure, "", retry_s)
 
 
 async def mark(session: Session, *marks: Mark) -> None:
@@ -88,7 +92,7 @@ async def test_a_late_failure_does_not_undo_a_delivery_thanks_to_the_fence(
     [message] = await take(play.database)
     async with play.database.autocommit() as session:
         await mark(session, done(message))
-        await mark(session, done(late, "It answered 500.", 5))
+        await mark(session, done(late, FAILED, 5))
     assert await state_of(play) == ("delivered" if is_fenced else "pending")
 
 
@@ -98,7 +102,7 @@ async def test_a_mark_before_the_other_one_waits_is_not_the_last_word(play: Play
     await lease_ends(play)
     [message] = await take(play.database)
     async with play.database.autocommit() as session:
-        await mark(session, done(late, "It answered 500."))
+        await mark(session, done(late, FAILED))
         assert await state_of(play) == "pending"  # the other one is still sending it
         await mark(session, done(message))
     assert await state_of(play) == "delivered"

@@ -1,4 +1,4 @@
-"""The page knows the Russian words of the models that ship with the service."""
+"""The page has words for what the service says by texts and codes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from ml_service.domain.webhooks import DeliveryFailure, FailureCode
 from ml_service.runtime.author import Model
 from ml_service.runtime.bundled.echo.model import Echo
 from ml_service.runtime.bundled.embedding.model import Embedding
@@ -14,7 +15,8 @@ from ml_service.runtime.bundled.file_type.model import FileType
 from ml_service.runtime.bundled.language.model import Language
 from ml_service.runtime.bundled.sentiment.model import Sentiment
 
-WORDS = Path(__file__).parents[3] / "services" / "app" / "web" / "i18n" / "ru" / "models.js"
+I18N = Path(__file__).parents[3] / "services" / "app" / "web" / "i18n"
+WORDS = I18N / "ru" / "models.js"
 BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, FileType, Language, Sentiment]
 
 
@@ -29,3 +31,11 @@ def test_the_page_translates_what_each_bundled_model_says_and_nothing_else() -> 
 
 def _texts(model: type[Model]) -> list[str]:
     return [model.description, *(field["description"] for field in model.input_schema["properties"].values())]
+
+
+def test_each_reason_why_a_webhook_was_not_reached_has_its_phrase() -> None:
+    for language in ("en", "ru"):
+        phrases = (I18N / language / "webhooks.js").read_text()
+        codes = set(re.findall(r'^  "webhooks\.failure\.(\w+)":', phrases, re.MULTILINE))
+        assert codes == set(FailureCode)
+    assert all("{" not in str(DeliveryFailure(code, "500")) for code in FailureCode)

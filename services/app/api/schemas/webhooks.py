@@ -12,6 +12,7 @@ from ml_service.domain.webhooks import (
     URL_LENGTH_MAX,
     DeliveryState,
     DisabledReason,
+    FailureCode,
     Secret,
     WebhookDelivery,
     WebhookEvent,
@@ -138,7 +139,13 @@ class DeliveryAttempt(BaseModel):
     at: datetime
     status: int | None = Field(description="The HTTP status; null: there was no answer.")
     ms: float = Field(description="Milliseconds that it took.")
-    error: str | None = Field(description="Why it failed; null: it did not.")
+    error: str | None = Field(description="Why it failed, in English; null: it did not.")
+    code: FailureCode | None = Field(
+        description="The same for programs; null too for attempts before there were codes."
+    )
+    detail: str | None = Field(
+        description="What the code is about: the status, the seconds waited, where it leads, or an error's class."
+    )
     answer: str | None = Field(description="The beginning of the answer's body, up to 1,000 characters.")
 
 
@@ -168,7 +175,15 @@ class Delivery(BaseModel):
             subject_id=one.subject_id,
             state=one.state,
             attempts=[
-                DeliveryAttempt(at=each.at, status=each.status, ms=each.ms, error=each.error, answer=each.answer)
+                DeliveryAttempt(
+                    at=each.at,
+                    status=each.status,
+                    ms=each.ms,
+                    error=each.error,
+                    code=None if each.code is None else FailureCode(each.code),
+                    detail=each.detail,
+                    answer=each.answer,
+                )
                 for each in one.attempts
             ],
             created_at=one.created_at,

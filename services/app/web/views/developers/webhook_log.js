@@ -14,10 +14,11 @@ import { Time } from "../../components/time.js";
 import { toast } from "../../components/toast.js";
 import { MoreButton, useList } from "../../components/use_list.js";
 import { explain } from "../../errors.js";
-import { fmt, t } from "../../i18n/index.js";
+import { fmt, has, t } from "../../i18n/index.js";
 
 /**
- * @typedef {{at: string, status: number | null, ms: number, error: string | null, answer: string | null}} Attempt
+ * @typedef {{at: string, status: number | null, ms: number, error: string | null,
+ *   code: string | null, detail: string | null, answer: string | null}} Attempt
  * @typedef {{id: number, event: string, url: string | null, state: "pending" | "delivered" | "failed", attempts: Attempt[],
  *   created_at: string, next_at: string | null}} Delivery
  */
@@ -29,13 +30,19 @@ const SHOWN = 25;
 /** @type {Record<Delivery["state"], [string, string]>} */
 const CHIPS = { pending: ["queued", "clock"], delivered: ["succeeded", "check"], failed: ["failed", "cross"] };
 
+/** Why an attempt failed, in the person's words; one that is older than codes has the service's. @param {Attempt} one */
+function reasonOf({ code, detail, error }) {
+  const key = `webhooks.failure.${code}`;
+  return code && has(key) ? t(key, { detail }) : error;
+}
+
 /** @param {{one: Attempt}} props */
 function AttemptLine({ one }) {
   return html`<li class="stack stack--tight">
     <span class="row row--tight small">
       <${Time} at=${one.at} /><strong class="num">${one.status ?? "—"}</strong><span class="muted num">${fmt.duration(one.ms)}</span>
     </span>
-    ${one.error ? html`<span class="small wrap">${one.error}</span>` : null}
+    ${one.error ? html`<span class="small wrap">${reasonOf(one)}</span>` : null}
     ${one.answer ? html`<code class="clamp small">${one.answer}</code>` : null}
   </li>`;
 }
