@@ -201,6 +201,12 @@ def test_without_a_worker_a_request_waits_and_can_be_canceled(open_tab: OpenTab,
         expect(tab.page.get_by_text(tab.words("model.not_live_text"))).to_be_visible()
         ask(tab, "for later")
         expect(answer(tab)).to_contain_text(tab.words("model.not_live_waits"), timeout=PATIENCE_MS)
+        place = tab.words("place.only", n=1)
+        expect(answer(tab)).to_contain_text(place)
+        id_ = tab.page.url.rpartition("/")[2]
+        tab.open(f"/app/history?open={id_}")
+        expect(tab.page.locator(".vlist__panel")).to_contain_text(place)
+        tab.page.goto(f"{tab.url}/app/predict/{id_}")  # skeletons stay while it waits
         answer(tab).get_by_role("button", name=tab.words("action.cancel")).click()
         expect(answer(tab)).to_contain_text(tab.words("predict.canceled", n=1), timeout=PATIENCE_MS)
         expect_balance(tab, 100)

@@ -17,6 +17,7 @@ import { Answer } from "../outputs/answer.js";
 import { ApiError } from "../problem.js";
 import { models } from "../service.js";
 import { user } from "../session.js";
+import { placeText, usePlace } from "./place.js";
 import { GONE, again, cancel, isInForm } from "./state.js";
 import { TimeLine } from "./time_line.js";
 import { Waiting } from "./waiting.js";
@@ -76,13 +77,14 @@ function NewPrice({ price, cost }) {
 /** @param {{prediction: Prediction, price: number | null}} props */
 function Open({ prediction: one, price }) {
   const [isBusy, setBusy] = useState(false);
+  const place = usePlace(one);
   const onCancel = async () => {
     setBusy(true);
     await cancel().catch((error) => toast(explain(error), { kind: "danger" }));
     setBusy(false);
   };
   return html`<div class="stack">
-    <${Waiting} text=${stateText(one)}>
+    <${Waiting} text=${place ? placeText(place) : stateText(one)}>
       <${Button} size="small" isBusy=${isBusy} onClick=${onCancel}>${t("action.cancel")}</${Button}>
     </${Waiting}>
     <${Asked} prediction=${one} />

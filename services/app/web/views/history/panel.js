@@ -14,6 +14,7 @@ import { newKey } from "../../lib/ids.js";
 import { isNewer, isTerminal, prediction as seenPrediction, seen } from "../../live.js";
 import { Answer as Output } from "../../outputs/answer.js";
 import { JsonText } from "../../outputs/json.js";
+import { placeText, usePlace } from "../../playground/place.js";
 import { models, reloadModels } from "../../service.js";
 
 /** @typedef {import("../../live.js").Prediction} Prediction */
@@ -51,12 +52,13 @@ function viewOf(name) {
 
 /** @param {{prediction: Prediction}} props */
 function Answer({ prediction: one }) {
+  const place = usePlace(one);
   if (one.status === "succeeded") return html`<${Output} output=${one.output} input=${one.input} view=${viewOf(one.model)} />`;
   if (one.error) {
     const kind = one.status === "failed" ? "danger" : "info";
     return html`<${Banner} kind=${kind}>${t(`history.why.${one.status}`)}<p class="small muted">${one.error.message}</p></${Banner}>`;
   }
-  return html`<p class="muted">${t(`history.waiting.${one.status}`)}</p>`;
+  return html`<p class="muted">${place ? placeText(place) : t(`history.waiting.${one.status}`)}</p>`;
 }
 
 /** @param {Prediction} one */
