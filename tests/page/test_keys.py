@@ -74,6 +74,9 @@ def test_a_key_is_made_bounded_rotated_and_revoked(
         shot(tab, f"{language}-shown")
         first = shown_key(tab)
         assert first.startswith("mls_")
+        for kind in ("curl", "Python", "JavaScript"):
+            tab.page.get_by_role("radio", name=kind).check()
+            expect(tab.page.locator(".code__text").first).to_contain_text(first)
         assert predicted(native, first) == (202, None)
         assert predicted(native, first) == (402, "key_cap_exceeded")
         tab.page.reload()

@@ -115,7 +115,8 @@ def test_an_answer_reaches_all_tabs(chrome: Browser, open_tab: OpenTab, native: 
 @pytest.mark.parametrize("kind", ["curl", "Python", "JavaScript"])
 def test_the_code_beside_the_answer_runs_as_it_is(open_tab: OpenTab, native: System, kind: str) -> None:
     name = new_name()
-    native.register(name).close()
+    with native.register(name) as client:
+        key = client.post("/api-keys", json={"name": "code", "scopes": ["predict"]}).json()["key"]
     text = 'It\'s "good" & <cheap> \\ $HOME `id`\nвторая строка'
     with open_tab() as tab:
         tab.sign_in(name, PASSWORD).open("/app/predict")
@@ -123,12 +124,14 @@ def test_the_code_beside_the_answer_runs_as_it_is(open_tab: OpenTab, native: Sys
         question(tab).fill(text)
         tab.page.get_by_role("radio", name=kind).check()
         code = tab.page.locator(".code__text").inner_text()
+    assert "mls_YOUR_KEY" in code
+    code = code.replace("mls_YOUR_KEY", key)
     runs = {
         "curl": ["bash", "-c"],
         "Python": [sys.executable, "-c"],
         "JavaScript": ["node", "--input-type=module", "-e"],
     }
-    environment = {"PATH": os.environ["PATH"], "ML_SERVICE_PASSWORD": PASSWORD, "LANG": "C.UTF-8"}
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     done = subprocess.run([*runs[kind], code], capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert "вторая строка" in done.stdout

@@ -98,15 +98,12 @@ test("snippets quote what would end a string", () => {
     origin: `http://${"localhost"}`,
     model: "sentiment",
     input: { text: `it's "x" $HOME \\ \n да`, flag: true, none: null },
-    username: "o'neil",
-    password: null,
+    key: null,
   };
   const shell = snippet("curl", call);
-  assert.match(shell, /'username=o'\\''neil'/);
   assert.match(shell, /it'\\''s \\"x\\" \$HOME/);
   const python = snippet("python", call);
   assert.match(python, /"flag": True, "none": None/);
-  assert.match(python, /os\.environ\.get\("ML_SERVICE_PASSWORD"\)/);
-  assert.doesNotMatch(snippet("python", { ...call, password: "test" }), /import os/);
-  assert.match(snippet("javascript", call), /process\.env\.ML_SERVICE_PASSWORD/);
+  assert.match(python, /KEY = "mls_YOUR_KEY"/);
+  assert.match(snippet("javascript", { ...call, key: "mls_x" }), /const key = "mls_x";/);
 });

@@ -1,31 +1,26 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { snippet } from "../../services/app/web/lib/snippets.js";
+import { PLACEHOLDER, snippet } from "../../services/app/web/lib/snippets.js";
 import { filled, lastDays, startOfMonth } from "../../services/app/web/lib/days.js";
 
 const NASTY = { text: `it's "quoted" $HOME \`x\` \\n {1} ёж\n🦔`, count: 1.5, sure: true, none: null, list: ["a'b"] };
 
 /** A service that remembers what it was asked. */
 async function listening() {
-  /** @type {{ login?: URLSearchParams, asked?: any, token?: string, wait?: string }} */
+  /** @type {{ asked?: any, key?: string, wait?: string }} */
   const seen = {};
   const server = createServer(async (request, response) => {
     let body = "";
     for await (const part of request) body += part;
     response.setHeader("Content-Type", "application/json");
-    if (request.url === "/token") {
-      seen.login = new URLSearchParams(body);
-      response.end(JSON.stringify({ access_token: "abc.def-_1", token_type: "bearer" }));
-      return;
-    }
     seen.asked = JSON.parse(body);
-    seen.token = request.headers.authorization;
+    seen.key = request.headers.authorization;
     seen.wait = String(request.headers.prefer);
     response.end(JSON.stringify({ status: "succeeded", output: { label: "positive" } }));
   });
@@ -34,10 +29,10 @@ async function listening() {
   return { seen, server, origin: `http://127.0.0.1:${port}` };
 }
 
-/** @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} [env] */
-function run(command, args, env = process.env) {
+/** @param {string} command @param {string[]} args */
+function run(command, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], env });
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
     let output = "";
     child.stdout.on("data", (part) => (output += part));
     child.on("error", reject);
@@ -61,33 +56,20 @@ const LANGUAGES = /** @type {const} */ ([
 for (const [language, command, suffix] of LANGUAGES) {
   test(`the ${language} snippet runs as it is, whatever its values hold`, { skip: language === "curl" && !hasCurl }, async () => {
     const { seen, server, origin } = await listening();
-    const text = snippet(language, { origin, username: "o'anna&x", password: `p"a'ss $1 ${"\\"}`, model: "sentiment", input: NASTY });
+    const text = snippet(language, { origin, key: "mls_abc-_1", model: "sentiment", input: NASTY });
     const file = join(mkdtempSync(join(tmpdir(), "snippet-")), `call.${suffix}`);
     writeFileSync(file, text);
     const output = await run(command, [file]);
     server.close();
-    assert.equal(seen.login?.get("username"), "o'anna&x");
-    assert.equal(seen.login?.get("password"), `p"a'ss $1 ${"\\"}`);
     assert.deepEqual(seen.asked, { model: "sentiment", input: NASTY });
-    assert.equal(seen.token, "Bearer abc.def-_1");
+    assert.equal(seen.key, "Bearer mls_abc-_1");
     assert.equal(seen.wait, "wait=10");
     assert.match(output, /positive/);
   });
 
-  test(`the ${language} snippet takes the password from its environment and stops where there is none`, { skip: language === "curl" && !hasCurl }, async () => {
-    const { seen, server, origin } = await listening();
-    const file = join(mkdtempSync(join(tmpdir(), "snippet-")), `call.${suffix}`);
-    writeFileSync(file, snippet(language, { origin, username: "anna", password: null, model: "sentiment", input: NASTY }));
-    const env = { ...process.env };
-    delete env.ML_SERVICE_PASSWORD;
-    const refused = spawnSync(command, [file], { env, encoding: "utf8" });
-    assert.notEqual(refused.status, 0);
-    assert.match(refused.stderr, /set ML_SERVICE_PASSWORD first/);
-    assert.equal(Object.keys(seen).length, 0);
-    const output = await run(command, [file], { ...env, ML_SERVICE_PASSWORD: "p$a's&s" });
-    server.close();
-    assert.equal(seen.login?.get("password"), "p$a's&s");
-    assert.match(output, /positive/);
+  test(`the ${language} snippet without a key has a placeholder for one`, () => {
+    const text = snippet(language, { origin: "/service", key: null, model: "sentiment", input: NASTY });
+    assert.equal(text.split(PLACEHOLDER).length, 2);
   });
 }
 

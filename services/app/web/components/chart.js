@@ -14,6 +14,8 @@ import { Skeleton } from "./skeleton.js";
  */
 
 const HEIGHT = 220;
+/** Lines differ by more than their colour. */
+const DASHES = [[], [7, 4], [2, 3]];
 const BAR_SHARE = 0.7;
 const BAR_WIDTH_MAX = 36;
 const TICK_GAP = 80;
@@ -91,10 +93,11 @@ function optionsOf(UPlot, box, props) {
     axes: axesOf(box, props),
     series: [
       { label: labelAt, value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "—" : formatAt(new Date(at * 1000))) },
-      ...series.map((one) => ({
+      ...series.map((one, place) => ({
         label: one.label,
         stroke: token(box, one.color),
         width: one.isBars ? 0 : 1.75,
+        dash: one.isBars ? [] : (DASHES[place % DASHES.length] ?? []),
         ...(one.isBars ? { fill: token(box, one.color), paths: UPlot.paths.bars({ size: [BAR_SHARE, BAR_WIDTH_MAX], radius: 0.15 }) } : {}),
         points: { show: !one.isBars, size: 5, filter: lonely },
         value: (/** @type {any} */ _, /** @type {number | null} */ value) => (value === null ? "—" : format(value)),

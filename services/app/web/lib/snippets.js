@@ -1,10 +1,12 @@
 /**
  * The same call as code that runs as it is. Pure; tested by node.
- * snippet("curl" | "python" | "javascript", {origin, model, input, username, password}) → text. Without a password the
- * code takes it from its environment, and says so where there is none.
+ * snippet("curl" | "python" | "javascript", {origin, model, input, key}) → text. Without a key there is a placeholder for it.
  */
 
-/** @typedef {{origin: string, model: string, input: unknown, username: string, password: string | null}} Call */
+/** @typedef {{origin: string, model: string, input: unknown, key: string | null}} Call */
+
+/** Stands where an API key belongs. */
+export const PLACEHOLDER = "mls_YOUR_KEY";
 
 /** @param {string} text @returns {string} in single quotes for a shell */
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -13,14 +15,9 @@ const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 const json = (value) => JSON.stringify(value);
 
 /** @param {Call} call */
-function curl({ origin, model, input, username, password }) {
-  const secret = password === null ? '"password=$ML_SERVICE_PASSWORD"' : quoted(`password=${password}`);
-  const first = password === null ? `: "\${ML_SERVICE_PASSWORD:?set ML_SERVICE_PASSWORD first}"\n\n` : "";
-  return `${first}TOKEN=$(curl -s ${origin}/token --data-urlencode ${quoted(`username=${username}`)} \\
-  --data-urlencode ${secret} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
-
-curl -s ${origin}/predictions/predict \\
-  -H "Authorization: Bearer $TOKEN" \\
+function curl({ origin, model, input, key }) {
+  return `curl -sS ${origin}/predictions/predict \\
+  -H "Authorization: Bearer ${key ?? PLACEHOLDER}" \\
   -H "Content-Type: application/json" \\
   -H "Prefer: wait=10" \\
   -d ${quoted(json({ model, input }))}
@@ -40,48 +37,37 @@ function pythonLiteral(value) {
 }
 
 /** @param {Call} call */
-function python({ origin, model, input, username, password }) {
-  const secret =
-    password === null ? 'os.environ.get("ML_SERVICE_PASSWORD") or sys.exit("set ML_SERVICE_PASSWORD first")' : json(password);
-  const imports = password === null ? "import json\nimport os\nimport sys" : "import json";
-  return `${imports}
-from urllib.parse import urlencode
+function python({ origin, model, input, key }) {
+  return `import json
 from urllib.request import Request, urlopen
 
-PASSWORD = ${secret}
+KEY = ${json(key ?? PLACEHOLDER)}
 SERVICE = ${json(origin)}
-
-form = urlencode({"username": ${json(username)}, "password": PASSWORD}).encode()
-token = json.load(urlopen(f"{SERVICE}/token", form))["access_token"]
 
 request = Request(
     f"{SERVICE}/predictions/predict",
     json.dumps({"model": ${json(model)}, "input": ${pythonLiteral(input)}}).encode(),
-    {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Prefer": "wait=10"},
+    {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", "Prefer": "wait=10"},
 )
 print(json.load(urlopen(request))["output"])
 `;
 }
 
 /** @param {Call} call */
-function javascript({ origin, model, input, username, password }) {
-  const secret = password === null ? "process.env.ML_SERVICE_PASSWORD" : json(password);
-  const look = password === null ? '\nif (!password) throw new Error("set ML_SERVICE_PASSWORD first");' : "";
-  return `const password = ${secret};${look}
+function javascript({ origin, model, input, key }) {
+  return `const key = ${json(key ?? PLACEHOLDER)};
 const service = ${json(origin)};
-
-const form = new URLSearchParams({ username: ${json(username)}, password });
-const tokens = await (await fetch(service + "/token", { method: "POST", body: form })).json();
 
 const answer = await fetch(service + "/predictions/predict", {
   method: "POST",
   headers: {
-    Authorization: "Bearer " + tokens.access_token,
+    Authorization: "Bearer " + key,
     "Content-Type": "application/json",
     Prefer: "wait=10",
   },
   body: JSON.stringify({ model: ${json(model)}, input: ${json(input)} }),
 });
+if (!answer.ok) throw new Error(await answer.text());
 console.log((await answer.json()).output);
 `;
 }
@@ -91,17 +77,4 @@ const WRITERS = { curl, python, javascript };
 /** @param {keyof typeof WRITERS} kind @param {Call} call @returns {string} */
 export function snippet(kind, call) {
   return WRITERS[kind](call);
-}
-
-/**
- * A call with an API key, for a shell.
- * @param {{origin: string, key: string, model: string, input: unknown}} call @returns {string}
- */
-export function keySnippet({ origin, key, model, input }) {
-  return `curl -s ${origin}/predictions/predict \\
-  -H "Authorization: Bearer ${key}" \\
-  -H "Content-Type: application/json" \\
-  -H "Prefer: wait=10" \\
-  -d ${quoted(json({ model, input }))}
-`;
 }

@@ -6,7 +6,7 @@ import { Segmented } from "../components/segmented.js";
 import { t } from "../i18n/index.js";
 import { clean } from "../lib/schema.js";
 import { snippet } from "../lib/snippets.js";
-import { user } from "../session.js";
+import { keyFor } from "../made_key.js";
 import { formOf, model } from "./state.js";
 
 const KINDS = [
@@ -19,13 +19,9 @@ export function CodeCard() {
   const [kind, setKind] = useState(/** @type {"curl" | "python" | "javascript"} */ ("curl"));
   const one = model();
   if (!one) return null;
-  const text = snippet(kind, {
-    origin: location.origin,
-    model: one.name,
-    input: clean(one.input_schema, formOf(one)) ?? {},
-    username: user.value?.username ?? "test",
-    password: user.value && !user.value.is_demo ? null : "test",
-  });
+  const key = keyFor(one.name);
+  const input = clean(one.input_schema, formOf(one)) ?? {};
+  const text = snippet(kind, { origin: location.origin, model: one.name, input, key });
   return html`<section class="card code" aria-label=${t("code.title")}>
     <div class="card__head">
       <h2>${t("code.title")}</h2>
@@ -34,7 +30,9 @@ export function CodeCard() {
         <${CopyButton} text=${text} />
       </div>
     </div>
-    ${user.value && !user.value.is_demo ? html`<p class="code__hint small muted">${t("code.password")}</p>` : null}
+    ${key
+      ? html`<p class="code__hint small muted">${t("code.has_key")}</p>`
+      : html`<p class="code__hint small muted">${t("code.key")} <a href="/app/developers">${t("code.make_key")}</a></p>`}
     <pre class="code__text" tabindex="0"><code>${text}</code></pre>
   </section>`;
 }

@@ -9,9 +9,9 @@ import { Segmented } from "../components/segmented.js";
 import { Loading, Skeleton } from "../components/skeleton.js";
 import { fmt, t } from "../i18n/index.js";
 import { snippet } from "../lib/snippets.js";
+import { keyFor } from "../made_key.js";
 import { examplesOf } from "../playground/state.js";
 import { loadModels, models, service } from "../service.js";
-import { user } from "../session.js";
 import { Spending } from "./credits/spending.js";
 import { Keys } from "./developers/keys.js";
 import { Webhooks } from "./developers/webhooks.js";
@@ -24,7 +24,6 @@ const KINDS = [
   { value: "python", label: "Python" },
   { value: "javascript", label: "JavaScript" },
 ];
-const DEMO_PASSWORD = "test"; // the demo user's, which everyone knows
 
 /** @param {{models: Model[]}} props */
 function Snippets({ models: found }) {
@@ -32,15 +31,9 @@ function Snippets({ models: found }) {
   const [name, setName] = useState(first?.name ?? "");
   const [kind, setKind] = useState(/** @type {Kind} */ ("curl"));
   const model = found.find((one) => one.name === name) ?? first;
-  const me = user.value;
-  if (!model || !me) return null;
-  const text = snippet(kind, {
-    origin: location.origin,
-    username: me.username,
-    password: me.is_demo ? DEMO_PASSWORD : null,
-    model: model.name,
-    input: examplesOf(model)[0] ?? {},
-  });
+  if (!model) return null;
+  const key = keyFor(model.name);
+  const text = snippet(kind, { origin: location.origin, model: model.name, input: examplesOf(model)[0] ?? {}, key });
   return html`<div class="stack">
     <div class="row row--apart">
       <${Segmented} label=${t("developers.language")} value=${kind} options=${KINDS} onValue=${setKind} />
@@ -49,7 +42,7 @@ function Snippets({ models: found }) {
             options=${found.map((one) => ({ value: one.name, label: one.name }))} />`
         : null}
     </div>
-    ${me.is_demo ? null : html`<p class="muted small">${t("code.password")}</p>`}
+    <p class="muted small">${t(key ? "code.has_key" : "code.key")}</p>
     <div class="snippet">
       <pre class="code__text" tabindex="0"><code>${text}</code></pre>
       <div class="snippet__copy"><${CopyButton} text=${text} /></div>

@@ -1,7 +1,7 @@
 /** Developers. */
 export default {
   "developers.first": "A first call",
-  "developers.first_text": "Copy it and run it: it signs in, asks, and prints the answer.",
+  "developers.first_text": "Copy it and run it: it asks the model and prints the answer.",
   "developers.language": "Language of the example",
   "developers.limits": "What one request may hold",
   "developers.limits_text": "Past a limit the answer is an error with a stable code; 429 and 503 say in Retry-After when to come back.",

@@ -23,6 +23,8 @@ export default {
   "predict.sending": "Sending…",
   "predict.queued": "In line…",
   "predict.queued_about": "In line: about {time}",
+  "place.only": "In line: number {n}",
+  "place.about": "In line: number {n}, about {time}",
   "predict.computing": "Computing…",
   "predict.done": "Answered in {time}",
   "predict.failed": {
@@ -102,7 +104,9 @@ export default {
 
   "code.title": "The same in your code",
   "code.language": "Programming language",
-  "code.password": "Set ML_SERVICE_PASSWORD in the environment first: the code takes your password from it.",
+  "code.key": "Put an API key in place of mls_YOUR_KEY.",
+  "code.make_key": "Make a key",
+  "code.has_key": "The code has the key that you have just made: it runs as it is.",
 
   "recent.title": "Your last answers",
   "recent.all": "History",

@@ -33,6 +33,8 @@ export default {
   "predict.sending": "Отправляем…",
   "predict.queued": "В очереди…",
   "predict.queued_about": "В очереди: около {time}",
+  "place.only": "В очереди: номер {n}",
+  "place.about": "В очереди: номер {n}, около {time}",
   "predict.computing": "Считаем…",
   "predict.done": "Ответ за {time}",
   "predict.failed": {
@@ -136,7 +138,9 @@ export default {
 
   "code.title": "То же самое в вашем коде",
   "code.language": "Язык программирования",
-  "code.password": "Сначала задайте переменную окружения ML_SERVICE_PASSWORD: код возьмёт пароль из неё.",
+  "code.key": "Вместо mls_YOUR_KEY подставьте ключ API.",
+  "code.make_key": "Создать ключ",
+  "code.has_key": "В коде уже стоит только что созданный ключ: можно запускать.",
 
   "recent.title": "Ваши последние ответы",
   "recent.all": "История",

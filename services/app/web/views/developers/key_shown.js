@@ -5,7 +5,7 @@ import { Button } from "../../components/button.js";
 import { CopyButton } from "../../components/copy_button.js";
 import { Dialog } from "../../components/dialog.js";
 import { t } from "../../i18n/index.js";
-import { keySnippet } from "../../lib/snippets.js";
+import { snippet } from "../../lib/snippets.js";
 import { examplesOf } from "../../playground/state.js";
 import { models } from "../../service.js";
 
@@ -14,7 +14,7 @@ export function KeyShown({ made, onClose }) {
   const usable = (models.value ?? []).filter((one) => !made.models || made.models.includes(one.name));
   const model = usable.find((one) => one.is_default) ?? usable[0];
   const canPredict = made.scopes.includes("predict");
-  const call = model && canPredict ? keySnippet({ origin: location.origin, key: made.key, model: model.name, input: examplesOf(model)[0] ?? {} }) : "";
+  const call = model && canPredict ? snippet("curl", { origin: location.origin, key: made.key, model: model.name, input: examplesOf(model)[0] ?? {} }) : "";
   const footer = html`<${Button} kind="primary" onClick=${onClose}>${t("keys.kept")}</${Button}>`;
   return html`<${Dialog} title=${t("keys.shown_title", { name: made.name })} onClose=${onClose} canClose=${false} footer=${footer}>
     <div class="stack">

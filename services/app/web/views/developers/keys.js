@@ -13,6 +13,7 @@ import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
 import { toast } from "../../components/toast.js";
 import { fmt, t } from "../../i18n/index.js";
+import { forget, remember } from "../../made_key.js";
 import { KeyForm } from "./key_form.js";
 import { KeyShown } from "./key_shown.js";
 
@@ -97,8 +98,12 @@ function Asking({ asked, ask, reload }) {
     /** @param {Key | NewKey} saved */
     const onSaved = (saved) => {
       reload();
-      if ("key" in saved) ask({ what: "shown", key: saved });
-      else close();
+      if (!("key" in saved)) {
+        close();
+        return;
+      }
+      remember(saved);
+      ask({ what: "shown", key: saved });
     };
     return html`<${KeyForm} one=${asked.what === "change" ? asked.key : null} onSaved=${onSaved} onClose=${close} />`;
   }
@@ -106,6 +111,7 @@ function Asking({ asked, ask, reload }) {
   const confirm = async () => {
     if (what === "revoke") {
       await api.delete(`/api-keys/${key.id}`);
+      forget(key.id);
       toast(t("keys.revoked", { name: key.name }));
       return null;
     }
@@ -116,6 +122,7 @@ function Asking({ asked, ask, reload }) {
   return html`<${Confirm} title=${t(`keys.${what}_title`, { name: key.name })} text=${t(`keys.${what}_text`)} action=${t(`keys.${what}`)}
     kind=${what === "revoke" ? "danger" : "primary"} onConfirm=${async () => {
       made = await confirm();
+      if (made) remember(made);
       reload();
     }} onClose=${() => ask(made ? { what: "shown", key: made } : null)} />`;
 }
