@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
+from uuid import UUID
 
 import typer
 from rich.table import Table
@@ -13,10 +14,11 @@ from rich.text import Text
 from ml_service.cli.common import begin, command, out, user_named
 from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
 from ml_service.domain.ledger import Kind
+from ml_service.domain.roles import Role
 from ml_service.domain.users import User, check_username
 from ml_service.storage import sessions
 from ml_service.storage import users as stored_users
-from ml_service.usecases import admin, users
+from ml_service.usecases import admin, admin_predictions, users
 from ml_service.usecases.admin import CREDITS_MAX, OPERATOR
 from ml_service.usecases.passwords import Passwords
 
@@ -30,12 +32,16 @@ Username = Annotated[str, typer.Argument(help="The user's name; case does not ma
 async def create(
     username: Username,
     *,
-    existing: Annotated[bool, typer.Option("--existing", help="Make a registered user an admin.")] = False,
+    existing: Annotated[bool, typer.Option("--existing", help="Give the role to a registered user.")] = False,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.ADMIN,
 ) -> None:
-    """Create an admin. A name that is taken is refused without --existing: anybody may have registered it."""
+    """Create an admin, or somebody with another role.
+
+    A name that is taken is refused without --existing: anybody may have registered it.
+    """
     name = check_username(username)
     async with begin() as session:
         known = await users.get_by_name(session, name)
@@ -44,7 +50,7 @@ async def create(
     if known is not None:
         if not existing:
             raise UsernameTaken(f"{known.username!r} is taken. If it is the right person's, say --existing.")
-        await _promote(known, _read_password(known.username) if password_stdin else None)
+        await _promote(known, role, _read_password(known.username) if password_stdin else None)
         return
     if not password_stdin and not sys.stdin.isatty():
         raise InvalidInput("There is no terminal to ask for the password: pass it with --password-stdin.")
@@ -54,9 +60,10 @@ async def create(
     users.check_new_user(name, password)
     password_hash = await Passwords().hash(password)
     async with begin() as session:
-        user = await users.register(session, name, password_hash, starting_credits=0, is_admin=True)
-        await admin.record(session, OPERATOR, "user.create_admin", f"user:{user.id}", after={"is_admin": True})
-    out.print(f"{user.username} is an admin.")
+        user = await users.register(session, name, password_hash, starting_credits=0)
+        await stored_users.set_role(session, user.id, role)
+        await admin.record(session, OPERATOR, "user.create_admin", f"user:{user.id}", after={"role": role})
+    out.print(f"{user.username} is {_named(role)}.")
 
 
 def _read_password(username: str) -> str:
@@ -65,15 +72,19 @@ def _read_password(username: str) -> str:
     return password
 
 
-async def _promote(user: User, password: str | None) -> None:
-    """Make a registered user an admin; with a new password, which ends all sessions, where one is given."""
+def _named(role: Role | None) -> str:
+    return "an admin" if role is Role.ADMIN else f"a {role or 'user'}"
+
+
+async def _promote(user: User, role: Role, password: str | None) -> None:
+    """Give a registered user a role; with a new password, which ends all sessions, where one is given."""
     password_hash = await Passwords().hash(password) if password is not None else None
     async with begin() as session:
-        await admin.make_admin(session, OPERATOR, user)
+        await admin.set_role(session, OPERATOR, user.id, role, reason=None)
         if password_hash is not None:
             await stored_users.set_password_hash(session, user.id, password_hash)
             await sessions.revoke_all_of(session, user.id)
-    out.print(f"{user.username} is an admin" + (" with a new password." if password_hash else "."))
+    out.print(f"{user.username} is {_named(role)}" + (" with a new password." if password_hash else "."))
 
 
 @app.command("top-up")
@@ -137,11 +148,39 @@ async def show(username: Username) -> None:
     """Show a user with balance and held credits."""
     async with begin() as session:
         user = await admin.account(session, (await user_named(session, username)).id)
-    role = "admin" if user.is_admin else "demo user" if user.is_demo else "user"
+    role = "demo user" if user.is_demo else user.role or "user"
     out.print(
         f"{user.username}: {role}{', blocked' if user.is_blocked else ''}, balance {user.balance}, held {user.held},"
         f" since {user.created_at:%Y-%m-%d}"
     )
+
+
+@app.command("role")
+@command
+async def set_role(
+    username: Username,
+    role: Annotated[
+        Literal["viewer", "support", "admin", "none"], typer.Argument(help="What they may do from now on.")
+    ],
+    reason: Reason,
+) -> None:
+    """Give a user a role, or take it away, on all replicas at once; the last admin keeps theirs."""
+    given = None if role == "none" else Role(role)
+    async with begin() as session:
+        user = await user_named(session, username)
+        await admin.set_role(session, OPERATOR, user.id, given, reason=reason)
+    out.print(f"{user.username} is {_named(given)}.")
+
+
+@app.command()
+@command
+async def cancel(
+    prediction_id: Annotated[UUID, typer.Argument(metavar="ID", help="Of anybody's prediction.")], reason: Reason
+) -> None:
+    """Cancel anybody's prediction; its credits go back."""
+    async with begin() as session:
+        canceled = await admin_predictions.cancel(session, OPERATOR, prediction_id, reason=reason)
+    out.print(f"{canceled.id} is canceled.")
 
 
 @app.command()

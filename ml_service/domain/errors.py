@@ -5,7 +5,7 @@ ServiceError
 ├── Unauthenticated          unauthenticated          no, or no longer a, valid token
 ├── WrongCredentials         wrong_credentials        user name and password do not match
 ├── PermissionDenied         permission_denied        known, but not allowed
-├── Forbidden                forbidden                for admins only
+├── Forbidden                forbidden                the user's role is not enough
 ├── Blocked                  blocked                  an admin has blocked this user
 ├── ScopeMissing             scope_missing            the API key is not for this
 ├── ModelNotAllowed          model_not_allowed        the API key is not for this model
@@ -15,6 +15,7 @@ ServiceError
 ├── ModelNotFound            model_not_found          no worker has ever announced this model
 ├── ModelDisabled            model_disabled           an admin has switched this model off
 ├── UsernameTaken            username_taken
+├── LastAdmin                last_admin               somebody has to stay an admin
 ├── AlreadyFinished          already_finished         a terminal prediction cannot be canceled
 ├── IdempotencyKeyReused     idempotency_key_reused   the same key with another request
 ├── TooManyQueued            too_many_queued          the user's own open predictions are at their limit
@@ -76,7 +77,7 @@ class PermissionDenied(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """Only admins may do this."""
+    """The user's role is not enough; ``details["role"]`` is the one that is needed."""
 
     code = "forbidden"
 
@@ -133,6 +134,12 @@ class UsernameTaken(ServiceError):
     """Somebody has this user name already, compared without case."""
 
     code = "username_taken"
+
+
+class LastAdmin(ServiceError):
+    """Nobody who can sign in would be an admin: somebody else has to be one first."""
+
+    code = "last_admin"
 
 
 class AlreadyFinished(ServiceError):

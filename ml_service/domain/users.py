@@ -10,6 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from ml_service.domain.errors import InvalidInput
+from ml_service.domain.roles import Role
 
 USERNAME_LENGTH_MIN = 3
 USERNAME_LENGTH_MAX = 64
@@ -32,6 +33,7 @@ class User:
     """A person or a program that pays for predictions.
 
     Attributes:
+        role: What they may do beside using the service; None, as most: nothing.
         is_demo: The demo user test/test, which exists in demo mode only.
         balance: Credits that can be spent.
         language: None: as the browser says.
@@ -40,12 +42,17 @@ class User:
 
     id: UUID
     username: str
-    is_admin: bool
+    role: Role | None
     is_demo: bool
     balance: int
     created_at: datetime
     language: Language | None = None
     notify: tuple[str, ...] = ()
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether they may do everything."""
+        return self.role is Role.ADMIN
 
 
 def username_key(username: str) -> str:

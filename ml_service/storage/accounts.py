@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from ml_service.domain.roles import Role
 from ml_service.domain.users import username_key
 from ml_service.storage.database import Session
+from ml_service.storage.users import keeping_an_admin, role_of
 
 LAST_ID = UUID(int=2**128 - 1)
 LAST_CHARACTER = "\U0010ffff"
@@ -26,7 +29,7 @@ class UserAccount:
     username: str
     balance: int
     held: int
-    is_admin: bool
+    role: Role | None
     is_demo: bool
     is_blocked: bool
     created_at: datetime
@@ -39,7 +42,7 @@ _LIST = """
     SELECT u.id, u.username, u.balance,
         (SELECT coalesce(sum(p.cost), 0)::bigint FROM predictions AS p
          WHERE p.user_id = u.id AND p.finished_at IS NULL) AS held,
-        u.is_admin, u.is_demo, u.is_blocked, u.created_at,
+        u.is_admin, u.staff_role, u.is_demo, u.is_blocked, u.created_at,
         greatest(
             (SELECT max(s.last_used_at) FROM sessions AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL),
             (SELECT p.created_at FROM predictions AS p
@@ -54,7 +57,7 @@ _LIST_BY_NAME = """
     SELECT u.id, u.username, u.balance,
         (SELECT coalesce(sum(p.cost), 0)::bigint FROM predictions AS p
          WHERE p.user_id = u.id AND p.finished_at IS NULL) AS held,
-        u.is_admin, u.is_demo, u.is_blocked, u.created_at,
+        u.is_admin, u.staff_role, u.is_demo, u.is_blocked, u.created_at,
         greatest(
             (SELECT max(s.last_used_at) FROM sessions AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL),
             (SELECT p.created_at FROM predictions AS p
@@ -73,7 +76,7 @@ _GET = """
     SELECT u.id, u.username, u.balance,
         (SELECT coalesce(sum(p.cost), 0)::bigint FROM predictions AS p
          WHERE p.user_id = u.id AND p.finished_at IS NULL) AS held,
-        u.is_admin, u.is_demo, u.is_blocked, u.created_at,
+        u.is_admin, u.staff_role, u.is_demo, u.is_blocked, u.created_at,
         greatest(
             (SELECT max(s.last_used_at) FROM sessions AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL),
             (SELECT p.created_at FROM predictions AS p
@@ -85,6 +88,12 @@ _GET = """
 """
 
 
+def _account_of(row: Any) -> UserAccount:
+    fields = dict(row)
+    role = role_of(is_admin=fields.pop("is_admin"), staff_role=fields.pop("staff_role"))
+    return UserAccount(**fields, role=role)
+
+
 async def page(session: Session, *, name: str | None, before: UUID | None, limit: int) -> list[UserAccount]:
     """Users, the newest first; with ``name`` those whose name begins with it, without regard to case."""
     if name is None:
@@ -92,24 +101,25 @@ async def page(session: Session, *, name: str | None, before: UUID | None, limit
     else:
         key = username_key(name)
         rows = await session.fetch(_LIST_BY_NAME, before or LAST_ID, limit, key, key + LAST_CHARACTER)
-    return [UserAccount(*row) for row in rows]
+    return [_account_of(row) for row in rows]
 
 
 async def get(session: Session, user_id: UUID) -> UserAccount | None:
     """A user."""
     row = await session.fetchrow(_GET, user_id)
-    return None if row is None else UserAccount(*row)
+    return None if row is None else _account_of(row)
 
 
 async def set_blocked(session: Session, user_id: UUID, *, is_blocked: bool) -> bool | None:
     """Block a user or end the block; returns whether they were blocked before, None where there is no such user.
 
     The user's row stays locked until the commit: a sign-in meanwhile waits, and is then refused, or was faster
-    and is signed in already.
+    and is signed in already. Raises LastAdmin where nobody who can sign in would be an admin.
     """
     before: bool | None = await session.fetchval(
         "SELECT is_blocked FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id
     )
     if before is not None:
-        await session.execute("UPDATE users SET is_blocked = $2 WHERE id = $1", user_id, is_blocked)
+        with keeping_an_admin():
+            await session.execute("UPDATE users SET is_blocked = $2 WHERE id = $1", user_id, is_blocked)
     return before

@@ -64,6 +64,20 @@ def _json(values: Values | None) -> str | None:
     return None if values is None else msgspec.json.encode(values).decode()
 
 
+async def credits_given(session: Session, actor_id: UUID) -> int:
+    """Credits that somebody has given by hand in the last 24 hours; their next movement waits for this one's commit."""
+    await session.execute("SELECT pg_advisory_xact_lock(787, hashtext($1::uuid::text))", actor_id)
+    given: int = await session.fetchval(
+        """
+        SELECT coalesce(sum(greatest(0, (after ->> 'amount')::bigint)), 0)::bigint FROM admin_actions
+        WHERE actor_id = $1 AND at > now() - interval '24 hours'  -- admin_actions_of_actor
+            AND action IN ('credits.top_up', 'credits.adjustment')
+        """,
+        actor_id,
+    )
+    return given
+
+
 _PAGE = """
     SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.target, a.before::text, a.after::text, a.reason, u.username
     FROM (SELECT * FROM admin_actions WHERE id < $1 ORDER BY id DESC LIMIT $2) AS a

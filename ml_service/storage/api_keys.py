@@ -180,8 +180,8 @@ class KeyUser:
 
 
 _OF_TOKENS = f"""
-    SELECT t.token_hash, u.username, u.is_admin, u.is_demo, u.balance, u.created_at AS user_created_at, u.language,
-        u.notify, u.is_blocked, {_COLUMNS}
+    SELECT t.token_hash, u.username, u.is_admin, u.staff_role, u.is_demo, u.balance, u.created_at AS user_created_at,
+        u.language, u.notify, u.is_blocked, {_COLUMNS}
     FROM api_key_tokens AS t JOIN api_keys AS k ON k.id = t.key_id JOIN users AS u ON u.id = k.user_id
     WHERE t.token_hash = ANY ($1::bytea[]) AND coalesce(t.valid_until > now(), true) AND k.revoked_at IS NULL
         AND coalesce(k.expires_at > now(), true)

@@ -1,10 +1,10 @@
-"""Canceling: a user ends an open prediction, and its credits go back in the same statement."""
+"""Canceling: an open prediction is ended before its time, and its credits go back in the same statement."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from ml_service.domain.ledger import ActorKind
+from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.domain.predictions import Prediction
 from ml_service.storage.database import Session
 from ml_service.storage.predictions import prediction_of
@@ -13,8 +13,7 @@ from ml_service.storage.predictions import prediction_of
 _CANCEL = """
     WITH ended AS (
         UPDATE predictions SET
-            status = 'canceled', error_code = 'canceled', error_message = 'The prediction was canceled by its user.',
-            finished_at = now()
+            status = 'canceled', error_code = 'canceled', error_message = $5, finished_at = now()
         WHERE id = $1 AND user_id = $2 AND finished_at IS NULL
         RETURNING id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
             worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at, key_id
@@ -34,14 +33,14 @@ _CANCEL = """
 """
 
 
-async def cancel(
-    session: Session, user_id: UUID, prediction_id: UUID, *, key_id: UUID | None = None
-) -> Prediction | None:
+async def cancel(session: Session, user_id: UUID, prediction_id: UUID, actor: Actor | None = None) -> Prediction | None:
     """Cancel a user's open prediction and give its credits back; None where it is not theirs or has ended.
 
     Args:
-        key_id: The API key by which the user asks for it.
+        actor: Who asks for it, where it is not the user: an API key, or somebody who runs the service.
     """
-    actor_kind, actor_id = (ActorKind.USER, user_id) if key_id is None else (ActorKind.KEY, key_id)
-    row = await session.fetchrow(_CANCEL, prediction_id, user_id, actor_kind, str(actor_id))
+    actor = actor or Actor(ActorKind.USER, str(user_id))
+    who = "its user" if actor.kind in {ActorKind.USER, ActorKind.KEY} else "the service's operator"
+    message = f"The prediction was canceled by {who}."
+    row = await session.fetchrow(_CANCEL, prediction_id, user_id, actor.kind, actor.id, message)
     return None if row is None else prediction_of(row)

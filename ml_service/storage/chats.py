@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ml_service.domain.users import username_key
+from ml_service.storage import users
 from ml_service.storage.database import Session
 
 
@@ -115,8 +116,9 @@ async def add(session: Session, chat_id: int, user_id: UUID, language: str) -> N
 
 
 async def close_account(session: Session, chat_id: int) -> None:
-    """Close the account that was made for a chat; what the chat is owed is not sent."""
-    await session.execute("SELECT close_account_of_chat($1)", chat_id)
+    """Close the account that was made for a chat; what the chat is owed is not sent. Raises LastAdmin."""
+    with users.keeping_an_admin():
+        await session.execute("SELECT close_account_of_chat($1)", chat_id)
 
 
 async def start_over(session: Session, chat_id: int, user_id: UUID) -> None:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ml_service.storage import webhooks
+from ml_service.storage import users, webhooks
 from ml_service.storage.database import Session
 
 LATE_MINUTES = 10
 """Requests that were under way when the account was deleted have been accepted or refused long before that."""
 
 
+_CLOSE = """
+    UPDATE users SET username = $3, username_key = $3, password_hash = NULL, is_admin = false, staff_role = NULL,
+        language = NULL, notify = '{}'
+    WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2
+"""
+
+
 async def close(session: Session, user_id: UUID, password_hash: str | None) -> bool:
     """Take a user's name, password and rights, if ``password_hash`` is still theirs; False where it is not.
 
-    Call it in a transaction: from here on the row is locked, and a sign-in meanwhile waits and is refused.
+    Call it in a transaction: from here on the row is locked, and a sign-in meanwhile waits and is refused. Raises
+    LastAdmin where nobody who can sign in would be an admin.
     """
     name = f"deleted-{user_id.hex}"
-    tag = await session.execute(
-        """
-        UPDATE users SET username = $3, username_key = $3, password_hash = NULL, is_admin = false, language = NULL,
-            notify = '{}'
-        WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2
-        """,
-        user_id,
-        password_hash,
-        name,
-    )
+    with users.keeping_an_admin():
+        tag = await session.execute(_CLOSE, user_id, password_hash, name)
     if tag != "UPDATE 1":
         return False
     await session.execute("DELETE FROM sessions WHERE user_id = $1", user_id)

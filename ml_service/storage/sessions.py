@@ -55,8 +55,8 @@ async def users_of_sessions(session: Session, session_ids: list[UUID]) -> dict[U
     """The users of those sessions that are still valid."""
     rows = await session.fetch(
         """
-        SELECT s.id AS session_id, u.id, u.username, u.is_admin, u.is_demo, u.balance, u.created_at, u.language,
-            u.notify
+        SELECT s.id AS session_id, u.id, u.username, u.is_admin, u.staff_role, u.is_demo, u.balance, u.created_at,
+            u.language, u.notify
         FROM sessions AS s JOIN users AS u ON u.id = s.user_id
         WHERE s.id = ANY($1::uuid[]) AND s.revoked_at IS NULL AND s.expires_at > now()
         """,

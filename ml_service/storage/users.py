@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
+from ml_service.domain.errors import LastAdmin
+from ml_service.domain.roles import Role
 from ml_service.domain.users import User, username_key
 from ml_service.storage.database import Session
+
+
+def role_of(*, is_admin: bool, staff_role: str | None) -> Role | None:
+    """The role that these two columns say."""
+    if is_admin:
+        return Role.ADMIN
+    return None if staff_role is None else Role(staff_role)
 
 
 def user_of(row: Any) -> User:
@@ -16,7 +28,7 @@ def user_of(row: Any) -> User:
     return User(
         id=row["id"],
         username=row["username"],
-        is_admin=row["is_admin"],
+        role=role_of(is_admin=row["is_admin"], staff_role=row["staff_role"]),
         is_demo=row["is_demo"],
         balance=row["balance"],
         created_at=row["created_at"],
@@ -26,10 +38,10 @@ def user_of(row: Any) -> User:
 
 
 _ADD = """
-    INSERT INTO users (id, username, username_key, password_hash, is_admin, is_demo)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO users (id, username, username_key, password_hash, is_demo)
+    VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (username_key) DO NOTHING
-    RETURNING id, username, is_admin, is_demo, balance, created_at, language, notify
+    RETURNING id, username, is_admin, staff_role, is_demo, balance, created_at, language, notify
 """
 
 
@@ -39,18 +51,17 @@ async def add(
     username: str,
     password_hash: str | None,
     *,
-    is_admin: bool = False,
     is_demo: bool = False,
 ) -> User | None:
     """Add a user with balance 0; None where the name is taken."""
-    row = await session.fetchrow(_ADD, user_id, username, username_key(username), password_hash, is_admin, is_demo)
+    row = await session.fetchrow(_ADD, user_id, username, username_key(username), password_hash, is_demo)
     return None if row is None else user_of(row)
 
 
 async def get_by_name(session: Session, username: str) -> User | None:
     """The user of this name, compared without case."""
     row = await session.fetchrow(
-        "SELECT id, username, is_admin, is_demo, balance, created_at, language, notify"
+        "SELECT id, username, is_admin, staff_role, is_demo, balance, created_at, language, notify"
         " FROM users WHERE username_key = $1",
         username_key(username),
     )
@@ -93,7 +104,7 @@ _SET_PREFERENCES = """
         language = CASE WHEN $2 THEN $3 ELSE language END,
         notify = coalesce($4::text[], notify)
     WHERE id = $1
-    RETURNING id, username, is_admin, is_demo, balance, created_at, language, notify
+    RETURNING id, username, is_admin, staff_role, is_demo, balance, created_at, language, notify
 """
 
 
@@ -106,9 +117,35 @@ async def set_preferences(
     return user_of(row)
 
 
-async def set_admin(session: Session, user_id: UUID, *, is_admin: bool) -> None:
-    """Give or take the rights of an admin; raises asyncpg.CheckViolationError for the demo user."""
-    await session.execute("UPDATE users SET is_admin = $2 WHERE id = $1", user_id, is_admin)
+async def set_role(session: Session, user_id: UUID, role: Role | None) -> tuple[Role | None] | None:
+    """Give a user a role; returns the one before, in a tuple, or None where there is no such user.
+
+    The role is looked up at each request, so this is in force on all replicas as soon as it is committed.
+
+    Raises:
+        LastAdmin: Nobody who can sign in would be an admin.
+        asyncpg.CheckViolationError: It is the demo user.
+    """
+    row = await session.fetchrow("SELECT is_admin, staff_role FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
+    if row is None:
+        return None
+    staff_role = None if role is Role.ADMIN else role
+    with keeping_an_admin():
+        await session.execute(
+            "UPDATE users SET is_admin = $2, staff_role = $3 WHERE id = $1", user_id, role is Role.ADMIN, staff_role
+        )
+    return (role_of(**dict(row)),)
+
+
+@contextmanager
+def keeping_an_admin() -> Iterator[None]:
+    """Say in words that the trigger `users_keep_an_admin` refused a statement; raises LastAdmin."""
+    try:
+        yield
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name != "users_last_admin":
+            raise
+        raise LastAdmin("This is the last admin who can sign in: make another one first.") from None
 
 
 async def lock_out_demo_users(session: Session) -> int:

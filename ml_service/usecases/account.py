@@ -86,6 +86,7 @@ async def delete(database: Database, passwords: Passwords, user: User, password:
     Raises:
         PermissionDenied: It is the demo user's, which everybody shares.
         WrongCredentials: It is not the password, or no longer.
+        LastAdmin: Nobody else who can sign in is an admin.
         Overloaded: Too many passwords wait to be checked in this process.
     """
     if user.is_demo:

@@ -8,16 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from ml_service.domain.bulk import BulkJob
-from ml_service.domain.errors import InvalidInput, ModelNotFound, NotFound
+from ml_service.domain.errors import Forbidden, InvalidInput, ModelNotFound, NotFound, PermissionDenied
 from ml_service.domain.ledger import COMMAND_LINE, Actor, ActorKind, Kind, wallet_change
-from ml_service.domain.users import User
+from ml_service.domain.roles import Role
 from ml_service.messaging.queue import Handled, Queue
-from ml_service.storage import accounts, admin_actions, link_codes, sessions
+from ml_service.storage import accounts, admin_actions, link_codes, sessions, users
 from ml_service.storage import models as stored_models
 from ml_service.storage.accounts import UserAccount
 from ml_service.storage.admin_actions import AdminAction
 from ml_service.storage.database import Database, Session
-from ml_service.usecases import bulk, ledger, models, users
+from ml_service.usecases import bulk, ledger, models
 
 CREDITS_MAX = 1_000_000_000
 """In one movement by hand; a slip of the finger is not a fortune."""
@@ -28,10 +28,16 @@ NO_USER = "There is no such user."
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Who does something: an admin, or an operator at the command line (``id`` is None)."""
+    """Who does something: somebody with a role, or an operator at the command line (``id`` is None).
+
+    Attributes:
+        credits_per_day_max: Credits that they may give to others in a day, and take none; None: no limit.
+    """
 
     id: UUID | None
     name: str
+    role: Role = Role.ADMIN
+    credits_per_day_max: int | None = None
 
     @property
     def actor(self) -> Actor:
@@ -96,6 +102,7 @@ async def set_blocked(session: Session, admin: Admin, user_id: UUID, *, is_block
     Raises:
         NotFound: There is no such user.
         InvalidInput: An admin blocks themselves.
+        LastAdmin: Nobody who can sign in would be an admin.
     """
     if user_id == admin.id and is_blocked:
         raise InvalidInput("Admins cannot block themselves.")
@@ -123,14 +130,18 @@ async def move_credits(
 
     Raises:
         NotFound: There is no such user.
+        Forbidden: The role does not allow it, or not so much in a day.
         InvalidInput, IdempotencyKeyReused: As `ledger.move_by_hand`.
     """
     if abs(amount) > CREDITS_MAX:
         raise InvalidInput(f"One movement by hand has at most {CREDITS_MAX} credits.")
     if await accounts.get(session, user_id) is None:
         raise NotFound(NO_USER)
+    if admin.credits_per_day_max is not None and (amount < 0 or user_id == admin.id):
+        raise Forbidden("Only an admin may take credits away, or move their own.", role=Role.ADMIN)
     moved = await ledger.move_by_hand(session, user_id, kind, amount, admin.actor, reason=reason, key=key)
     if not moved.is_repeated:
+        await _check_given(session, admin, amount)
         change = wallet_change(kind, amount)
         await record(
             session,
@@ -144,16 +155,41 @@ async def move_credits(
     return moved
 
 
-async def make_admin(session: Session, admin: Admin, user: User) -> None:
-    """Give a user the rights of an admin; raises PermissionDenied for the demo user."""
-    await users.make_admin(session, user)
+async def _check_given(session: Session, admin: Admin, amount: int) -> None:
+    """Refuse credits that are more than this person may give in a day; their movements wait for each other."""
+    if admin.credits_per_day_max is None:
+        return
+    assert admin.id is not None  # noqa: S101  the command line has no limit
+    left = max(0, admin.credits_per_day_max - await admin_actions.credits_given(session, admin.id))
+    if amount > left:
+        raise Forbidden(
+            f"With this role you may give {admin.credits_per_day_max} credits in 24 hours, and {left} are left.",
+            role=Role.ADMIN,
+            credits_left=left,
+        )
+
+
+async def set_role(session: Session, admin: Admin, user_id: UUID, role: Role | None, *, reason: str | None) -> None:
+    """Give a user a role in place of the one before, or none; in force at once on all replicas.
+
+    Raises:
+        NotFound: There is no such user.
+        PermissionDenied: It is the demo user, whose password all know.
+        LastAdmin: Nobody who can sign in would be an admin.
+    """
+    if role is not None and (await account(session, user_id)).is_demo:
+        raise PermissionDenied("The demo user cannot have a role.")
+    before = await users.set_role(session, user_id, role)
+    if before is None:
+        raise NotFound(NO_USER)
     await record(
         session,
         admin,
-        "user.make_admin",
-        f"user:{user.id}",
-        before={"is_admin": user.is_admin},
-        after={"is_admin": True},
+        "user.role",
+        f"user:{user_id}",
+        before={"role": before[0]},
+        after={"role": role},
+        reason=reason,
     )
 
 

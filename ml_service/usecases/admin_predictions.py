@@ -5,10 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from ml_service.domain.errors import NotFound
-from ml_service.domain.predictions import Prediction
-from ml_service.storage import prediction_lists, predictions, users
+from ml_service.domain.predictions import Prediction, Status
+from ml_service.storage import prediction_lists, users
+from ml_service.storage import predictions as stored_predictions
 from ml_service.storage.database import Session
 from ml_service.storage.prediction_lists import ListedPrediction
+from ml_service.usecases import predictions
+from ml_service.usecases.admin import Admin, record
 from ml_service.usecases.predictions import MISSING
 
 
@@ -41,9 +44,32 @@ async def _user_id(session: Session, user: str) -> UUID | None:
         return None if found is None else found.id
 
 
+async def cancel(session: Session, admin: Admin, prediction_id: UUID, *, reason: str) -> Prediction:
+    """Cancel anybody's prediction; its credits go back in the same commit. Canceling twice is no error.
+
+    Raises:
+        NotFound, AlreadyFinished: There is no such prediction, or it has ended otherwise.
+    """
+    found = await prediction_lists.of_id(session, prediction_id)
+    if found is None:
+        raise NotFound(MISSING)
+    canceled = await predictions.cancel(session, found.user_id, prediction_id, by=admin.actor)
+    if found.status != Status.CANCELED:
+        await record(
+            session,
+            admin,
+            "prediction.cancel",
+            f"user:{found.user_id}",
+            before={"status": found.status},
+            after={"prediction_id": str(prediction_id), "status": canceled.status, "credits": canceled.cost},
+            reason=reason,
+        )
+    return canceled
+
+
 async def shown(session: Session, prediction_id: UUID) -> tuple[Prediction, str]:
     """A prediction of anyone, and the user's name; raises NotFound."""
-    found = (await predictions.get_many(session, [prediction_id])).get(prediction_id)
+    found = (await stored_predictions.get_many(session, [prediction_id])).get(prediction_id)
     listed_too = await prediction_lists.of_id(session, prediction_id)
     if found is None or listed_too is None:
         raise NotFound(MISSING)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID
 
 from ml_service.domain.errors import AlreadyFinished, NotFound
+from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.domain.predictions import Prediction, Status
 from ml_service.storage import canceling, predictions
 from ml_service.storage import history as stored_history
@@ -76,14 +77,22 @@ async def export(
             return
 
 
-async def cancel(session: Session, user_id: UUID, prediction_id: UUID, *, key_id: UUID | None = None) -> Prediction:
+async def cancel(
+    session: Session, user_id: UUID, prediction_id: UUID, *, key_id: UUID | None = None, by: Actor | None = None
+) -> Prediction:
     """Cancel an open prediction; its credits go back in the same commit.
+
+    Args:
+        key_id: The API key by which the user asks for it.
+        by: Who asks for it, where it is not the user.
 
     Raises:
         NotFound: It is missing, or another user's.
         AlreadyFinished: It has ended otherwise. Canceling twice is no error.
     """
-    canceled = await canceling.cancel(session, user_id, prediction_id, key_id=key_id)
+    if key_id is not None:
+        by = Actor(ActorKind.KEY, str(key_id))
+    canceled = await canceling.cancel(session, user_id, prediction_id, by)
     if canceled is not None:
         return canceled
     found = await get(session, user_id, prediction_id)

@@ -55,7 +55,6 @@ async def register(
     password_hash: str | None,
     *,
     starting_credits: int,
-    is_admin: bool = False,
     is_demo: bool = False,
 ) -> User:
     """Add a user and grant the starting credits.
@@ -66,7 +65,7 @@ async def register(
     Raises:
         UsernameTaken: Somebody has the name already, compared without case.
     """
-    user = await users.add(session, new_id(), username, password_hash, is_admin=is_admin, is_demo=is_demo)
+    user = await users.add(session, new_id(), username, password_hash, is_demo=is_demo)
     if user is None:
         raise UsernameTaken("This user name is taken.")
     if starting_credits == 0:
@@ -247,13 +246,6 @@ async def _begin_session(session: Session, login: Login, lifetime_s: float, devi
 async def get_by_name(session: Session, username: str) -> User | None:
     """The user of this name, compared without case."""
     return await users.get_by_name(session, username)
-
-
-async def make_admin(session: Session, user: User) -> None:
-    """Give a user the rights of an admin; raises PermissionDenied for the demo user, whose password all know."""
-    if user.is_demo:
-        raise PermissionDenied("The demo user cannot be an admin.")
-    await users.set_admin(session, user.id, is_admin=True)
 
 
 async def users_of_sessions(session: Session, session_ids: list[UUID]) -> dict[UUID, User]:

@@ -12,12 +12,12 @@ from tests.support.system import System
 
 
 def somebody(native: System, kind: str) -> str:
-    """A new account; an admin's, where the kind says so."""
+    """A new account, with the role that the kind names."""
     name = new_name(kind)
     with native.register(name, 0):
         pass
-    if kind == "admin":
-        native.run("--cli", "admin", "create", name, "--existing")
+    if kind != "client":
+        native.run("--cli", "admin", "create", name, "--existing", "--role", kind)
     return name
 
 
@@ -61,6 +61,38 @@ def test_the_log_says_in_words_what_was_done(open_tab: OpenTab, native: System, 
         assert "is_blocked" not in tab.text()
         tab.open("/app/operate/audit")
         expect(tab.page.get_by_text(tab.words("operate.audit_sum"))).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_page_offers_what_the_role_allows(open_tab: OpenTab, native: System, language: Language) -> None:
+    client = somebody(native, "client")
+    offered = {
+        "viewer": (),
+        "support": ("operate.give_credits",),
+        "admin": ("operate.give_credits", "operate.role", "operate.block"),
+    }
+    for role, buttons in offered.items():
+        with open_tab(language=language) as tab:
+            tab.sign_in(somebody(native, role), PASSWORD).open(f"/app/operate/users?q={client}")
+            tab.page.get_by_role("link", name=client).click()
+            expect(tab.page.get_by_role("heading", name=client)).to_be_visible()
+            for name in offered["admin"]:
+                expect(tab.button(name)).to_have_count(int(name in buttons))
+            assert tab.accessibility_faults() == []
+            if role != "admin":
+                continue
+            tab.button("operate.role").click()
+            dialog = tab.page.get_by_role("dialog")
+            dialog.get_by_label(tab.words("operate.role"), exact=True).select_option("viewer")
+            dialog.get_by_label(tab.words("operate.reason"), exact=True).fill("a test")
+            dialog.get_by_role("button", name=tab.words("action.save")).click()
+            said = tab.words("operate.role_done", name=client, role=tab.words("role.viewer"))
+            expect(tab.page.get_by_role("status").get_by_text(said)).to_be_visible()
+            expect(tab.page.locator(".tag", has_text=tab.words("role.viewer"))).to_be_visible()
+            tab.open("/app/operate/actions")
+            expect(tab.page.get_by_role("row").filter(has_text="a test").first).to_contain_text(
+                tab.words("role.viewer")
+            )
 
 
 def test_figures_say_when_they_are_old(open_tab: OpenTab, native: System) -> None:

@@ -31,6 +31,7 @@ APP = {
     "METRICS_NETWORKS": "127.0.0.1,10.3.0.0/16",
     "CORS_ORIGINS": "https://one.example,https://two.example:8443",
     "API_KEYS_PER_USER_MAX": "101",
+    "SUPPORT_CREDITS_PER_DAY_MAX": "1001",
     "REGISTRATION": "closed",
     "ROOT_PATH": "/ml",
     "BOT_USERNAME": "another_bot",

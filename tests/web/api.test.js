@@ -5,7 +5,7 @@ import { after, before, beforeEach, test } from "node:test";
 
 /** @typedef {{method: string, path: string, key: string | null, token: string | null, body: string}} Asked */
 
-const USER = { id: "u1", username: "anna", balance: 5, is_admin: false, is_demo: false, created_at: "2026-11-26" };
+const USER = { id: "u1", username: "anna", balance: 5, role: null, is_admin: false, is_demo: false, created_at: "2026-11-26" };
 /** @type {Asked[]} */
 let asked = [];
 /** What the server answers, in turn; then 200. @type {((one: Asked) => [number, object, Record<string, string>?] | null)[]} */

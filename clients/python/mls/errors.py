@@ -81,9 +81,14 @@ class PermissionDenied(ApiError):
 
 
 class Forbidden(ApiError):
-    """Only admins may do this."""
+    """The user's role is not enough."""
 
     code = "forbidden"
+
+    @property
+    def role(self) -> str:
+        """The role that is needed."""
+        return str(self.members["role"])
 
 
 class Blocked(ApiError):
@@ -158,6 +163,12 @@ class UsernameTaken(ApiError):
     """Somebody has this user name already."""
 
     code = "username_taken"
+
+
+class LastAdmin(ApiError):
+    """Nobody who can sign in would be an admin."""
+
+    code = "last_admin"
 
 
 class AlreadyFinished(ApiError):

@@ -35,6 +35,8 @@ class AppSettings(EdgeSettings, RetentionSettings):
     root_path: str = ""  # what a proxy in front takes away from the beginning of each path, such as /ml
     bot_username: str = ""  # for deep links; empty: the name that the bot stored last
 
+    support_credits_per_day_max: int = Field(1000, ge=0, le=1_000_000_000)  # what each with the role support may give
+
     # Requests.
     connections_max: int = Field(10_000, ge=16)  # of one process; fewer where the limit of open files is low
     body_bytes_max: int = Field(2_000_000, ge=1024)

@@ -38,6 +38,7 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
     errors.ModelDisabled: HTTPStatus.CONFLICT,
     errors.UsernameTaken: HTTPStatus.CONFLICT,
+    errors.LastAdmin: HTTPStatus.CONFLICT,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyQueued: HTTPStatus.TOO_MANY_REQUESTS,

@@ -2,7 +2,7 @@
  * The addresses of the page. A view's file default-exports its component, which gets {params, query}.
  *
  * path: `:name` is a parameter, `:name?` one that may be missing. access: "any", "user" (asks to sign in first) or
- * "admin". nav: where a link stands: "main" (top bar; the first four also on a phone's bottom bar) or "menu" (the
+ * "admin" (any role). nav: where a link stands: "main" (top bar; the first four also on a phone's bottom bar) or "menu" (the
  * account menu). Its words are the phrase `nav.<name>`, its picture is in components/icon.js. words: the files of
  * phrases (i18n/en, i18n/ru) that the view needs besides common, auth and predict. isFirst: people begin here; it does
  * without STYLES, which come with the other views.
@@ -87,5 +87,5 @@ export const ROUTES = [
 /** @param {Route} route @returns {string} its address without parameters */
 export const addressOf = (route) => route.path.replace(/\/:.*$/, "");
 
-/** @param {boolean} isAdmin @returns {Route[]} those that have a link somewhere, for such a person */
-export const linkedRoutes = (isAdmin) => ROUTES.filter(({ nav, access }) => nav && (access !== "admin" || isAdmin));
+/** @param {boolean} hasRole @returns {Route[]} those that have a link somewhere, for such a person */
+export const linkedRoutes = (hasRole) => ROUTES.filter(({ nav, access }) => nav && (access !== "admin" || hasRole));

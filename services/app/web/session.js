@@ -3,6 +3,7 @@
  *
  * user (signal, GET /users/me or null) · state (signal): "unknown" until the first look, "in", "out", or "ended" when a
  * session ended under the page, which then asks for the password in a dialog and keeps everything as it is.
+ * may(role) → boolean.
  * start() · signIn(name, password) · signOut() · register(name, password) · updateUser(changes) · accessToken() →
  * Promise<string | null> · renew(stale) → Promise<boolean>.
  *
@@ -15,7 +16,8 @@ import { read, write } from "./lib/storage.js";
 import { ApiError, readAnswer, unanswered } from "./problem.js";
 
 /**
- * @typedef {{id: string, username: string, balance: number, is_admin: boolean, is_demo: boolean, created_at: string,
+ * @typedef {"viewer" | "support" | "admin"} Role
+ * @typedef {{id: string, username: string, balance: number, role: Role | null, is_admin: boolean, is_demo: boolean, created_at: string,
  *   language?: "en" | "ru" | null, notify?: string[]}} User
  * @typedef {{access_token: string, expires_in: number, user: User}} Opened
  * @typedef {"unknown" | "in" | "out" | "ended"} State
@@ -25,6 +27,10 @@ import { ApiError, readAnswer, unanswered } from "./problem.js";
 export const user = signal(null);
 /** @type {import("@preact/signals").Signal<State>} */
 export const state = signal("unknown");
+
+const ROLES = ["viewer", "support", "admin"];
+/** @param {Role} needed @returns {boolean} whether the role of who is signed in is enough for what needs this one */
+export const may = (needed) => ROLES.indexOf(user.value?.role ?? "") >= ROLES.indexOf(needed);
 
 const EARLY_MS = 30_000;
 /** @type {{token: string, until: number} | null} */

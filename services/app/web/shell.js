@@ -21,7 +21,7 @@ import { place } from "./router.js";
 import { addressOf, linkedRoutes } from "./routes.js";
 import { service } from "./service.js";
 import { routeFor, untilLoaded, viewOf } from "./views.js";
-import { state, user } from "./session.js";
+import { may, state, user } from "./session.js";
 
 const BOTTOM_MAX = 4;
 const AccountMenu = later(
@@ -38,7 +38,7 @@ function isHere(route) {
 
 /** @param {{class: string, max?: number}} props */
 function Nav({ class: className, max = Infinity }) {
-  const linked = linkedRoutes(user.value?.is_admin ?? false);
+  const linked = linkedRoutes(may("viewer"));
   const routes = linked.filter((route) => route.nav === "main").slice(0, max);
   return html`<nav class=${className} aria-label=${t("nav.main")}>
     ${routes.map(
@@ -141,7 +141,7 @@ function View() {
   }
   if (state.value === "unknown") return html`<${Unknown} />`;
   if (route.access !== "any" && !user.value) return html`<${SignInFirst} isForAdmins=${route.access === "admin"} />`;
-  if (route.access === "admin" && !user.value?.is_admin) {
+  if (route.access === "admin" && !may("viewer")) {
     return html`<${EmptyState} isPage icon="key" title=${t("state.admins_only")} />`;
   }
   if (failed instanceof ApiError) return html`<${ErrorState} error=${failed} onRetry=${hurry} />`;

@@ -17,6 +17,7 @@ from ml_service.storage.api_keys import KeyFields
 from ml_service.storage.users import Login
 from ml_service.usecases import api_keys
 from ml_service.usecases.users import Tokens
+from tests.support.admin import routes_of
 from tests.support.service import Person, Service
 
 SOME_ID = "019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e"
@@ -55,10 +56,6 @@ SCOPED = {
         POST /webhooks/deliveries/{delivery_id}/resend
     """,
 }
-
-
-def routes_of(text: str) -> set[str]:
-    return {one.strip() for one in re.split(r"[·\n]", text) if one.strip()}
 
 
 def needs() -> dict[str, str]:

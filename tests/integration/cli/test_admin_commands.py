@@ -48,6 +48,7 @@ async def test_an_admin_is_made_and_a_taken_name_needs_existing(run: Run, databa
     run("admin", "create", "boss", "--existing", expected=1)
     assert "is an admin" in run("admin", "create", "boss", "--password-stdin", stdin=f"{PASSWORD}\n")
     async with database.begin() as session:
+        await session.execute("SET LOCAL session_replication_role = replica")  # else the last admin stays one
         await session.execute("UPDATE users SET is_admin = false")
     before = await stored()
     said = run("admin", "create", "Boss", "--password-stdin", stdin="another-Password-5\n", expected=1)
@@ -107,6 +108,11 @@ async def test_every_command_of_an_admin_is_logged(run: Run, database: Database)
     run("models", "disable", "echo", "--reason", "broken")
     run("models", "enable", "echo", "--reason", "mended")
     run("models", "forget", "echo@2")
+    assert "last_admin" in run("admin", "block", "boss", "--reason", "left", expected=1)
+    assert "last_admin" in run("admin", "role", "boss", "none", "--reason", "left", expected=1)
+    run("admin", "create", "helper", "--role", "support", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert "helper: support," in run("admin", "show", "helper")
+    assert "helper is an admin" in run("admin", "role", "helper", "admin", "--reason", "instead of boss")
     assert "boss: admin, blocked" in run("admin", "block", "boss", "--reason", "left") + run("admin", "show", "boss")
     run("admin", "unblock", "boss", "--reason", "back")
     run("admin", "top-up", "nobody", "5", expected=1)
@@ -122,6 +128,8 @@ async def test_every_command_of_an_admin_is_logged(run: Run, database: Database)
         "credits.adjustment",
         *["model.change"] * 5,
         "model.forget",
+        "user.create_admin",
+        "user.role",
         "user.block",
         "user.unblock",
     ]

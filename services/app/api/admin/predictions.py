@@ -9,17 +9,23 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from ml_service.domain.errors import InvalidInput, NotFound, Overloaded, TooManyRequests
+from ml_service.domain.errors import AlreadyFinished, InvalidInput, NotFound, Overloaded, TooManyRequests
 from ml_service.usecases import admin_predictions
+from ml_service.usecases.admin import Admin
 from services.app.api import answers, cursors
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
 from services.app.api.paging import Cursor, Limit, checked_limit
-from services.app.api.problems import problems
-from services.app.api.query import KnownQueryRoute
-from services.app.api.schemas.admin.users import AdminPrediction, AdminPredictions, AdminPredictionWithTexts
-from services.app.parts import parts_of
+from services.app.api.problems import BODY_REFUSED, problems
+from services.app.api.schemas.admin.users import (
+    AdminPrediction,
+    AdminPredictions,
+    AdminPredictionWithTexts,
+    Cancellation,
+)
+from services.app.api.strict import StrictRoute
+from services.app.parts import Parts, parts_of
 
-router = APIRouter(prefix="/admin", tags=["admin"], route_class=KnownQueryRoute)
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
 
 
 @router.get(
@@ -57,7 +63,28 @@ async def list_predictions(
 )
 async def show_prediction(request: Request, current: CurrentAdmin, prediction_id: UUID) -> Response:
     """A prediction with input and output, and whose it is."""
+    return await _shown(parts_of(request), current, prediction_id)
+
+
+@router.post(
+    "/predictions/{prediction_id}/cancel",
+    summary="Cancel a prediction of anyone",
+    response_model=AdminPredictionWithTexts,
+    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound, AlreadyFinished, TooManyRequests, Overloaded),
+)
+async def cancel_prediction(
+    request: Request, current: CurrentAdmin, prediction_id: UUID, asked: Cancellation
+) -> Response:
+    """Cancel an unfinished prediction; its user's credits come back at once. Canceling twice is no error."""
     parts = parts_of(request)
+    async with parts.database.begin() as session:
+        canceled = await admin_predictions.cancel(session, current, prediction_id, reason=asked.reason)
+    parts.live.look(prediction_id)
+    parts.feeds.tell([canceled.user_id])
+    return await _shown(parts, current, prediction_id)
+
+
+async def _shown(parts: Parts, current: Admin, prediction_id: UUID) -> Response:
     async with parts.database.autocommit() as session:
         found, owner = await admin_predictions.shown(session, prediction_id)
     body = {**answers.shown(found), "user_id": found.user_id, "username": owner}

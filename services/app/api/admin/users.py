@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ml_service.domain.errors import IdempotencyKeyReused, InvalidInput, NotFound
+from ml_service.domain.errors import IdempotencyKeyReused, InvalidInput, LastAdmin, NotFound, PermissionDenied
 from ml_service.domain.ledger import Kind
 from ml_service.storage import prediction_lists
 from ml_service.usecases import admin, ledger
@@ -73,14 +73,25 @@ async def show_user(request: Request, _admin: CurrentAdmin, user_id: UUID) -> Ad
 
 @router.patch(
     "/users/{user_id}",
-    summary="Block or unblock a user",
+    summary="Block a user, or change the role",
     response_model=AdminUser,
-    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound),
+    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound, PermissionDenied, LastAdmin),
 )
 async def change_user(request: Request, current: CurrentAdmin, user_id: UUID, change: UserChange) -> AdminUser:
-    """A blocked user is signed out everywhere, and cannot sign in or ask for predictions. What was accepted goes on."""
+    """A blocked user is signed out everywhere, and cannot sign in or ask for predictions. What was accepted goes on.
+
+    A role is in force at the next request. Of those who can sign in, one always stays an admin.
+    """
+    if not change.model_fields_set & {"is_blocked", "role"} or (
+        "is_blocked" in change.model_fields_set and change.is_blocked is None
+    ):
+        errors = [{"location": "body", "message": "nothing to change"}]
+        raise InvalidInput("Name `is_blocked` (true or false), `role`, or both.", errors=errors)
     async with parts_of(request).database.begin() as session:
-        await admin.set_blocked(session, current, user_id, is_blocked=change.is_blocked, reason=change.reason)
+        if "role" in change.model_fields_set:
+            await admin.set_role(session, current, user_id, change.role, reason=change.reason)
+        if change.is_blocked is not None:
+            await admin.set_blocked(session, current, user_id, is_blocked=change.is_blocked, reason=change.reason)
         return AdminUser.of(await admin.account(session, user_id))
 
 
@@ -98,7 +109,10 @@ async def move_credits(
     new: NewCredits,
     _key: IdempotencyKey = None,
 ) -> AdminUser:
-    """Top a user up, or correct a balance either way. It needs an `Idempotency-Key`, which moves nothing twice."""
+    """Top a user up, or correct a balance either way. It needs an `Idempotency-Key`, which moves nothing twice.
+
+    The role `support` may give `SUPPORT_CREDITS_PER_DAY_MAX` credits in 24 hours, and take none.
+    """
     parts = parts_of(request)
     key = required_key_of(request.scope)
     async with parts.database.begin() as session:

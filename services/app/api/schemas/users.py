@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ml_service.domain.roles import Role
 from ml_service.domain.submissions import Receiver
 from ml_service.domain.users import Language
 from ml_service.domain.users import User as DomainUser
@@ -47,7 +48,8 @@ class User(BaseModel):
     id: UUID
     username: str = Field(examples=["anna"])
     balance: int = Field(description="Credits that can be spent.", examples=[100])
-    is_admin: bool
+    role: Role | None = Field(description="Of who runs the service: what `/admin/…` lets them do; null: nothing.")
+    is_admin: bool = Field(description="Whether the role is `admin`.")
     is_demo: bool = Field(description="The user test/test of the demo mode.")
     created_at: datetime
     language: Language | None = Field(description="Of the page; null: as the browser says.")
@@ -60,6 +62,7 @@ class User(BaseModel):
             id=user.id,
             username=user.username,
             balance=user.balance,
+            role=user.role,
             is_admin=user.is_admin,
             is_demo=user.is_demo,
             created_at=user.created_at,

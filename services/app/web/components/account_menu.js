@@ -25,7 +25,7 @@ async function leave(close) {
 export function AccountMenu() {
   const me = user.value;
   if (!me) return null;
-  const routes = linkedRoutes(me.is_admin);
+  const routes = linkedRoutes(me.role !== null);
   const trigger = html`<span class="avatar" aria-hidden="true">${[...me.username][0]?.toUpperCase()}</span>`;
   const themes = ["system", "light", "dark"].map((value) => ({ value, label: t(`theme.${value}`) }));
   return html`<${Menu} label=${t("nav.menu")} trigger=${trigger} class="button--avatar">

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_service.domain.predictions import Source, Status
+from ml_service.domain.roles import Role
 from ml_service.storage.accounts import UserAccount
 from ml_service.storage.prediction_lists import ListedPrediction
 from ml_service.usecases.admin import CREDITS_MAX
@@ -24,7 +25,8 @@ class AdminUser(BaseModel):
     username: str
     balance: int
     held: int = Field(description="Credits reserved for unfinished predictions.")
-    is_admin: bool
+    role: Role | None = Field(description="What they may do here besides using the service; null: nothing.")
+    is_admin: bool = Field(description="Whether the role is `admin`.")
     is_demo: bool
     is_blocked: bool
     created_at: datetime
@@ -40,7 +42,8 @@ class AdminUser(BaseModel):
             username=one.username,
             balance=one.balance,
             held=one.held,
-            is_admin=one.is_admin,
+            role=one.role,
+            is_admin=one.role is Role.ADMIN,
             is_demo=one.is_demo,
             is_blocked=one.is_blocked,
             created_at=one.created_at,
@@ -118,16 +121,26 @@ class AdminUserWithHistory(AdminUser):
 
 
 class UserChange(BaseModel):
-    """What to change of a user."""
+    """What to change of a user: at least one of the two."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"is_blocked": True, "reason": "chargebacks"}]}
     )
 
-    is_blocked: bool = Field(
+    is_blocked: bool | None = Field(
+        None,
         strict=True,
         description="True: all sessions end, and neither sign-ins nor requests for predictions are accepted.",
     )
+    role: Role | None = Field(None, description="The role from now on, on every replica at once; null: none.")
+    reason: Reason
+
+
+class Cancellation(BaseModel):
+    """Why a prediction of somebody else is canceled."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "asked for by phone"}]})
+
     reason: Reason
 
 

@@ -20,6 +20,7 @@ const SWITCHES = {
 function shown(name, value) {
   if (name === "price_credits") return value === null ? t("operate.own_price") : t("unit.credits", { n: value });
   if (value === undefined || value === null) return "—";
+  if (has(`${name}.${value}`)) return t(`${name}.${value}`);
   if (name === "letters" && value === "all") return t("operate.all_letters");
   if (typeof value === "number") return fmt.number(value);
   return typeof value === "object" ? JSON.stringify(value) : String(value);

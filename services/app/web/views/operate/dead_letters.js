@@ -11,6 +11,7 @@ import { Time } from "../../components/time.js";
 import { toast } from "../../components/toast.js";
 import { MoreButton, useList } from "../../components/use_list.js";
 import { t } from "../../i18n/index.js";
+import { may } from "../../session.js";
 
 /** @typedef {{id: string, queue: string, reason: string | null, prediction_id: string | null,
  *   predictions: number, at: string | null, body: string}} Letter */
@@ -46,7 +47,7 @@ export function DeadLetters() {
     toast(t("operate.replayed", { n: replayed }) + left);
     list.reload();
   };
-  const some = (list.items ?? []).length > 0;
+  const some = (list.items ?? []).length > 0 && may("support");
   const action = some ? html`<${Button} size="small" icon="repeat" onClick=${() => setAsking(true)}>${t("operate.replay")}</${Button}>` : null;
   return html`<${Section} title=${t("operate.dead-letters")} text=${t("operate.dead_letters_text")} actions=${action} isFlush=${true}>
     ${list.error ? html`<${ErrorState} error=${list.error} onRetry=${list.reload} />` : null}

@@ -14,6 +14,7 @@ import { toast } from "../../components/toast.js";
 import { about, Faults, wholeFault } from "../../errors.js";
 import { fmt, has, t } from "../../i18n/index.js";
 import { reloadModels } from "../../service.js";
+import { may } from "../../session.js";
 import { REASON_MAX } from "./rules.js";
 
 /**
@@ -51,11 +52,14 @@ const columnsOf = (edit) => [
   },
   { key: "recent", head: t("operate.median"), align: /** @type {const} */ ("end"), cell: (/** @type {Model} */ one) => (one.recent ? fmt.duration(one.recent.median_ms) : "—") },
   { key: "price", head: t("operate.price"), align: /** @type {const} */ ("end"), cell: (/** @type {Model} */ one) => t("unit.credits", { n: one.price_credits }) },
-  {
-    key: "edit", head: html`<span class="visually-hidden">${t("operate.edit")}</span>`, align: /** @type {const} */ ("end"),
-    cell: (/** @type {Model} */ one) => html`<${Button} size="small" aria-label=${t("operate.edit_model", { model: one.name })} onClick=${() => edit(one)}>${t("operate.edit")}</${Button}>`,
-  },
+  ...(may("admin") ? [editColumn(edit)] : []),
 ];
+
+/** @param {(one: Model) => void} edit */
+const editColumn = (edit) => ({
+  key: "edit", head: html`<span class="visually-hidden">${t("operate.edit")}</span>`, align: /** @type {const} */ ("end"),
+  cell: (/** @type {Model} */ one) => html`<${Button} size="small" aria-label=${t("operate.edit_model", { model: one.name })} onClick=${() => edit(one)}>${t("operate.edit")}</${Button}>`,
+});
 
 /** @param {{model: Model, onClose: () => void, onSaved: () => void}} props */
 function Edit({ model, onClose, onSaved }) {

@@ -18,6 +18,8 @@ import { toast } from "../../components/toast.js";
 import { about, Faults, wholeFault } from "../../errors.js";
 import { fmt, t } from "../../i18n/index.js";
 import { newKey } from "../../lib/ids.js";
+import { ApiError } from "../../problem.js";
+import { may, updateUser, user as me } from "../../session.js";
 import { REASON_MAX } from "./rules.js";
 import { Tags } from "./users.js";
 
@@ -38,12 +40,15 @@ function Credits({ user, onClose, onDone }) {
       amount: isNothing ? t("operate.not_zero") : wholeFault(amount, min, CREDITS_MAX),
       reason: reason.trim() ? null : t("fault.required"),
     });
-    const after = await api.post(`/admin/users/${user.id}/credits`, { amount: Number(amount), kind, reason }, { key });
+    const after = await api.post(`/admin/users/${user.id}/credits`, { amount: Number(amount), kind, reason }, { key }).catch((error) => {
+      if (!(error instanceof ApiError) || error.more.credits_left === undefined) throw error;
+      throw new Faults({ amount: t("operate.credits_left", { n: error.more.credits_left }) });
+    });
     const n = Number(amount);
     toast(t(n < 0 ? "operate.credits_taken" : "operate.credits_given", { n: Math.abs(n), name: user.username, balance: fmt.number(after.balance) }));
     onDone();
   };
-  const kinds = ["top_up", "adjustment"].map((value) => ({ value, label: t(`kind.${value}`) }));
+  const kinds = ["top_up", ...(may("admin") ? ["adjustment"] : [])].map((value) => ({ value, label: t(`kind.${value}`) }));
   return html`<${Confirm} title=${t("operate.give_credits")} text=${t("operate.give_credits_text", { name: user.username, balance: user.balance })}
     action=${t("operate.give_credits")} onConfirm=${give} onClose=${onClose} fields=${["amount", "reason"]}>
     ${(/** @type {unknown} */ error) => html`
@@ -69,6 +74,28 @@ function Block({ user, onClose, onDone }) {
   </${Confirm}>`;
 }
 
+const ROLES = ["", "viewer", "support", "admin"];
+
+/** @param {{user: Whole, onClose: () => void, onDone: () => void}} props */
+function Role({ user, onClose, onDone }) {
+  const [role, setRole] = useState(/** @type {string} */ (user.role ?? ""));
+  const [reason, setReason] = useState("");
+  const change = async () => {
+    Faults.check({ reason: reason.trim() ? null : t("fault.required") });
+    await api.patch(`/admin/users/${user.id}`, { role: role || null, reason });
+    toast(t("operate.role_done", { name: user.username, role: t(`role.${role || "none"}`) }));
+    onDone();
+    if (user.id === me.value?.id) updateUser({ role: /** @type {any} */ (role || null), is_admin: role === "admin" });
+  };
+  const options = ROLES.map((value) => ({ value, label: t(`role.${value || "none"}`) }));
+  return html`<${Confirm} title=${t("operate.role")} text=${t("operate.role_text", { name: user.username })} action=${t("action.save")}
+    onConfirm=${change} onClose=${onClose} fields=${["role", "reason"]}>
+    ${(/** @type {unknown} */ error) => html`
+    <${SelectField} label=${t("operate.role")} hint=${t(`operate.role_hint.${role || "none"}`)} value=${role} onValue=${setRole} options=${options} />
+    <${TextField} label=${t("operate.reason")} hint=${t("operate.reason_hint")} required=${true} maxlength=${REASON_MAX} error=${about(error, "reason")} value=${reason} onValue=${setReason} />`}
+  </${Confirm}>`;
+}
+
 const movements = () => [
   { key: "at", head: t("operate.at"), cell: (/** @type {any} */ one) => html`<${Time} at=${one.created_at} />` },
   { key: "kind", head: t("operate.kind"), cell: (/** @type {any} */ one) => t(`kind.${one.kind}`) },
@@ -86,10 +113,13 @@ export const predictionColumns = () => [
 
 /** @param {{user: Whole, reload: () => void}} props */
 function Found({ user, reload }) {
-  const [asks, setAsks] = useState(/** @type {"credits" | "block" | null} */ (null));
+  const [asks, setAsks] = useState(/** @type {"credits" | "block" | "role" | null} */ (null));
   const close = () => setAsks(null);
-  const actions = html`<${Button} size="small" icon="coins" onClick=${() => setAsks("credits")}>${t("operate.give_credits")}</${Button}>
-    <${Button} size="small" onClick=${() => setAsks("block")}>${t(user.is_blocked ? "operate.unblock" : "operate.block")}</${Button}>`;
+  const isOwn = user.id === me.value?.id;
+  const mayGive = may("admin") || (may("support") && !isOwn);
+  const actions = html`${mayGive ? html`<${Button} size="small" icon="coins" onClick=${() => setAsks("credits")}>${t("operate.give_credits")}</${Button}>` : null}
+    ${may("admin") && !user.is_demo ? html`<${Button} size="small" onClick=${() => setAsks("role")}>${t("operate.role")}</${Button}>` : null}
+    ${may("admin") && !isOwn ? html`<${Button} size="small" onClick=${() => setAsks("block")}>${t(user.is_blocked ? "operate.unblock" : "operate.block")}</${Button}>` : null}`;
   return html`<div class="stack">
     <div class="row row--apart"><h2 class="row"><span>${user.username}</span> <${Tags} user=${user} /></h2><div class="row">${actions}</div></div>
     <${Stats} items=${[
@@ -107,6 +137,7 @@ function Found({ user, reload }) {
         empty=${html`<p class="card__note muted">${t("operate.none_yet")}</p>`} keyOf=${(/** @type {any} */ one) => one.id} />
     </${Section}>
     ${asks === "credits" ? html`<${Credits} user=${user} onClose=${close} onDone=${reload} />` : null}
+    ${asks === "role" ? html`<${Role} user=${user} onClose=${close} onDone=${reload} />` : null}
     ${asks === "block" ? html`<${Block} user=${user} onClose=${close} onDone=${reload} />` : null}
   </div>`;
 }

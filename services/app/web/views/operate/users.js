@@ -12,7 +12,7 @@ import { fmt, t } from "../../i18n/index.js";
 import { place, setQuery } from "../../router.js";
 
 /**
- * @typedef {{id: string, username: string, balance: number, held: number, is_admin: boolean, is_demo: boolean,
+ * @typedef {{id: string, username: string, balance: number, held: number, role: import("../../session.js").Role | null, is_demo: boolean,
  *   is_blocked: boolean, created_at: string, last_seen_at: string | null}} User
  */
 
@@ -20,8 +20,9 @@ const TYPING_MS = 300; // between a letter and the search
 
 /** @param {{user: User}} props */
 export function Tags({ user }) {
-  const tags = /** @type {const} */ (["is_admin", "is_demo", "is_blocked"]).filter((name) => user[name]);
-  return html`${tags.map((name) => html`<span key=${name} class=${`tag ${name === "is_blocked" ? "tag--danger" : ""}`}>${t(`operate.${name}`)}</span> `)}`;
+  const tags = /** @type {const} */ (["is_demo", "is_blocked"]).filter((name) => user[name]);
+  const role = user.role ? html`<span class="tag">${t(`role.${user.role}`)}</span> ` : null;
+  return html`${role}${tags.map((name) => html`<span key=${name} class=${`tag ${name === "is_blocked" ? "tag--danger" : ""}`}>${t(`operate.${name}`)}</span> `)}`;
 }
 
 const columns = () => [
