@@ -182,12 +182,34 @@ def _converted(value: Any, depth: int) -> Any:
     if dataclasses.is_dataclass(value):
         return _object({each.name: getattr(value, each.name) for each in dataclasses.fields(value)}, depth)
     if callable(dump := getattr(value, "model_dump", None)):  # a pydantic model
-        return plain(dump(by_alias=True), depth + 1)
+        return plain(_encoded_once(value, dump(by_alias=True)), depth + 1)
     if isinstance(value, Mapping):
         return _object(value, depth)
     if _is_numeric(value):
         return plain(_unpacked(value), depth + 1)
     raise InvalidOutput(_a(value), f", which has no JSON form{_advice(value)}")
+
+
+def _encoded_once(value: Any, dumped: Any) -> Any:
+    """Return what a pydantic model was dumped to, with the bytes that its types have made base64 as texts.
+
+    `pydantic.Base64Bytes` holds bytes and dumps base64, as bytes again: such a value differs from what is held.
+    """
+    if isinstance(dumped, bytes):
+        return dumped.decode() if isinstance(value, bytes) and value != dumped and dumped.isascii() else dumped
+    if isinstance(dumped, dict):
+        names = getattr(type(value), "model_fields", None)
+        if names is None:
+            held = value if isinstance(value, Mapping) else {}
+        else:
+            held = {field.serialization_alias or name: getattr(value, name) for name, field in names.items()}
+            held |= value.model_extra or {}
+        return {name: _encoded_once(held.get(name), one) for name, one in dumped.items()}
+    if isinstance(dumped, list | tuple) and isinstance(value, list | tuple):
+        return [_encoded_once(each, one) for each, one in zip(value, dumped, strict=False)]
+    return (
+        _encoded_once(value.root, dumped) if hasattr(type(value), "model_fields") and "root" in vars(value) else dumped
+    )
 
 
 def _is_numeric(value: Any) -> bool:

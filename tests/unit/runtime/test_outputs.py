@@ -52,6 +52,15 @@ class Pet(pydantic.BaseModel):
     born: dt.date
 
 
+class Files(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    one: pydantic.Base64Bytes
+    more: list[pydantic.Base64UrlBytes | None]
+    by_name: dict[str, Files] = pydantic.Field(default={}, serialization_alias="byName")
+    raw: bytes = b"\xff"
+
+
 class Point(NamedTuple):
     x: int
     y: int
@@ -115,6 +124,14 @@ def test_values_with_an_obvious_json_form_are_converted(value: Any, expected: An
 def test_a_dataclass_and_a_pydantic_model_may_be_the_output_itself() -> None:
     assert encoded(Box((0, 1), Color.RED)) == {"corner": [0, 1], "label": "red"}
     assert encoded(Pet(name="Tom", born=dt.date(2020, 1, 1))) == {"name": "Tom", "born": "2020-01-01"}
+
+
+def test_bytes_that_a_pydantic_type_encodes_are_encoded_once() -> None:
+    inner = Files(one=b"", more=[None, b"-_8="])
+    outer = Files(one=b"aGVsbG8=", more=[], by_name={"a": inner}, extra=[1])  # type: ignore[call-arg]
+    shown = {"one": "", "more": [None, "-_8="], "byName": {}, "raw": "/w=="}
+    assert encoded(outer) == {"one": "aGVsbG8=", "more": [], "byName": {"a": shown}, "raw": "/w==", "extra": [1]}
+    assert encoded({"files": pydantic.RootModel[list[Files]]([inner])}) == {"files": [shown]}
 
 
 class Unprintable:
