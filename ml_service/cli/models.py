@@ -30,6 +30,7 @@ SHOWN_CHARS_MAX = 300
 OwnName = Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")]
 Name = Annotated[str, typer.Argument(help="The model's name.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the log of actions.")]
+OptionalReason = Annotated[str | None, typer.Option(help="Why; kept in the log of actions.")]
 
 
 @app.command("list")
@@ -60,21 +61,24 @@ async def list_() -> None:
 @app.command()
 @command
 async def promote(
-    name: Annotated[str, typer.Argument(help="The model's name.")],
-    version: Annotated[str, typer.Argument(help="A version that a worker has announced.")],
+    model: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="A version that a worker has announced.")],
+    reason: OptionalReason = None,
 ) -> None:
-    """Make a version the default one: requests that name no version get it from then on."""
+    """Make a version the default one: requests that name no version get it within a second."""
+    name, _, version = model.partition("@")
+    if not version:
+        raise InvalidInput(f"Name a version, as in ml-service models promote {name}@1.1.0")
     async with begin() as session:
-        await admin.change_model(session, OPERATOR, name, {"default_version": version}, reason=None)
+        await admin.change_model(session, OPERATOR, name, {"default_version": version}, reason=reason)
     out.print(f"The default version of {name} is now {version}.", markup=False)
 
 
 @app.command()
 @command
-async def rollback(name: Annotated[str, typer.Argument(help="The model's name.")]) -> None:
+async def rollback(name: Name, reason: OptionalReason = None) -> None:
     """Go back to the version that was the default before."""
     async with begin() as session:
-        version = await admin.rollback_model(session, OPERATOR, name)
+        version = await admin.rollback_model(session, OPERATOR, name, reason=reason)
     out.print(f"The default version of {name} is now {version}.", markup=False)
 
 

@@ -228,7 +228,7 @@ async def change_model(
     )
 
 
-async def rollback_model(session: Session, admin: Admin, name: str) -> str:
+async def rollback_model(session: Session, admin: Admin, name: str, *, reason: str | None = None) -> str:
     """Go back to the version that was the default before; returns it. Raises ModelNotFound."""
     before = await stored_models.choices(session, name)
     version = await models.rollback(session, name)
@@ -239,6 +239,7 @@ async def rollback_model(session: Session, admin: Admin, name: str) -> str:
         f"model:{name}",
         before={"default_version": before.default_version if before else None},
         after={"default_version": version},
+        reason=reason,
     )
     return version
 

@@ -172,7 +172,7 @@ class Catalog:
         reason = failed.get(spec.name) or f"No worker serves {spec.full_name}."
         live = [one.spec.version for one in self.versions(spec.name) if one.is_live]
         if live and offer.listed.is_default:
-            promote = f"ml-service models promote {spec.name} {live[0]}"
+            promote = f"ml-service models promote {spec.name}@{live[0]}"
             reason += f" It is the default version; live: {', '.join(live)}. To change the default: {promote}"
         return reason
 

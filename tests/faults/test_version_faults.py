@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from ml_service.storage import models
 from tests.support.checker import banking, connected, rows_of, violations
 from tests.support.load import loading
 from tests.support.rig import Rig, RigProcess, Setup, running_rig
-from tests.support.rolling_model import RollingLoad, write_model
+from tests.support.rolling_model import DEFAULT, RollingLoad, write_model
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
@@ -59,10 +60,16 @@ async def test_workers_are_rolled_to_another_schema_and_nothing_fails(
     """Fault 39."""
     async with rolling_rig(noted_url, backend, request) as (rig, folders):
         async with loading(RollingLoad(rig.urls, pause_s=0.1)) as load, banking(noted_url):
+            load.versions = [1, DEFAULT]
             await serve(rig.workers[0], folders[2])
-            load.versions = [1, 2]  # both are served now, by a worker each
+            load.versions = [1, 2, DEFAULT]  # both are served now, by a worker each
             await load.progress(40)
-            load.versions = [2]
+            await promote(noted_url, "2")
+            await load.progress(20)
+            await promote(noted_url, "1")
+            await load.progress(20)
+            await promote(noted_url, "2")
+            load.versions = [2, DEFAULT]
             await serve(rig.workers[1], folders[2])
             await load.progress(20)
             await serve(rig.workers[1], folders[1])  # what is left of version 1 has waited for it
@@ -70,6 +77,15 @@ async def test_workers_are_rolled_to_another_schema_and_nothing_fails(
         ended = await ends(noted_url)
         assert set(ended) == {("1", "succeeded", None), ("2", "succeeded", None)}
         assert min(ended.values()) > 10
+        asked_by_name = {id_ for one in load.requests if one.items[0]["model"] == "rolling" for id_ in one.ids}
+        versions = {row["version"] for row in (await rows_of(noted_url)).values() if str(row["id"]) in asked_by_name}
+        assert versions == {"1", "2"}
+
+
+async def promote(url: str, version: str) -> None:
+    """Make a version the default one, as an operator does."""
+    async with connected(url) as connection:
+        assert await models.promote(connection, "rolling", version)
 
 
 async def waiting_for_version_1(rig: Rig, folders: dict[int, str], number: int = 20) -> RollingLoad:

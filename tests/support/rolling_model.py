@@ -1,4 +1,4 @@
-"""A model whose versions take different inputs: version 1 a text, version 2 a number."""
+"""A model whose versions take different inputs: version 1 a text, version 2 a number; both take both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Rolling(Model):
     output_schema = SCHEMA
 
     def predict(self, inputs):
-        return [{{"{field}": one["{field}"]}} for one in inputs]
+        return [{{"{field}": one["{field}"], **one}} for one in inputs]
 """
 
 
@@ -35,6 +35,10 @@ def write_model(folder: Path, version: int) -> str:
     code = _CODE.format(version=version, field=field_name, type=type_name)
     (models / "rolling/model.py").write_text(code)
     return str(models)
+
+
+DEFAULT = 0
+"""Among the versions that clients ask for: the default one, by the name alone."""
 
 
 @dataclass
@@ -53,10 +57,13 @@ class RollingLoad(Load):
         if self._random.random() < self.other_share:
             return super().new_request(items=items, user=user, text=text, model=model)
         version = self._random.choice(self.versions)
-        values: dict[str, Any] = {"text": text or self.text} if version == 1 else {"n": 7}
-        made = [
-            {"model": model or f"rolling@{version}", "input": {**values, "id": uuid4().hex}} for _ in range(items or 1)
-        ]
+        values: dict[str, Any] = {}
+        if version in (1, DEFAULT):
+            values["text"] = text or self.text
+        if version in (2, DEFAULT):
+            values["n"] = 7
+        model = model or ("rolling" if version == DEFAULT else f"rolling@{version}")
+        made = [{"model": model, "input": {**values, "id": uuid4().hex}} for _ in range(items or 1)]
         request = Request(user or self._random.choice(list(self.users)), uuid4().hex, made, bool(items))
         self.requests.append(request)
         return request

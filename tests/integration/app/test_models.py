@@ -45,7 +45,7 @@ async def test_a_model_is_shown_with_all_its_versions(service: Service) -> None:
     assert (shown["version"], shown["is_live"]) == ("1", False)
     versions = [(one["version"], one["is_default"], one["is_live"], one["workers"]) for one in shown["versions"]]
     assert versions == [("1", True, False, 0), ("2", False, True, 1)]
-    assert "models promote echo 2" in shown["reason"]
+    assert "models promote echo@2" in shown["reason"]
     second = (await service.client.get("/models/echo@2")).json()
     assert (second["version"], second["input_schema"], second["reason"]) == ("2", NUMBER, None)
     assert code_of(await service.client.get("/models/echo@3")) == (404, "model_not_found")
