@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from engine.common import pools
 from engine.common.limits import WORKERS_MAX
 
 EXAMPLES = """\
@@ -12,6 +13,8 @@ examples:
   python3 start.py --start                  start everything and print the addresses
   python3 start.py --start --open           the same, and open the page in a browser
   python3 start.py --start --workers 5      the same with 5 workers; on a running system: scale to 5
+  python3 start.py --start --pool gpu=1:whisper,sdxl
+                                            beside the others a worker that alone serves these two models
   python3 start.py --status                 what runs, how long, what waits
   python3 start.py --logs worker --follow   the workers' logs, as they grow
   python3 start.py --cli admin --help       the ml-service command on the running system
@@ -33,6 +36,13 @@ def _number(text: str, low: int, high: int) -> int:
 
 def _workers(text: str) -> int:
     return _number(text, 1, WORKERS_MAX)
+
+
+def _pool(text: str) -> pools.Pool:
+    try:
+        return pools.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:
@@ -71,6 +81,14 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--supervise", action="store_true", help=argparse.SUPPRESS)
     made.add_argument("--workers", type=_workers, metavar="N", help="number of workers (3 at first)")
+    made.add_argument(
+        "--pool",
+        type=_pool,
+        action="append",
+        default=[],
+        metavar="NAME=N:MODELS",
+        help="N workers that alone serve these models; may be repeated; NAME=0 ends a pool (native engine)",
+    )
     made.add_argument("--engine", choices=("docker", "native"), help="what to run on (the last start's, or Docker)")
     made.add_argument("--queue", choices=("rabbitmq", "postgres"), help="what carries the tasks (native engine)")
     made.add_argument("--port", type=_port, metavar="PORT", help="port of the API (80 if it is free, else 8000)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -123,6 +124,8 @@ def show(status: Mapping[str, Any], *, as_json: bool) -> int:
         say(f"engine {status['engine']}, queue {status['queue']}, mode {status['mode']}\n")
         _table([_row(process) for process in status["processes"]])
         say("\n" + _queue_line(status["inside"]))
+        for line in _pool_lines(status["inside"]):
+            say(line)
         for line in _failed_models(status["inside"]):
             say(line)
         for note in status["notes"]:
@@ -138,6 +141,30 @@ def _failed_models(inside: Mapping[str, Any]) -> list[str]:
             if worker.get("is_alive") and model["state"] == "failed":
                 reasons.setdefault(name, model["reason"])
     return [f"model {name} cannot be loaded: {reason}" for name, reason in sorted(reasons.items())]
+
+
+def _pool_lines(inside: Mapping[str, Any]) -> list[str]:
+    """What each pool's live workers do: ``pool gpu: 2 workers: whisper ready, sdxl 1 ready and 1 sleeping``."""
+    states: dict[str, dict[str, Counter[str]]] = {}
+    workers: dict[str, set[str]] = {}
+    for worker in inside.get("workers", []):
+        for name, model in worker.get("model_states", {}).items():
+            pool = model.get("pool")
+            if worker.get("is_alive") and pool:
+                states.setdefault(pool, {}).setdefault(name, Counter())[model["state"]] += 1
+                workers.setdefault(pool, set()).add(worker["id"])
+    lines = []
+    for pool, models in sorted(states.items()):
+        number = len(workers[pool])
+        shown = ", ".join(f"{name} {_states(counts)}" for name, counts in sorted(models.items()))
+        lines.append(f"pool {pool}: {number} worker{'s' if number > 1 else ''}: {shown}")
+    return lines
+
+
+def _states(counts: Counter[str]) -> str:
+    if len(counts) == 1:
+        return next(iter(counts))
+    return " and ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 def _row(process: Mapping[str, Any]) -> tuple[str, ...]:

@@ -94,6 +94,10 @@ def start(options: argparse.Namespace) -> int:
     Raises:
         EngineError: it cannot start; the message says why.
     """
+    if options.pool:
+        raise EngineError(
+            "With containers a pool is a service of its own: docker-compose.pools.yaml (docs/models.md, Pools)."
+        )
     if options.queue == "postgres":
         raise EngineError("The docker engine's queue is RabbitMQ. For --queue postgres add --engine native.")
     PROJECT.make()

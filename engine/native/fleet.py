@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_MAX
+from engine.common.pools import Pool
 from engine.native.nodes import NodePart, Nodes
 from engine.native.plan import Plan, cores
 from engine.native.processes import log_tail
 from engine.native.service import Part, Patience, Program, SupervisedService, exited
 from ml_service.platform import metrics_files
 
+DEFAULT_POOL = "default"
 _SETTLE_S = 30
 """A program that is not ready after so long does not keep the next one from starting."""
 
@@ -32,6 +35,8 @@ class Fleet:
     ) -> None:
         """``listen_fd``: the bound socket that all app processes share."""
         self.services: dict[str, SupervisedService] = {}
+        self.pools: dict[str, Pool] = {pool.name: pool for pool in plan.pools}
+        self._pool_of: dict[str, str] = {}  # by the worker's name
         self._plan = plan
         self._nodes = nodes
         self._listen_fd = listen_fd
@@ -46,6 +51,10 @@ class Fleet:
         """The services of a kind: "worker" means worker-1, worker-2 …"""
         return [service for name, service in self.services.items() if name == kind or name.startswith(kind + "-")]
 
+    def workers_of(self, pool: str = DEFAULT_POOL) -> list[SupervisedService]:
+        """The workers of a pool, or the usual ones."""
+        return [service for name, service in self.services.items() if self._pool_of.get(name) == pool]
+
     def ready(self, kind: str) -> int:
         """How many of a kind are ready."""
         return sum(service.state == "ready" for service in self.of(kind))
@@ -55,14 +64,20 @@ class Fleet:
         return service
 
     def _program(
-        self, name: str, command: Sequence[str], role: str | None, *, listen_fd: int | None = None, **more: str
+        self,
+        name: str,
+        command: Sequence[str],
+        role: str | None,
+        *,
+        listen_fd: int | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Program:
         places = self._plan.places
         return Program(
             name,
             command,
             cwd=self._plan.cwd,
-            env={**self._nodes.environment(role), **metrics_files.environment(places.metrics, name), **more},
+            env={**self._nodes.environment(role), **metrics_files.environment(places.metrics, name), **(more or {})},
             log=places.logs / f"{name}.log",
             run=places.run,
             listen_fd=listen_fd,
@@ -77,14 +92,24 @@ class Fleet:
         """An app process, not started yet."""
         address = {"HOST": self._plan.host, "PORT": str(self._port)}
         command = self._plan.commands.app
-        return self._register(self._program(f"app-{number}", command, "app", listen_fd=self._listen_fd, **address))
+        return self._register(self._program(f"app-{number}", command, "app", listen_fd=self._listen_fd, more=address))
 
-    def add_worker(self, number: int) -> SupervisedService:
-        """A worker, not started yet."""
-        name = f"worker-{number}"
+    def add_worker(self, number: int, pool: str = DEFAULT_POOL) -> SupervisedService:
+        """A worker, one of the usual ones or of a pool; not started yet."""
+        name = _worker_name(number, pool)
         mark = str(self._plan.places.var)  # adopted.py looks for it
         command = self._plan.commands.worker
-        return self._register(self._program(name, command, "worker", WORKER_NAME=name, ML_SERVICE_FOLDER=mark))
+        more = {"WORKER_NAME": name, "ML_SERVICE_FOLDER": mark, **self._models_of(pool)}
+        self._pool_of[name] = pool
+        return self._register(self._program(name, command, "worker", more=more))
+
+    def _models_of(self, pool: str) -> dict[str, str]:
+        """The settings that say which models a worker serves."""
+        if pool != DEFAULT_POOL:
+            return {"WORKER_POOL": pool, "MODELS": ",".join(self.pools[pool].models)}
+        elsewhere = [model for one in self.pools.values() for model in one.models]
+        own = self._nodes.environment("worker").get("MODELS_LEFT_OUT")
+        return {"MODELS_LEFT_OUT": ",".join([*([own] if own else []), *elsewhere])} if elsewhere else {}
 
     def add_bot(self) -> SupervisedService:
         """The bot, not started yet."""
@@ -122,26 +147,40 @@ class Fleet:
         """Start what is missing of the app's processes and of ``workers`` workers."""
         apps = range(1, self._plan.app_processes + 1)
         missing = [self.add_app(number) for number in apps if f"app-{number}" not in self.services]
-        free = [number for number in range(1, WORKERS_MAX + 1) if f"worker-{number}" not in self.services]
-        missing += [self.add_worker(number) for number in free[: max(0, workers - len(self.of("worker")))]]
+        wanted = {DEFAULT_POOL: workers, **{pool.name: pool.workers for pool in self.pools.values()}}
+        for pool, number in wanted.items():
+            names = [(free, _worker_name(free, pool)) for free in range(1, WORKERS_MAX + 1)]
+            free_numbers = [free for free, name in names if name not in self.services]
+            short = max(0, number - len(self.workers_of(pool)))
+            missing += [self.add_worker(free, pool) for free in free_numbers[:short]]
         self.settle(missing)
 
-    async def scale(self, workers: int) -> int:
-        """Have ``workers`` workers: starts in the background, or drains the youngest. Returns how many there were.
+    async def scale(self, workers: int, pools: Mapping[str, int] | None = None) -> int:
+        """Have ``workers`` usual workers, and so many in these pools; starts in the background, or drains the youngest.
+
+        Returns:
+            How many usual workers there were.
 
         Raises:
-            EngineError: a number that is not allowed.
+            EngineError: a number that is not allowed, or a pool that is not there.
         """
-        if not 1 <= workers <= WORKERS_MAX:
+        if not all(1 <= number <= WORKERS_MAX for number in [workers, *(pools or {}).values()]):
             raise EngineError(f"The number of workers must be from 1 to {WORKERS_MAX}.")
+        if unknown := set(pools or {}) - self.pools.keys():
+            raise EngineError(f"There is no pool {', '.join(sorted(unknown))}.")
         async with self._scaling:
-            by_number = sorted(self.of("worker"), key=lambda service: int(service.name.split("-")[1]))
-            surplus = by_number[workers:]
+            before = len(self.workers_of())
+            for pool, number in (pools or {}).items():
+                self.pools[pool] = replace(self.pools[pool], workers=number)
+            surplus: list[SupervisedService] = []
+            for pool, number in {DEFAULT_POOL: workers, **(pools or {})}.items():
+                by_number = sorted(self.workers_of(pool), key=lambda service: int(service.name.rsplit("-", 1)[1]))
+                surplus += by_number[number:]
             await asyncio.gather(*(service.stop() for service in surplus))
             for service in surplus:
                 self.services.pop(service.name, None)
             self.fill_up(workers)
-            return len(by_number)
+            return before
 
     def forget(self, *kinds: str) -> None:
         """Drop the stopped services of these kinds; new ones may take their names."""
@@ -154,3 +193,7 @@ class Fleet:
             task.cancel()
         async with self._scaling:
             await asyncio.gather(*(service.stop() for service in self.of(kind)))
+
+
+def _worker_name(number: int, pool: str) -> str:
+    return f"worker-{number}" if pool == DEFAULT_POOL else f"worker-{pool}-{number}"

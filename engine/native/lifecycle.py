@@ -12,13 +12,14 @@ from typing import Any
 
 import psutil
 
+from engine.common import pools
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
 from engine.common.report import address, say, summary, tell
 from engine.common.state import PROJECT, ROOT, lock_holder, read_json
 from engine.common.version import change_note
 from engine.native import control, model_environments
-from engine.native.plan import Plan, make_plan, read_wishes
+from engine.native.plan import Plan, make_plan, read_wishes, remembered
 from engine.native.processes import log_tail, wait_until
 from engine.native.status import inside
 from engine.native.supervisor import supervise
@@ -34,7 +35,7 @@ def supervise_here(options: argparse.Namespace) -> int:
     """Be the supervisor, in this process."""
 
     def plan() -> Plan:
-        return make_plan(workers=options.workers, port=options.port, queue=options.queue)
+        return make_plan(workers=options.workers, port=options.port, queue=options.queue, pools=options.pool)
 
     supervise(plan, PROJECT)
     return 0
@@ -86,6 +87,7 @@ def restart(options: argparse.Namespace) -> int:
     """Stop what runs, then start with what was chosen last; what the command line says now counts more."""
     if lock_holder(PROJECT) is not None:
         read_wishes(workers=options.workers, port=options.port, queue=options.queue)  # a wrong setting stops nothing
+        pools.merged(map(pools.parse, remembered().get("pools", [])), options.pool)
         stop()
     return start(options)
 
@@ -95,6 +97,7 @@ def _spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
     for name in ("workers", "port", "queue"):
         if getattr(options, name) is not None:
             command += [f"--{name}", str(getattr(options, name))]
+    command += [part for pool in options.pool for part in ("--pool", pool.text)]
     log = PROJECT.logs / "supervisor.log"
     with log.open("ab") as output:
         # A session of its own and no terminal: it outlives this one.
@@ -158,10 +161,11 @@ def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int
         asked = getattr(wishes, name)
         if asked is not None and asked != status[name]:
             raise EngineError(f"It runs with {name} {status[name]}, not {asked}. To change that: start.py --restart.")
-    workers = wishes.workers
-    if workers and workers != status["workers_wanted"]:
-        say(f"It is running; going from {status['workers_wanted']} to {workers} workers.")
-        control.ask(PROJECT, {"op": "scale", "workers": workers}, timeout_s=_STOP_TIMEOUT_S)
+    workers = wishes.workers or status["workers_wanted"]
+    numbers = pools.changed_numbers([pools.parse(one["pool"]) for one in status["pools"]], options.pool)
+    if workers != status["workers_wanted"] or numbers:
+        say(f"It is running; going from {status['workers_wanted']} to {workers} workers{_of_pools(numbers)}.")
+        control.ask(PROJECT, {"op": "scale", "workers": workers, "pools": numbers}, timeout_s=_STOP_TIMEOUT_S)
         wait_until(lambda: _all_workers_ready(workers), 60, _POLL_S)
         status = control.ask(PROJECT, {"op": "status"}) or status
         say(f"{status['workers_ready']} of {status['workers_wanted']} workers are ready.")
@@ -173,9 +177,16 @@ def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int
     return 0
 
 
+def _of_pools(numbers: dict[str, int]) -> str:
+    return "".join(f", {number} in the pool {pool}" for pool, number in numbers.items())
+
+
 def _all_workers_ready(workers: int) -> bool:
     status = control.ask(PROJECT, {"op": "status"})
-    return status is None or status["workers_ready"] >= workers
+    return status is None or (
+        status["workers_ready"] >= workers
+        and all(one["workers_ready"] >= pools.parse(one["pool"]).workers for one in status["pools"])
+    )
 
 
 def _summary(status: dict[str, Any]) -> None:

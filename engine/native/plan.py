@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.common import pools as pools_of
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_DEFAULT, WORKERS_MAX
+from engine.common.pools import Pool
 from engine.common.report import PRODUCTION_DATA
 from engine.common.state import PROJECT, ROOT, Places, load_secrets, read_json
 from engine.native import environment, model_environments, rabbitmq
@@ -48,6 +50,7 @@ class Plan:
     places: Places = PROJECT
     cwd: Path = ROOT
     workers: int = WORKERS_DEFAULT
+    pools: tuple[Pool, ...] = ()
     app_processes: int = 1
     host: str = "0.0.0.0"  # noqa: S104 - the printed address is the one that others may reach
     port: int | None = None
@@ -175,7 +178,14 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def make_plan(*, workers: int | None, port: int | None, queue: str | None, places: Places = PROJECT) -> Plan:
+def make_plan(
+    *,
+    workers: int | None,
+    port: int | None,
+    queue: str | None,
+    pools: Sequence[Pool] = (),
+    places: Places = PROJECT,
+) -> Plan:
     """Decide everything from the command line, the environment, the optional .env files, and the last start.
 
     Raises:
@@ -194,6 +204,7 @@ def make_plan(*, workers: int | None, port: int | None, queue: str | None, place
     return Plan(
         places=places,
         workers=asked.workers or last.get("workers") or WORKERS_DEFAULT,
+        pools=pools_of.merged(map(pools_of.parse, last.get("pools", [])), pools),
         app_processes=settings.app_processes or min(2, cores()),
         host=settings.host,
         port=asked.port or last.get("port"),
@@ -210,6 +221,6 @@ def make_plan(*, workers: int | None, port: int | None, queue: str | None, place
 
 
 def remembered(places: Places = PROJECT) -> dict[str, Any]:
-    """What the last start of the native engine chose: workers, port, queue, mode; empty where there was none."""
+    """What the last start of the native engine chose: workers, pools, port, queue, mode; empty where there was none."""
     last = read_json(places.engine_file)
     return last if last.get("engine") == "native" else {}

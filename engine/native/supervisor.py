@@ -28,7 +28,7 @@ from engine.native.adopted import adopt, end_adopted, end_marked
 from engine.native.fleet import Fleet
 from engine.native.nodes import Nodes
 from engine.native.plan import Plan
-from engine.native.service import Patience
+from engine.native.service import Patience, SupervisedService
 from ml_service.platform import metrics_files
 from ml_service.platform.sd_notify import notify
 
@@ -163,7 +163,9 @@ class Supervisor:
     def _assess(self) -> None:
         if self.state in ("starting", "healthy", "degraded"):
             kinds = ["app", "worker", *(part.name for part in self._nodes.parts)]
-            healthy = all(self._fleet.ready(kind) for kind in kinds)
+            healthy = all(self._fleet.ready(kind) for kind in kinds) and all(
+                any(one.state == "ready" for one in self._fleet.workers_of(pool)) for pool in self._fleet.pools
+            )
             if healthy or self.state != "starting":
                 self.state = "healthy" if healthy else "degraded"
             self._save()
@@ -183,7 +185,7 @@ class Supervisor:
         if operation == "environment":
             return {"environment": self._nodes.environment()}
         if operation == "scale":
-            return await self._scale(int(request["workers"]))
+            return await self._scale(int(request["workers"]), request.get("pools") or {})
         if operation == "pause":
             return await self._pause()
         if operation == "resume":
@@ -210,16 +212,22 @@ class Supervisor:
             "mode": self.plan.mode,
             "bot": self.plan.bot_problem,
             "queue_note": self.plan.queue_note,
-            "workers_wanted": max(self._workers, len(self._fleet.of("worker"))),
-            "workers_ready": self._fleet.ready("worker"),
+            "workers_wanted": max(self._workers, len(self._fleet.workers_of())),
+            "workers_ready": _ready(self._fleet.workers_of()),
+            "pools": [
+                {"pool": pool.text, "workers_ready": _ready(self._fleet.workers_of(pool.name))}
+                for pool in self._fleet.pools.values()
+            ],
             "processes": [service.describe() for service in self._fleet.services.values()],
         }
 
-    async def _scale(self, workers: int) -> dict[str, Any]:
+    async def _scale(self, workers: int, pools: dict[str, int]) -> dict[str, Any]:
         if self.state not in ("healthy", "degraded") or self._paused:
             raise EngineError("It is starting, stopping or restoring a backup: ask again in a moment.")
-        before = await self._fleet.scale(workers)
+        before = await self._fleet.scale(workers, pools)
         self._workers = workers
+        for pool, number in pools.items():
+            self._say(f"scaled the pool {pool} to {number} workers", is_step=False)
         if workers != before:
             self._say(f"scaled from {before} to {workers} workers", is_step=False)
         self._assess()
@@ -280,6 +288,7 @@ class Supervisor:
             "port": self.port,
             "mode": self.plan.mode,
             "workers": self._workers,
+            "pools": [pool.text for pool in self._fleet.pools.values()],
             "state": self.state,
             "error": self.error,
             "pid": os.getpid(),
@@ -289,6 +298,10 @@ class Supervisor:
         }
         with contextlib.suppress(OSError):  # a full disk must not end the supervisor
             write_json(self.plan.places.engine_file, value)
+
+
+def _ready(services: Sequence[SupervisedService]) -> int:
+    return sum(service.state == "ready" for service in services)
 
 
 def supervise(make_plan: Callable[[], Plan], places: Places, patience: Patience | None = None) -> None:

@@ -65,11 +65,13 @@ class ModelState:
         state: ``loading`` also while its process is being started again; ``failed`` while it cannot be loaded.
         version: None until it was loaded once.
         reason: Why it failed and what to do, one sentence; empty otherwise.
+        pool: What it belongs to; empty while that is not known.
     """
 
     state: Literal["loading", "ready", "failed", "stopped"]
     version: str | None = None
     reason: str = ""
+    pool: str = ""
 
 
 class Serving(StrEnum):

@@ -13,7 +13,7 @@ from ml_service.storage.finishing import Finished
 _PARK = """
     WITH served AS (
         SELECT FROM workers AS w
-        WHERE w.lease_until > now() AND $1 || '@' || $2 = ANY (w.models)
+        WHERE w.lease_until > now() AND $1 || '@' || $2 = ANY (w.models) AND $3 = ANY (w.pools)
     ), parked AS (
         UPDATE model_versions SET parked_at = now() WHERE name = $1 AND version = $2 AND NOT EXISTS (SELECT FROM served)
     )
@@ -21,9 +21,12 @@ _PARK = """
 """
 
 
-async def park(session: Session, name: str, version: str) -> bool:
-    """Mark the version as parked if no live worker serves it; returns whether it is."""
-    return bool(await session.fetchval(_PARK, name, version))
+async def park(session: Session, name: str, version: str, pool: str) -> bool:
+    """Mark the version as parked if no live worker of the pool serves it; returns whether it is.
+
+    One that has moved to another pool is sent again at once, to that one.
+    """
+    return bool(await session.fetchval(_PARK, name, version, pool))
 
 
 # Time in which no leader looked does not count: workers that start after an outage of the whole host are waited for.

@@ -131,7 +131,7 @@ _RESEND = """
         )
         AND ($4::text[] IS NULL OR p.model || '@' || p.version = ANY ($4))
     ORDER BY p.id
-    ON CONFLICT (prediction_id) DO UPDATE SET send_after = excluded.send_after
+    ON CONFLICT (prediction_id) DO UPDATE SET send_after = excluded.send_after, pool = excluded.pool
 """
 RESEND_S_MAX = 300.0
 """Seconds that reading all open predictions may take: a second or two for each hundred thousand."""

@@ -169,7 +169,9 @@ class Catalog:
         if offer.listed.is_live:
             return None
         spec = offer.listed.spec
-        reason = failed.get(spec.name) or f"No worker serves {spec.full_name}."
+        reason = (
+            failed.get(spec.name) or f"No worker serves {spec.full_name}: it waits for one of the pool {spec.pool}."
+        )
         live = [one.spec.version for one in self.versions(spec.name) if one.is_live]
         if live and offer.listed.is_default:
             promote = f"ml-service models promote {spec.name}@{live[0]}"

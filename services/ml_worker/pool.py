@@ -104,7 +104,7 @@ class PoolConsumer:
         if not is_dropped:
             try:
                 async with self._database.autocommit() as session:
-                    is_dropped = await model_versions.park(session, model, version)
+                    is_dropped = await model_versions.park(session, model, version, self._pool)
             except DatabaseUnavailable as error:
                 log.warning("database_away", error=error.message)
         log.info("model_not_served", model=model, version=version, messages=len(own), is_parked=is_dropped)

@@ -79,7 +79,9 @@ class WorkerService:
         """What the heartbeat says."""
         is_open = self._state in ("starting", "ready")
         served = [lane.spec.full_name for lane in self._lanes.values() if lane.is_open and is_open]
-        states = {name: ModelState(host.state, host.version, host.error) for name, host in self.hosts.items()}
+        states = {
+            name: ModelState(host.state, host.version, host.error, host.pool) for name, host in self.hosts.items()
+        }
         states = {**self._left_out, **states, **self._refused}
         return Presence(tuple(sorted(self._pools)), tuple(sorted(served)), states, self._state)
 
@@ -221,6 +223,10 @@ class WorkerService:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 async def _canceled(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
@@ -236,9 +242,11 @@ async def run(settings: WorkerSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    names = [name.strip() for name in settings.models.split(",") if name.strip()] or None
+    names = _names(settings.models) or None
     try:
-        found = discover(names, settings.models_folder)
+        found = discover(
+            names, settings.models_folder, () if settings.worker_pool else _names(settings.models_left_out)
+        )
     except UnknownModel as error:
         raise SystemExit(str(error)) from None
     async with AsyncExitStack() as stack:

@@ -197,3 +197,27 @@ async def test_a_version_with_another_schema_is_refused_and_shown(
             ("1", "processing", None),
         }
         await load.close()
+
+
+@BACKENDS
+async def test_predictions_follow_their_model_to_the_workers_of_another_pool(
+    noted_url: str, backend: str, request: pytest.FixtureRequest
+) -> None:
+    async with rolling_rig(noted_url, backend, request) as (rig, _):
+        usual, of_pool = rig.workers
+        for worker in rig.workers:
+            assert worker.popen is not None
+            worker.popen.terminate()
+            assert await worker.until_ended() == 0
+        load = RollingLoad(rig.urls)
+        await load.register()
+        asked = [load.new_request() for _ in range(20)] + [load.new_request(items=10)]
+        assert all([await load.ask(one) for one in asked])  # into the queue of the pool default
+        usual.env |= {"MODELS": "echo,rolling", "MODELS_LEFT_OUT": "rolling"}
+        of_pool.env |= {"MODELS": "rolling", "MODELS_LEFT_OUT": "rolling", "WORKER_POOL": "gpu"}
+        await asyncio.gather(usual.restart(), of_pool.restart())
+        assert await violations(rig, load) == []
+        async with connected(noted_url) as connection:
+            done = await connection.fetch("SELECT DISTINCT status, split_part(worker_id, '-', 2) FROM predictions")
+        assert [tuple(row) for row in done] == [("succeeded", "2")]
+        await load.close()

@@ -73,6 +73,8 @@ BOT = {
 WORKER = {
     "DEFAULT_MODEL": "echo",
     "MODELS": "echo,language",
+    "MODELS_LEFT_OUT": "embedding",
+    "WORKER_POOL": "texts",
     "MODEL_ENVIRONMENTS": "/srv/environments",
     "MODEL_LOAD_TIMEOUT_S": "601.5",
     "MODEL_MEMORY_BYTES_MAX": "4294967297",

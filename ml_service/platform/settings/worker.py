@@ -20,6 +20,8 @@ class WorkerSettings(CommonSettings):
     alive_file: Path | None = None  # touched every few seconds while the worker is well
     default_model: str = "sentiment"  # loaded first
     models: str = ""  # names a worker serves, comma-separated; empty: the usual ones; with a +: besides those
+    models_left_out: str = ""  # names that it does not serve all the same, if it has no WORKER_POOL: a pool has them
+    worker_pool: str = Field("", pattern=r"^([a-z0-9][a-z0-9_-]{0,62})?$")  # of all its models; empty: as each declares
     models_folder: Path = Path("models")
     model_environments: Path | None = None  # a folder with a Python environment for each model that has one
     model_load_timeout_s: float = Field(600.0, gt=0, le=86_400)  # where a model declares none, as the next two

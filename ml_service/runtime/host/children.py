@@ -197,7 +197,8 @@ class Children:
         if kind != frames.DECLARED:
             raise _LoadFailed(payload.decode(errors="replace"))
         try:
-            return declared_from(json.loads(payload))
+            declarations = json.loads(payload)
+            return declared_from({**declarations, "pool": self._limits.pool} if self._limits.pool else declarations)
         except WrongDeclaration as error:
             raise _LoadFailed(str(error)) from error
 

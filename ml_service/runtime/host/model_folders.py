@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,21 +55,28 @@ class Discovered:
     problems: dict[str, str]
 
 
-def discover(names: Iterable[str] | None = None, folder: Path = USER_FOLDER) -> Discovered:
+def discover(
+    names: Iterable[str] | None = None, folder: Path = USER_FOLDER, left_out: Collection[str] = ()
+) -> Discovered:
     """Find the models.
 
     Args:
         names: Which ones; None for the usual ones: the user's own, and all bundled ones but those of `ONLY_BY_NAME`.
             A name with a + in front comes besides the usual ones.
         folder: The user's own. One that is called like a bundled model takes its place.
+        left_out: Which ones not.
 
     Raises:
         UnknownModel: One of ``names`` is not there, or all of them have problems.
     """
     there = survey(folder)
-    asked = list(names or ())
+    there = Discovered(
+        {name: source for name, source in there.models.items() if name not in left_out},
+        {name: problem for name, problem in there.problems.items() if name not in left_out},
+    )
+    asked = [name for name in names or () if name.removeprefix(BESIDES) not in left_out]
     usual = [name for name, source in there.models.items() if not (source.is_bundled and name in ONLY_BY_NAME)]
-    if not asked:
+    if not names:
         return Discovered({name: there.models[name] for name in usual}, there.problems)
     besides = [name for name in asked if name.startswith(BESIDES)]
     wanted = list(dict.fromkeys([*(usual if besides else ()), *(name.removeprefix(BESIDES) for name in asked)]))

@@ -132,6 +132,11 @@ class ModelHost:
         return self._children.declared.spec.version if self._children.declared else None
 
     @property
+    def pool(self) -> str:
+        """The pool that it belongs to; empty while that is not known."""
+        return self._children.declared.spec.pool if self._children.declared else self._limits.pool
+
+    @property
     def ready(self) -> bool:
         """A process is warm."""
         return self._children.state == "ready"

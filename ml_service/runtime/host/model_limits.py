@@ -26,6 +26,7 @@ class ModelLimits:
         close_grace_s: What a process gets to end by itself.
         environment_names: Variables of the worker's that models see although the allow-list lacks them.
         environments: A folder with a Python environment, called like the model, for each model that has its own.
+        pool: What its models belong to, whatever they declare; empty: what each declares.
     """
 
     load_timeout_s: float = 600.0
@@ -38,6 +39,7 @@ class ModelLimits:
     close_grace_s: float = 2.0
     environment_names: frozenset[str] = frozenset()
     environments: Path | None = None
+    pool: str = ""
 
     @classmethod
     def of(cls, settings: WorkerSettings) -> ModelLimits:
@@ -47,6 +49,7 @@ class ModelLimits:
             memory_bytes_max=settings.model_memory_bytes_max,
             output_bytes_max=settings.model_output_bytes_max,
             environments=settings.model_environments,
+            pool=settings.worker_pool,
             environment_names=frozenset(filter(None, map(str.strip, settings.model_environment.split(","))))
             | settings.model_variables.keys(),
         )

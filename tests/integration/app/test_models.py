@@ -87,7 +87,12 @@ async def test_a_request_is_validated_by_the_version_it_names(service: Service, 
         (["echo@1"], {"echo": ModelState("ready", "1")}, "live", None),
         ([], {"echo": ModelState("loading")}, "loading", "A worker is loading echo."),
         ([], {"echo": ModelState("failed", None, "It needs torch.")}, "broken", "It needs torch."),
-        ([], {"other": ModelState("ready", "1")}, "gone", "No worker serves echo@1."),
+        (
+            [],
+            {"other": ModelState("ready", "1")},
+            "gone",
+            "No worker serves echo@1: it waits for one of the pool default.",
+        ),
     ],
 )
 async def test_a_model_says_what_state_it_is_in_and_why(

@@ -49,7 +49,7 @@ async def drop(play: Play, consumer: TaskConsumer, number: int) -> None:
         deliveries = await consumer.get_batch(100, wait_ms=0, timeout_s=8)
         assert deliveries, f"only {len(dropped)} of {number} came"
         async with play.database.autocommit() as session:
-            assert await model_versions.park(session, "echo", "1")
+            assert await model_versions.park(session, "echo", "1", "default")
         await consumer.ack(deliveries)
         dropped += [one for delivery in deliveries for one in delivery.message.ids]
 
@@ -112,7 +112,7 @@ async def test_a_version_that_is_back_gets_what_was_accepted_while_the_leader_lo
         await play.submit(play.submission())
         async with play.database.autocommit() as session:
             await session.execute("DELETE FROM outbox")  # sent
-            assert await model_versions.park(session, "echo", "1")  # and dropped
+            assert await model_versions.park(session, "echo", "1", "default")  # and dropped
         await serve(play)
         assert await model_versions.unpark(leader) == ["echo@1"]
         await outbox.resend(leader, older_than_s=0, of_models=["echo@1"])

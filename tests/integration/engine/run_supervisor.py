@@ -1,4 +1,4 @@
-"""A supervisor over the small programs: `python -m tests.integration.engine.run_supervisor FOLDER WORKERS [APP]`."""
+"""A supervisor over the small programs: `python -m …run_supervisor FOLDER WORKERS [APP [POOL …]]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from engine.common.errors import EngineError
+from engine.common.pools import parse
 from engine.common.state import ROOT, Places, load_secrets
 from engine.native.plan import Commands, Plan
 from engine.native.service import Patience
@@ -31,6 +32,7 @@ def main() -> None:
             places=places,
             cwd=ROOT,
             workers=int(sys.argv[2]),
+            pools=tuple(map(parse, sys.argv[4:])),
             app_processes=2,
             host="127.0.0.1",
             port=0,

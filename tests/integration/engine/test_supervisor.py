@@ -35,13 +35,18 @@ class Runner:
         self.trace = folder / "trace"
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, workers: int = 2, app: str = "app") -> None:
+    def start(self, workers: int = 2, app: str = "app", *pools: str) -> None:
         command = [sys.executable, "-m", "tests.integration.engine.run_supervisor", str(self.places.var), str(workers)]
         environment = {**os.environ, "TRACE": str(self.trace)}
         for name in ("DATABASE_URL", "AMQP_URL"):
             environment.pop(name, None)
         self.process = subprocess.Popen(
-            [*command, app], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*command, app, *pools],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def status(self) -> dict[str, Any]:
@@ -283,3 +288,26 @@ def test_a_pause_stops_what_works_on_the_database_and_a_resume_starts_it_again(r
     control.ask(runner.places, {"op": "resume"}, timeout_s=30)
     runner.until_all_ready()
     assert len(runner.status()["processes"]) == 5
+
+
+def test_a_pool_has_workers_of_its_own_and_is_scaled_by_itself(runner: Runner) -> None:
+    runner.start(1, "app", "gpu=2:whisper,sdxl")
+    runner.until_all_ready()
+    names = {one["name"] for one in runner.status()["processes"] if one["name"].startswith("worker")}
+    assert names == {"worker-1", "worker-gpu-1", "worker-gpu-2"}
+
+    def settings(name: str) -> dict[str, str]:
+        found = psutil.Process(runner.pid_of(name)).environ()
+        return {key: found.get(key, "") for key in ("WORKER_POOL", "MODELS", "MODELS_LEFT_OUT")}
+
+    assert settings("worker-gpu-2") == {"WORKER_POOL": "gpu", "MODELS": "whisper,sdxl", "MODELS_LEFT_OUT": ""}
+    assert settings("worker-1")["MODELS_LEFT_OUT"] == "whisper,sdxl"
+    before = runner.pid_of("worker-gpu-1")
+    control.ask(runner.places, {"op": "scale", "workers": 2, "pools": {"gpu": 1}}, timeout_s=30)
+    runner.until_all_ready()
+    status = runner.status()
+    assert (status["workers_ready"], status["pools"]) == (2, [{"pool": "gpu=1:whisper,sdxl", "workers_ready": 1}])
+    assert (runner.pid_of("worker-gpu-1"), runner.pid_of("worker-gpu-2")) == (before, None)
+    assert read_json(runner.places.engine_file)["pools"] == ["gpu=1:whisper,sdxl"]
+    with pytest.raises(EngineError, match="no pool cpu"):
+        control.ask(runner.places, {"op": "scale", "workers": 2, "pools": {"cpu": 1}})

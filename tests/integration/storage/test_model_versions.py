@@ -227,13 +227,14 @@ async def test_a_version_is_parked_only_while_nobody_serves_it(play: Play) -> No
     await announce(play, V1, V2)
     await serve_at_first(play, "echo@1", "echo@2")
     async with play.database.autocommit() as session:
-        assert await model_versions.park(session, "echo", "1")
+        assert await model_versions.park(session, "echo", "1", "default")
         assert await model_versions.unpark(session) == []
         async with serving(play, "echo@1", "echo@2"):
-            assert not await model_versions.park(session, "echo", "2")
-            assert await model_versions.unpark(session) == ["echo@1"]
+            assert not await model_versions.park(session, "echo", "2", "default")
+            assert await model_versions.park(session, "echo", "2", "gpu")  # it is served, but not from this queue
+            assert sorted(await model_versions.unpark(session)) == ["echo@1", "echo@2"]
             assert await model_versions.unpark(session) == []
-        assert await model_versions.park(session, "nobody", "knows")
+        assert await model_versions.park(session, "nobody", "knows", "default")
 
 
 async def test_parked_predictions_are_sent_again_only_when_their_version_is_back(play: Play) -> None:
@@ -243,7 +244,7 @@ async def test_parked_predictions_are_sent_again_only_when_their_version_is_back
     await submit(play, "2")
     async with play.database.autocommit() as session:
         await session.execute("DELETE FROM outbox")
-        await model_versions.park(session, "echo", "1")
+        await model_versions.park(session, "echo", "1", "default")
         assert await predictions.under_way(session, play.ids) == {play.ids[1]}
     async with play.database.begin() as session:
         assert await outbox.resend(session, older_than_s=0, pool="default") == 1

@@ -68,6 +68,16 @@ def test_workers_on_another_machine_have_each_setting_of_a_worker() -> None:
     }
 
 
+def test_the_workers_of_a_pool_have_each_setting_of_a_worker() -> None:
+    environment = environment_of("ml-worker-pool", "docker-compose.pools.yaml")
+    assert passed_on(environment) | {"MODELS", "WORKER_POOL", "MODELS_LEFT_OUT"} == (COMMON | WORKER).keys()
+    usual = environment_of("ml-worker")
+    given = {name: value for name, value in environment.items() if value is not None}
+    assert {name: given[name] for name in usual.keys() & given.keys() - {"MODELS", "WORKER_POOL"}} == {
+        name: value for name, value in usual.items() if value is not None
+    }
+
+
 @pytest.mark.parametrize("settings", [AppSettings, BotSettings, WorkerSettings], ids=lambda one: one.service)
 def test_each_value_of_the_table_is_valid_and_another_than_the_default(settings: type[CommonSettings]) -> None:
     values = OF_SERVICE[settings.service]

@@ -77,6 +77,7 @@ class Model(BaseModel):
     version: str = Field(description="The version described here: the default one, or the one that was asked for.")
     description: str
     price_credits: int = Field(description="What one prediction costs now.", examples=[1])
+    pool: str = Field(description="Whose workers serve it.", examples=["default"])
     is_default: bool = Field(description="Used where a request names no model.")
     is_live: bool = Field(description="Whether a worker serves it at the moment. Requests wait until one does.")
     workers: int = Field(description="How many workers serve it at the moment.")
@@ -105,6 +106,7 @@ class Model(BaseModel):
             version=spec.version,
             description=spec.description,
             price_credits=listed.price_credits,
+            pool=spec.pool,
             is_default=spec.name == seen.default,
             is_live=listed.is_live and listed.is_enabled,
             workers=listed.workers,

@@ -100,6 +100,7 @@ class WorkerModel(BaseModel):
     version: str | None = Field(description="Null until it was loaded once.")
     state: str = Field(description="`loading`, `ready`, `failed` or `stopped`.")
     reason: str | None = Field(description="Why it failed, and what to do.")
+    pool: str | None = Field(description="Whose workers serve it; null while that is not known.")
 
 
 class Worker(BaseModel):
@@ -120,7 +121,9 @@ class Worker(BaseModel):
             seen_at=worker.heartbeat_at,
             is_alive=worker.is_alive,
             models=[
-                WorkerModel(model=name, version=one.version, state=one.state, reason=one.reason or None)
+                WorkerModel(
+                    model=name, version=one.version, state=one.state, reason=one.reason or None, pool=one.pool or None
+                )
                 for name, one in sorted(worker.model_states.items())
             ],
         )
