@@ -62,13 +62,14 @@ class ModelState:
     """What one model of one worker does.
 
     Attributes:
-        state: ``loading`` also while its process is being started again; ``failed`` while it cannot be loaded.
+        state: ``sleeping`` while it has no process until it is asked; ``loading`` also while its process is being
+            started again; ``failed`` while it cannot be loaded.
         version: None until it was loaded once.
         reason: Why it failed and what to do, one sentence; empty otherwise.
         pool: What it belongs to; empty while that is not known.
     """
 
-    state: Literal["loading", "ready", "failed", "stopped"]
+    state: Literal["loading", "ready", "sleeping", "failed", "stopped"]
     version: str | None = None
     reason: str = ""
     pool: str = ""
@@ -79,6 +80,8 @@ class Serving(StrEnum):
 
     LIVE = "live"
     """A live worker serves it."""
+    SLEEPING = "sleeping"
+    """A live worker serves it, and loads it for the next request."""
     LOADING = "loading"
     """A live worker is about to."""
     BROKEN = "broken"

@@ -48,10 +48,10 @@ def serving(listed: ListedModel, workers: Iterable[Worker]) -> Serving:
     """Whether a version of a model is served, by what live workers say of it."""
     if not listed.is_enabled:
         return Serving.DISABLED
-    if listed.is_live:
-        return Serving.LIVE
     states = [worker.model_states.get(listed.spec.name) for worker in workers if worker.is_alive]
     found = {one.state for one in states if one is not None and one.version in {None, listed.spec.version}}
+    if listed.is_live:
+        return Serving.SLEEPING if "sleeping" in found and "ready" not in found else Serving.LIVE
     if "loading" in found:
         return Serving.LOADING
     return Serving.BROKEN if "failed" in found else Serving.GONE

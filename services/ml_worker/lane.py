@@ -250,6 +250,8 @@ class Lane:
 
     async def _run_model(self, batch: list[Claimed], take: OnAnswers) -> None:
         contexts = await self._contexts(batch)
+        if self._host.state == "sleeping":
+            self._metrics.woken(self.spec.name)
         watch = asyncio.create_task(self._watch_wanted([one.id for one in batch]))
         try:
             while True:

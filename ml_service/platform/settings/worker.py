@@ -25,6 +25,7 @@ class WorkerSettings(CommonSettings):
     models_folder: Path = Path("models")
     model_environments: Path | None = None  # a folder with a Python environment for each model that has one
     model_load_timeout_s: float = Field(600.0, gt=0, le=86_400)  # where a model declares none, as the next two
+    model_idle_s: float = Field(900.0, ge=0)  # a model asked nothing for so long gives its memory back; 0: never
     model_memory_bytes_max: int = Field(4 * 2**30, ge=32 * 2**20)  # private memory of a model's process
     model_output_bytes_max: int = Field(2**20, ge=2, le=32 * 2**20)  # JSON of one output
     model_retry_s_max: float = Field(3600.0, gt=0, le=86_400)  # since a prediction was accepted: later attempts

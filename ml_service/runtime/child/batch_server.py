@@ -20,7 +20,7 @@ from ml_service.runtime.author.declarations import declarations_of
 from ml_service.runtime.author.model import PredictionFailure, Retry
 from ml_service.runtime.author.signature import WrongSignature, call_form
 from ml_service.runtime.child.calls import Calls, OutOfTime
-from ml_service.runtime.child.confinement import confine, limit_memory
+from ml_service.runtime.child.confinement import confine, give_back_memory, limit_memory
 from ml_service.runtime.child.importing import ModelImportError, import_model
 from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
 from ml_service.runtime.model_answers import (
@@ -76,6 +76,7 @@ class BatchServer:
                 traceback.print_exc()
             self._send(frames.frame(frames.UNLOADED, _load_error(error).encode(errors="replace")))
             return
+        give_back_memory()
         self._send(frames.frame(frames.LOADED))
         while request := self._receive():
             kind, payload = request

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Iterator
 from typing import Literal
 
 import structlog
@@ -22,7 +23,7 @@ from ml_service.runtime.host.model_limits import ModelLimits
 _URL_PASSWORD = re.compile(r"://[^/\s@]*@")
 _REASON_CHARS_MAX = 500
 
-State = Literal["loading", "ready", "failed", "stopped"]
+State = Literal["loading", "ready", "sleeping", "failed", "stopped"]
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class Children:
     """The processes of one model, always restarted.
 
     Attributes:
-        state: ``ready`` while at least one is warm.
+        state: ``ready`` while at least one is warm; ``sleeping`` without one, until the next batch.
         error: Why the last attempt to load failed; empty after one that did not.
         declared: What the model declares; None until it was loaded once.
         load_s: How long the last load took: the price of a death.
@@ -57,15 +58,23 @@ class Children:
         self._failed_loads = 0
         self._idle_deaths = 0
         self._files = ""
+        self._is_asleep = False
+        self._uses = 0
+        self._used_at = time.monotonic()
         self.state: State = "loading"
         self.error = ""
         self.declared: Declared | None = None
         self.load_s = 0.0
         self.deaths = 0
 
-    async def start(self) -> None:
-        """Begin to keep a process; return when the first attempt to load is over, well or not."""
+    async def start(self, *, lazily: bool = False) -> None:
+        """Begin to keep a process; return when the first attempt to load is over, well or not.
+
+        Args:
+            lazily: Only read what the model declares, and let it sleep; does nothing for models that never sleep.
+        """
         if self._keeper is None:
+            self._is_asleep = lazily and self._limits.idle_s > 0
             self._keeper = asyncio.create_task(self._keep(), name=f"keep {self._source.name}")
         while self.state == "loading":
             await self._news()
@@ -88,18 +97,18 @@ class Children:
         return [child.pid for child in self._warm]
 
     async def wait_ready(self) -> None:
-        """Wait until a process is warm, however long that takes.
+        """Wait until a process is warm, or the model sleeps and can be woken, however long that takes.
 
         Raises:
             ModelUnavailable: The host was closed.
         """
-        while self.state != "ready":
+        while self.state not in ("ready", "sleeping"):
             if self.state == "stopped":
                 raise ModelUnavailable(f"The model {self._source.name} is stopped.")
             await self._news()
 
     async def first(self, timeout_s: float | None = None) -> ChildProcess:
-        """Return a warm process; wait for one while the model is being loaded.
+        """Return a warm process; wait for one while the model is being loaded. A model that sleeps is woken.
 
         Args:
             timeout_s: Wait so long even where loading fails. None: a failure is the answer.
@@ -112,6 +121,7 @@ class Children:
             for child in self._warm:
                 if not child.frames.ended.is_set():
                     return child
+            self._wake()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._news()
@@ -128,18 +138,56 @@ class Children:
             child.kill()
         self._tell()
 
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While a batch is under way the model does not fall asleep."""
+        self._uses += 1
+        try:
+            yield
+        finally:
+            self._uses -= 1
+            self._used_at = time.monotonic()
+            self._tell()
+
+    def _wake(self) -> None:
+        if self.state == "sleeping":
+            _log.info("model wakes", model=self._source.name)
+            self._is_asleep = False
+            self.state = "loading"
+            self._tell()
+
+    async def _sleep(self) -> None:
+        """End the processes until the next batch."""
+        _log.info("model sleeps", model=self._source.name, idle_s=self._limits.idle_s)
+        self._is_asleep = True
+        self.state = "sleeping"
+        warm, self._warm = self._warm, []
+        self._tell()
+        try:
+            await asyncio.gather(*(child.close(self._limits.close_grace_s) for child in warm))
+        finally:
+            for child in warm:
+                child.kill()
+
     def served(self) -> None:
         """Note that a process answered: the next death is not one of a series."""
         self._idle_deaths = 0
 
     async def _keep(self) -> None:
         while True:
-            if len(self._warm) >= self._wanted:
+            if self.state == "sleeping":
                 await self._news()
+                continue
+            if len(self._warm) >= self._wanted:
+                if await self._is_idle():
+                    await self._sleep()
                 continue
             await asyncio.sleep(self._pause_s())
             try:
-                self._add(await self._load())
+                if self._is_asleep:
+                    await self._declare()
+                else:
+                    self._add(await self._load())
             except _LoadFailed as error:
                 self._failed_loads += 1
                 self.error = _URL_PASSWORD.sub("://…@", str(error))[:_REASON_CHARS_MAX]
@@ -148,18 +196,47 @@ class Children:
                 _log.error("model not loaded", model=self._source.name, reason=self.error, retry_in_s=self._pause_s())
             self._tell()
 
+    async def _is_idle(self) -> bool:
+        """Wait until anything changes, or the model was asked nothing for so long that it should sleep."""
+        idle_s = self._limits.idle_s
+        if not idle_s or self._uses:
+            await self._news()
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._used_at + idle_s - time.monotonic()):
+                await self._news()
+        return not self._uses and time.monotonic() >= self._used_at + idle_s
+
     def _pause_s(self) -> float:
         """Return the seconds until the next attempt: none after a first death, more after each of a series."""
         series = self._failed_loads + max(0, self._idle_deaths - 1)
         pause_s = self._limits.backoff_s_min * 2.0 ** min(series - 1, 30)
         return min(pause_s, self._limits.backoff_s_max) if series else 0.0
 
-    async def _load(self) -> ChildProcess:
+    async def _declare(self) -> None:
+        """Read what the model declares, and let it sleep."""
         started = time.monotonic()
         files = await self._checked_files()
+        child = await self._start()
+        try:
+            self.declared = await self._declared(child, started)
+        finally:
+            child.kill()
+        self._files = files
+        self._failed_loads = 0
+        self.error = ""
+        self.state = "sleeping"
+
+    async def _start(self) -> ChildProcess:
         child = await ChildProcess.start(self._source, self._limits)
         self._not_reaped.add(child.gone)
         child.gone.add_done_callback(self._not_reaped.discard)
+        return child
+
+    async def _load(self) -> ChildProcess:
+        started = time.monotonic()
+        files = await self._checked_files()
+        child = await self._start()
         try:
             self.declared = await self._await_load(child, started)
         except BaseException:
@@ -218,6 +295,7 @@ class Children:
         self._failed_loads = 0
         self.error = ""
         self.state = "ready"
+        self._used_at = time.monotonic()
         self._warm.append(child)
         child.gone.add_done_callback(lambda gone: self._remove(child, gone))
         _log.info("model loaded", model=self._source.name, pid=child.pid, load_s=round(self.load_s, 3))

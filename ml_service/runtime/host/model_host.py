@@ -31,15 +31,18 @@ class ModelHost:
         self._lock = asyncio.Lock()
         self._batch: BatchRun | None = None
 
-    async def start(self) -> None:
+    async def start(self, *, lazily: bool = False) -> None:
         """Start the process and wait until the model is loaded or cannot be (see `state` and `error`).
 
         A model that cannot be loaded is retried with growing pauses until `close`.
+
+        Args:
+            lazily: Only read what it declares; the first batch loads it. Not for a model that never sleeps.
         """
-        await self._children.start()
+        await self._children.start(lazily=lazily)
 
     async def wait_ready(self) -> None:
-        """Wait until the model is loaded, however long that takes.
+        """Wait until the model is loaded, or sleeps, however long that takes.
 
         Raises:
             ModelUnavailable: The host was closed.
@@ -80,15 +83,21 @@ class ModelHost:
         if not inputs:
             return []
         async with self._lock:
-            await self._children.first()
-            if self.takes_context and contexts is None:
-                contexts = [context_of(str(uuid.uuid4()), "nobody") for _ in inputs]
-            batch = BatchRun(inputs, on_answers, self._children, self._limits, self.spec.timeout_s, contexts or ())
-            self._batch = batch
-            try:
-                return await batch.run()
-            finally:
-                self._batch = None
+            with self._children.in_use():
+                return await self._run(inputs, on_answers, contexts)
+
+    async def _run(
+        self, inputs: Sequence[str | bytes], on_answers: OnAnswers | None, contexts: Sequence[str] | None
+    ) -> list[ModelAnswer]:
+        await self._children.first()
+        if self.takes_context and contexts is None:
+            contexts = [context_of(str(uuid.uuid4()), "nobody") for _ in inputs]
+        batch = BatchRun(inputs, on_answers, self._children, self._limits, self.spec.timeout_s, contexts or ())
+        self._batch = batch
+        try:
+            return await batch.run()
+        finally:
+            self._batch = None
 
     def stop_current(self) -> None:
         """Kill the process that works on the current batch: all of its predictions were canceled."""
@@ -143,7 +152,7 @@ class ModelHost:
 
     @property
     def state(self) -> State:
-        """One of loading, ready, failed (and to be tried again), stopped."""
+        """One of loading, ready, sleeping (until the next batch), failed (and to be tried again), stopped."""
         return self._children.state
 
     @property

@@ -26,6 +26,7 @@ class ModelLimits:
         close_grace_s: What a process gets to end by itself.
         environment_names: Variables of the worker's that models see although the allow-list lacks them.
         environments: A folder with a Python environment, called like the model, for each model that has its own.
+        idle_s: A model that was asked nothing for so long ends its process until the next batch; 0: never.
         pool: What its models belong to, whatever they declare; empty: what each declares.
     """
 
@@ -39,6 +40,7 @@ class ModelLimits:
     close_grace_s: float = 2.0
     environment_names: frozenset[str] = frozenset()
     environments: Path | None = None
+    idle_s: float = 0.0
     pool: str = ""
 
     @classmethod
@@ -49,6 +51,7 @@ class ModelLimits:
             memory_bytes_max=settings.model_memory_bytes_max,
             output_bytes_max=settings.model_output_bytes_max,
             environments=settings.model_environments,
+            idle_s=settings.model_idle_s,
             pool=settings.worker_pool,
             environment_names=frozenset(filter(None, map(str.strip, settings.model_environment.split(","))))
             | settings.model_variables.keys(),

@@ -85,6 +85,7 @@ async def test_a_request_is_validated_by_the_version_it_names(service: Service, 
     ("served", "states", "state", "reason"),
     [
         (["echo@1"], {"echo": ModelState("ready", "1")}, "live", None),
+        (["echo@1"], {"echo": ModelState("sleeping", "1")}, "sleeping", None),
         ([], {"echo": ModelState("loading")}, "loading", "A worker is loading echo."),
         ([], {"echo": ModelState("failed", None, "It needs torch.")}, "broken", "It needs torch."),
         (
@@ -100,7 +101,7 @@ async def test_a_model_says_what_state_it_is_in_and_why(
 ) -> None:
     await announce_v2(service, served=served, states=states)
     shown = (await service.client.get("/models/echo")).json()
-    assert (shown["state"], shown["reason"], shown["is_live"]) == (state, reason, state == "live")
+    assert (shown["state"], shown["reason"], shown["is_live"]) == (state, reason, bool(served))
     assert (shown["versions"][0]["state"], shown["versions"][1]["state"]) == (
         state,
         state if state in ("loading", "broken") and states["echo"].version is None else "gone",

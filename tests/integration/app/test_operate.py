@@ -128,7 +128,13 @@ async def test_the_service_is_shown_at_a_glance(service: Service, anna: Person, 
     assert [(one["model"], one["queued"], one["workers"]) for one in queue["by_model"]] == [("echo", 1, 0)]
     [worker] = (await boss.get("/admin/workers")).json()["items"]
     assert (worker["id"], worker["host"], worker["is_alive"]) == ("worker-9", "host-1", True)
-    assert worker["models"][1] == {"model": "echo", "version": None, "state": "failed", "reason": "It needs torch."}
+    assert worker["models"][1] == {
+        "model": "echo",
+        "version": None,
+        "state": "failed",
+        "reason": "It needs torch.",
+        "pool": None,
+    }
 
 
 async def test_finished_predictions_are_counted_behind_a_large_batch(

@@ -53,7 +53,8 @@ class RecentTimes(BaseModel):
 
 
 STATE = (
-    "`live`: a worker serves it; `loading`: one is about to; `broken`: it cannot be loaded; `gone`: none has it; "
+    "`live`: a worker serves it; `sleeping`: one does, and loads it for the next request; "
+    "`loading`: one is about to; `broken`: it cannot be loaded; `gone`: none has it; "
     "`disabled`: an admin has switched it off, and nothing is accepted for it."
 )
 

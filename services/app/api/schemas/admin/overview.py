@@ -98,7 +98,7 @@ class WorkerModel(BaseModel):
 
     model: str
     version: str | None = Field(description="Null until it was loaded once.")
-    state: str = Field(description="`loading`, `ready`, `failed` or `stopped`.")
+    state: str = Field(description="`loading`, `ready`, `sleeping`, `failed` or `stopped`.")
     reason: str | None = Field(description="Why it failed, and what to do.")
     pool: str | None = Field(description="Whose workers serve it; null while that is not known.")
 

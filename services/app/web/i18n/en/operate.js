@@ -159,6 +159,7 @@ export default {
   "model_state.failed": "cannot load",
   "model_state.stopped": "stopped",
   "model_state.live": "live",
+  "model_state.sleeping": "asleep",
   "model_state.loading": "loading",
   "model_state.broken": "cannot load",
   "model_state.gone": "not served",

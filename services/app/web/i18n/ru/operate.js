@@ -178,6 +178,7 @@ export default {
   "model_state.failed": "не загружается",
   "model_state.stopped": "остановлена",
   "model_state.live": "работает",
+  "model_state.sleeping": "спит",
   "model_state.loading": "загружается",
   "model_state.broken": "не загружается",
   "model_state.gone": "не обслуживается",

@@ -25,7 +25,7 @@ import { REASON_MAX } from "./rules.js";
 
 const PRICE_MAX = 999_999_999;
 /** @type {Record<string, string>} */
-const TONES = { live: "succeeded", loading: "processing", broken: "failed", gone: "expired" };
+const TONES = { live: "succeeded", sleeping: "queued", loading: "processing", broken: "failed", gone: "expired" };
 
 /** @param {{version: Version, isDefault: boolean}} props */
 function VersionLine({ version: { version, state, workers, reason }, isDefault }) {
