@@ -52,12 +52,12 @@ class Pet(pydantic.BaseModel):
     born: dt.date
 
 
-class Files(pydantic.BaseModel):
+class Attachments(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow")
 
     one: pydantic.Base64Bytes
     more: list[pydantic.Base64UrlBytes | None]
-    by_name: dict[str, Files] = pydantic.Field(default={}, serialization_alias="byName")
+    by_name: dict[str, Attachments] = pydantic.Field(default={}, serialization_alias="byName")
     raw: bytes = b"\xff"
 
 
@@ -127,11 +127,11 @@ def test_a_dataclass_and_a_pydantic_model_may_be_the_output_itself() -> None:
 
 
 def test_bytes_that_a_pydantic_type_encodes_are_encoded_once() -> None:
-    inner = Files(one=b"", more=[None, b"-_8="])
-    outer = Files(one=b"aGVsbG8=", more=[], by_name={"a": inner}, extra=[1])  # type: ignore[call-arg]
+    inner = Attachments(one=b"", more=[None, b"-_8="])
+    outer = Attachments(one=b"aGVsbG8=", more=[], by_name={"a": inner}, extra=[1])  # type: ignore[call-arg]
     shown = {"one": "", "more": [None, "-_8="], "byName": {}, "raw": "/w=="}
     assert encoded(outer) == {"one": "aGVsbG8=", "more": [], "byName": {"a": shown}, "raw": "/w==", "extra": [1]}
-    assert encoded({"files": pydantic.RootModel[list[Files]]([inner])}) == {"files": [shown]}
+    assert encoded({"files": pydantic.RootModel[list[Attachments]]([inner])}) == {"files": [shown]}
 
 
 class Unprintable:
