@@ -36,6 +36,18 @@ def test_no_python_file_is_longer_than_the_limit() -> None:
     assert {path for path, lines in long.items() if lines > FILE_LINES_MAX} == set()
 
 
+def test_migrations_follow_each_other_in_the_order_of_their_numbers() -> None:
+    """Two that name one predecessor keep every database from being migrated; the newest number is what code expects."""
+    paths = sorted(tracked("ml_service/storage/migrations/versions/[0-9]*.py"))
+    found = [
+        dict(re.findall(r'^(revision|down_revision) = (?:"(\d+)"|None)', path.read_text(), re.MULTILINE))
+        for path in paths
+    ]
+    numbers = [path.name[:4] for path in paths]
+    assert [one["revision"] for one in found] == numbers
+    assert [one["down_revision"] for one in found] == ["", *numbers[:-1]]
+
+
 def test_no_function_is_longer_than_the_limit() -> None:
     long = [
         f"{path.relative_to(ROOT)}: {node.name}"
