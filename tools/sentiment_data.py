@@ -63,14 +63,19 @@ def rows_of(file: Path) -> list[list[str]]:
         return [line.rstrip("\n").split("\t") for line in lines][1:]
 
 
+def sample(lines: list[list[str]]) -> list[list[str]]:
+    """Return up to `ROWS_PER_SET_MAX` rows, the same ones each time."""
+    chosen = np.random.default_rng(1).permutation(len(lines))[:ROWS_PER_SET_MAX]
+    return [lines[place] for place in sorted(chosen)]
+
+
 def read(folder: Path, cache: Path | None) -> Texts:
     """Read all sets and the project's own phrases, and compute the features."""
     encoder = E5Encoder()
     rows: list[tuple[str, str, str]] = []
     vectors, found = [], []
-    for name, all_lines in _sets(folder):
-        chosen = np.random.default_rng(1).permutation(len(all_lines))[:ROWS_PER_SET_MAX]
-        lines = [all_lines[place] for place in sorted(chosen)]
+    for name, all_lines in sets_of(folder):
+        lines = sample(all_lines)
         contents = [line[2] for line in lines]
         vectors.append(_vectors(encoder, contents, cache / f"{name}.npy" if cache else None))
         rows += [(name, line[0], line[1]) for line in lines]
@@ -84,7 +89,8 @@ def read(folder: Path, cache: Path | None) -> Texts:
     return Texts(sets, splits, labels, ngrams, np.vstack(vectors))
 
 
-def _sets(folder: Path) -> Iterator[tuple[str, list[list[str]]]]:
+def sets_of(folder: Path) -> Iterator[tuple[str, list[list[str]]]]:
+    """Return the name and all rows of each set, the project's own phrases last."""
     for file in sorted(folder.glob("*.tsv.gz")):
         yield file.name.removesuffix(".tsv.gz"), rows_of(file)
     phrases = [line.split("\t") for line in PHRASES_FILE.read_text(encoding="utf-8").splitlines()]

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize  # type: ignore[import-untyped]
 
 from ml_service.runtime.bundled.ngrams import SCHEME
-from ml_service.runtime.bundled.sentiment.classifier import MANIFEST_FILE, WEIGHTS_FILE, three_way
+from ml_service.runtime.bundled.sentiment.classifier import MANIFEST_FILE, WEIGHTS_FILE
+from ml_service.runtime.bundled.sentiment_scores import three_way
 from tools.sentiment_data import Floats, Texts, read
 from tools.sentiment_table import HEADING, row_of, said_neutral
 

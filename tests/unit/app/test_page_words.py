@@ -14,10 +14,11 @@ from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
 from ml_service.runtime.bundled.file_type.model import FileType
 from ml_service.runtime.bundled.language.model import Language
 from ml_service.runtime.bundled.sentiment.model import Sentiment
+from ml_service.runtime.bundled.sentiment_fast.model import SentimentFast
 
 I18N = Path(__file__).parents[3] / "services" / "app" / "web" / "i18n"
 WORDS = I18N / "ru" / "models.js"
-BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, FileType, Language, Sentiment]
+BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, FileType, Language, Sentiment, SentimentFast]
 
 
 def _known() -> set[str]:

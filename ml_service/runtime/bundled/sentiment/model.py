@@ -81,10 +81,11 @@ class Sentiment(Model):
     def predict(self, inputs: list[JsonObject]) -> list[JsonObject]:
         """Answer a batch; see `Model.predict`."""
         rows = self._classifier.probabilities([each["text"] for each in inputs]).round(4).tolist()
-        return [_output(dict(zip(LABELS, row, strict=True))) for row in rows]
+        return [output_of(dict(zip(LABELS, row, strict=True))) for row in rows]
 
 
-def _output(scores: dict[str, float]) -> JsonObject:
+def output_of(scores: dict[str, float]) -> JsonObject:
+    """Return an output from the probabilities by label, in the order of `LABELS`."""
     label = max(scores, key=scores.__getitem__)
     return {
         "label": label,

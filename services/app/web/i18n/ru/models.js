@@ -25,6 +25,8 @@ export default {
   "The text; its first 500 characters count.": "Текст; учитываются первые 500 символов.",
   "Says whether a Russian or English text is positive, neutral or negative, and how sure it is. Made for reviews, comments and messages of one to a few sentences. It also answers neutral where it cannot tell. Sarcasm and double negation («Не плохо») mislead it.":
     "Определяет, положительный ли текст на русском или английском, нейтральный или отрицательный, и насколько это точно. Для отзывов, комментариев и сообщений в несколько предложений. «Нейтральный» она отвечает и тогда, когда трудно сказать. Сарказм и двойное отрицание («Не плохо») сбивают её с толку.",
+  "Says what sentiment says, four times as fast and more often wrong, above all in Russian: for many texts where single answers do not matter. Neutral means only that it cannot tell.":
+    "Отвечает то же, что sentiment, вчетверо быстрее, но ошибается чаще, прежде всего на русском: для множества текстов, где отдельные ответы не важны. «Нейтральный» значит лишь, что трудно сказать.",
   "The text, in Russian or English; the first 400 to 500 characters weigh most.":
     "Текст на русском или английском; важнее всего первые 400–500 символов.",
 };
