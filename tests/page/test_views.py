@@ -10,8 +10,10 @@ from tests.support.browser import DESKTOP, PHONE, TABLET, Language, Tab, Theme
 from tests.support.page_people import PASSWORD, new_name
 from tests.support.system import System
 
-ZOOMED = 640
-"""1280 px at 200 %."""
+ZOOMED, ZOOMED_MORE = 640, 320
+"""1280 px at 200 % and at 400 % (WCAG 1.4.4, 1.4.10)."""
+LARGE_PX = 32
+"""Letters of twice their usual size, as somebody may set them for all pages."""
 PUBLIC = ("/", "/app/nowhere")
 PERSONAL = ("/app/predict", "/app/history", "/app/bulk", "/app/credits", "/app/developers", "/app/account")
 OPERATE = tuple(
@@ -36,13 +38,20 @@ def admin(native: System) -> str:
 def check(tab: Tab) -> None:
     found: list[str] = []
     looks: list[tuple[int, Theme]] = [(DESKTOP, "dark"), (TABLET, "dark"), (ZOOMED, "dark"), (PHONE, "dark")]
-    looks += [(width, "light") for width, _ in reversed(looks)]
+    looks += [(width, "light") for width, _ in reversed(looks)] + [(ZOOMED_MORE, "light")]
     for width, theme in looks:
         tab.look(width=width, theme=theme)
         if wide := tab.overflow():
             found.append(f"{width} px: wider than the window: {wide}")
-        if width != ZOOMED:
+        if width not in (ZOOMED, ZOOMED_MORE):
             found += [f"{width} px, {theme}: {fault}" for fault in tab.accessibility_faults()]
+    devtools = tab.page.context.new_cdp_session(tab.page)
+    devtools.send("Page.setFontSizes", {"fontSizes": {"standard": LARGE_PX}})
+    tab.look(width=1280)
+    if wide := tab.overflow():
+        found.append(f"large letters: wider than the window: {wide}")
+    devtools.send("Page.setFontSizes", {"fontSizes": {"standard": LARGE_PX // 2}})
+    devtools.detach()
     assert not found, "\n".join(found)
 
 

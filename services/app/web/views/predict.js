@@ -11,7 +11,7 @@ import { model, reset, run, show } from "../playground/state.js";
 import { go } from "../router.js";
 import { models } from "../service.js";
 
-const WIDE = "(width >= 860px) and (hover: hover)";
+const WIDE = "(width >= 53.75em) and (hover: hover)";
 
 /** The first field of the form. */
 function field() {
