@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ml_service.domain.errors import InvalidInput
+from services.app.api.links import add_links
 from services.app.api.problems import Problem, problems
 
 SUMMARY = "Predictions by queue and credits."
@@ -66,5 +67,6 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         for path in schema["paths"].values():
             for operation in path.values():
                 operation["responses"].setdefault(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), refused)
+        add_links(schema["paths"])
         app.openapi_schema = schema
     return app.openapi_schema

@@ -75,6 +75,27 @@ def test_every_reference_leads_somewhere(openapi: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in openapi["components"]["schemas"]
 
 
+def test_links_give_ids_to_parameters_of_their_operations(openapi: dict[str, Any]) -> None:
+    by_id = {operation["operationId"]: operation for _, _, operation in operations(openapi)}
+    linked = [
+        (response, link)
+        for _, _, operation in operations(openapi)
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    for response, link in linked:
+        [(name, source)] = link["parameters"].items()
+        taken = {parameter["name"] for parameter in by_id[link["operationId"]]["parameters"]}
+        assert name in taken, link
+        reference = response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert source.rpartition("/")[2] in openapi["components"]["schemas"][reference]["properties"], link
+    linked_to = {link["operationId"] for _, link in linked}
+    takes_made_ids = ("prediction_id", "bulk_id", "key_id", "webhook_id")
+    for _, path, operation in operations(openapi):
+        if path.endswith(tuple(f"{{{one}}}" for one in takes_made_ids)):
+            assert operation["operationId"] in linked_to, path
+
+
 def test_examples_are_valid(openapi: dict[str, Any]) -> None:
     for name, schema in openapi["components"]["schemas"].items():
         rooted = {**schema, "components": openapi["components"]}
