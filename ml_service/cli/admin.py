@@ -18,7 +18,7 @@ from ml_service.domain.roles import Role
 from ml_service.domain.users import User, check_username
 from ml_service.storage import sessions
 from ml_service.storage import users as stored_users
-from ml_service.usecases import admin, admin_predictions, users
+from ml_service.usecases import admin, admin_predictions, searching, users
 from ml_service.usecases.admin import CREDITS_MAX, OPERATOR
 from ml_service.usecases.passwords import Passwords
 
@@ -213,6 +213,21 @@ async def actions(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -
     for one in found:
         texts = (one.actor, one.action, one.target, one.before or "", one.after or "", one.reason or "")
         table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", *map(Text, texts))
+    out.print(table)
+
+
+@app.command()
+@command
+async def search(text: Annotated[str, typer.Argument(help="An id, a number, or how a key or a name begins.")]) -> None:
+    """Find users, predictions, batches, bulk jobs, keys, webhooks, transactions and Telegram chats."""
+    async with begin() as session:
+        found = await searching.search(session, text)
+    if not found:
+        out.print("Nothing was found.")
+        return
+    table = Table("kind", "id", "user", "what", "at")
+    for one in found:
+        table.add_row(*map(Text, (one.kind, one.id, one.username, one.title)), f"{one.at:%Y-%m-%d %H:%M:%S}")
     out.print(table)
 
 

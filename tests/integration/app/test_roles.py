@@ -17,7 +17,7 @@ TABLE = {
     Role.VIEWER: """
         GET /admin/stats · GET /admin/workers · GET /admin/queue · GET /admin/models · GET /admin/users
         GET /admin/users/{user_id} · GET /admin/predictions · GET /admin/predictions/{prediction_id}
-        GET /admin/dead-letters · GET /admin/audit · GET /admin/actions
+        GET /admin/search · GET /admin/dead-letters · GET /admin/audit · GET /admin/actions
     """,
     Role.SUPPORT: """
         POST /admin/users/{user_id}/credits · POST /admin/predictions/{prediction_id}/cancel

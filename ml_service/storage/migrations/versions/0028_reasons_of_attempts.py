@@ -7,7 +7,7 @@ from pathlib import Path
 from ml_service.storage.migrations.script import run_script
 
 revision = "0028"
-down_revision = "0026"
+down_revision = "0027"
 
 
 def upgrade() -> None:

@@ -19,6 +19,7 @@ REFUSALS: tuple[type[ServiceError], ...] = (*SIGNED_IN, Forbidden, DatabaseUnava
 
 NEEDED: Mapping[str, Role] = {
     "GET /admin/stats": Role.VIEWER,
+    "GET /admin/search": Role.VIEWER,
     "GET /admin/workers": Role.VIEWER,
     "GET /admin/queue": Role.VIEWER,
     "GET /admin/models": Role.VIEWER,

@@ -10,6 +10,7 @@ import { DeadLetters } from "./operate/dead_letters.js";
 import { Models } from "./operate/models.js";
 import { Overview } from "./operate/overview.js";
 import { Predictions } from "./operate/predictions.js";
+import { Search, SearchField } from "./operate/search.js";
 import { UserPage } from "./operate/user_page.js";
 import { Users } from "./operate/users.js";
 
@@ -30,8 +31,9 @@ export default function Operate({ params }) {
   const id = params.id ?? null;
   const tabs = /** @type {{current: HTMLElement | null}} */ (useRef(null));
   useEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [part]);
-  const Part = part === "users" && id ? UserPage : PARTS[part];
+  const Part = part === "users" && id ? UserPage : part === "search" ? Search : PARTS[part];
   return html`<${Page} title=${t("nav.operate")}>
+    <${SearchField} />
     <nav class="tabs" ref=${tabs} aria-label=${t("nav.operate")}>
       ${Object.keys(PARTS).map(
         (name) => html`<a key=${name} class="tabs__one" href=${`/app/operate/${name}`} aria-current=${name === part ? "page" : undefined}>

@@ -184,4 +184,16 @@ export default {
   "operate.credits_left": {
     one: "Your role has {n} credit left to give today.", other: "Your role has {n} credits left to give today.",
   },
+  "operate.search": "Search",
+  "operate.search_all": "Id, number, name or key",
+  "operate.search_text": "By the id of a user, prediction, batch, bulk job, key or webhook; the number of a transaction or a Telegram chat; the beginning of a key or a name. For a request id look into the logs.",
+  "operate.search_nothing": "Nothing was found.",
+  "found.user": "User",
+  "found.prediction": "Prediction",
+  "found.batch": "Batch",
+  "found.bulk_job": "Bulk job",
+  "found.api_key": "API key",
+  "found.webhook": "Webhook",
+  "found.transaction": "Transaction",
+  "found.chat": "Telegram chat",
 };
