@@ -61,9 +61,8 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         # Named by `problems()`, which cannot use a response model: that would say application/json.
         named = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schema["components"]["schemas"] |= {**named.pop("$defs"), "Problem": named}
-        refused = problems(InvalidInput)[
-            HTTPStatus.UNPROCESSABLE_ENTITY
-        ]  # any route, for a query that it does not take
+        # Any route, for a query that it does not take.
+        refused = problems(InvalidInput)[HTTPStatus.UNPROCESSABLE_ENTITY]
         for path in schema["paths"].values():
             for operation in path.values():
                 operation["responses"].setdefault(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), refused)
