@@ -24,13 +24,13 @@ are not searched. Only what a process with a wrong clock has accepted is missing
 # Requests of one user are served in their order, by a running sum of their costs. A request that is refused only for
 # standing behind refused ones, or behind twins, is submitted again alone (usecases/group_commit.py).
 #
-# The statement begins in one of three ways. The bot may read neither sessions nor API keys, and begins by chat. Only
-# where there is an API key among the requests, its row is locked and counted, which the pieces in _BY_KEY do.
-# It inserts batches, and webhooks that requests name, only where there are some: each insert costs 50 µs before its
-# first row.
+# The statement is read from above: each part is whole, and some have two forms or are left out. Its beginning is by the
+# kind of principal: the bot may read neither sessions nor API keys, and begins by chat; only where there is an API key
+# among the requests, keys' rows are locked and counted. Idempotency-Keys, batches, and webhooks that requests name are
+# inserted only where there are some: each insert costs 50 µs before its first row.
 _REQUESTS_BY_SESSION = """
     WITH request AS MATERIALIZED (
-        SELECT r.*,
+        SELECT r.*, NULL::uuid AS key_id, NULL::text AS refusal,
             r.session_id IS NULL OR EXISTS (
                 SELECT FROM sessions AS s
                 WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL AND s.expires_at > now()
@@ -38,27 +38,25 @@ _REQUESTS_BY_SESSION = """
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[]
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[]
         ) AS r (
             no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id
+            notifies_chats, chat_id, token_hash
         )
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
-    )
 """
 _REQUESTS_BY_CHAT = """
     WITH request AS MATERIALIZED (
-        SELECT r.*, r.session_id IS NULL AS is_signed_in,
+        SELECT r.*, NULL::uuid AS key_id, NULL::text AS refusal, r.session_id IS NULL AS is_signed_in,
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[]
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[]
         ) AS r (
             no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id
+            notifies_chats, chat_id, token_hash
         )
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
-    )
 """
 _REQUESTS_BY_KEY = """
     WITH request AS MATERIALIZED (
@@ -81,7 +79,7 @@ _REQUESTS_BY_KEY = """
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], {token_hashes}::bytea[]
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[]
         ) AS r (
             no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
             notifies_chats, chat_id, token_hash
@@ -90,10 +88,9 @@ _REQUESTS_BY_KEY = """
         LEFT JOIN api_keys AS a ON a.id = t.key_id AND a.user_id = r.user_id AND a.revoked_at IS NULL
             AND coalesce(a.expires_at > now(), true)
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
-    )
 """
-_SUBMIT = """
-    , payer AS MATERIALIZED (
+_PAYERS = """
+    ), payer AS MATERIALIZED (
         SELECT u.id, u.balance, u.is_blocked, 'telegram' = ANY (u.notify) AS prefers_chats, u.has_webhooks,
             (SELECT count(*) FROM (
                 SELECT FROM predictions AS p  -- predictions_open
@@ -101,19 +98,59 @@ _SUBMIT = """
                 LIMIT (SELECT max(open_max) FROM request)
             ) AS open_singles) AS open_count
         FROM users AS u WHERE u.id = ANY($2) ORDER BY u.id FOR NO KEY UPDATE
-    ){spender}, ranked AS MATERIALIZED (
-        SELECT r.*, p.prefers_chats, p.has_webhooks, p.balance, p.open_count{cap_left},
+"""
+_RANKED = """
+    ), ranked AS MATERIALIZED (
+        SELECT r.*, p.prefers_chats, p.has_webhooks, p.balance, p.open_count, NULL::bigint AS cap_left,
             CASE
-                WHEN p.is_blocked THEN 'blocked'{refusals}
+                WHEN p.is_blocked THEN 'blocked'
                 WHEN sum(r.cost) OVER earlier > p.balance THEN 'insufficient_credits'
                 WHEN r.batch_id IS NULL
                     AND p.open_count + count(*) FILTER (WHERE r.batch_id IS NULL) OVER earlier > r.open_max
                     THEN 'too_many_open'
                 ELSE 'accepted'
             END AS decision
-        FROM request AS r JOIN payer AS p ON p.id = r.user_id{spender_of}
+        FROM request AS r JOIN payer AS p ON p.id = r.user_id
         WHERE r.is_signed_in AND r.replayed_id IS NULL
-        WINDOW earlier AS (PARTITION BY r.user_id ORDER BY r.no){window}
+        WINDOW earlier AS (PARTITION BY r.user_id ORDER BY r.no)
+"""
+# A key's row is locked after its user's, as everywhere, and so its windows are what others have left of them. A window
+# is a day or a month of UTC, by the time at which the statement began: where a later day is counted already, the
+# request is submitted again.
+_RANKED_BY_KEY = """
+    ), spender AS MATERIALIZED (
+        SELECT a.id, a.spent_on > (now() AT TIME ZONE 'UTC')::date AS is_late,
+            CASE WHEN a.cap_credits IS NOT NULL THEN greatest(0, a.cap_credits - CASE
+                WHEN a.cap_per = 'total' THEN a.spent_total
+                WHEN a.cap_per = 'month' AND a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC')
+                    THEN a.spent_month
+                WHEN a.cap_per = 'day' AND a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day
+                ELSE 0
+            END) END AS cap_left
+        FROM api_keys AS a
+        WHERE a.id = ANY (ARRAY(SELECT key_id FROM request)) AND a.revoked_at IS NULL
+            AND a.user_id = ANY (ARRAY(SELECT id FROM payer))
+        ORDER BY a.id FOR NO KEY UPDATE
+    ), ranked AS MATERIALIZED (
+        SELECT r.*, p.prefers_chats, p.has_webhooks, p.balance, p.open_count, s.cap_left,
+            CASE
+                WHEN p.is_blocked THEN 'blocked'
+                WHEN r.key_id IS NOT NULL AND s.id IS NULL THEN 'no_session'
+                WHEN r.refusal IS NOT NULL THEN r.refusal
+                WHEN s.is_late THEN 'late'
+                WHEN sum(r.cost) OVER earlier_of_key > s.cap_left THEN 'key_cap_exceeded'
+                WHEN sum(r.cost) OVER earlier > p.balance THEN 'insufficient_credits'
+                WHEN r.batch_id IS NULL
+                    AND p.open_count + count(*) FILTER (WHERE r.batch_id IS NULL) OVER earlier > r.open_max
+                    THEN 'too_many_open'
+                ELSE 'accepted'
+            END AS decision
+        FROM request AS r JOIN payer AS p ON p.id = r.user_id LEFT JOIN spender AS s ON s.id = r.key_id
+        WHERE r.is_signed_in AND r.replayed_id IS NULL
+        WINDOW earlier AS (PARTITION BY r.user_id ORDER BY r.no),
+            earlier_of_key AS (PARTITION BY r.key_id ORDER BY r.no)
+"""
+_KEYED = """
     ), keyed AS (
         INSERT INTO idempotency_keys (user_id, key, fingerprint, prediction_id, batch_id)
         SELECT user_id, key, fingerprint, first_id, batch_id FROM ranked
@@ -122,13 +159,19 @@ _SUBMIT = """
         RETURNING prediction_id
     ), decided AS MATERIALIZED (
         SELECT no, user_id, first_id, batch_id, source, deadline_s, cost, notifies_chats, prefers_chats, chat_id,
-            has_webhooks, balance, open_count{decided},
+            has_webhooks, balance, open_count, key_id, cap_left,
             CASE
                 WHEN decision = 'accepted' AND key IS NOT NULL AND first_id NOT IN (SELECT prediction_id FROM keyed)
                     THEN 'twin'
                 ELSE decision
             END AS decision
         FROM ranked
+"""
+_NOT_KEYED = """
+    ), decided AS NOT MATERIALIZED (
+        SELECT * FROM ranked
+"""
+_ACCEPTED = """
     ), accepted AS MATERIALIZED (
         SELECT * FROM decided WHERE decision = 'accepted'
     ), debited AS (
@@ -142,32 +185,50 @@ _SUBMIT = """
     ), charged AS MATERIALIZED (
         SELECT a.* FROM accepted AS a JOIN debited AS d ON d.id = a.user_id
     ), item AS MATERIALIZED (
-        SELECT i.*, c.user_id, c.batch_id, c.source, c.deadline_s{key_of_item},
+        SELECT i.*, c.user_id, c.batch_id, c.source, c.deadline_s, c.key_id,
             c.has_webhooks OR c.no = ANY ($22::int[]) AS owes_webhooks
         FROM unnest($12::int[], $13::uuid[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::text[])
             AS i (no, id, model, version, pool, cost, input)
         JOIN charged AS c ON c.no = i.no
     ), inserted AS (
         INSERT INTO predictions (
-            id, user_id, model, version, source, cost, batch_id, deadline_at, input, owes_webhooks{key_id}
+            id, user_id, model, version, source, cost, batch_id, deadline_at, input, owes_webhooks, key_id
         )
         SELECT id, user_id, model, version, source, cost, batch_id,
-            now() + deadline_s * interval '1 second', input::json, owes_webhooks{key_id}
+            now() + deadline_s * interval '1 second', input::json, owes_webhooks, key_id
         FROM item ORDER BY id
     ), held AS (
         INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)
-        SELECT user_id, 'hold', cost, id, {actor} FROM item ORDER BY id
+        SELECT user_id, 'hold', cost, id,
+            CASE WHEN key_id IS NULL THEN 'user' ELSE 'key' END, coalesce(key_id, user_id)::text
+        FROM item ORDER BY id
     ), unsent AS (
         INSERT INTO outbox (prediction_id, user_id, pool, model, version, bulk)
         SELECT id, user_id, pool, model, version, batch_id IS NOT NULL FROM item ORDER BY id
-    ){spent}, owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/deliveries.py)
+"""
+_OWED = """
+    ), owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/deliveries.py)
         INSERT INTO deliveries (kind, subject_id, user_id, is_batch, chat_id, is_from_chat, leased_until)
         SELECT 'chat', coalesce(c.batch_id, c.first_id), c.user_id, c.batch_id IS NOT NULL, t.chat_id,
             c.chat_id IS NOT NULL, CASE WHEN c.chat_id IS NOT NULL THEN now() + interval '30 seconds' END
-        FROM charged AS c
+        FROM (
+            SELECT * FROM charged WHERE chat_id IS NOT NULL OR coalesce(notifies_chats, prefers_chats)
+        ) AS c
         JOIN telegram_chats AS t ON t.user_id = c.user_id  -- telegram_chats_of_user
-        WHERE CASE WHEN c.chat_id IS NULL THEN coalesce(c.notifies_chats, c.prefers_chats)
-            ELSE t.chat_id = c.chat_id END
+        WHERE c.chat_id IS NULL OR t.chat_id = c.chat_id
+"""
+_SPENT = """
+    ), spent AS (
+        UPDATE api_keys AS a SET
+            spent_total = a.spent_total + c.amount,
+            spent_month = c.amount
+                + CASE WHEN a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC') THEN a.spent_month ELSE 0 END,
+            spent_day = c.amount + CASE WHEN a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day ELSE 0 END,
+            spent_on = (now() AT TIME ZONE 'UTC')::date,
+            last_used_at = now()
+        FROM (SELECT key_id, sum(cost) AS amount FROM charged WHERE key_id IS NOT NULL GROUP BY key_id) AS c
+        WHERE a.id = c.key_id AND a.id = ANY (ARRAY(SELECT id FROM spender))
+        RETURNING a.id, c.amount
 """
 _BATCHES = """
     ), batched AS (
@@ -180,7 +241,7 @@ _WEBHOOKS = """
     ), named AS (
         INSERT INTO request_webhooks (subject_id, user_id, url, origin, events)
         SELECT coalesce(c.batch_id, c.first_id), c.user_id, w.url, w.origin, string_to_array(w.events, ',')
-        FROM unnest($22::int[], $23::text[], $24::text[], $25::text[]) AS w (no, url, origin, events)
+        FROM unnest($22::int[], $24::text[], $25::text[], $26::text[]) AS w (no, url, origin, events)
         JOIN charged AS c ON c.no = w.no
 """
 _OUTCOMES = """
@@ -189,75 +250,38 @@ _OUTCOMES = """
         CASE
             WHEN k.no IS NOT NULL THEN k.decision
             WHEN NOT r.is_signed_in THEN 'no_session'
-            WHEN NOT EXISTS (SELECT FROM payer AS p WHERE p.id = r.user_id) THEN 'no_user'{out_of_scope}
+            WHEN NOT EXISTS (SELECT FROM payer AS p WHERE p.id = r.user_id) THEN 'no_user'
+            WHEN r.refusal = 'scope_missing' THEN r.refusal
             ELSE 'replayed'
         END AS decision,
         coalesce(d.balance, k.balance, (SELECT p.balance FROM payer AS p WHERE p.id = r.user_id), 0) AS balance,
         now() AS created_at,
         coalesce(k.open_count, 0) + coalesce(d.singles, 0) AS open_count,
-        r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint{cap_left_after}  -- as in Outcome
+        r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint,
+        CASE WHEN k.cap_left IS NOT NULL THEN
+            (k.cap_left - coalesce((SELECT sum(c.cost) FROM charged AS c WHERE c.key_id = r.key_id), 0))::bigint
+        END AS cap_left  -- as in Outcome
     FROM request AS r
     LEFT JOIN decided AS k ON k.no = r.no
-    LEFT JOIN debited AS d ON d.id = r.user_id{spent_of}
+    LEFT JOIN debited AS d ON d.id = r.user_id
     ORDER BY r.no
 """
-# A key's row is locked after its user's, as everywhere, and so its windows are what others have left of them. A window
-# is a day or a month of UTC, by the time at which the statement began: where a later day is counted already, the
-# request is submitted again.
-_BY_KEY = {
-    "spender": """, spender AS MATERIALIZED (
-        SELECT a.id, a.spent_on > (now() AT TIME ZONE 'UTC')::date AS is_late,
-            CASE WHEN a.cap_credits IS NOT NULL THEN greatest(0, a.cap_credits - CASE
-                WHEN a.cap_per = 'total' THEN a.spent_total
-                WHEN a.cap_per = 'month' AND a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC')
-                    THEN a.spent_month
-                WHEN a.cap_per = 'day' AND a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day
-                ELSE 0
-            END) END AS cap_left
-        FROM api_keys AS a
-        WHERE a.id = ANY (ARRAY(SELECT key_id FROM request)) AND a.revoked_at IS NULL
-            AND a.user_id = ANY (ARRAY(SELECT id FROM payer))
-        ORDER BY a.id FOR NO KEY UPDATE
-    )""",
-    "cap_left": ", s.cap_left",
-    "refusals": """
-                WHEN r.key_id IS NOT NULL AND s.id IS NULL THEN 'no_session'
-                WHEN r.refusal IS NOT NULL THEN r.refusal
-                WHEN s.is_late THEN 'late'
-                WHEN sum(r.cost) OVER earlier_of_key > s.cap_left THEN 'key_cap_exceeded'""",
-    "spender_of": " LEFT JOIN spender AS s ON s.id = r.key_id",
-    "window": ", earlier_of_key AS (PARTITION BY r.key_id ORDER BY r.no)",
-    "decided": ", key_id, cap_left",
-    "key_of_item": ", c.key_id",
-    "key_id": ", key_id",
-    "actor": "CASE WHEN key_id IS NULL THEN 'user' ELSE 'key' END, coalesce(key_id, user_id)::text",
-    "spent": """, spent AS (
-        UPDATE api_keys AS a SET
-            spent_total = a.spent_total + c.amount,
-            spent_month = c.amount
-                + CASE WHEN a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC') THEN a.spent_month ELSE 0 END,
-            spent_day = c.amount + CASE WHEN a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day ELSE 0 END,
-            spent_on = (now() AT TIME ZONE 'UTC')::date,
-            last_used_at = now()
-        FROM (SELECT key_id, sum(cost) AS amount FROM charged WHERE key_id IS NOT NULL GROUP BY key_id) AS c
-        WHERE a.id = c.key_id AND a.id = ANY (ARRAY(SELECT id FROM spender))
-        RETURNING a.id, c.amount
-    )""",
-    "out_of_scope": """
-            WHEN r.refusal = 'scope_missing' THEN r.refusal""",
-    "cap_left_after": ", (k.cap_left - coalesce(t.amount, 0))::bigint AS cap_left",
-    "spent_of": """
-    LEFT JOIN spent AS t ON t.id = r.key_id""",
-}
-_BY_USER = dict.fromkeys(_BY_KEY, "") | {"actor": "'user', user_id::text"}
 
 
 @cache
-def _statement(*, by: str, has_batches: bool, has_webhooks: bool) -> str:
-    pieces = (_BY_KEY if by == "key" else _BY_USER) | {"token_hashes": "$26" if has_webhooks else "$23"}
-    requests = {"session": _REQUESTS_BY_SESSION, "chat": _REQUESTS_BY_CHAT, "key": _REQUESTS_BY_KEY}[by]
-    text = requests + _SUBMIT + has_batches * _BATCHES + has_webhooks * _WEBHOOKS + _OUTCOMES
-    return text.format_map(pieces)
+def _statement(*, by: str, has_keys: bool, has_batches: bool, has_webhooks: bool) -> str:
+    return (
+        {"session": _REQUESTS_BY_SESSION, "chat": _REQUESTS_BY_CHAT, "key": _REQUESTS_BY_KEY}[by]
+        + _PAYERS
+        + (_RANKED_BY_KEY if by == "key" else _RANKED)
+        + (_KEYED if has_keys else _NOT_KEYED)
+        + _ACCEPTED
+        + _OWED
+        + (_SPENT if by == "key" else "")
+        + (_BATCHES if has_batches else "")
+        + (_WEBHOOKS if has_webhooks else "")
+        + _OUTCOMES
+    )
 
 
 async def submit(session: Session, submissions: Sequence[Submission]) -> list[Outcome]:
@@ -272,13 +296,14 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
     token_hashes = [submission.principal.token_hash for submission in submissions]
     batch_ids = [submission.batch_id for submission in submissions]
     webhooks = [(no, submission.webhook) for no, submission in enumerate(submissions) if submission.webhook is not None]
+    keys = [submission.key for submission in submissions]
     by = "key" if any(token_hashes) else "session" if any(session_ids) else "chat"
     rows = await session.fetch(
-        _statement(by=by, has_batches=any(batch_ids), has_webhooks=bool(webhooks)),
+        _statement(by=by, has_keys=any(keys), has_batches=any(batch_ids), has_webhooks=bool(webhooks)),
         list(range(len(submissions))),
         [submission.principal.user_id for submission in submissions],
         [submission.cost for submission in submissions],
-        [submission.key for submission in submissions],
+        keys,
         [submission.fingerprint for submission in submissions],
         [submission.items[0].id for submission in submissions],
         batch_ids,
@@ -297,8 +322,8 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
         [submission.chat_id for submission in submissions],
         id_after(CLOCKS_DIFFER_S_MAX),
         [no for no, _ in webhooks],
+        token_hashes,
         *_columns_of([webhook for _, webhook in webhooks]),
-        *([token_hashes] if any(token_hashes) else ()),
     )
     return [Outcome(Decision(row["decision"]), *row[1:]) for row in rows]
 

@@ -11,7 +11,6 @@ from ml_service.domain.ledger import CREDITS_MAX, REGISTRATION, Kind
 from ml_service.domain.submissions import Decision
 from ml_service.storage import canceling, ledger, submissions
 from tests.faults.test_mutations import UNLOCKED, Mutate, broken, mutate, play
-from tests.support.mutations import replaced
 from tests.support.play import Play
 
 __all__ = ["mutate", "play"]
@@ -48,19 +47,16 @@ async def test_with_the_cap_a_key_holds_no_more_than_it(play: Play, capped: Prin
 
 
 async def test_without_the_caps_condition_a_key_holds_more_than_its_cap(
-    play: Play, capped: Principal, mutate: Mutate, monkeypatch: pytest.MonkeyPatch
+    play: Play, capped: Principal, mutate: Mutate
 ) -> None:
-    off = replaced(submissions._BY_KEY["refusals"], "OVER earlier_of_key > s.cap_left", "OVER earlier_of_key < 0")
-    monkeypatch.setitem(submissions._BY_KEY, "refusals", off)
-    mutate(submissions, "_SUBMIT", "'hold'", "'hold'")
+    mutate(submissions, "_RANKED_BY_KEY", "OVER earlier_of_key > s.cap_left", "OVER earlier_of_key < 0")
     assert await spend(play, capped) == (12, 12)
 
 
 async def test_without_the_lock_on_the_key_and_its_user_a_key_holds_more_than_its_cap(
-    play: Play, capped: Principal, mutate: Mutate, monkeypatch: pytest.MonkeyPatch
+    play: Play, capped: Principal, mutate: Mutate
 ) -> None:
-    off = replaced(submissions._BY_KEY["spender"], "ORDER BY a.id FOR NO KEY UPDATE", "")
-    monkeypatch.setitem(submissions._BY_KEY, "spender", off)
+    mutate(submissions, "_RANKED_BY_KEY", "ORDER BY a.id FOR NO KEY UPDATE", "")
     mutate(*UNLOCKED)
     assert await spend(play, capped, at_once=False) == (12, 12)
 

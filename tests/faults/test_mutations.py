@@ -201,7 +201,7 @@ async def race(play: Play, *, key: str | None = None) -> list[Decision]:
         await queue.close()
 
 
-UNLOCKED = (submissions, "_SUBMIT", " FOR NO KEY UPDATE", "")
+UNLOCKED = (submissions, "_PAYERS", " FOR NO KEY UPDATE", "")
 
 
 async def test_with_the_lock_on_payers_the_second_request_is_refused(play: Play) -> None:
@@ -217,7 +217,7 @@ async def test_without_the_lock_on_payers_an_unpaid_request_is_accepted(play: Pl
 
 async def test_without_the_conditional_debit_the_schema_still_refuses(play: Play, mutate: Mutate) -> None:
     mutate(*UNLOCKED)
-    mutate(submissions, "_SUBMIT", " AND users.balance >= d.amount", "")
+    mutate(submissions, "_ACCEPTED", " AND users.balance >= d.amount", "")
     with pytest.raises(asyncpg.CheckViolationError):
         await race(play)
     assert await broken(play) == []
@@ -225,7 +225,7 @@ async def test_without_the_conditional_debit_the_schema_still_refuses(play: Play
 
 async def test_without_the_conditional_debit_and_the_schema_a_balance_is_negative(play: Play, mutate: Mutate) -> None:
     mutate(*UNLOCKED)
-    mutate(submissions, "_SUBMIT", " AND users.balance >= d.amount", "")
+    mutate(submissions, "_ACCEPTED", " AND users.balance >= d.amount", "")
     await execute(play.url, "ALTER TABLE users DROP CONSTRAINT users_balance_not_negative")
     assert await race(play) == [Decision.ACCEPTED, Decision.ACCEPTED]
     assert await broken(play) == ["1"]
