@@ -1,4 +1,4 @@
-"""Makes the app of its parts, and starts and stops them in order."""
+"""Makes the app of its components, and starts and stops them in order."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ from services.app.api import users as users_api
 from services.app.api.admin import routes as admin
 from services.app.auth.access_tokens import AccessTokens
 from services.app.auth.api_keys import ApiKeys
+from services.app.components import AppComponents
 from services.app.feeds import Feeds
 from services.app.http import addresses
 from services.app.http.body_guard import BodyGuard
@@ -77,7 +78,6 @@ from services.app.http.metrics import AppMetrics
 from services.app.in_flight import InFlight
 from services.app.live import LiveAnswers
 from services.app.load import LoadWatch
-from services.app.parts import Parts
 
 log = structlog.get_logger()
 
@@ -136,13 +136,13 @@ class App(FastAPI):
 
 
 def create_app(settings: AppSettings) -> App:
-    """The app; its parts are made when it starts."""
+    """The app; its components are made when it starts."""
     metrics = AppMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, metrics) as parts:
-            app.state.parts = parts
+        async with _running(settings, metrics) as components:
+            app.state.components = components
             yield
 
     app = App(
@@ -186,21 +186,28 @@ def create_app(settings: AppSettings) -> App:
 
 
 @asynccontextmanager
-async def _running(settings: AppSettings, metrics: AppMetrics) -> AsyncIterator[Parts]:
+async def _running(settings: AppSettings, metrics: AppMetrics) -> AsyncIterator[AppComponents]:
     async with AsyncExitStack() as stack:
         # Loaded before the first request: it takes a quarter of a second.
         await asyncio.to_thread(common_passwords)
         database = await open_database(settings, stack, NAME, connections_max=settings.database_connections_max)
-        parts = await _make(settings, metrics, database, stack)
-        await _prepare_demo(parts, stack)
-        for part in (parts.catalog, parts.live, parts.feeds, parts.load, parts.leader, parts.webhooks):
+        components = await _make(settings, metrics, database, stack)
+        await _prepare_demo(components, stack)
+        for part in (
+            components.catalog,
+            components.live,
+            components.feeds,
+            components.load,
+            components.leader,
+            components.webhooks,
+        ):
             await part.start()
             stack.push_async_callback(part.close)
-        stack.push_async_callback(_drain, parts)
-        yield parts
+        stack.push_async_callback(_drain, components)
+        yield components
 
 
-async def _make(settings: AppSettings, metrics: AppMetrics, database: Database, stack: AsyncExitStack) -> Parts:
+async def _make(settings: AppSettings, metrics: AppMetrics, database: Database, stack: AsyncExitStack) -> AppComponents:
     queue = await open_queue(settings, stack, NAME)
     catalog = Catalog(database)
     relaxed = await open_database(settings, stack, NAME, connections_max=RELAXED_CONNECTIONS_MAX, durable=False)
@@ -209,7 +216,7 @@ async def _make(settings: AppSettings, metrics: AppMetrics, database: Database, 
     feeds = Feeds(database)
     times = ModelTimes(database)
     admission = Admission(settings.queued_predictions_max)
-    return Parts(
+    return AppComponents(
         settings=settings,
         database=database,
         queue=queue,
@@ -301,9 +308,9 @@ def _secret(settings: AppSettings) -> str:
     return secrets.token_hex(SECRET_LENGTH_MIN)
 
 
-async def _prepare_demo(parts: Parts, stack: AsyncExitStack) -> None:
+async def _prepare_demo(components: AppComponents, stack: AsyncExitStack) -> None:
     """Make the demo user, or lock it out; goes on in the background where the database is away."""
-    task = asyncio.create_task(_prepare_demo_until_done(parts))
+    task = asyncio.create_task(_prepare_demo_until_done(components))
 
     async def stop() -> None:
         task.cancel()
@@ -315,17 +322,17 @@ async def _prepare_demo(parts: Parts, stack: AsyncExitStack) -> None:
             await asyncio.shield(task)
 
 
-async def _prepare_demo_until_done(parts: Parts) -> None:
-    settings = parts.settings
+async def _prepare_demo_until_done(components: AppComponents) -> None:
+    settings = components.settings
     while True:
         try:
             if settings.mode == "demo":
                 await users.ensure_demo_user(
-                    parts.database, parts.passwords, starting_credits=settings.starting_credits
+                    components.database, components.passwords, starting_credits=settings.starting_credits
                 )
                 log.warning("demo_mode", why="the user test with password test exists; MODE=production has none")
             else:
-                async with parts.database.begin() as session:
+                async with components.database.begin() as session:
                     await users.lock_out_demo_users(session)
         except DatabaseUnavailable as error:
             log.warning("database_away", error=error.message)
@@ -334,9 +341,9 @@ async def _prepare_demo_until_done(parts: Parts) -> None:
             return
 
 
-async def _drain(parts: Parts) -> None:
+async def _drain(components: AppComponents) -> None:
     """Finish what was accepted: commit, then tell the queue. What it cannot be told, the sweep tells it later."""
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
-            await parts.commits.drain()
-            await parts.relay.drain()
+            await components.commits.drain()
+            await components.relay.drain()

@@ -18,7 +18,7 @@ from ml_service.messaging.queue import Result, ResultMessage
 from ml_service.storage import claiming, finishing
 from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish
-from services.app.parts import Parts
+from services.app.components import AppComponents
 from services.app.wiring import App
 
 PASSWORD = "a quiet green river"
@@ -71,8 +71,8 @@ class Service:
     people: int = field(default=0)
 
     @property
-    def parts(self) -> Parts:
-        return self.app.state.parts
+    def components(self) -> AppComponents:
+        return self.app.state.components
 
     async def join(self, username: str | None = None) -> Person:
         """Register somebody and sign in."""

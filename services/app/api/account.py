@@ -28,8 +28,8 @@ from services.app.api.schemas.users import User
 from services.app.api.strict import StrictRoute
 from services.app.auth.callers import SignedIn
 from services.app.auth.principal import CurrentUser
+from services.app.components import AppComponents, components_of
 from services.app.http.rate_limits import noting
-from services.app.parts import Parts, parts_of
 
 ERASED_AT_ONCE_S = 3.0
 
@@ -45,7 +45,7 @@ router = APIRouter(tags=["users"], route_class=StrictRoute)
 async def prefer(request: Request, current: CurrentUser, wanted: Preferences) -> User:
     """Change the page's language and where answers also go. What is left out stays as it is."""
     given = wanted.model_fields_set
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         user = await account.set_preferences(
             session,
             current.user,
@@ -78,9 +78,9 @@ async def delete(request: Request, current: CurrentUser, wanted: Deletion) -> No
     Name, password, sign-ins and joined chats are gone with the answer. Open predictions are canceled, and inputs,
     outputs and error messages erased: of a long history within minutes. The ledger keeps the amounts, without a name.
     """
-    parts = parts_of(request)
-    settings = parts.settings
-    async with parts.database.autocommit() as session:
+    components = components_of(request)
+    settings = components.settings
+    async with components.database.autocommit() as session:
         # As for a new password: a stolen session must not be usable to guess the password.
         await users.check_rate(
             session,
@@ -89,7 +89,9 @@ async def delete(request: Request, current: CurrentUser, wanted: Deletion) -> No
             window_s=settings.wrong_passwords_window_s,
             note=noting(request.scope),
         )
-    await account.delete(parts.database, parts.passwords, current.user, wanted.password, at_once_s=ERASED_AT_ONCE_S)
+    await account.delete(
+        components.database, components.passwords, current.user, wanted.password, at_once_s=ERASED_AT_ONCE_S
+    )
 
 
 @router.get(
@@ -108,8 +110,8 @@ async def delete(request: Request, current: CurrentUser, wanted: Deletion) -> No
 )
 async def export(request: Request, current: CurrentUser) -> Response:
     """All of one's data as lines of JSON, streamed: the account, its sign-ins and chats, predictions, transactions."""
-    parts = parts_of(request)
-    async with parts.database.autocommit() as session:
+    components = components_of(request)
+    async with components.database.autocommit() as session:
         sign_ins = await account.sign_ins(session, current.user, current.session_id)
         chats = await account.chats_of(session, current.user)
     head = [
@@ -117,15 +119,15 @@ async def export(request: Request, current: CurrentUser) -> Response:
         *(_line("session", SignIn.of(one, current.session_id).model_dump()) for one in sign_ins),
         *(_line("telegram_chat", {"chat_id": one}) for one in chats),
     ]
-    return exports.file(parts, current, "account", "jsonl", _exported(parts, current, b"".join(head)))
+    return exports.file(components, current, "account", "jsonl", _exported(components, current, b"".join(head)))
 
 
-async def _exported(parts: Parts, current: SignedIn, head: bytes) -> AsyncIterator[bytes]:
+async def _exported(components: AppComponents, current: SignedIn, head: bytes) -> AsyncIterator[bytes]:
     yield head
-    is_welcome = exports.is_welcome(parts, current)
-    async for found in predictions.export(parts.database, current.user.id, HistoryFilter(), is_welcome):
+    is_welcome = exports.is_welcome(components, current)
+    async for found in predictions.export(components.database, current.user.id, HistoryFilter(), is_welcome):
         yield b"".join(_line("prediction", answers.shown(one)) for one in found)
-    async for lines in ledger.export(parts.database, current.user.id, None, is_welcome):
+    async for lines in ledger.export(components.database, current.user.id, None, is_welcome):
         yield b"".join(_line("transaction", Transaction.of(one).model_dump()) for one in lines)
 
 
@@ -141,7 +143,7 @@ def _line(kind: str, fields: dict[str, Any]) -> bytes:
 )
 async def list_sign_ins(request: Request, current: CurrentUser) -> SignIns:
     """Where the account is signed in, the last used first. The demo user, whom all share, sees this one only."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         found = await account.sign_ins(session, current.user, current.session_id)
     return SignIns(items=[SignIn.of(one, current.session_id) for one in found])
 
@@ -155,7 +157,7 @@ async def list_sign_ins(request: Request, current: CurrentUser) -> SignIns:
 )
 async def end_others(request: Request, current: CurrentUser) -> None:
     """End all sign-ins but the one that asks; their tokens end at once."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         await account.end_other_sign_ins(session, current.user, current.session_id)
 
 
@@ -168,5 +170,5 @@ async def end_others(request: Request, current: CurrentUser) -> None:
 )
 async def end_one(request: Request, current: CurrentUser, session_id: UUID) -> None:
     """End one sign-in; its tokens end at once. Another user's is answered like a missing one."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         await account.end_sign_in(session, current.user, current.session_id, session_id)

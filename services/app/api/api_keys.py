@@ -14,7 +14,7 @@ from services.app.api.problems import BODY_REFUSED, SIGNED_IN, problems
 from services.app.api.schemas.api_keys import CreatedKey, KeyChange, KeyRotation, NewApiKey, ShownKey, ShownKeys
 from services.app.api.strict import StrictRoute
 from services.app.auth.principal import CurrentUser
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 router = APIRouter(tags=["api-keys"], route_class=StrictRoute)
 _FIELD_OF = {"spend_cap": "cap"}
@@ -29,7 +29,7 @@ _FIELD_OF = {"spend_cap": "cap"}
 )
 async def create(request: Request, current: CurrentUser, new: NewApiKey) -> CreatedKey:
     """Make a key that acts for the account within its scopes. The answer is the only one that has the key itself."""
-    parts = parts_of(request)
+    components = components_of(request)
     fields = KeyFields(
         new.name,
         frozenset(new.scopes),
@@ -38,8 +38,10 @@ async def create(request: Request, current: CurrentUser, new: NewApiKey) -> Crea
         new.rate_limit_per_minute,
         new.expires_at,
     )
-    async with parts.database.begin() as session:
-        made = await api_keys.create(session, current.user.id, fields, keys_max=parts.settings.api_keys_per_user_max)
+    async with components.database.begin() as session:
+        made = await api_keys.create(
+            session, current.user.id, fields, keys_max=components.settings.api_keys_per_user_max
+        )
     return CreatedKey.of_made(made)
 
 
@@ -51,9 +53,9 @@ async def create(request: Request, current: CurrentUser, new: NewApiKey) -> Crea
 )
 async def list_keys(request: Request, current: CurrentUser) -> ShownKeys:
     """One's own keys that are not revoked, the newest first, with what they have spent."""
-    parts = parts_of(request)
-    async with parts.database.autocommit() as session:
-        found = await api_keys.list_of(session, current.user.id, keys_max=parts.settings.api_keys_per_user_max)
+    components = components_of(request)
+    async with components.database.autocommit() as session:
+        found = await api_keys.list_of(session, current.user.id, keys_max=components.settings.api_keys_per_user_max)
     return ShownKeys(items=[ShownKey.of(key) for key in found])
 
 
@@ -76,7 +78,7 @@ async def change(request: Request, current: CurrentUser, key_id: UUID, wanted: K
             case "spend_cap":
                 value = None if value is None else value.value()
         given[_FIELD_OF.get(name, name)] = value
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         return ShownKey.of(await api_keys.change(session, current.user.id, key_id, given))
 
 
@@ -89,7 +91,7 @@ async def change(request: Request, current: CurrentUser, key_id: UUID, wanted: K
 )
 async def revoke(request: Request, current: CurrentUser, key_id: UUID) -> None:
     """End a key at once. Predictions that were accepted are finished. Another user's is answered like a missing one."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         await api_keys.revoke(session, current.user.id, key_id)
 
 
@@ -104,6 +106,6 @@ async def rotate(request: Request, current: CurrentUser, key_id: UUID, wanted: K
 
     Repeating it, where the answer was lost, is harmless: tokens that have been in use keep their grace time.
     """
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         made = await api_keys.rotate(session, current.user.id, key_id, grace_s=wanted.grace_s)
     return CreatedKey.of_made(made)

@@ -44,8 +44,8 @@ from services.app.api.problems import BODY_REFUSED, KEYED, problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.bulk import BulkJobs, ShownBulkJob
 from services.app.auth.principal import BulkUser
+from services.app.components import AppComponents, components_of
 from services.app.http import bodies, uploads
-from services.app.parts import Parts, parts_of
 
 router = APIRouter(tags=["bulk"], route_class=KnownQueryRoute)
 
@@ -113,7 +113,7 @@ async def submit(
     credits for all others are held at the start, or nothing is accepted. In a CSV, columns that are named like the
     model's fields are those fields; else one column is the text.
     """
-    parts = parts_of(request)
+    components = components_of(request)
     kind = _KINDS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     if kind is None:
         detail = "Send the file as Content-Type: application/x-ndjson or text/csv."
@@ -121,21 +121,21 @@ async def submit(
     principal = current.principal
     source = Source.WEB if principal.is_page else Source.API
     order = BulkOrder(source, kind, model, column, key_of(request.scope))
-    settings = parts.settings
+    settings = components.settings
     pieces = uploads.pieces(
         request,
         bytes_max=settings.bulk_bytes_max,
         bytes_per_s_min=settings.bulk_bytes_per_s_min,
         seconds_max=settings.bulk_receive_s_max,
     )
-    with parts.uploads_in_flight.hold(current.user.id, 1):
-        received = await parts.bulk.receive(principal, order, pieces, _parser(parts))
+    with components.uploads_in_flight.hold(current.user.id, 1):
+        received = await components.bulk.receive(principal, order, pieces, _parser(components))
     headers = {"Location": f"/bulk/{received.job.id}"}
     if received.is_replay:
         headers["Idempotent-Replayed"] = "true"
     else:
-        parts.feeds.tell([current.user.id])
-        parts.metrics.bulk_accepted(received.job)
+        components.feeds.tell([current.user.id])
+        components.metrics.bulk_accepted(received.job)
     return _shown(received.job, HTTPStatus.ACCEPTED, headers)
 
 
@@ -147,10 +147,10 @@ async def submit(
 )
 async def list_jobs(request: Request, current: BulkUser, limit: Limit = 50, cursor: Cursor = None) -> BulkJobs:
     """One's own bulk jobs, newest first."""
-    parts = parts_of(request)
-    size = checked_limit(limit, parts.settings.page_size_max)
+    components = components_of(request)
+    size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_uuid(cursor) or LAST_ID
-    async with parts.database.autocommit() as session:
+    async with components.database.autocommit() as session:
         found = await bulk_jobs.list_of(session, current.user.id, before, size + 1)
     following = found[size - 1].id if len(found) > size else None
     return BulkJobs(items=[ShownBulkJob.of(job) for job in found[:size]], next_cursor=cursors.of_uuid(following))
@@ -164,7 +164,7 @@ async def list_jobs(request: Request, current: BulkUser, limit: Limit = 50, curs
 )
 async def show(request: Request, current: BulkUser, bulk_id: UUID) -> Response:
     """How far a job is, and what it has cost."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         return _shown(await bulk.get(session, current.user.id, bulk_id))
 
 
@@ -176,9 +176,9 @@ async def show(request: Request, current: BulkUser, bulk_id: UUID) -> Response:
 )
 async def cancel(request: Request, current: BulkUser, bulk_id: UUID) -> Response:
     """End what has not ended, and get its credits back; what has succeeded stays, and is paid. Twice is no error."""
-    parts = parts_of(request)
-    job = await parts.bulk.cancel(current.user.id, bulk_id)
-    parts.feeds.tell([current.user.id])
+    components = components_of(request)
+    job = await components.bulk.cancel(current.user.id, bulk_id)
+    components.feeds.tell([current.user.id])
     return _shown(job)
 
 
@@ -203,12 +203,14 @@ async def results(
     kind: Annotated[Literal["jsonl", "csv"], Query(alias="format")] = "jsonl",
 ) -> Response:
     """What became of each line, at any time: before the end, what there is."""
-    parts = parts_of(request)
-    async with parts.database.autocommit() as session:
+    components = components_of(request)
+    async with components.database.autocommit() as session:
         job = await bulk.get(session, current.user.id, bulk_id)
-    rows = bulk_results.results(parts.database, job, exports.is_welcome(parts, current), with_inputs=kind == "csv")
-    pieces = _as_csv(rows, _properties(parts, job)) if kind == "csv" else _as_jsonl(rows)
-    return exports.file(parts, current, f"results-{str(bulk_id)[:8]}", kind, pieces)
+    rows = bulk_results.results(
+        components.database, job, exports.is_welcome(components, current), with_inputs=kind == "csv"
+    )
+    pieces = _as_csv(rows, _properties(components, job)) if kind == "csv" else _as_jsonl(rows)
+    return exports.file(components, current, f"results-{str(bulk_id)[:8]}", kind, pieces)
 
 
 def encode(job: BulkJob) -> str:
@@ -220,8 +222,8 @@ def _shown(job: BulkJob, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, 
     return Response(encode(job), status.value, headers, "application/json")
 
 
-def _parser(parts: Parts) -> Parse:
-    settings = parts.settings
+def _parser(components: AppComponents) -> Parse:
+    settings = components.settings
 
     def parse(line: bytes) -> Any:
         refused = bodies.refusal(line, depth_max=settings.json_depth_max, values_max=settings.json_values_max)
@@ -249,9 +251,9 @@ def _line(result: LineResult) -> dict[str, Any]:
     }
 
 
-def _properties(parts: Parts, job: BulkJob) -> list[str]:
+def _properties(components: AppComponents, job: BulkJob) -> list[str]:
     """The properties of the version's outputs, each a column; none where they are not known."""
-    specs = [one.spec for one in parts.catalog.versions(job.model) if one.spec.version == job.version]
+    specs = [one.spec for one in components.catalog.versions(job.model) if one.spec.version == job.version]
     found = specs[0].output_schema.get("properties") if specs else None
     return [str(name) for name in found][:_FEATURES_MAX] if isinstance(found, dict) else []
 

@@ -25,7 +25,7 @@ from services.app.api.problems import KEYED, problems
 from services.app.api.query import KnownQueryRoute
 from services.app.auth.callers import Caller
 from services.app.auth.principal import Reader, is_active
-from services.app.parts import Parts, parts_of
+from services.app.components import AppComponents, components_of
 
 HEARTBEAT_S = 15.0
 """Proxies close a connection that is silent for a minute or half of one."""
@@ -59,29 +59,31 @@ async def events(request: Request, current: Reader, prediction_id: UUID, last_ev
 
     With `Last-Event-ID` a state that was received is not told again.
     """
-    parts = parts_of(request)
-    async with parts.database.autocommit() as session:
+    components = components_of(request)
+    async with components.database.autocommit() as session:
         await predictions.get(session, current.user.id, prediction_id)
     stream = StreamingResponse(
-        _stream(parts, current, prediction_id, last_event_id),
+        _stream(components, current, prediction_id, last_event_id),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},  # nginx hands each event on at once
     )
-    return parts.streams_in_flight.stream(current.user.id, stream)
+    return components.streams_in_flight.stream(current.user.id, stream)
 
 
-async def _stream(parts: Parts, caller: Caller, prediction_id: UUID, last_event_id: str | None) -> AsyncIterator[bytes]:
+async def _stream(
+    components: AppComponents, caller: Caller, prediction_id: UUID, last_event_id: str | None
+) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + STREAM_S_MAX
     yield RETRY
     checked_at = sent_at = loop.time()
     now: Prediction | None = None
     place: PlaceInQueue | None = None
-    with parts.live.watch(prediction_id) as watch:
+    with components.live.watch(prediction_id) as watch:
         while loop.time() < end and not watch.ended:
             changed = await watch.change(min(PLACE_S, HEARTBEAT_S) if _is_in_line(now) else HEARTBEAT_S)
             if loop.time() - checked_at >= CHECK_S:
-                if not await _is_welcome(parts, caller):
+                if not await _is_welcome(components, caller):
                     return
                 checked_at = loop.time()
             pieces = []
@@ -89,7 +91,7 @@ async def _stream(parts: Parts, caller: Caller, prediction_id: UUID, last_event_
                 now = changed
                 if changed.is_terminal or _id_of(changed) != last_event_id:
                     pieces.append(event(b"status", answers.encode(changed), _id_of(changed)))
-            if now is not None and _is_in_line(now) and (found := await _place(parts, now)) != place:
+            if now is not None and _is_in_line(now) and (found := await _place(components, now)) != place:
                 place = found
                 pieces.append(event(b"queue", answers.encode_json(place), _id_of(now)))
             if pieces or loop.time() - sent_at >= HEARTBEAT_S:
@@ -103,10 +105,10 @@ def _is_in_line(prediction: Prediction | None) -> bool:
     return prediction is not None and prediction.status is Status.QUEUED and prediction.batch_id is None
 
 
-async def _place(parts: Parts, prediction: Prediction) -> PlaceInQueue | None:
+async def _place(components: AppComponents, prediction: Prediction) -> PlaceInQueue | None:
     """Where it stands, as far as the database can say."""
     try:
-        return await parts.estimates.place(prediction)
+        return await components.estimates.place(prediction)
     except DatabaseUnavailable:
         return None
 
@@ -116,9 +118,9 @@ def _id_of(prediction: Prediction) -> str:
     return f"{prediction.attempts}-{prediction.status}"
 
 
-async def _is_welcome(parts: Parts, caller: Caller) -> bool:
+async def _is_welcome(components: AppComponents, caller: Caller) -> bool:
     """Whether the sign-in or the API key goes on, as far as the database can say."""
     try:
-        return await is_active(parts, caller)
+        return await is_active(components, caller)
     except DatabaseUnavailable:
         return True  # the next look is soon

@@ -16,7 +16,7 @@ from ml_service.usecases.ledger import StatementLine
 from services.app.api import answers
 from services.app.auth.callers import Caller
 from services.app.auth.principal import is_active
-from services.app.parts import Parts
+from services.app.components import AppComponents
 
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/x-ndjson"}
 BYTE_ORDER_MARK = "\ufeff".encode()
@@ -48,7 +48,7 @@ TRANSACTION_COLUMNS = (
 )  # fmt: skip
 
 
-def is_welcome(parts: Parts, caller: Caller) -> Callable[[], Awaitable[bool]]:
+def is_welcome(components: AppComponents, caller: Caller) -> Callable[[], Awaitable[bool]]:
     """Whether the sign-in or the API key goes on, looked up once a second at most."""
     checked_at = time.monotonic()
 
@@ -58,18 +58,18 @@ def is_welcome(parts: Parts, caller: Caller) -> Callable[[], Awaitable[bool]]:
             return True
         checked_at = time.monotonic()
         try:
-            return await is_active(parts, caller)
+            return await is_active(components, caller)
         except DatabaseUnavailable:
             return True  # the next piece fails by itself
 
     return look
 
 
-def file(parts: Parts, caller: Caller, name: str, kind: str, pieces: AsyncIterator[bytes]) -> Response:
+def file(components: AppComponents, caller: Caller, name: str, kind: str, pieces: AsyncIterator[bytes]) -> Response:
     """A download, counted as one of the user's streams while it lasts."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "X-Accel-Buffering": "no"}
     stream = StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers=headers)
-    return parts.streams_in_flight.stream(caller.user.id, stream)
+    return components.streams_in_flight.stream(caller.user.id, stream)
 
 
 async def transactions_as_csv(pieces: AsyncIterator[Sequence[StatementLine]]) -> AsyncIterator[bytes]:

@@ -14,9 +14,9 @@ from ml_service.usecases.workers import Overview, failed_models, list_live
 from services.app.api.problems import problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.health import Alive, DatabaseHealth, Health, QueueHealth, WorkersHealth
+from services.app.components import AppComponents, components_of
 from services.app.http.addresses import is_direct_from
 from services.app.http.metrics import CONTENT_TYPE
-from services.app.parts import Parts, parts_of
 
 CHECK_S = 2.0
 """A part that does not answer a health check in so many seconds counts as away."""
@@ -29,9 +29,9 @@ _AWAY = {"description": "The database is away: nothing is accepted.", "model": H
 @router.get("/health", response_model=Health, responses={503: _AWAY})
 async def health(request: Request, response: Response) -> Health:
     """All parts at a glance."""
-    parts = parts_of(request)
-    seen, depth = await asyncio.gather(_look(parts), _depth(parts))
-    report = _report(parts, seen, depth)
+    components = components_of(request)
+    seen, depth = await asyncio.gather(_look(components), _depth(components))
+    report = _report(components, seen, depth)
     if report.status == "unavailable":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return report
@@ -46,7 +46,7 @@ async def live() -> Alive:
 @router.get("/health/ready", response_model=Alive, responses=problems(DatabaseUnavailable))
 async def ready(request: Request) -> Alive:
     """The process can take requests: the database answers."""
-    async with parts_of(request).database.autocommit(CHECK_S) as session:
+    async with components_of(request).database.autocommit(CHECK_S) as session:
         await session.execute("SELECT")
     return Alive()
 
@@ -61,44 +61,44 @@ async def ready(request: Request) -> Alive:
 )
 async def metrics(request: Request) -> Response:
     """Metrics of all processes on this host (in containers: of this replica). Internal: for a setting's addresses."""
-    parts = parts_of(request)
-    if not is_direct_from(request.scope, parts.metrics_networks):
+    components = components_of(request)
+    if not is_direct_from(request.scope, components.metrics_networks):
         raise PermissionDenied("Metrics are not for this address.")
-    text = await asyncio.to_thread(parts.metrics.text, parts.load)
+    text = await asyncio.to_thread(components.metrics.text, components.load)
     return Response(text, media_type=CONTENT_TYPE)
 
 
-async def _look(parts: Parts) -> Overview | None:
+async def _look(components: AppComponents) -> Overview | None:
     """Who works and how much waits; the counting itself is done by `LoadWatch`, once a second for everybody."""
     try:
-        async with parts.database.autocommit(CHECK_S) as session:
+        async with components.database.autocommit(CHECK_S) as session:
             live = await list_live(session)
     except DatabaseUnavailable:
         return None
-    seen = parts.load.seen
+    seen = components.load.seen
     return Overview(tuple(live), seen.open if seen else 0, seen.unsent if seen else 0)
 
 
-async def _depth(parts: Parts) -> QueueDepth | None:
+async def _depth(components: AppComponents) -> QueueDepth | None:
     try:
         async with asyncio.timeout(CHECK_S):
-            return await parts.queue.depth(DEFAULT_POOL)
+            return await components.queue.depth(DEFAULT_POOL)
     except (QueueUnavailable, TimeoutError):
         return None
 
 
-def _report(parts: Parts, seen: Overview | None, depth: QueueDepth | None) -> Health:
+def _report(components: AppComponents, seen: Overview | None, depth: QueueDepth | None) -> Health:
     ready = [worker for worker in seen.workers if worker.is_alive and worker.state == "ready"] if seen else []
     failed = {one.name: one.reason for one in failed_models(seen.workers)} if seen else {}
-    problem = parts.catalog.why_unserved(parts.settings.default_model, failed)
+    problem = components.catalog.why_unserved(components.settings.default_model, failed)
     works = bool(ready) and problem is None
     return Health(
         status="unavailable" if seen is None else "ok" if depth is not None and works and not failed else "degraded",
-        mode=parts.settings.mode,
+        mode=components.settings.mode,
         database=DatabaseHealth(status="ok" if seen else "unavailable"),
         queue=QueueHealth(
             status="ok" if depth else "unavailable",
-            backend=parts.settings.backend,
+            backend=components.settings.backend,
             ready=depth.ready if depth else None,
         ),
         workers=WorkersHealth(

@@ -17,7 +17,7 @@ from services.app.api.problems import KEYED, problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.ledger import Balance, Statement, Transaction, Usage
 from services.app.auth.principal import Reader
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 router = APIRouter(tags=["credits"], route_class=KnownQueryRoute)
 
@@ -30,7 +30,7 @@ router = APIRouter(tags=["credits"], route_class=KnownQueryRoute)
 )
 async def balance(request: Request, current: Reader) -> Balance:
     """What can be spent, and what is held for unfinished predictions."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         found = await ledger.balance(session, current.user.id)
     return Balance(balance=found.balance, held=found.held)
 
@@ -58,13 +58,13 @@ async def transactions(
     ] = "json",
 ) -> Statement | Response:
     """Every movement of credits, newest first, with the balance after each."""
-    parts = parts_of(request)
-    size = checked_limit(limit, parts.settings.page_size_max)
+    components = components_of(request)
+    size = checked_limit(limit, components.settings.page_size_max)
     start = cursors.to_statement(cursor)
     if file_kind == "csv":
-        pieces = ledger.export(parts.database, current.user.id, kind, exports.is_welcome(parts, current))
-        return exports.file(parts, current, "transactions", file_kind, exports.transactions_as_csv(pieces))
-    async with parts.database.autocommit() as session:
+        pieces = ledger.export(components.database, current.user.id, kind, exports.is_welcome(components, current))
+        return exports.file(components, current, "transactions", file_kind, exports.transactions_as_csv(pieces))
+    async with components.database.autocommit() as session:
         page, following = await ledger.statement(session, current.user.id, cursor=start, kind=kind, limit=size)
     return Statement(items=[Transaction.of(one) for one in page], next_cursor=cursors.of_statement(following))
 
@@ -84,5 +84,5 @@ async def show_usage(
 ) -> Usage:
     """Count your predictions and credits by day, model or API key; of the last 30 days if no time is named."""
     since, until = start_of(start), end_of(end)
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         return Usage.of(by, await usage.usage_of(session, current.user.id, by, since, until))

@@ -11,7 +11,7 @@ from ml_service.usecases.workers import failed_models
 from services.app.api.problems import problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.models import BrokenModel, Model, Models, Seen
-from services.app.parts import Parts, parts_of
+from services.app.components import AppComponents, components_of
 
 router = APIRouter(tags=["models"], route_class=KnownQueryRoute)
 
@@ -19,12 +19,12 @@ router = APIRouter(tags=["models"], route_class=KnownQueryRoute)
 @router.get("/models", response_model=Models, responses=problems(DatabaseUnavailable))
 async def list_models(request: Request) -> Models:
     """List the models, with their prices, schemas, versions and recent times, and whether they are live."""
-    parts = parts_of(request)
-    if not parts.catalog.all():
-        await parts.catalog.refresh_for_unknown()
-    seen = await _seen(parts)
+    components = components_of(request)
+    if not components.catalog.all():
+        await components.catalog.refresh_for_unknown()
+    seen = await _seen(components)
     return Models(
-        items=[await Model.of(listed.spec.name, seen) for listed in parts.catalog.all()],
+        items=[await Model.of(listed.spec.name, seen) for listed in components.catalog.all()],
         broken=[
             BrokenModel(name=one.name, reason=one.reason, workers=len(one.workers))
             for one in failed_models(seen.workers)
@@ -39,14 +39,14 @@ async def list_models(request: Request) -> Models:
 )
 async def get_model(request: Request, name: Annotated[str, Path(max_length=200)]) -> Model:
     """Get a model, at its default version or, as `name@version`, at any other."""
-    return await Model.of(name, await _seen(parts_of(request)))
+    return await Model.of(name, await _seen(components_of(request)))
 
 
-async def _seen(parts: Parts) -> Seen:
+async def _seen(components: AppComponents) -> Seen:
     """What is known of all models, as of the last looks at the load and the times."""
     return Seen(
-        catalog=parts.catalog,
-        default=parts.settings.default_model,
-        workers=parts.load.seen.workers if parts.load.seen else (),
-        times=await parts.model_times.by_model(),
+        catalog=components.catalog,
+        default=components.settings.default_model,
+        workers=components.load.seen.workers if components.load.seen else (),
+        times=await components.model_times.by_model(),
     )

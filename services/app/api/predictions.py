@@ -35,7 +35,7 @@ from services.app.api.problems import KEYED, problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.predictions import History, Prediction
 from services.app.auth.principal import Predictor, Reader
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 router = APIRouter(tags=["predictions"], route_class=KnownQueryRoute)
 
@@ -95,16 +95,18 @@ async def history(
     A page also ends at some megabytes, or where looking for what passes the filters takes long: it may be short, even
     empty, and yet `next_cursor` goes on.
     """
-    parts = parts_of(request)
-    size = checked_limit(limit, parts.settings.page_size_max)
+    components = components_of(request)
+    size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_uuid(cursor)
     if kind != "json":
-        pieces = predictions.export(parts.database, current.user.id, wanted, exports.is_welcome(parts, current))
+        pieces = predictions.export(
+            components.database, current.user.id, wanted, exports.is_welcome(components, current)
+        )
         write = exports.predictions_as_csv if kind == "csv" else exports.predictions_as_jsonl
-        return exports.file(parts, current, "predictions", kind, write(pieces))
-    async with parts.database.autocommit() as session:
+        return exports.file(components, current, "predictions", kind, write(pieces))
+    async with components.database.autocommit() as session:
         page, following = await predictions.history(session, current.user.id, wanted, before=before, limit=size)
-    return parts.answers_in_flight.answer(current.user.id, answers.page(page, cursors.of_uuid(following)))
+    return components.answers_in_flight.answer(current.user.id, answers.page(page, cursors.of_uuid(following)))
 
 
 @router.get(
@@ -115,10 +117,10 @@ async def history(
 )
 async def get_prediction(request: Request, current: Reader, prediction_id: UUID) -> Response:
     """One prediction. Another user's prediction is answered like a missing one."""
-    parts = parts_of(request)
-    async with parts.database.autocommit() as session:
+    components = components_of(request)
+    async with components.database.autocommit() as session:
         found = await predictions.get(session, current.user.id, prediction_id)
-    return parts.answers_in_flight.answer(current.user.id, answers.one(found))
+    return components.answers_in_flight.answer(current.user.id, answers.one(found))
 
 
 @router.post(
@@ -129,11 +131,11 @@ async def get_prediction(request: Request, current: Reader, prediction_id: UUID)
 )
 async def cancel(request: Request, current: Predictor, prediction_id: UUID) -> Response:
     """Cancel an unfinished prediction; its credits come back at once. Canceling twice is no error."""
-    parts = parts_of(request)
-    async with parts.database.begin() as session:
+    components = components_of(request)
+    async with components.database.begin() as session:
         canceled = await predictions.cancel(session, current.user.id, prediction_id, key_id=current.principal.key_id)
-    parts.live.look(prediction_id)
-    parts.feeds.tell([current.user.id])
+    components.live.look(prediction_id)
+    components.feeds.tell([current.user.id])
     return answers.one(canceled)
 
 
@@ -165,14 +167,14 @@ async def cancel(request: Request, current: Predictor, prediction_id: UUID) -> R
 )
 async def repeat(request: Request, current: Predictor, prediction_id: UUID, _key: IdempotencyKey = None) -> Response:
     """Ask the same again, at today's price: of the same version while a worker serves it, else of the default one."""
-    parts = parts_of(request)
+    components = components_of(request)
     source = Source.WEB if current.principal.is_page else Source.API
-    outcome = await parts.submitter.repeat(current.principal, prediction_id, source, key_of(request.scope))
+    outcome = await components.submitter.repeat(current.principal, prediction_id, source, key_of(request.scope))
     accepted = outcome.predictions[0]
     headers = {"Location": f"/predictions/{accepted.id}"}
     if outcome.is_replay:
         headers["Idempotent-Replayed"] = "true"
     else:
-        parts.feeds.tell([current.user.id])
-        parts.metrics.accepted(accepted.model)
+        components.feeds.tell([current.user.id])
+        components.metrics.accepted(accepted.model)
     return answers.one(accepted, HTTPStatus.ACCEPTED, headers)

@@ -24,7 +24,7 @@ from services.app.api.schemas.predictions import NewBatch, NewPrediction, Quote
 from services.app.api.strict import read_one_of
 from services.app.api.submissions import Key, Token, request_of_batch, request_of_one
 from services.app.auth.principal import check
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 
 async def quote(request: Request) -> Response:
@@ -33,14 +33,14 @@ async def quote(request: Request) -> Response:
     What would be refused is refused here with the same error, but for what only the moment decides: the balance, the
     number of unfinished predictions, the load.
     """
-    parts = parts_of(request)
+    components = components_of(request)
     caller = await check(request, Scope.PREDICT)
     new = await read_one_of(request, _kind_of)
     is_batch = isinstance(new, NewBatch)
     asked = request_of_batch(new, Source.API) if isinstance(new, NewBatch) else request_of_one(new, Source.API)
     if asked.webhook is not None:
-        parts.webhook_limits.check(asked.webhook.url, "body.webhook.url")
-    items = await parts.submitter.price(asked)
+        components.webhook_limits.check(asked.webhook.url, "body.webhook.url")
+    items = await components.submitter.price(asked)
     cost = sum(item.cost for item in items)
     if caller.key is not None and (
         refused := sorted({one.model for one in items if not caller.key.may_use(one.model)})
@@ -51,7 +51,7 @@ async def quote(request: Request) -> Response:
         {
             "cost_max": cost,
             "items": [{"model": item.model, "version": item.version, "cost_max": item.cost} for item in items],
-            "estimated_s": await parts.estimates.seconds(items, is_batch=is_batch),
+            "estimated_s": await components.estimates.seconds(items, is_batch=is_batch),
             "balance": caller.user.balance,
             "is_enough": cost <= min(caller.user.balance, cost if cap_left is None else cap_left),
         }

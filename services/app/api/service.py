@@ -8,7 +8,7 @@ from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.usecases import telegram
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.service import ServiceInfo, ServiceLimits
-from services.app.parts import Parts, parts_of
+from services.app.components import AppComponents, components_of
 
 MAX_AGE_S = 60
 
@@ -18,9 +18,9 @@ router = APIRouter(tags=["models"], route_class=KnownQueryRoute)
 @router.get("/service", summary="Show what the service is", response_model=ServiceInfo)
 async def show(request: Request, response: Response) -> ServiceInfo:
     """Name, mode, and what a newcomer gets. Public, and may be kept for a minute."""
-    parts = parts_of(request)
-    settings = parts.settings
-    bot, is_known = await _bot(parts)
+    components = components_of(request)
+    settings = components.settings
+    bot, is_known = await _bot(components)
     if is_known:
         response.headers["Cache-Control"] = f"public, max-age={MAX_AGE_S}"
     return ServiceInfo(
@@ -35,12 +35,12 @@ async def show(request: Request, response: Response) -> ServiceInfo:
     )
 
 
-async def _bot(parts: Parts) -> tuple[str | None, bool]:
+async def _bot(components: AppComponents) -> tuple[str | None, bool]:
     """The bot's name, and whether that is known: the page begins without the database, too."""
-    if parts.settings.bot_username:
-        return parts.settings.bot_username.lstrip("@"), True
+    if components.settings.bot_username:
+        return components.settings.bot_username.lstrip("@"), True
     try:
-        async with parts.database.autocommit() as session:
+        async with components.database.autocommit() as session:
             return await telegram.bot_username(session), True
     except DatabaseUnavailable:
         return None, False

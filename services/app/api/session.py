@@ -22,8 +22,8 @@ from services.app.api.problems import BODY_REFUSED, problems, service_error
 from services.app.api.schemas.users import Credentials, SignedInSession, User
 from services.app.api.strict import StrictRoute
 from services.app.auth.sign_in import renew, sign_in
+from services.app.components import AppComponents, components_of
 from services.app.http.same_origin import is_https, require_same_origin
-from services.app.parts import Parts, parts_of
 
 COOKIE = "ml_service_session"
 PATH = "/session"
@@ -56,10 +56,10 @@ async def begin(request: Request, response: Response, credentials: Credentials) 
     The refresh token comes as a cookie (HttpOnly, SameSite=Strict, only for `/session`, Secure under HTTPS). The
     browser must say that the request is from this origin (`Sec-Fetch-Site`, or `Origin`); otherwise the answer is 403.
     """
-    parts = parts_of(request)
+    components = components_of(request)
     tokens = await sign_in(request, credentials.username, credentials.password)
-    _set_cookie(parts, request, response, tokens.refresh_token)
-    return await _shown(parts, tokens)
+    _set_cookie(components, request, response, tokens.refresh_token)
+    return await _shown(components, tokens)
 
 
 @router.post(
@@ -76,15 +76,15 @@ async def refresh(
     Two tabs must not do this at once: let them share a lock (`navigator.locks`), and send it with `keepalive`, so that
     the new cookie arrives although the page is closed.
     """
-    parts = parts_of(request)
+    components = components_of(request)
     try:
-        tokens = await renew(parts, _refresh_token(request) or "")
-        shown = await _shown(parts, tokens)
+        tokens = await renew(components, _refresh_token(request) or "")
+        shown = await _shown(components, tokens)
     except Unauthenticated as error:
         refused = service_error(request, error)
-        _clear_cookie(parts, request, refused)
+        _clear_cookie(components, request, refused)
         return refused
-    _set_cookie(parts, request, response, tokens.refresh_token)
+    _set_cookie(components, request, response, tokens.refresh_token)
     return shown
 
 
@@ -97,17 +97,19 @@ async def refresh(
 )
 async def end(request: Request, response: Response, _documented: Annotated[str | None, Depends(SECURITY)]) -> None:
     """End the session of the cookie: its access and refresh tokens end at once. No access token is needed."""
-    parts = parts_of(request)
+    components = components_of(request)
     if (found := _refresh_token(request)) is not None:
-        async with parts.database.autocommit() as session:
+        async with components.database.autocommit() as session:
             await users.sign_out_by_refresh_token(session, found)
-    _clear_cookie(parts, request, response)
+    _clear_cookie(components, request, response)
 
 
-async def _shown(parts: Parts, tokens: users.Tokens) -> SignedInSession:
-    access_token = parts.access.issue(tokens, is_page=True)
-    signed_in = await parts.access.check(access_token)
-    return SignedInSession(access_token=access_token, expires_in=parts.access.lifetime_s, user=User.of(signed_in.user))
+async def _shown(components: AppComponents, tokens: users.Tokens) -> SignedInSession:
+    access_token = components.access.issue(tokens, is_page=True)
+    signed_in = await components.access.check(access_token)
+    return SignedInSession(
+        access_token=access_token, expires_in=components.access.lifetime_s, user=User.of(signed_in.user)
+    )
 
 
 def _refresh_token(request: Request) -> str | None:
@@ -117,23 +119,23 @@ def _refresh_token(request: Request) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _set_cookie(parts: Parts, request: Request, response: Response, refresh_token: str) -> None:
+def _set_cookie(components: AppComponents, request: Request, response: Response, refresh_token: str) -> None:
     response.set_cookie(
         COOKIE,
         refresh_token,
-        max_age=parts.settings.refresh_token_lifetime_s,
-        path=parts.settings.root_path + PATH,
-        secure=is_https(request.scope, parts.trusted_proxies),
+        max_age=components.settings.refresh_token_lifetime_s,
+        path=components.settings.root_path + PATH,
+        secure=is_https(request.scope, components.trusted_proxies),
         httponly=True,
         samesite="strict",
     )
 
 
-def _clear_cookie(parts: Parts, request: Request, response: Response) -> None:
+def _clear_cookie(components: AppComponents, request: Request, response: Response) -> None:
     response.delete_cookie(
         COOKIE,
-        path=parts.settings.root_path + PATH,
-        secure=is_https(request.scope, parts.trusted_proxies),
+        path=components.settings.root_path + PATH,
+        secure=is_https(request.scope, components.trusted_proxies),
         httponly=True,
         samesite="strict",
     )

@@ -45,7 +45,7 @@ from services.app.api.schemas.predictions import (
 )
 from services.app.api.strict import read_body
 from services.app.auth.principal import BEARER, KEY, check, principal_of
-from services.app.parts import Parts, parts_of
+from services.app.components import AppComponents, components_of
 
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})(?![\d.])', re.IGNORECASE)
 
@@ -80,24 +80,24 @@ _PROBLEMS = problems(
 
 async def submit_prediction(request: Request) -> Response:
     """Its price is held at once, taken on success and given back otherwise."""
-    parts = parts_of(request)
-    outcome = await _submit(parts, request, _read_prediction)
+    components = components_of(request)
+    outcome = await _submit(components, request, _read_prediction)
     prediction = outcome.predictions[0]
     headers = {"location": f"/predictions/{prediction.id}"}
     if outcome.is_replay:
         headers["idempotent-replayed"] = "true"
-    wait_s = _wait_of(request.scope, parts.settings.wait_s_max)
+    wait_s = _wait_of(request.scope, components.settings.wait_s_max)
     if wait_s:
         headers["preference-applied"] = f"wait={wait_s:g}"
         if not prediction.is_terminal:
-            prediction = await _wait_for(parts, prediction, wait_s, fresh=not outcome.is_replay)
+            prediction = await _wait_for(components, prediction, wait_s, fresh=not outcome.is_replay)
     status = HTTPStatus.OK if prediction.is_terminal else HTTPStatus.ACCEPTED
     return answers.one(prediction, status, headers)
 
 
 async def submit_batch(request: Request) -> Response:
     """All are accepted in one transaction, or none. Other users' single predictions never wait for a batch."""
-    return answers.batch(await _submit(parts_of(request), request, _read_batch))
+    return answers.batch(await _submit(components_of(request), request, _read_batch))
 
 
 def _prediction_parameters(
@@ -150,7 +150,7 @@ routes = (
 
 
 async def _submit(
-    parts: Parts, request: Request, read: Callable[[Request, Source], Awaitable[SubmitRequest]]
+    components: AppComponents, request: Request, read: Callable[[Request, Source], Awaitable[SubmitRequest]]
 ) -> Outcome:
     """Read and submit; the statement that accepts it looks session or key up, so that this costs nothing by itself."""
     principal = await principal_of(request)
@@ -158,20 +158,20 @@ async def _submit(
     try:
         asked = await read(request, source)
         if asked.webhook is not None:
-            parts.webhook_limits.check(asked.webhook.url, "body.webhook.url")
-        outcome = await parts.submitter.submit(principal, asked)
+            components.webhook_limits.check(asked.webhook.url, "body.webhook.url")
+        outcome = await components.submitter.submit(principal, asked)
     except DatabaseUnavailable:
         raise  # session or key cannot be looked up either, and the client has waited long enough
     except (ServiceError, HTTPException, RequestValidationError) as error:
         # Without a valid session or key the answer is 401, whatever else is wrong.
         await check(request, Scope.PREDICT, is_counted=True)
         if isinstance(error, KeyCapExceeded | ModelNotAllowed):
-            parts.metrics.key_refused(error.code)
+            components.metrics.key_refused(error.code)
         raise
     if not outcome.is_replay:
-        parts.feeds.tell([principal.user_id])
+        components.feeds.tell([principal.user_id])
         for prediction in outcome.predictions:
-            parts.metrics.accepted(prediction.model)
+            components.metrics.accepted(prediction.model)
     return outcome
 
 
@@ -237,6 +237,8 @@ def _wait_of(scope: RequestScope, wait_s_max: float) -> float:
     return 0.0
 
 
-async def _wait_for(parts: Parts, prediction: DomainPrediction, wait_s: float, *, fresh: bool) -> DomainPrediction:
-    with parts.live.watch(prediction.id, fresh=fresh) as watch:
+async def _wait_for(
+    components: AppComponents, prediction: DomainPrediction, wait_s: float, *, fresh: bool
+) -> DomainPrediction:
+    with components.live.watch(prediction.id, fresh=fresh) as watch:
         return await watch.until_terminal(wait_s) or prediction

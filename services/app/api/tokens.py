@@ -23,8 +23,8 @@ from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.users import TokenForm, Tokens
 from services.app.auth.principal import CurrentUser
 from services.app.auth.sign_in import invalid, renew, sign_in
+from services.app.components import components_of
 from services.app.http import bodies
-from services.app.parts import parts_of
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -53,17 +53,17 @@ async def token(request: Request) -> Tokens:
     Unknown names and wrong passwords are answered alike. After some wrong ones in a row this account is closed to this
     address for some minutes. A refresh token is good for one exchange; a second one ends the session.
     """
-    parts = parts_of(request)
+    components = components_of(request)
     form = await _form(request)
     if form.grant_type == "password":
         tokens = await sign_in(request, form.username, form.password)
     elif form.refresh_token is None:
         raise invalid("refresh_token", "Field required")
     else:
-        tokens = await renew(parts, form.refresh_token)
+        tokens = await renew(components, form.refresh_token)
     return Tokens(
-        access_token=parts.access.issue(tokens),
-        expires_in=parts.access.lifetime_s,
+        access_token=components.access.issue(tokens),
+        expires_in=components.access.lifetime_s,
         refresh_token=tokens.refresh_token,
     )
 
@@ -77,7 +77,7 @@ async def token(request: Request) -> Tokens:
 )
 async def logout(request: Request, current: CurrentUser) -> None:
     """Sign out: the session's access and refresh tokens end at once."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         await users.sign_out(session, current.session_id)
 
 

@@ -25,9 +25,9 @@ from services.app.api.problems import KEYED, problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.bulk import ShownBulkJob
 from services.app.auth.principal import Reader
+from services.app.components import AppComponents, components_of
 from services.app.feeds import Follower
 from services.app.in_flight import SMALL_BYTES
-from services.app.parts import Parts, parts_of
 
 HEARTBEAT_S = 15.0
 """Proxies close a connection that is silent for a minute or half of one."""
@@ -41,7 +41,7 @@ router = APIRouter(tags=["predictions"], route_class=KnownQueryRoute)
 
 @dataclass(slots=True)
 class _Stream:
-    parts: Parts
+    components: AppComponents
     follower: Follower
     position: Position
 
@@ -70,25 +70,25 @@ async def events(request: Request, current: Reader, last_event_id: LastEventId =
     left out, but never the last one. With `Last-Event-ID` nothing is missed and nothing comes twice, whatever was
     restarted meanwhile. The stream ends with the sign-in or the API key, and after ten minutes: connect again then.
     """
-    parts = parts_of(request)
+    components = components_of(request)
     follower = Follower(current.principal)
     position = read_position(last_event_id) if last_event_id else None
     first = RETRY
-    if position is None or not await parts.feeds.can_resume(follower.user_id, position):
-        begun = await parts.feeds.begin(follower.user_id)
+    if position is None or not await components.feeds.can_resume(follower.user_id, position):
+        begun = await components.feeds.begin(follower.user_id)
         if begun is None:
             raise unauthenticated()
         opened, position = begun
         first += _snapshot(opened, position)
-    stream = EventStream(_events(_Stream(parts, follower, position), first), follower.end)
-    return parts.streams_in_flight.stream(follower.user_id, stream)
+    stream = EventStream(_events(_Stream(components, follower, position), first), follower.end)
+    return components.streams_in_flight.stream(follower.user_id, stream)
 
 
 async def _events(stream: _Stream, first: bytes) -> AsyncGenerator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + STREAM_S_MAX
     follower = stream.follower
-    with stream.parts.feeds.follow(follower), suppress(TooManyRequests, Overloaded):  # the client may come again
+    with stream.components.feeds.follow(follower), suppress(TooManyRequests, Overloaded):  # the client may come again
         with _held(stream, first):
             yield first
         del first
@@ -111,7 +111,7 @@ async def _events(stream: _Stream, first: bytes) -> AsyncGenerator[bytes]:
 
 async def _read(stream: _Stream) -> tuple[bytes, bool]:
     """The events of some changes, and whether there are more to read; moves the stream's position on."""
-    read = await stream.parts.feeds.read(stream.follower.user_id, stream.position)
+    read = await stream.components.feeds.read(stream.follower.user_id, stream.position)
     if read is None:
         stream.follower.end()
         return b"", False
@@ -134,7 +134,7 @@ def _held(stream: _Stream, piece: bytes) -> AbstractContextManager[None]:
     """Counts a large piece while it is sent; raises TooManyRequests, Overloaded."""
     if len(piece) < SMALL_BYTES:
         return nullcontext()
-    return stream.parts.answers_in_flight.hold(stream.follower.user_id, len(piece))
+    return stream.components.answers_in_flight.hold(stream.follower.user_id, len(piece))
 
 
 def _snapshot(opened: Open, position: Position) -> bytes:

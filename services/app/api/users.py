@@ -22,9 +22,9 @@ from services.app.api.problems import BODY_REFUSED, KEYED, SIGNED_IN, problems
 from services.app.api.schemas.users import NewPassword, NewUser, TelegramCode, Tokens, User
 from services.app.api.strict import StrictRoute
 from services.app.auth.principal import CurrentUser, Reader
+from services.app.components import components_of
 from services.app.http.rate_limits import noting
 from services.app.http.user_agents import client_name
-from services.app.parts import parts_of
 
 HOUR_S = 3600.0
 
@@ -48,19 +48,19 @@ router = APIRouter(tags=["users"], route_class=StrictRoute)
 )
 async def register(request: Request, new: NewUser) -> User:
     """The balance begins with the starting credits. With `REGISTRATION=closed` nobody can register."""
-    parts = parts_of(request)
-    settings = parts.settings
+    components = components_of(request)
+    settings = components.settings
     if settings.registration == "closed":
         raise PermissionDenied("Registration is closed; ask those who run this service for an account.")
     username = await asyncio.to_thread(users.check_new_user, new.username, new.password)
-    async with parts.database.autocommit() as session:
+    async with components.database.autocommit() as session:
         for key, hits_max in (
-            (f"register:{parts.address_of(request)}", settings.registrations_per_hour_max),
+            (f"register:{components.address_of(request)}", settings.registrations_per_hour_max),
             ("register_in_all", settings.registrations_in_all_per_hour_max),
         ):
             await users.check_rate(session, key, hits_max=hits_max, window_s=HOUR_S, note=noting(request.scope))
-    password_hash = await parts.passwords.hash(new.password)
-    async with parts.database.begin() as session:
+    password_hash = await components.passwords.hash(new.password)
+    async with components.database.begin() as session:
         user = await users.register(session, username, password_hash, starting_credits=settings.starting_credits)
     return User.of(user)
 
@@ -93,9 +93,9 @@ async def me(current: Reader) -> User:
 )
 async def change_password(request: Request, current: CurrentUser, new: NewPassword) -> Tokens:
     """Change the password. All sessions end, this one too; the answer holds the tokens of a new one."""
-    parts = parts_of(request)
-    settings = parts.settings
-    async with parts.database.autocommit() as session:
+    components = components_of(request)
+    settings = components.settings
+    async with components.database.autocommit() as session:
         # A stolen session must be usable neither to guess the password nor to lock its owner out.
         await users.check_rate(
             session,
@@ -105,17 +105,17 @@ async def change_password(request: Request, current: CurrentUser, new: NewPasswo
             note=noting(request.scope),
         )
     tokens = await users.change_password(
-        parts.database,
-        parts.passwords,
+        components.database,
+        components.passwords,
         current.user,
         new.old_password,
         new.new_password,
         lifetime_s=settings.refresh_token_lifetime_s,
-        device=Device(parts.address_of(request), client_name(request.scope)),
+        device=Device(components.address_of(request), client_name(request.scope)),
     )
     return Tokens(
-        access_token=parts.access.issue(tokens),
-        expires_in=parts.access.lifetime_s,
+        access_token=components.access.issue(tokens),
+        expires_in=components.access.lifetime_s,
         refresh_token=tokens.refresh_token,
     )
 
@@ -129,10 +129,10 @@ async def change_password(request: Request, current: CurrentUser, new: NewPasswo
 )
 async def link_telegram(request: Request, current: CurrentUser) -> TelegramCode:
     """Make a one-time code that joins a Telegram chat with this account: its balance follows here."""
-    parts = parts_of(request)
-    async with parts.database.begin() as session:
+    components = components_of(request)
+    async with components.database.begin() as session:
         made = await telegram.issue_code(session, Principal(current.user.id, current.session_id), noting(request.scope))
-        bot = parts.settings.bot_username.lstrip("@") or await telegram.bot_username(session)
+        bot = components.settings.bot_username.lstrip("@") or await telegram.bot_username(session)
     return TelegramCode(
         code=made.code,
         command=f"/link {made.code}",

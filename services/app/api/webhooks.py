@@ -30,7 +30,7 @@ from services.app.api.schemas.webhooks import (
 )
 from services.app.api.strict import StrictRoute
 from services.app.auth.principal import WebhookManager
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 router = APIRouter(tags=["webhooks"], route_class=StrictRoute)
 
@@ -49,14 +49,14 @@ async def create(request: Request, current: WebhookManager, new: NewWebhook) -> 
 
     Messages follow [Standard Webhooks](https://www.standardwebhooks.com); its libraries check the signature.
     """
-    parts = parts_of(request)
-    async with parts.database.begin() as session:
+    components = components_of(request)
+    async with components.database.begin() as session:
         made, secret = await webhooks.create(
             session,
             current.user.id,
             new.url,
             new.events,
-            parts.webhook_limits,
+            components.webhook_limits,
             balance_low_credits=new.balance_low_credits,
         )
     return CreatedWebhook(**Webhook.fields_of(made), secret=secret)
@@ -70,7 +70,7 @@ async def create(request: Request, current: WebhookManager, new: NewWebhook) -> 
 )
 async def show_all(request: Request, current: WebhookManager) -> Webhooks:
     """All of the account's webhooks, the oldest first."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         found = await webhooks.list_of(session, current.user.id)
     return Webhooks(items=[Webhook.of(one) for one in found])
 
@@ -83,7 +83,7 @@ async def show_all(request: Request, current: WebhookManager) -> Webhooks:
 )
 async def show_secret(request: Request, current: WebhookManager) -> WebhookSecret:
     """What signs messages to the addresses that requests name (`"webhook": {"url": …}`)."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         return WebhookSecret.of(await webhooks.own_secret(session, current.user.id))
 
 
@@ -95,7 +95,7 @@ async def show_secret(request: Request, current: WebhookManager) -> WebhookSecre
 )
 async def rotate_own(request: Request, current: WebhookManager, wanted: Rotation) -> WebhookSecret:
     """Replace it; for `grace_s` seconds messages are signed with both."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         return WebhookSecret.of(await webhooks.rotate_own(session, current.user.id, wanted.grace_s))
 
 
@@ -121,7 +121,7 @@ async def show_all_deliveries(
 )
 async def resend_any(request: Request, current: WebhookManager, delivery_id: DeliveryId) -> Delivery:
     """Send a message to an address that a request named again, under the same `webhook-id`."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         return Delivery.of(await webhooks.resend(session, current.user.id, None, delivery_id))
 
 
@@ -133,13 +133,13 @@ async def resend_any(request: Request, current: WebhookManager, delivery_id: Del
 )
 async def change(request: Request, current: WebhookManager, webhook_id: UUID, wanted: WebhookChange) -> Webhook:
     """Change its address or events, or switch it off or on. What is left out stays as it is."""
-    parts = parts_of(request)
-    async with parts.database.begin() as session:
+    components = components_of(request)
+    async with components.database.begin() as session:
         changed = await webhooks.change(
             session,
             current.user.id,
             webhook_id,
-            parts.webhook_limits,
+            components.webhook_limits,
             url=wanted.url,
             events=wanted.events,
             balance_low_credits=wanted.balance_low_credits,
@@ -157,7 +157,7 @@ async def change(request: Request, current: WebhookManager, webhook_id: UUID, wa
 )
 async def delete(request: Request, current: WebhookManager, webhook_id: UUID) -> None:
     """Delete a webhook; what waits for it is given up."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         await webhooks.delete(session, current.user.id, webhook_id)
 
 
@@ -169,7 +169,7 @@ async def delete(request: Request, current: WebhookManager, webhook_id: UUID) ->
 )
 async def rotate(request: Request, current: WebhookManager, webhook_id: UUID, wanted: Rotation) -> WebhookSecret:
     """Replace its secret, which is shown only here; for `grace_s` seconds messages are signed with both."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         return WebhookSecret.of(await webhooks.rotate(session, current.user.id, webhook_id, wanted.grace_s))
 
 
@@ -182,7 +182,7 @@ async def rotate(request: Request, current: WebhookManager, webhook_id: UUID, wa
 )
 async def send_test(request: Request, current: WebhookManager, webhook_id: UUID) -> Delivery:
     """Send the event `webhook.test`, also to a webhook that is switched off; the log shows what came of it."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         return Delivery.of(await webhooks.send_test(session, current.user.id, webhook_id))
 
 
@@ -208,16 +208,16 @@ async def show_deliveries(
 )
 async def resend(request: Request, current: WebhookManager, webhook_id: UUID, delivery_id: DeliveryId) -> Delivery:
     """Send it again now, under the same `webhook-id`, with as many attempts as the first time."""
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         return Delivery.of(await webhooks.resend(session, current.user.id, webhook_id, delivery_id))
 
 
 async def _page(
     request: Request, current: WebhookManager, webhook_id: UUID | None, limit: int, cursor: str | None
 ) -> Deliveries:
-    parts = parts_of(request)
-    size = checked_limit(limit, parts.settings.page_size_max)
+    components = components_of(request)
+    size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_int(cursor)
-    async with parts.database.autocommit() as session:
+    async with components.database.autocommit() as session:
         page, following = await webhooks.deliveries(session, current.user.id, webhook_id, before=before, limit=size)
     return Deliveries(items=[Delivery.of(one) for one in page], next_cursor=cursors.of_int(following))

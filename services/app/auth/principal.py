@@ -14,8 +14,8 @@ from starlette.types import Scope as RequestScope
 
 from ml_service.domain.credentials import TOKEN_PREFIX, Principal, Scope
 from services.app.auth.callers import Caller, SignedIn
+from services.app.components import AppComponents, components_of
 from services.app.http.rate_limits import noting
-from services.app.parts import Parts, parts_of
 
 BEARER = OAuth2PasswordBearer(
     tokenUrl="token",
@@ -53,10 +53,10 @@ async def principal_of(request: Request) -> Principal:
         TooManyRequests: The rate limit of the API key is reached.
         DatabaseUnavailable: An API key cannot be looked up.
     """
-    parts, token = parts_of(request), credential(request.scope)
+    components, token = components_of(request), credential(request.scope)
     if token is not None and token.startswith(TOKEN_PREFIX):
-        return await parts.keys.principal(token, noting(request.scope))
-    return parts.access.principal(token)
+        return await components.keys.principal(token, noting(request.scope))
+    return components.access.principal(token)
 
 
 async def check(request: Request, scope: Scope | None, *, is_counted: bool = False) -> Caller:
@@ -70,17 +70,17 @@ async def check(request: Request, scope: Scope | None, *, is_counted: bool = Fal
         Blocked, ScopeMissing, TooManyRequests: The API key is valid, and this is not allowed.
         DatabaseUnavailable: It cannot be looked up.
     """
-    parts, token = parts_of(request), credential(request.scope)
+    components, token = components_of(request), credential(request.scope)
     if token is not None and token.startswith(TOKEN_PREFIX):
-        return await parts.keys.check(token, scope, None if is_counted else noting(request.scope))
-    return await parts.access.check(token)
+        return await components.keys.check(token, scope, None if is_counted else noting(request.scope))
+    return await components.access.check(token)
 
 
-async def is_active(parts: Parts, caller: Caller) -> bool:
+async def is_active(components: AppComponents, caller: Caller) -> bool:
     """Whether the sign-in, or the API key, has not ended since it was checked; raises DatabaseUnavailable."""
     if isinstance(caller, SignedIn):
-        return await parts.access.is_active(caller)
-    return await parts.keys.is_active(caller)
+        return await components.access.is_active(caller)
+    return await components.keys.is_active(caller)
 
 
 class Allowed:

@@ -7,26 +7,26 @@ from fastapi import Request
 from ml_service.domain.errors import InvalidInput, Unauthenticated
 from ml_service.usecases import users
 from ml_service.usecases.users import SignInLimits, Tokens
+from services.app.components import AppComponents, components_of
 from services.app.http.rate_limits import noting
 from services.app.http.user_agents import client_name
-from services.app.parts import Parts, parts_of
 
 
 async def sign_in(request: Request, username: str | None, password: str | None) -> Tokens:
     """Check a password and begin a session; raises what `users.sign_in` raises, and InvalidInput."""
-    parts = parts_of(request)
+    components = components_of(request)
     for field, value in (("username", username), ("password", password)):
         if value is None:
             raise invalid(field, "Field required")
         if "\0" in value:
             raise invalid(field, "A NUL character is not allowed")
-    settings = parts.settings
+    settings = components.settings
     return await users.sign_in(
-        parts.database,
-        parts.passwords,
+        components.database,
+        components.passwords,
         username or "",
         password or "",
-        address=parts.address_of(request),
+        address=components.address_of(request),
         limits=SignInLimits(settings.wrong_passwords_max, settings.wrong_passwords_window_s),
         lifetime_s=settings.refresh_token_lifetime_s,
         client=client_name(request.scope),
@@ -34,9 +34,9 @@ async def sign_in(request: Request, username: str | None, password: str | None) 
     )
 
 
-async def renew(parts: Parts, refresh_token: str) -> Tokens:
+async def renew(components: AppComponents, refresh_token: str) -> Tokens:
     """Exchange a refresh token for the next one; raises Unauthenticated."""
-    async with parts.database.begin() as session:
+    async with components.database.begin() as session:
         tokens = await users.renew(session, refresh_token)
     # Only now, after the commit: a replayed token has ended its session, and that must stay.
     if tokens is None:

@@ -58,10 +58,10 @@ class AppServer(uvicorn.Server):
         log.info("stopping")
         notify("STOPPING=1")
         # Waiters get what is known and streams end, so that the connections can close.
-        parts = getattr(self.config.app.state, "parts", None)  # type: ignore[union-attr]
-        if parts is not None:
-            parts.live.release()
-            parts.feeds.release()
+        components = getattr(self.config.app.state, "components", None)  # type: ignore[union-attr]
+        if components is not None:
+            components.live.release()
+            components.feeds.release()
         self.should_exit = True
 
 

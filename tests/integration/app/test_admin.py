@@ -78,7 +78,7 @@ async def test_a_session_that_outlives_the_block_submits_nothing(service: Servic
     assert code_of(await anna.predict()) == (403, "blocked")
     chat = SubmitRequest((ModelInput(None, {"text": "from a chat"}),), Source.TELEGRAM)
     with pytest.raises(Blocked):
-        await service.parts.submitter.submit(Principal(UUID(anna_id)), chat)
+        await service.components.submitter.submit(Principal(UUID(anna_id)), chat)
     batch = await anna.post("/predictions/batch", {"items": [{"text": "a"}, {"text": "b"}]})
     assert code_of(batch) == (403, "blocked")
     assert await anna.balance() == (100, 0)

@@ -175,7 +175,7 @@ async def test_a_rate_limit_counts_every_request_of_the_key_over_all_replicas(
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert code_of(await predict(other, key)) == (429, "too_many_requests")
     assert (await anna.get("/balance")).status_code == 200
-    assert "ml_service_api_key_refusals_total" in service.parts.metrics.text(service.parts.load).decode()
+    assert "ml_service_api_key_refusals_total" in service.components.metrics.text(service.components.load).decode()
 
 
 async def test_a_new_rate_limit_counts_for_submissions_too(

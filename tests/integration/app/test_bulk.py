@@ -263,19 +263,19 @@ async def test_events_tell_of_the_job_and_not_of_its_lines(service: Service, ann
         # The in-process transport gives a stream whole: it ends with the sign-in.
         job = await ended(anna, bulk_id)
     assert job["succeeded"] == 50
-    position = await service.parts.feeds.begin(anna_id := await user_id_of(service, "anna"))
+    position = await service.components.feeds.begin(anna_id := await user_id_of(service, "anna"))
     assert position is not None
     opened, at = position
     assert (opened.predictions, opened.jobs) == ([], ())
     bulk_id = (await sent(anna, lines({"text": "a"}, {"text": "b"}))).json()["bulk_id"]
     async with service.worker():
         await ended(anna, bulk_id)
-    read = await service.parts.feeds.read(anna_id, at)
+    read = await service.components.feeds.read(anna_id, at)
     assert read is not None
     changes, following, _ = read
     assert changes.predictions == []
     assert [(str(one.id), one.status.value) for one in changes.jobs] == [(bulk_id, "finished")]
-    again = await service.parts.feeds.read(anna_id, following)
+    again = await service.components.feeds.read(anna_id, following)
     assert again is not None
     assert again[0].jobs == ()
 

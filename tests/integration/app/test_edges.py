@@ -192,11 +192,11 @@ async def test_a_model_that_a_worker_cannot_load_is_shown_with_its_reason(servic
                 state="ready",
                 lease_s=lease_s,
             )
-    await service.parts.catalog.refresh()
+    await service.components.catalog.refresh()
     health = (await service.client.get("/health")).json()
     assert (health["status"], health["problems"]) == ("degraded", [])
     assert health["workers"]["models_failed"] == {"mine": reason}
-    await service.parts.load.look()
+    await service.components.load.look()
     listed = (await service.client.get("/models")).json()
     assert listed["broken"] == [{"name": "mine", "reason": reason, "workers": 2}]
     states["mine"] = ModelState("ready", "2")

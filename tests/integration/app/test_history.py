@@ -163,7 +163,7 @@ async def test_an_export_ends_with_the_sign_in(
     async def is_active(_signed_in: object) -> bool:
         return left.pop(0)
 
-    monkeypatch.setattr(type(service.parts.access), "is_active", lambda _self, signed_in: is_active(signed_in))
+    monkeypatch.setattr(type(service.components.access), "is_active", lambda _self, signed_in: is_active(signed_in))
     answer = await anna.get("/predictions", params={"format": "jsonl"})
     assert len(answer.text.splitlines()) == 2 < len(ids)
 

@@ -18,7 +18,7 @@ Change = Callable[[Service], Awaitable[None]]
 async def the_model_is_gone(service: Service) -> None:
     async with service.database.autocommit() as session:
         await session.execute("DELETE FROM models WHERE name = 'echo'")
-    await service.parts.catalog.refresh()
+    await service.components.catalog.refresh()
 
 
 async def its_schema_has_changed(service: Service) -> None:
@@ -26,13 +26,13 @@ async def its_schema_has_changed(service: Service) -> None:
     async with service.database.autocommit() as session:
         await session.execute("DELETE FROM models WHERE name = 'echo'")
         await models.announce(session, [replace(ECHO, version="2", input_schema=other)])
-    await service.parts.catalog.refresh()
+    await service.components.catalog.refresh()
 
 
 async def its_price_has_risen(service: Service) -> None:
     async with service.database.autocommit() as session:
         await models.set_price(session, "echo", 1_000_000)
-    await service.parts.catalog.refresh()
+    await service.components.catalog.refresh()
 
 
 @pytest.mark.parametrize("change", [the_model_is_gone, its_schema_has_changed, its_price_has_risen])

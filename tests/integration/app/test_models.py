@@ -35,8 +35,8 @@ async def announce_v2(
             state="ready",
             lease_s=60,
         )
-    await service.parts.catalog.refresh()
-    await service.parts.load.look()
+    await service.components.catalog.refresh()
+    await service.components.load.look()
 
 
 async def test_a_model_is_shown_with_all_its_versions(service: Service) -> None:
@@ -118,7 +118,7 @@ async def test_a_model_says_how_long_its_answers_took_lately(service: Service, a
     found = await times.by_model()
     assert found["echo"].samples == 3  # neither the failed one nor the batch
     assert 0 < found["echo"].median_ms <= found["echo"].p95_ms
-    service.parts.model_times.forget()
+    service.components.model_times.forget()
     shown = (await service.client.get("/models")).json()["items"]
     assert [(one["name"], one["recent"] and one["recent"]["samples"]) for one in shown] == [("dear", None), ("echo", 3)]
 
@@ -178,7 +178,7 @@ async def test_a_request_for_a_model_that_cannot_be_loaded_says_why(service: Ser
 async def test_unknown_names_do_not_make_the_app_read_the_tables_each_time(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog, reads = service.parts.catalog, 0
+    catalog, reads = service.components.catalog, 0
     await catalog.close()  # no refresh but those for unknown names
     read = models.list_all
 

@@ -172,7 +172,7 @@ async def test_the_audit_says_what_is_wrong(service: Service, boss: Person) -> N
     audit = (await boss.get("/admin/audit")).json()
     assert (audit["is_clean"], audit["violations"]) == (True, [])
     assert audit["issued"] == audit["wallets"] + audit["held"] + audit["revenue"] > 0
-    service.parts.audits._cached.forget()
+    service.components.audits._cached.forget()
     async with service.database.autocommit() as session:
         await session.execute("UPDATE users SET balance = balance + 1 WHERE username = 'boss'")
     audit = (await boss.get("/admin/audit")).json()
@@ -222,7 +222,7 @@ async def test_actions_come_in_pages_and_are_final(service: Service, boss: Perso
 
 
 async def test_dead_letters_are_shown_and_replayed(service: Service, anna: Person, boss: Person) -> None:
-    queue = service.parts.queue
+    queue = service.components.queue
     asked = (await anna.predict("again")).json()["id"]
     async with queue.consume_tasks(["default"], Prefetch(4, 1)) as consumer:
         [delivery] = await consumer.get_batch(1, 0, timeout_s=20)

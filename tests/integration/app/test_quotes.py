@@ -77,7 +77,7 @@ async def serve_echo(service: Service) -> None:
             VALUES ('worker-1', 1, 'h', 1, '{default}', '{echo@1}', 'ready', now() + interval '1 minute')
             """
         )
-    await service.parts.catalog.refresh_for_unknown()
+    await service.components.catalog.refresh_for_unknown()
 
 
 async def test_an_estimate_grows_with_what_waits(service: Service, anna: Person) -> None:
@@ -87,12 +87,12 @@ async def test_an_estimate_grows_with_what_waits(service: Service, anna: Person)
     async with service.worker():
         for _ in range(3):
             assert (await anna.predict(Prefer="wait=10")).json()["status"] == "succeeded"
-    service.parts.model_times.forget()
+    service.components.model_times.forget()
     idle = (await anna.post(QUOTE, {"text": "a"})).json()["estimated_s"]
     assert idle is not None
     for _ in range(40):
         await anna.predict()
-    service.parts.estimates.forget()
+    service.components.estimates.forget()
     busy = (await anna.post(QUOTE, {"items": [{"text": "a"}] * 60})).json()["estimated_s"]
     assert busy >= 100 * 0.0005 > 0, "40 that wait and 60 more, each half a millisecond"
     assert busy >= idle

@@ -109,7 +109,7 @@ async def headers_of(service: Service, who: Who | None, ids: dict[bool, UUID]) -
             assert row is not None
             login = Login(user_id, row["password_hash"], is_demo=False)
             assert await sessions.add(session, session_id, login, b"", 3600)
-        return {"Authorization": f"Bearer {service.parts.access.issue(Tokens(user_id, session_id, ''))}"}
+        return {"Authorization": f"Bearer {service.components.access.issue(Tokens(user_id, session_id, ''))}"}
     async with service.database.begin() as session:
         fields = KeyFields("key", frozenset(who.scopes))
         made = await api_keys.create(session, user_id, fields, keys_max=10_000)

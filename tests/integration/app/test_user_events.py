@@ -278,7 +278,7 @@ async def test_a_stream_ends_with_its_session_and_no_other(service: Service, ann
         assert await stays.quiet(0.1)
         assert (await other.predict()).status_code == 202
         assert (await stays.next()).name == "prediction"
-    assert not service.parts.feeds._followers
+    assert not service.components.feeds._followers
 
 
 async def test_streams_are_for_their_owner_and_bounded(start_service: StartService) -> None:
@@ -334,8 +334,8 @@ async def test_a_stream_ends_where_another_server_has_taken_over_with_less(servi
     """The client comes again with its position, which is then answered with a snapshot."""
     user_id = UUID((await anna.get("/users/me")).json()["id"])
     for since, until in (("9000000000:9000000000:", ""), ("1:1:", "9000000000:9000000000:")):
-        assert await service.parts.feeds.read(user_id, Position(since, 0, 100, 0, until)) is None
-    assert await service.parts.feeds.read(user_id, Position("1:1:", 0, 100, 0)) is not None
+        assert await service.components.feeds.read(user_id, Position(since, 0, 100, 0, until)) is None
+    assert await service.components.feeds.read(user_id, Position("1:1:", 0, 100, 0)) is not None
 
 
 def test_a_position_with_many_transactions_under_way_stays_short() -> None:
@@ -347,5 +347,5 @@ def test_a_position_with_many_transactions_under_way_stays_short() -> None:
 async def test_the_stop_of_the_service_ends_streams(service: Service, anna: Person) -> None:
     async with followed(service, anna) as stream:
         await stream.next()
-        service.parts.feeds.release()
+        service.components.feeds.release()
         assert await stream.ended(2)

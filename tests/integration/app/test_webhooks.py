@@ -47,8 +47,8 @@ async def test_a_webhook_hears_of_a_prediction_as_the_api_shows_it(
     [attempt] = delivery["attempts"]
     assert (attempt["status"], attempt["error"], attempt["answer"]) == (204, None, "")
     assert attempt["ms"] > 0
-    assert b'ml_service_webhook_attempts_total{outcome="delivered"} 1.0' in service.parts.metrics.text(
-        service.parts.load
+    assert b'ml_service_webhook_attempts_total{outcome="delivered"} 1.0' in service.components.metrics.text(
+        service.components.load
     )
 
 
@@ -183,7 +183,7 @@ async def test_a_finished_bulk_job_is_owed_once(service: Service, anna: Person, 
     made = await create(anna, f"{receiver.url}/ok", ["bulk.finished"])
     user_id, bulk_id = (await anna.get("/users/me")).json()["id"], uuid4()
     for _ in range(2):
-        async with service.parts.database.begin() as session:
+        async with service.components.database.begin() as session:
             await webhooks.owe_bulk_finished(session, user_id, bulk_id, '{"bulk_id": "7", "lines": 3}')
     await receiver.wait_for(1)
     [delivery] = await ended(anna, made["id"])

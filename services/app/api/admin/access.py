@@ -12,7 +12,7 @@ from ml_service.domain.roles import Role
 from ml_service.usecases.admin import Admin
 from services.app.api.problems import SIGNED_IN
 from services.app.auth.principal import CurrentUser
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 REFUSALS: tuple[type[ServiceError], ...] = (*SIGNED_IN, Forbidden, DatabaseUnavailable)
 """What each admin route may answer."""
@@ -46,7 +46,7 @@ async def _admin(request: Request, current: CurrentUser) -> Admin:
     if role is None or not role.covers(needed):
         has = "you have none" if role is None else f"yours is {role}"
         raise Forbidden(f"This needs the role {needed}; {has}.", role=needed)
-    limit = parts_of(request).settings.support_credits_per_day_max if role is Role.SUPPORT else None
+    limit = components_of(request).settings.support_credits_per_day_max if role is Role.SUPPORT else None
     return Admin(current.user.id, current.user.username, role, limit)
 
 

@@ -13,7 +13,7 @@ from services.app.api.problems import BODY_REFUSED, problems
 from services.app.api.schemas.admin.models import AdminModel, AdminModels, AdminVersion, ModelChange
 from services.app.api.schemas.models import RecentTimes, Seen
 from services.app.api.strict import StrictRoute
-from services.app.parts import Parts, parts_of
+from services.app.components import AppComponents, components_of
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
 @router.get("/models", summary="List the models for admins", response_model=AdminModels, responses=problems(*REFUSALS))
 async def list_models(request: Request, _admin: CurrentAdmin) -> AdminModels:
     """All models with their versions, prices and whether they are switched on."""
-    return AdminModels(items=await _models(parts_of(request)))
+    return AdminModels(items=await _models(components_of(request)))
 
 
 @router.patch(
@@ -37,24 +37,24 @@ async def change_model(
     change: ModelChange,
 ) -> AdminModel:
     """Set a price, the default version, or switch the model off or on. In force within a second."""
-    parts = parts_of(request)
+    components = components_of(request)
     fields = change.model_fields_set - {"reason"}
     if not fields:
         raise InvalidInput("Name something to change.", errors=[{"location": "body", "message": "nothing to change"}])
     changes = {field: getattr(change, field) for field in sorted(fields)}
-    async with parts.database.begin() as session:
+    async with components.database.begin() as session:
         await admin.change_model(session, current, name, changes, reason=change.reason)
-    return next(one for one in await _models(parts) if one.name == name)
+    return next(one for one in await _models(components) if one.name == name)
 
 
-async def _models(parts: Parts) -> list[AdminModel]:
+async def _models(components: AppComponents) -> list[AdminModel]:
     """All models, as the tables have them now."""
-    await parts.catalog.refresh()
+    await components.catalog.refresh()
     seen = Seen(
-        catalog=parts.catalog,
-        default=parts.settings.default_model,
-        workers=parts.load.seen.workers if parts.load.seen else (),
-        times=await parts.model_times.by_model(),
+        catalog=components.catalog,
+        default=components.settings.default_model,
+        workers=components.load.seen.workers if components.load.seen else (),
+        times=await components.model_times.by_model(),
     )
     return [
         AdminModel(
@@ -66,9 +66,9 @@ async def _models(parts: Parts) -> list[AdminModel]:
                 AdminVersion(
                     version=one.spec.version, state=seen.state(one), workers=one.workers, reason=seen.reason(one)
                 )
-                for one in parts.catalog.versions(listed.spec.name)
+                for one in components.catalog.versions(listed.spec.name)
             ],
             recent=RecentTimes.of(seen.times.get(listed.spec.name)),
         )
-        for listed in parts.catalog.all()
+        for listed in components.catalog.all()
     ]

@@ -13,7 +13,7 @@ from services.app.api.admin.access import REFUSALS, CurrentAdmin
 from services.app.api.problems import problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.admin.overview import QueueState, Stats, Worker, Workers
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=KnownQueryRoute)
 
@@ -28,18 +28,18 @@ async def stats(
     request: Request, _admin: CurrentAdmin, minutes: Annotated[int, Query(ge=5, le=MINUTES_MAX)] = 60
 ) -> Stats:
     """Throughput, latency, what waits, and what a person has to look at; a few seconds old at most."""
-    operations = parts_of(request).operations
+    operations = components_of(request).operations
     return Stats.of(await operations.now(), await operations.series(minutes))
 
 
 @router.get("/workers", summary="List the workers", response_model=Workers, responses=problems(*REFUSALS))
 async def list_workers(request: Request, _admin: CurrentAdmin) -> Workers:
     """All workers that have not stopped, the oldest first, with what each of their models does."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         return Workers(items=[Worker.of(one) for one in await workers.list_live(session)])
 
 
 @router.get("/queue", summary="Show what waits", response_model=QueueState, responses=problems(*REFUSALS))
 async def queue(request: Request, _admin: CurrentAdmin) -> QueueState:
     """What waits, by the version of a model; a few seconds old at most."""
-    return QueueState.of(await parts_of(request).operations.now())
+    return QueueState.of(await components_of(request).operations.now())

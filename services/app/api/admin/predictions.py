@@ -23,7 +23,7 @@ from services.app.api.schemas.admin.users import (
     Cancellation,
 )
 from services.app.api.strict import StrictRoute
-from services.app.parts import Parts, parts_of
+from services.app.components import AppComponents, components_of
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
 
@@ -45,10 +45,10 @@ async def list_predictions(
     ] = None,
 ) -> AdminPredictions:
     """Predictions without their texts, the newest first."""
-    parts = parts_of(request)
-    size = checked_limit(limit, parts.settings.page_size_max)
+    components = components_of(request)
+    size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_uuid(cursor)
-    async with parts.database.autocommit() as session:
+    async with components.database.autocommit() as session:
         page, following = await admin_predictions.listed(
             session, prediction_id=prediction_id, user=user or None, before=before, limit=size
         )
@@ -63,7 +63,7 @@ async def list_predictions(
 )
 async def show_prediction(request: Request, current: CurrentAdmin, prediction_id: UUID) -> Response:
     """A prediction with input and output, and whose it is."""
-    return await _shown(parts_of(request), current, prediction_id)
+    return await _shown(components_of(request), current, prediction_id)
 
 
 @router.post(
@@ -76,17 +76,17 @@ async def cancel_prediction(
     request: Request, current: CurrentAdmin, prediction_id: UUID, asked: Cancellation
 ) -> Response:
     """Cancel an unfinished prediction; its user's credits come back at once. Canceling twice is no error."""
-    parts = parts_of(request)
-    async with parts.database.begin() as session:
+    components = components_of(request)
+    async with components.database.begin() as session:
         canceled = await admin_predictions.cancel(session, current, prediction_id, reason=asked.reason)
-    parts.live.look(prediction_id)
-    parts.feeds.tell([canceled.user_id])
-    return await _shown(parts, current, prediction_id)
+    components.live.look(prediction_id)
+    components.feeds.tell([canceled.user_id])
+    return await _shown(components, current, prediction_id)
 
 
-async def _shown(parts: Parts, current: Admin, prediction_id: UUID) -> Response:
-    async with parts.database.autocommit() as session:
+async def _shown(components: AppComponents, current: Admin, prediction_id: UUID) -> Response:
+    async with components.database.autocommit() as session:
         found, owner = await admin_predictions.shown(session, prediction_id)
     body = {**answers.shown(found), "user_id": found.user_id, "username": owner}
     response = Response(msgspec.json.encode(body), media_type="application/json")
-    return response if current.id is None else parts.answers_in_flight.answer(current.id, response)
+    return response if current.id is None else components.answers_in_flight.answer(current.id, response)

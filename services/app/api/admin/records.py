@@ -23,7 +23,7 @@ from services.app.api.schemas.admin.records import (
     Skipped,
 )
 from services.app.api.strict import StrictRoute
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
 
@@ -38,7 +38,7 @@ async def dead_letters(
     request: Request, _admin: CurrentAdmin, limit: Annotated[int, Query(ge=1, le=200)] = 50
 ) -> DeadLetters:
     """The oldest task messages that no worker could handle; they stay where they are."""
-    queue = parts_of(request).queue
+    queue = components_of(request).queue
     letters = await queue.dead_letters(limit)
     return DeadLetters(items=[DeadLetter.of(one) for one in letters], total=await queue.count_dead())
 
@@ -51,8 +51,10 @@ async def dead_letters(
 )
 async def replay(request: Request, current: CurrentAdmin, asked: Replay) -> Replayed:
     """Send the oldest dead letters to their queue again; predictions answered meanwhile are not answered twice."""
-    parts = parts_of(request)
-    handled = await admin.replay_dead_letters(parts.database, parts.queue, current, ids=None, count=asked.count)
+    components = components_of(request)
+    handled = await admin.replay_dead_letters(
+        components.database, components.queue, current, ids=None, count=asked.count
+    )
     skipped = [Skipped(id=letter_id, reason=reason) for letter_id, reason in handled.reasons.items()]
     return Replayed(replayed=handled.done, skipped=skipped)
 
@@ -60,7 +62,7 @@ async def replay(request: Request, current: CurrentAdmin, asked: Replay) -> Repl
 @router.get("/audit", summary="Audit the ledger", response_model=Audit, responses=problems(*REFUSALS))
 async def audit(request: Request, _admin: CurrentAdmin) -> Audit:
     """Recompute every balance, hold and capture; at most a minute old. A large ledger is for `ml-service audit`."""
-    return Audit.of(await parts_of(request).audits.latest())
+    return Audit.of(await components_of(request).audits.latest())
 
 
 @router.get(
@@ -71,9 +73,9 @@ async def audit(request: Request, _admin: CurrentAdmin) -> Audit:
 )
 async def list_actions(request: Request, _admin: CurrentAdmin, limit: Limit = 50, cursor: Cursor = None) -> Actions:
     """The log of actions, the newest first. It is append-only."""
-    parts = parts_of(request)
-    size = checked_limit(limit, parts.settings.page_size_max)
+    components = components_of(request)
+    size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_int(cursor)
-    async with parts.database.autocommit() as session:
+    async with components.database.autocommit() as session:
         page, following = await admin.actions(session, before=before, limit=size)
     return Actions(items=[Action.of(one) for one in page], next_cursor=cursors.of_int(following))

@@ -12,7 +12,7 @@ from services.app.api.admin.access import REFUSALS, CurrentAdmin
 from services.app.api.problems import problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.admin.search import FoundThing, SearchResult
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=KnownQueryRoute)
 
@@ -37,5 +37,5 @@ async def search(
     ],
 ) -> SearchResult:
     """What this may be, at most 20 of a kind. Send no more of an API key than its first 10 characters."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         return SearchResult(items=[FoundThing.of(one) for one in await searching.search(session, q)])

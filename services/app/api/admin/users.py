@@ -26,7 +26,7 @@ from services.app.api.schemas.admin.users import (
 )
 from services.app.api.schemas.ledger import Transaction
 from services.app.api.strict import StrictRoute
-from services.app.parts import parts_of
+from services.app.components import components_of
 
 LAST = 20
 
@@ -44,10 +44,10 @@ async def list_users(
     ] = None,
 ) -> AdminUsers:
     """Users with balances, the newest first."""
-    parts = parts_of(request)
-    size = checked_limit(limit, parts.settings.page_size_max)
+    components = components_of(request)
+    size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_uuid(cursor)
-    async with parts.database.autocommit() as session:
+    async with components.database.autocommit() as session:
         page, following = await admin.list_accounts(session, name=q or None, before=before, limit=size)
     return AdminUsers(items=[AdminUser.of(one) for one in page], next_cursor=cursors.of_uuid(following))
 
@@ -60,7 +60,7 @@ async def list_users(
 )
 async def show_user(request: Request, _admin: CurrentAdmin, user_id: UUID) -> AdminUserWithHistory:
     """A user with the last transactions and predictions."""
-    async with parts_of(request).database.autocommit() as session:
+    async with components_of(request).database.autocommit() as session:
         found = await admin.account(session, user_id)
         lines, _ = await ledger.statement(session, user_id, cursor=None, kind=None, limit=LAST)
         asked = await prediction_lists.newest(session, user_id=user_id, before=None, limit=LAST)
@@ -87,7 +87,7 @@ async def change_user(request: Request, current: CurrentAdmin, user_id: UUID, ch
     ):
         errors = [{"location": "body", "message": "nothing to change"}]
         raise InvalidInput("Name `is_blocked` (true or false), `role`, or both.", errors=errors)
-    async with parts_of(request).database.begin() as session:
+    async with components_of(request).database.begin() as session:
         if "role" in change.model_fields_set:
             await admin.set_role(session, current, user_id, change.role, reason=change.reason)
         if change.is_blocked is not None:
@@ -113,14 +113,14 @@ async def move_credits(
 
     The role `support` may give `SUPPORT_CREDITS_PER_DAY_MAX` credits in 24 hours, and take none.
     """
-    parts = parts_of(request)
+    components = components_of(request)
     key = required_key_of(request.scope)
-    async with parts.database.begin() as session:
+    async with components.database.begin() as session:
         moved = await admin.move_credits(
             session, current, user_id, Kind(new.kind), new.amount, reason=new.reason, key=key
         )
         found = await admin.account(session, user_id)
     if moved.is_repeated:
         response.headers["Idempotent-Replayed"] = "true"
-    parts.feeds.tell([user_id])
+    components.feeds.tell([user_id])
     return AdminUser.of(found)

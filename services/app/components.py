@@ -33,7 +33,7 @@ from services.app.load import LoadWatch
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class AppComponents:
     """The parts of one app process."""
 
     settings: AppSettings
@@ -69,7 +69,7 @@ class Parts:
         return client_of(request.scope, self.trusted_proxies)
 
 
-def parts_of(request: Request) -> Parts:
+def components_of(request: Request) -> AppComponents:
     """The parts of the process that serves this request. A plain function: a dependency would cost each request."""
-    parts: Parts = request.app.state.parts
-    return parts
+    components: AppComponents = request.app.state.components
+    return components
