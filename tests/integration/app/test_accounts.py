@@ -8,6 +8,7 @@ import json
 import time
 from uuid import uuid4
 
+import argon2
 import jwt
 import pytest
 
@@ -80,6 +81,15 @@ async def test_names_and_passwords_have_rules(service: Service) -> None:
         assert time.perf_counter() - started < 2
         assert code_of(answer) == (422, "invalid_input"), (username, str(password)[:50])
         assert str(password)[:200] not in answer.text or password is None
+
+
+async def test_passwords_are_stored_as_argon2id(service: Service, anna: Person) -> None:
+    async with service.database.autocommit() as session:
+        stored = await session.fetchval("SELECT password_hash FROM users WHERE username = $1", anna.username)
+    found = argon2.extract_parameters(stored)
+    assert (found.type, found.version) == (argon2.Type.ID, 19)
+    assert (found.memory_cost >= 19456, found.time_cost >= 2, found.parallelism >= 1) == (True, True, True)
+    assert PASSWORD not in stored
 
 
 async def test_the_sixth_wrong_password_closes_the_account_to_that_address(service: Service) -> None:
