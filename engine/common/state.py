@@ -57,6 +57,11 @@ class Places:
         return self.run / "metrics"
 
     @property
+    def weights(self) -> Path:
+        """What bundled models map together: `ml_service.runtime.bundled.shared_arrays`. May be deleted."""
+        return self.var / "weights"
+
+    @property
     def engine_file(self) -> Path:
         """What was started last, and how it ended."""
         return self.var / "engine.json"

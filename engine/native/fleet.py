@@ -97,9 +97,11 @@ class Fleet:
     def add_worker(self, number: int, pool: str = DEFAULT_POOL) -> SupervisedService:
         """A worker, one of the usual ones or of a pool; not started yet."""
         name = _worker_name(number, pool)
-        mark = str(self._plan.places.var)  # adopted.py looks for it
+        places = self._plan.places
+        mark = {"ML_SERVICE_FOLDER": str(places.var)}  # adopted.py looks for it
+        weights = {"ML_SERVICE_WEIGHTS_FOLDER": str(places.weights)}
         command = self._plan.commands.worker
-        more = {"WORKER_NAME": name, "ML_SERVICE_FOLDER": mark, **self._models_of(pool)}
+        more = {"WORKER_NAME": name, **mark, **weights, **self._models_of(pool)}
         self._pool_of[name] = pool
         return self._register(self._program(name, command, "worker", more=more))
 

@@ -14,6 +14,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; for tools
 import onnxruntime
 
 from ml_service.runtime.bundled.e5_weights import DIMENSIONS, INNER, LAYERS, E5Weights, packaged_file, unpacked
+from ml_service.runtime.bundled.shared_arrays import Arrays, shared_arrays
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
 from ml_service.runtime.bundled.unigram import UnigramTokenizer
 
@@ -22,6 +23,8 @@ CHARS_MAX = 600
 # The time grows with the tokens; 128 are some 400 characters of Russian, 500 of English.
 TOKENS_MAX = 128
 TOKENS_KNOWN = 512
+# Of `_tensors` as a file: a change there changes it.
+TENSORS_SHA256 = "4538206e6bce1f5f3a18cd97f5d618609f55fa89ae5d37ac8dd53ec4c7d08834"
 # The model was trained with one of these before every text.
 QUERY, PASSAGE = "query: ", "passage: "
 
@@ -60,8 +63,11 @@ class E5Encoder:
         positions = weights.floats("emb.pos").reshape(-1, DIMENSIONS)[:tokens_max]
         self._positions = positions + weights.floats("emb.type")[:DIMENSIONS]
         # The graph keeps pointers into these arrays, so they live as long as it does.
-        self._tensors = dict(_tensors(weights))
-        self._graph = _session(self._tensors)
+        self._tensors = shared_arrays("e5", TENSORS_SHA256, lambda: dict(_tensors(weights)))
+        self._graph = _session(self._tensors.arrays)
+        # It computes with copies in an order of its own, and of the weights only tokens are read from now on.
+        self._tensors.give_back()
+        weights.give_back()
 
     def tokens(self, text: str, prefix: str = QUERY) -> list[int]:
         """Return the tokens of what is read of `text`, with those that begin and end it."""
@@ -109,7 +115,7 @@ def _eight_bit(name: str, matrix: NDArray[np.float32]) -> Iterator[tuple[str, ND
     yield f"{name}.s", scales.astype(np.float32)
 
 
-def _session(tensors: dict[str, NDArray[Any]]) -> Any:
+def _session(tensors: Arrays) -> Any:
     options = onnxruntime.SessionOptions()
     # One thread: a worker has a process per model, and texts are too short to share among cores.
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -113,6 +113,11 @@ class E5Weights:
         blocks = np.frombuffer(self._bytes, dtype=_BLOCK, count=size // _BLOCK.itemsize, offset=start)
         return blocks.reshape(-1, columns // _BLOCK_NUMBERS)
 
+    def give_back(self) -> None:
+        """Let go of the pages that were read; those that are asked for come back from the file."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._bytes.madvise(mmap.MADV_DONTNEED)
+
     def _take(self, layout: str) -> tuple[Any, ...]:
         values = struct.unpack_from(layout, self._bytes, self._at)
         self._at += struct.calcsize(layout)

@@ -21,6 +21,7 @@ _ALLOWED = frozenset(
         *("PYTHONHASHSEED", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"),
         *("CUBLAS_WORKSPACE_CONFIG", "TOKENIZERS_PARALLELISM", "DO_NOT_TRACK"),
         "ML_SERVICE_FOLDER",  # by which the native engine finds what a model has left behind
+        "ML_SERVICE_WEIGHTS_FOLDER",  # where bundled models share what they make of their weights
     }
 )
 _ALLOWED_PREFIXES = (

@@ -51,6 +51,7 @@ HARMLESS = {
     "no_proxy": "localhost",
     "OMP_NUM_THREADS": "4",
     "ML_SERVICE_FOLDER": "/srv/ml-service/var",
+    "ML_SERVICE_WEIGHTS_FOLDER": "/srv/ml-service/var/weights",
 }
 
 REPORTS = ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
