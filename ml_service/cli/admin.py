@@ -18,8 +18,9 @@ from ml_service.domain.roles import Role
 from ml_service.domain.users import User, check_username
 from ml_service.storage import sessions
 from ml_service.storage import users as stored_users
-from ml_service.usecases import admin, admin_predictions, searching, users
+from ml_service.usecases import admin, admin_predictions, operations, searching, users
 from ml_service.usecases.admin import CREDITS_MAX, OPERATOR
+from ml_service.usecases.operations import MINUTES_MAX, SeriesWanted, StepLength
 from ml_service.usecases.passwords import Passwords
 
 app = typer.Typer(help="Create admins, move credits, block users; every change is logged.", no_args_is_help=True)
@@ -228,6 +229,26 @@ async def search(text: Annotated[str, typer.Argument(help="An id, a number, or h
     table = Table("kind", "id", "user", "what", "at")
     for one in found:
         table.add_row(*map(Text, (one.kind, one.id, one.username, one.title)), f"{one.at:%Y-%m-%d %H:%M:%S}")
+    out.print(table)
+
+
+@app.command()
+@command
+async def stats(
+    *,
+    minutes: Annotated[int, typer.Option(min=5, max=MINUTES_MAX, help="How far back.")] = 60,
+    step: Annotated[StepLength | None, typer.Option(help="At most 60; by itself the shortest that fits.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
+) -> None:
+    """Print what was accepted, answered, failed and paid, and how long answers took, step by step (UTC)."""
+    wanted = SeriesWanted.of(minutes, step, model)
+    async with begin() as session:
+        found = await operations.read_series(session, wanted)
+    table = Table("from", "accepted", "succeeded", "failed", "credits", "p50 ms", "p95 ms", "p99 ms")
+    for one in found:
+        times = ("" if value is None else f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.p99_ms))
+        counts = (str(number) for number in (one.accepted, one.succeeded, one.failed, one.credits))
+        table.add_row(f"{one.at:%Y-%m-%d %H:%M}", *counts, *times)
     out.print(table)
 
 

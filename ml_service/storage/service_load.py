@@ -15,8 +15,8 @@ NEWEST_READ_MAX = 20_000
 """Predictions that ended, of those rows."""
 ENDS_READ_MAX = 2000
 """Predictions that are looked at for them."""
-BUCKET_READ_MAX = 3000
-"""Predictions that are read for one step of a series; where there are more, the rest is estimated from them."""
+SERIES_READ_MAX = 180_000
+"""Predictions that are read for a series, an equal share for each part of a step; beyond it the rest is estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,48 +112,76 @@ async def pace(session: Session) -> RecentWork:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was accepted in one step of a series, and what has become of it so far; times as in `RecentWork`."""
+    """What was accepted in one step of a series, and what has become of it so far; times as in `RecentWork`.
+
+    Attributes:
+        credits: What the succeeded ones cost.
+    """
 
     at: datetime
     accepted: int
     succeeded: int
     failed: int
+    credits: int
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
 
 
-# Each step reads its own range of ids, which is a range of time. Of a step with more rows than are read, the newest
-# are; they tell how many there are in the rest of it.
+# Each step is read in parts, each from its own range of ids, which is a range of time. Of a part with more rows than
+# are read, the newest are; they tell how many there are in the rest of it. A day has a part for each hour, for no
+# moment of a day tells about all of it.
 _SERIES = """
-    SELECT step.at, count(p.status) AS count, min(p.created_at) AS oldest_at,
-        least(now(), step.at + $2) AS until,
-        count(*) FILTER (WHERE p.status = 'succeeded') AS succeeded,
-        count(*) FILTER (WHERE p.status IN ('failed', 'expired')) AS failed,
+    WITH part AS MATERIALIZED (
+        SELECT step.at AS step_at, step.at + $2::interval * n / $4::int AS at,
+            least(now(), step.at + $2::interval * (n + 1) / $4::int) AS until,
+            step.at + $2::interval * (n + 1) / $4::int AS ends_at
+        FROM generate_series(date_bin($2::interval, now() - $1::interval, 'epoch') + $2, now(), $2) AS step (at)
+        CROSS JOIN generate_series(0, $4::int - 1) AS n
+        WHERE step.at + $2::interval * n / $4::int <= now()
+    )
+    SELECT part.step_at AS at,
+        coalesce(sum(p.weight), 0) AS accepted,
+        coalesce(sum(p.weight) FILTER (WHERE p.status = 'succeeded'), 0) AS succeeded,
+        coalesce(sum(p.weight) FILTER (WHERE p.status IN ('failed', 'expired')), 0) AS failed,
+        coalesce(sum(p.weight * p.cost) FILTER (WHERE p.status = 'succeeded'), 0) AS credits,
         percentile_cont('{0.5,0.95,0.99}'::float8[])
             WITHIN GROUP (ORDER BY (extract(epoch FROM p.finished_at - p.created_at) * 1000)::float8)
             FILTER (WHERE p.status = 'succeeded' AND p.batch_id IS NULL) AS percentiles
-    FROM generate_series(date_bin($2::interval, now() - $1::interval, 'epoch') + $2, now(), $2) AS step (at)
-    LEFT JOIN LATERAL (
-        SELECT status, batch_id, created_at, finished_at FROM predictions
-        WHERE id >= first_id_of(step.at) AND id < first_id_of(step.at + $2) ORDER BY id DESC LIMIT $3
-    ) AS p ON true
-    GROUP BY step.at ORDER BY step.at
+    FROM part LEFT JOIN LATERAL (
+        SELECT model, status, cost, batch_id, created_at, finished_at,
+            CASE WHEN count(*) OVER () < $3 THEN 1 ELSE greatest(1,
+                extract(epoch FROM part.until - part.at)
+                    / greatest(0.001, extract(epoch FROM part.until - min(created_at) OVER ()))
+            ) END::float8 AS weight
+        FROM (
+            SELECT model, status, cost, batch_id, created_at, finished_at FROM predictions
+            WHERE id >= first_id_of(part.at) AND id < first_id_of(part.ends_at) ORDER BY id DESC LIMIT $3
+        ) AS newest
+    ) AS p ON $5::text IS NULL OR p.model = $5
+    GROUP BY part.step_at ORDER BY part.step_at
 """
 
 
-async def series(session: Session, length: timedelta, step: timedelta) -> list[Step]:
-    """The last time in steps, the earliest first; the last step is still going on."""
-    rows = await session.fetch(_SERIES, length, step, BUCKET_READ_MAX)
-    steps = []
-    for row in rows:
-        scale = 1.0
-        if row["count"] == BUCKET_READ_MAX:
-            covered = (row["until"] - row["oldest_at"]).total_seconds()
-            scale = max(1.0, (row["until"] - row["at"]).total_seconds() / max(covered, 0.001))
-        counts = [round(row[name] * scale) for name in ("count", "succeeded", "failed")]
-        steps.append(Step(row["at"], *counts, *(row["percentiles"] or (None, None, None))))
-    return steps
+async def series(
+    session: Session, length: timedelta, step: timedelta, *, parts: int = 1, model: str | None = None
+) -> list[Step]:
+    """The last time in steps, the earliest first; the last step is still going on.
+
+    Args:
+        parts: Into how many each step is divided to be read.
+        model: None: all of them.
+    """
+    share = SERIES_READ_MAX // (-(-length // step) * parts)
+    rows = await session.fetch(_SERIES, length, step, max(1, share), parts, model)
+    return [
+        Step(
+            row["at"],
+            *(round(row[name]) for name in ("accepted", "succeeded", "failed", "credits")),
+            *(row["percentiles"] or (None, None, None)),
+        )
+        for row in rows
+    ]
 
 
 _UNSERVED_SINCE = """

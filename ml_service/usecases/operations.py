@@ -5,21 +5,65 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from ml_service.domain.errors import QueueUnavailable
+from ml_service.domain.errors import InvalidInput, QueueUnavailable
 from ml_service.messaging.queue import Queue
 from ml_service.platform.cached import Cached
 from ml_service.storage import models, outbox, service_load, workers
-from ml_service.storage.database import Database
+from ml_service.storage.database import Database, Session
 from ml_service.storage.service_load import RecentWork, Step, Waiting
 from ml_service.storage.workers import Worker
 from ml_service.usecases.workers import COUNT_MAX, failed_models
 
 NOW_S = 2.0
 SERIES_S = 5.0
+LONG_SERIES_S = 60.0
+"""How old a series with steps of an hour or more may be: it reads as much as sixty of a minute."""
 STEPS_MAX = 60
-MINUTES_MAX = 7 * 1440
+MINUTES_MAX = 30 * 1440
+PARTS_MAX = 24
+PART_MINUTES = 5
 LONG_WAIT_S = 60.0
+
+
+class StepLength(StrEnum):
+    """How long each step of a series is."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+
+    @property
+    def minutes(self) -> int:
+        """The same in minutes."""
+        return {StepLength.MINUTE: 1, StepLength.HOUR: 60, StepLength.DAY: 1440}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesWanted:
+    """Which series: of the last ``minutes``, in steps of ``step_minutes``, of one model or of all (None)."""
+
+    minutes: int
+    step_minutes: int
+    model: str | None = None
+
+    @classmethod
+    def of(cls, minutes: int, step: StepLength | None, model: str | None = None) -> SeriesWanted:
+        """Without a step, the shortest one with which there are at most `STEPS_MAX`; raises InvalidInput for more."""
+        step_minutes = -(-minutes // STEPS_MAX) if step is None else step.minutes
+        steps = -(-minutes // step_minutes)
+        if steps > STEPS_MAX:
+            message = f"That would be {steps} steps, of {STEPS_MAX} at most: ask for less time or longer steps."
+            raise InvalidInput(message, errors=[{"location": "query.step", "message": message}])
+        return cls(steps * step_minutes, step_minutes, model)
+
+
+async def read_series(session: Session, wanted: SeriesWanted) -> list[Step]:
+    """The last minutes in at most `STEPS_MAX` steps, the last of them going on."""
+    parts = max(1, min(PARTS_MAX, wanted.step_minutes // PART_MINUTES))
+    length, step = timedelta(minutes=wanted.minutes), timedelta(minutes=wanted.step_minutes)
+    return await service_load.series(session, length, step, parts=parts, model=wanted.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +129,23 @@ class Operations:
         self._database = database
         self._queue = queue
         self._now = Cached(self._look, NOW_S)
-        self._series: dict[int, Cached[list[Step]]] = {}
+        self._series: dict[SeriesWanted, Cached[list[Step]]] = {}
 
     async def now(self) -> Now:
         """The service at this moment, at most `NOW_S` old; raises DatabaseUnavailable."""
         return await self._now.get()
 
-    async def series(self, minutes: int) -> list[Step]:
-        """The last minutes in at most `STEPS_MAX` steps and a begun one; raises DatabaseUnavailable."""
-        step_minutes = -(-minutes // STEPS_MAX)
-        steps = -(-minutes // step_minutes)
-        length, step = timedelta(minutes=steps * step_minutes), timedelta(minutes=step_minutes)
+    async def series(self, wanted: SeriesWanted) -> list[Step]:
+        """As `read_series`, some seconds old at most; raises DatabaseUnavailable."""
 
         async def look() -> list[Step]:
             async with self._database.autocommit() as session:
-                return await service_load.series(session, length, step)
+                return await read_series(session, wanted)
 
         if len(self._series) > STEPS_MAX:
             self._series.clear()
-        return await self._series.setdefault(minutes, Cached(look, SERIES_S)).get()
+        age_s = SERIES_S if wanted.step_minutes < StepLength.HOUR.minutes else LONG_SERIES_S
+        return await self._series.setdefault(wanted, Cached(look, age_s)).get()
 
     async def _look(self) -> Now:
         async with self._database.autocommit() as session:

@@ -100,6 +100,22 @@ def test_the_page_offers_what_the_role_allows(open_tab: OpenTab, native: System,
             )
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_overview_goes_back_a_day_and_thirty(open_tab: OpenTab, native: System, language: Language) -> None:
+    admin = somebody(native, "admin")
+    with open_tab(language=language, width=PHONE) as tab:
+        tab.sign_in(admin, PASSWORD).open("/app/operate/overview")
+        for name, length in (("hour", "minute"), ("day", "hour"), ("days", "day")):
+            tab.page.get_by_role("radio", name=tab.words(f"operate.range.{name}"), exact=True).check()
+            for chart in ("flow", "latency", "paid"):
+                expect(tab.page.get_by_role("img", name=tab.words(f"operate.{chart}.{length}"))).to_be_visible()
+        tab.page.get_by_label(tab.words("history.model"), exact=True).select_option("echo")
+        tab.page.locator("summary", has_text=tab.words("operate.as_table")).click()
+        expect(tab.page.get_by_role("columnheader", name=tab.words("operate.step.day"), exact=True)).to_be_visible()
+        assert tab.overflow() == ""
+        assert tab.accessibility_faults() == []
+
+
 def test_figures_say_when_they_are_old(open_tab: OpenTab, native: System) -> None:
     admin = somebody(native, "admin")
     with open_tab() as tab:

@@ -38,6 +38,13 @@ def run(database_url: str) -> Run:
     return act
 
 
+async def test_the_series_is_printed_and_too_long_a_one_is_refused(run: Run) -> None:
+    lines = run("admin", "stats", "--minutes", "1440", "--step", "hour", "--model", "echo").splitlines()
+    assert all(word in lines[1] for word in ("from", "accepted", "succeeded", "failed", "credits", "p99 ms"))
+    assert sum(":00" in line for line in lines) == 24
+    assert "at most" in run("admin", "stats", "--minutes", "90", "--step", "minute", expected=1)
+
+
 async def test_an_admin_is_made_and_a_taken_name_needs_existing(run: Run, database: Database) -> None:
     async def stored() -> tuple[bool, str]:
         async with database.autocommit() as session:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from ml_service.domain.errors import InvalidInput
 from ml_service.usecases import workers
-from ml_service.usecases.operations import MINUTES_MAX
+from ml_service.usecases.operations import MINUTES_MAX, SeriesWanted, StepLength
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
 from services.app.api.problems import problems
 from services.app.api.query import KnownQueryRoute
@@ -25,11 +25,23 @@ router = APIRouter(prefix="/admin", tags=["admin"], route_class=KnownQueryRoute)
     responses=problems(*REFUSALS, InvalidInput),
 )
 async def stats(
-    request: Request, _admin: CurrentAdmin, minutes: Annotated[int, Query(ge=5, le=MINUTES_MAX)] = 60
+    request: Request,
+    _admin: CurrentAdmin,
+    minutes: Annotated[int, Query(ge=5, le=MINUTES_MAX, description="How far back the series goes.")] = 60,
+    step: Annotated[
+        StepLength | None, Query(description="Of the series, at most 60; without it the shortest one that fits.")
+    ] = None,
+    model: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Only this model in the series.")
+    ] = None,
 ) -> Stats:
-    """Throughput, latency, what waits, and what a person has to look at; a few seconds old at most."""
+    """Throughput, latency, credits, what waits, and what a person has to look at.
+
+    A few seconds old at most; a series with steps of an hour or more, a minute. Days begin at midnight UTC.
+    """
     operations = components_of(request).operations
-    return Stats.of(await operations.now(), await operations.series(minutes))
+    wanted = SeriesWanted.of(minutes, step, model)
+    return Stats.of(await operations.now(), await operations.series(wanted))
 
 
 @router.get("/workers", summary="List the workers", response_model=Workers, responses=problems(*REFUSALS))

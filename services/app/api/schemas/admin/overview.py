@@ -35,10 +35,13 @@ class SeriesStep(BaseModel):
     """What was accepted in one step, and what has become of it so far."""
 
     at: datetime = Field(description="When the step began.")
-    accepted: int = Field(description="Beyond 3,000 in a step an estimate, and so are the next two.")
+    accepted: int = Field(
+        description="An estimate, as is the rest of the step, where it has more than its share of 180,000."
+    )
     succeeded: int
     failed: int = Field(description="Failed or expired.")
-    p50_ms: float | None
+    credits: int = Field(description="What the succeeded ones cost.")
+    p50_ms: float | None = Field(description="From the request to the answer, of single requests that were read.")
     p95_ms: float | None
     p99_ms: float | None
 
@@ -81,6 +84,7 @@ class Stats(BaseModel):
                     accepted=one.accepted,
                     succeeded=one.succeeded,
                     failed=one.failed,
+                    credits=one.credits,
                     p50_ms=rounded(one.p50_ms),
                     p95_ms=rounded(one.p95_ms),
                     p99_ms=rounded(one.p99_ms),

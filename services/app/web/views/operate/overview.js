@@ -1,6 +1,6 @@
 /** Overview: is it well, what waits, who works; the answer first, the curves below it. */
 import { html } from "htm/preact";
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { trouble } from "../../api.js";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
@@ -10,11 +10,10 @@ import { Stats } from "../../components/stats.js";
 import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
 import { fmt, has, t } from "../../i18n/index.js";
-import { clock, Curves } from "./curves.js";
+import { clock, Curves, RANGES } from "./curves.js";
 import { usePolling } from "./use_polling.js";
 
 const STATS_MS = 5_000;
-const MINUTES = 60;
 
 /**
  * @typedef {{queued: number, processing: number, oldest_wait_s: number | null, workers: number, per_minute: number,
@@ -114,7 +113,9 @@ function ModelTag({ model: { model, version, state, reason } }) {
 }
 
 export function Overview() {
-  const { data, error, reload } = usePolling("/admin/stats", { minutes: MINUTES }, STATS_MS);
+  const [range, setRange] = useState("hour");
+  const [model, setModel] = useState("");
+  const { data, error, reload } = usePolling("/admin/stats", { ...RANGES[range], ...(model ? { model } : {}) }, STATS_MS);
   const seen = useRef({ data, at: new Date() });
   if (seen.current.data !== data) seen.current = { data, at: new Date() };
   if (error && !data) return html`<${ErrorState} error=${error} onRetry=${reload} />`;
@@ -124,7 +125,7 @@ export function Overview() {
       ? html`<${Banner} kind="warning">${t("operate.as_of", { at: clock(seen.current.at) })}</${Banner}>`
       : html`<${Health} now=${data?.now ?? null} problems=${data?.problems ?? null} />`}
     <${Numbers} now=${data?.now ?? null} />
-    <${Curves} series=${data?.series ?? null} />
+    <${Curves} series=${data?.series ?? null} range=${range} onRange=${setRange} model=${model} onModel=${setModel} />
     <${Queue} />
     <${Workers} />
   </div>`;
