@@ -7,7 +7,17 @@ import sys
 from typing import Any
 
 import orjson
-import structlog
+
+# structlog loads rich where it is installed, 3 MB in each process, for tracebacks that show local variables: passwords,
+# tokens. None stops that import; services import this module before any other that imports structlog.
+_is_rich_wanted = "rich" in sys.modules
+if not _is_rich_wanted:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    if not _is_rich_wanted:
+        del sys.modules["rich"]
 
 SECRET_KEYS = frozenset({"password", "token", "access_token", "refresh_token", "secret", "authorization", "api_key"})
 
@@ -41,7 +51,7 @@ def set_up_logs(service: str, *, level: str, style: str) -> None:
         if style == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(),
-            exception_formatter=structlog.dev.plain_traceback,  # rich's shows local variables: passwords, tokens
+            exception_formatter=structlog.dev.plain_traceback,  # not rich's, see above
         )
     )
     structlog.configure(
