@@ -68,6 +68,8 @@ class E5Encoder:
         # It computes with copies in an order of its own, and of the weights only tokens are read from now on.
         self._tensors.give_back()
         weights.give_back()
+        # The first text takes 8 MB for a moment, which a model's process gives back if it is while it loads.
+        self.vector("warm up")
 
     def tokens(self, text: str, prefix: str = QUERY) -> list[int]:
         """Return the tokens of what is read of `text`, with those that begin and end it."""
