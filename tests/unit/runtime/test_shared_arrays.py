@@ -11,6 +11,7 @@ import pytest
 
 from ml_service.runtime.bundled import shared_arrays as module
 from ml_service.runtime.bundled.e5 import E5Encoder
+from ml_service.runtime.bundled.encoder import SentenceEncoder
 from ml_service.runtime.bundled.shared_arrays import Arrays, SharedArrays, content_sha256, shared_arrays
 
 ARRAYS = {"a": np.arange(7, dtype=np.int8), "b": np.eye(3, dtype=np.float32), "none": np.empty((0, 2))}
@@ -99,11 +100,12 @@ def test_nobody_waits_long_for_a_process_that_was_stopped_while_it_made_the_file
     assert ours().are_mapped
 
 
-def test_the_e5_encoder_answers_the_same_from_the_shared_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("encoder", "name"), [(E5Encoder, "e5"), (SentenceEncoder, "use")])
+def test_an_encoder_answers_the_same_from_the_shared_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: type[E5Encoder | SentenceEncoder], name: str
+) -> None:
     texts = ["Доставили вовремя, всё отлично!", "It broke after a day."]
-    made, mapped = E5Encoder().encode(texts), E5Encoder().encode(texts)
-    assert len(list(folder.glob("e5-*.arrays"))) == 1
+    mapped = encoder().encode(texts)
+    assert [file.name.partition("-")[0] for file in folder.glob("*.arrays")] == [name]
     monkeypatch.delenv(module.FOLDER_VARIABLE)
-    private = E5Encoder().encode(texts)
-    assert (made == private).all()
-    assert (mapped == private).all()
+    assert (mapped == encoder().encode(texts)).all()
