@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.page.conftest import HOSTILE_DESCRIPTION, OpenTab
 from tests.page.test_accounts import PEOPLE
@@ -160,3 +162,33 @@ def test_what_people_type_is_shown_and_never_run(open_tab: OpenTab, native: Syst
             expect(tab.page.get_by_text("onerror=alert(1)").locator("visible=true").first).to_be_visible()
             assert tab.page.locator("img[src=x]").count() == 0
         assert dialogs == []
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "Content"), ("ru", "Файл")])
+def test_a_file_is_told_by_its_name_and_size(open_tab: OpenTab, tmp_path: Path, language: Language, label: str) -> None:
+    content = {"type": "string", "contentEncoding": "base64", "maxLength": 40}
+
+    def with_a_file(route: Route) -> None:
+        found = route.fetch().json()
+        for one in found["items"]:
+            if one["name"] == "echo":
+                one["examples"] = [{"content": "R0lGODlhAQ=="}]
+                one["input_schema"] = {"type": "object", "properties": {"content": content}, "required": ["content"]}
+        route.fulfill(json=found)
+
+    with open_tab(language=language) as tab:
+        tab.page.route("**/models", with_a_file)
+        tab.sign_in().open("/")
+        choose_model(tab, "echo")
+        form, example = tab.page.locator(".ask__form"), tab.page.locator(".example")
+        expect(form).to_contain_text(label)
+        expect(example).to_have_text(re.compile(rf"^{tab.words('form.file')} · 7\b"))
+        small, large = tmp_path / "dot.gif", tmp_path / "large.gif"
+        small.write_bytes(b"GIF89a")
+        large.write_bytes(b"GIF89a" * 6)
+        tab.page.locator("input[type=file]").set_input_files(small)
+        expect(form).to_contain_text("dot.gif · 6")
+        tab.page.locator("input[type=file]").set_input_files(large)
+        expect(form).to_contain_text(tab.words("form.file_too_large", size="|").split("|")[0])
+        example.click()
+        expect(form).not_to_contain_text("dot.gif")

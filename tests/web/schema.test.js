@@ -124,6 +124,12 @@ test("names become words, and inputs a line", () => {
   assert.equal(excerpt({ n: 1, text: "hello" }), "hello");
   assert.equal(excerpt({ n: 1 }), '{"n":1}');
   assert.equal(excerpt(null), "");
+  const file = { type: "object", properties: { content: { type: "string", contentEncoding: "base64" }, name: { type: "string" } } };
+  /** @param {number} bytes */
+  const words = (bytes) => `file of ${bytes}`;
+  assert.equal(excerpt({ content: "R0lGODlhAQ==" }, file, words), "file of 7");
+  assert.equal(excerpt({ content: "data:text/plain;base64,aGVsbG8=" }, file, words), "file of 5");
+  assert.equal(excerpt({ content: "R0lGODlhAQ==", name: "a dot" }, file, words), "a dot");
 });
 
 test("what the types of a model make is a form without JSON fields", () => {

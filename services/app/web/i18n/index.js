@@ -38,7 +38,8 @@ export function has(key) {
 
 /** The words of a model about itself, in the person's language where they are known. @param {string | undefined} text */
 export function told(text) {
-  return text === undefined ? undefined : (modelTexts.value[text] ?? text);
+  if (text === undefined) return undefined;
+  return Object.hasOwn(modelTexts.value, text) ? modelTexts.value[text] : text;
 }
 
 /** What the person chose on this device, else what the browser prefers. @returns {Language} */

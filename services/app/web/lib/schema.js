@@ -3,7 +3,8 @@
  *
  * kindOf(schema) → which control fits · initial(schema) → the value that an empty form has · clean(schema, value) → the
  * input to send (empty optional parts left out) · check(schema, value) → [{path, code, limit}] for what can be told
- * without the server · errorsByPath(apiErrors) → {path: message} · labelOf(name, schema) → words for a field.
+ * without the server · errorsByPath(apiErrors) → {path: message} · labelOf(name, schema) → words for a field ·
+ * excerpt(input, schema, fileWords) → an input in a line.
  * A path is the names and places joined by dots, "" for the whole.
  */
 
@@ -14,6 +15,7 @@
 
 const LONG_TEXT = 200;
 const DEPTH_MAX = 6;
+const EXCERPT_MAX = 300;
 const SHORT_FORMATS = ["date", "date-time", "time", "duration", "email", "uri", "uuid", "ipv4", "ipv6", "hostname"];
 
 /** @param {any} schema @returns {string | undefined} its type, without null */
@@ -270,11 +272,23 @@ export function labelOf(name, schema) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** @param {any} input @returns {string} the first text of an input, for a list */
-export function excerpt(input) {
+/** @param {string} value base64, or a data: URL @returns {number} how many bytes it holds */
+export function fileBytes(value) {
+  const code = value.slice(value.indexOf(",") + 1).replace(/=+$/, "");
+  return Math.floor((code.length * 3) / 4);
+}
+
+/**
+ * The first text of an input, for a list.
+ * @param {any} input @param {any} [schema] of the input, so that a file is told from a text
+ * @param {(bytes: number) => string} [fileWords] what stands for a file
+ * @returns {string}
+ */
+export function excerpt(input, schema, fileWords = String) {
   if (input === null || input === undefined) return "";
   if (typeof input !== "object") return String(input);
-  const values = Object.values(input);
-  const text = values.find((one) => typeof one === "string" && one !== "");
-  return typeof text === "string" ? text.slice(0, 300) : JSON.stringify(input).slice(0, 300);
+  const texts = Object.entries(input).filter(([, one]) => typeof one === "string" && one !== "");
+  const text = texts.find(([name]) => kindOf(schema?.properties?.[name], 1) !== "file");
+  if (text) return text[1].slice(0, EXCERPT_MAX);
+  return texts[0] ? fileWords(fileBytes(texts[0][1])) : JSON.stringify(input).slice(0, EXCERPT_MAX);
 }

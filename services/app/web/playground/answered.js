@@ -12,8 +12,8 @@ import { StatusChip } from "../components/status_chip.js";
 import { toast } from "../components/toast.js";
 import { explain } from "../errors.js";
 import { fmt, t } from "../i18n/index.js";
-import { excerpt } from "../lib/schema.js";
 import { Answer } from "../outputs/answer.js";
+import { asked } from "../outputs/asked.js";
 import { ApiError } from "../problem.js";
 import { models } from "../service.js";
 import { user } from "../session.js";
@@ -65,7 +65,7 @@ function stateText(one) {
 /** What is answered, once the form says something else. @param {{prediction: Prediction}} props */
 function Asked({ prediction: one }) {
   if (!one.input || isInForm(one.model, one.input)) return null;
-  const text = excerpt(one.input).slice(0, EXCERPT_MAX);
+  const text = asked(one.model, one.input).slice(0, EXCERPT_MAX);
   return html`<p class="small muted truncate">${t("predict.answered", { model: one.model, text })}</p>`;
 }
 

@@ -5,8 +5,8 @@ import { Button } from "../components/button.js";
 import { ErrorState } from "../components/empty_state.js";
 import { Skeleton } from "../components/skeleton.js";
 import { t, told } from "../i18n/index.js";
-import { excerpt } from "../lib/schema.js";
 import { balance } from "../live.js";
+import { asked } from "../outputs/asked.js";
 import { models } from "../service.js";
 import { SchemaForm } from "./form.js";
 import { ModelFacts, ModelPicker } from "./model_picker.js";
@@ -107,7 +107,7 @@ function Examples({ model: one }) {
         type="button"
         onClick=${() => fill(one, input)}
       >
-        ${excerpt(input)}
+        ${asked(one.name, input)}
       </button>`,
     )}
   </div>`;

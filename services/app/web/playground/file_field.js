@@ -5,6 +5,8 @@ import { Button } from "../components/button.js";
 import { Field } from "../components/field.js";
 import { Icon } from "../components/icon.js";
 import { fmt, t } from "../i18n/index.js";
+import { fileBytes } from "../lib/schema.js";
+import { fileWords } from "../outputs/asked.js";
 import { service } from "../service.js";
 
 const BASE64_GROWTH = 4 / 3;
@@ -21,31 +23,33 @@ function read(file) {
 
 /** @param {{schema: any, value: string, onValue: (value: string) => void, error?: string, [name: string]: any}} props */
 export function FileField({ schema, value, onValue, error, ...field }) {
-  const [file, setFile] = useState(/** @type {File | null} */ (null));
+  const [taken, setTaken] = useState(/** @type {{file: File, value: string} | null} */ (null));
   const [refused, setRefused] = useState(/** @type {string | null} */ (null));
   const [isOver, setOver] = useState(false);
   /** @param {File | undefined | null} next */
   const take = async (next) => {
     setOver(false);
     if (!next) return;
-    const most = service.value?.limits.body_bytes_max ?? Infinity;
-    if (next.size * BASE64_GROWTH > most) {
-      setRefused(t("form.file_too_large", { size: fmt.bytes(most / BASE64_GROWTH) }));
+    const most = Math.min(service.value?.limits.body_bytes_max ?? Infinity, schema.maxLength ?? Infinity) / BASE64_GROWTH;
+    if (next.size > most) {
+      setRefused(t("form.file_too_large", { size: fmt.bytes(most) }));
       return;
     }
     const url = await read(next);
     setRefused(null);
-    setFile(next);
-    onValue(schema.format === "data-url" ? url : url.slice(url.indexOf(",") + 1));
+    const content = schema.format === "data-url" ? url : url.slice(url.indexOf(",") + 1);
+    setTaken({ file: next, value: content });
+    onValue(content);
   };
   /** @param {DragEvent} event */
   const onDrop = (event) => {
     event.preventDefault();
     void take(event.dataTransfer?.files[0]);
   };
-  const size = file?.size ?? value.length / BASE64_GROWTH;
+  const file = taken?.value === value ? taken.file : null; // an example may have taken its place
+  const size = file?.size ?? fileBytes(value);
   const clear = () => {
-    setFile(null);
+    setTaken(null);
     onValue("");
   };
   return html`<${Field} ...${field} error=${refused ?? error}>
@@ -60,7 +64,7 @@ export function FileField({ schema, value, onValue, error, ...field }) {
     >
       <${Icon} name=${value ? "file" : "upload"} />
       <label class="grow drop__label" for=${control.id}>
-        ${value ? `${file?.name ?? t("form.file")} · ${fmt.bytes(size)}` : t("form.drop")}
+        ${value ? fileWords(size, file?.name) : t("form.drop")}
       </label>
       <input
         ...${control}

@@ -99,7 +99,7 @@ function Control(part) {
 
 /** @param {Part} part */
 function labelFor({ name, schema, isRequired, path }) {
-  const words = name === "text" && path === "text" && !schema.title ? t("form.text") : labelOf(name, schema);
+  const words = name === "text" && path === "text" && !schema.title ? t("form.text") : told(labelOf(name, schema));
   return isRequired ? words : html`${words} <span class="faint">${t("form.optional")}</span>`;
 }
 
@@ -114,7 +114,7 @@ function counter(schema, value) {
 function optionsOf(schema, isRequired) {
   const options = (choicesOf(schema) ?? []).map((one, place) => ({
     value: String(place),
-    label: choiceLabel(schema, one),
+    label: told(choiceLabel(schema, one)) ?? "",
   }));
   return [{ value: "", label: isRequired ? t("form.choose") : t("form.none") }, ...options];
 }
@@ -122,7 +122,7 @@ function optionsOf(schema, isRequired) {
 /** @param {Part & {children?: any}} props */
 function Group({ name, schema, faults, path, children }) {
   return html`<fieldset class="group">
-    <legend class="field__label">${labelOf(name, schema)}</legend>
+    <legend class="field__label">${told(labelOf(name, schema))}</legend>
     ${schema.description ? html`<p class="field__hint">${told(schema.description)}</p>` : null}
     <div class="stack">${children}</div>
     <${FieldError} text=${faults[path]} />
@@ -134,7 +134,7 @@ function List({ schema, value, onValue, faults, path, name, depth }) {
   const items = Array.isArray(value) ? value : [];
   const isFull = items.length >= (schema.maxItems ?? Infinity);
   return html`<fieldset class="group">
-    <legend class="field__label">${labelOf(name, schema)}</legend>
+    <legend class="field__label">${told(labelOf(name, schema))}</legend>
     ${schema.description ? html`<p class="field__hint">${told(schema.description)}</p>` : null}
     <div class="stack stack--small">
       ${items.map(

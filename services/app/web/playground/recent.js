@@ -6,8 +6,8 @@ import { Time } from "../components/time.js";
 import { useQuery } from "../components/hooks.js";
 import { api } from "../api.js";
 import { t } from "../i18n/index.js";
-import { excerpt } from "../lib/schema.js";
 import { isNewer, prediction as seenPrediction } from "../live.js";
+import { asked } from "../outputs/asked.js";
 import { Headline } from "../outputs/headline.js";
 import { answers } from "./state.js";
 
@@ -38,7 +38,7 @@ function Row({ listed }) {
   const one = live && isNewer(listed, live) ? live : listed;
   return html`<li>
     <a class="recent__row" href=${`/app/predict/${one.id}`}>
-      <span class="recent__text truncate">${excerpt(one.input)}</span>
+      <span class="recent__text truncate">${asked(one.model, one.input)}</span>
       <span class="recent__label truncate">
         ${one.status === "succeeded"
           ? html`<${Headline} output=${one.output} />`

@@ -57,6 +57,7 @@ export default {
   "bulk.not_saved": "The file could not be made. Try again.",
   "bulk.resume": "Try again",
   "bulk.another": "New job",
+  "bulk.cancel": "Cancel",
   "bulk.cancel_title": "Cancel this job?",
   "bulk.cancel_text": "Answers that have come stay, and can be downloaded. Credits of the rest come back.",
   "bulk.cancel_action": "Cancel the job",

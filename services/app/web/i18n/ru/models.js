@@ -1,6 +1,6 @@
 /**
- * What the models that ship with the service say of themselves, in Russian, by their English words. Other models speak
- * for themselves. A test compares this with the models.
+ * What the models that ship with the service say of themselves, in Russian, by their English words: descriptions, names
+ * of fields, values of choices. Other models speak for themselves. A test compares this with the models.
  */
 
 /** @type {Record<string, string>} */
@@ -19,7 +19,11 @@ export default {
     "passage – для текстов, которые должны находиться; query – для того, что ищут, и для всех текстов, если их только сравнивают между собой.",
   "Says what kind of file some bytes are, whatever the file is called: one of some 200 kinds of documents, images, archives, programs, source code and data. For files of up to 45,000 bytes.":
     "Определяет по содержимому, что это за файл, как бы он ни назывался: один из примерно 200 видов документов, изображений, архивов, программ, исходного кода и данных. Для файлов до 45 000 байт.",
-  "The file's bytes, as base64.": "Содержимое файла, в base64.",
+  "Content": "Файл",
+  "Kind": "Для чего текст",
+  "passage": "passage (отрывок)",
+  "query": "query (вопрос)",
+  "The file's bytes, as base64.": "Содержимое файла; через API — в base64.",
   "Says which of 176 languages a text is in, and how sure it is. Reliable from about 25 characters; short texts in Russian are taken for a related language about one time in nine.":
     "Определяет, на каком из 176 языков написан текст и насколько это точно. Надёжна примерно от 25 символов; короткий русский текст примерно в одном случае из девяти принимает за родственный язык.",
   "The text; its first 500 characters count.": "Текст; учитываются первые 500 символов.",

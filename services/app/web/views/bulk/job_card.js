@@ -103,7 +103,7 @@ function Actions({ state: { phase, problem }, job }) {
     ${mayResume ? html`<${Button} kind="primary" onClick=${() => act("resume")}>${t("bulk.resume")}</${Button}>` : null}
     ${file}
     ${isOver || phase === "stopped" ? html`<${Button} kind="quiet" icon="plus" onClick=${() => setAsks("discard")}>${t("bulk.another")}</${Button}>` : null}
-    ${isOver || phase === "canceling" ? null : html`<${Button} kind="quiet" onClick=${() => setAsks("cancel")}>${t("action.cancel")}</${Button}>`}
+    ${isOver || phase === "canceling" ? null : html`<${Button} kind="quiet" onClick=${() => setAsks("cancel")}>${t("bulk.cancel")}</${Button}>`}
     ${asks
       ? html`<${Confirm}
           title=${t(`bulk.${asks}_title`)}

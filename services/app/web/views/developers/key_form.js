@@ -12,6 +12,8 @@ import { models } from "../../service.js";
 
 const SCOPES = /** @type {const} */ (["predict", "read", "bulk", "webhooks"]);
 const NAME_MAX = 100;
+/** So that a name is enough to make a key; this much a lost one costs in a day. */
+const CAP_AT_FIRST = "100";
 const CREDITS_MAX = 1_000_000_000;
 const RATE_MAX = 1_000_000;
 const FIELDS = ["name", "scopes", "credits", "rate_limit_per_minute", "models", "expires_at"];
@@ -25,7 +27,7 @@ function useValues(one) {
     name: one?.name ?? "",
     scopes: /** @type {Scope[]} */ (one?.scopes ?? ["predict", "read"]),
     per: one ? (one.spend_cap?.per ?? "none") : "day",
-    credits: one?.spend_cap ? String(one.spend_cap.credits) : "",
+    credits: one ? String(one.spend_cap?.credits ?? "") : CAP_AT_FIRST,
     rate: one?.rate_limit_per_minute ? String(one.rate_limit_per_minute) : "",
     isForAll: !one?.models,
     models: one?.models ?? [],

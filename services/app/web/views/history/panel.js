@@ -11,8 +11,10 @@ import { toast } from "../../components/toast.js";
 import { explain } from "../../errors.js";
 import { fmt, t } from "../../i18n/index.js";
 import { newKey } from "../../lib/ids.js";
+import { fileBytes, kindOf } from "../../lib/schema.js";
 import { isNewer, isTerminal, prediction as seenPrediction, seen } from "../../live.js";
 import { Answer as Output } from "../../outputs/answer.js";
+import { fileWords } from "../../outputs/asked.js";
 import { JsonText } from "../../outputs/json.js";
 import { placeText, usePlace } from "../../playground/place.js";
 import { models, reloadModels } from "../../service.js";
@@ -104,10 +106,12 @@ function Actions({ prediction: one }) {
   </div>`;
 }
 
-/** @param {{input: any}} props */
-function Input({ input }) {
-  const names = Object.keys(input ?? {});
-  const text = names.length === 1 && typeof input[names[0] ?? ""] === "string" ? input[names[0] ?? ""] : null;
+/** @param {{model: string, input: any}} props */
+function Input({ model, input }) {
+  const [name = "", ...others] = Object.keys(input ?? {});
+  const text = others.length === 0 && typeof input?.[name] === "string" ? input[name] : null;
+  const schema = models.value?.find((one) => one.name === model)?.input_schema.properties?.[name];
+  if (text && kindOf(schema, 1) === "file") return html`<p class="muted">${fileWords(fileBytes(text))}</p>`;
   if (text !== null) return html`<p class="asked" dir="auto">${text}</p>`;
   return html`<${JsonText} value=${input} />`;
 }
@@ -118,7 +122,7 @@ export function PredictionPanel({ prediction: listed, hasActions = true }) {
   const one = live && isNewer(listed, live) ? live : listed;
   return html`<div class="panel">
     <div class="panel__both">
-      <section class="stack stack--small"><h2 class="panel__title">${t("history.asked")}</h2><${Input} input=${one.input} /></section>
+      <section class="stack stack--small"><h2 class="panel__title">${t("history.asked")}</h2><${Input} model=${one.model} input=${one.input} /></section>
       <section class="stack stack--small"><h2 class="panel__title">${t("history.answer")}</h2><${Answer} prediction=${one} /></section>
     </div>
     <${Facts} prediction=${one} />

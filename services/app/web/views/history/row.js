@@ -4,7 +4,7 @@ import { Money } from "../../components/money.js";
 import { StatusChip } from "../../components/status_chip.js";
 import { Time } from "../../components/time.js";
 import { t } from "../../i18n/index.js";
-import { excerpt } from "../../lib/schema.js";
+import { asked } from "../../outputs/asked.js";
 import { Headline } from "../../outputs/headline.js";
 
 /** @param {import("../../live.js").Prediction} one */
@@ -17,7 +17,7 @@ function answerOf(one) {
 export function PredictionRow({ prediction: one, toggle }) {
   return html`<button ...${toggle}>
     <span class="prow">
-      <span class="prow__input truncate">${excerpt(one.input)}</span>
+      <span class="prow__input truncate">${asked(one.model, one.input)}</span>
       <span class="prow__answer truncate">${answerOf(one)}</span>
       <span class="prow__state"><${StatusChip} status=${one.status} /></span>
       <span class="prow__model truncate muted">${one.model}</span>

@@ -1,0 +1,12 @@
+/** asked(model, input) → a question in a line, for lists: its first text, or how large its file is. */
+import { fmt, t } from "../i18n/index.js";
+import { excerpt } from "../lib/schema.js";
+import { models } from "../service.js";
+
+/** @param {number} bytes @param {string} [name] @returns {string} */
+export const fileWords = (bytes, name = t("form.file")) => `${name} · ${fmt.bytes(bytes)}`;
+
+/** @param {string} model @param {any} input @returns {string} */
+export function asked(model, input) {
+  return excerpt(input, models.value?.find((one) => one.name === model)?.input_schema, fileWords);
+}
