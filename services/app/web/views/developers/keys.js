@@ -72,6 +72,7 @@ const columnsOf = (ask) => [
   {
     key: "name",
     head: t("keys.name"),
+    class: "cell--name",
     cell: (/** @type {Key} */ one) => html`<div class="stack stack--tight"><strong class="wrap">${one.name}</strong><code>${one.prefix}…</code></div>`,
   },
   { key: "may", head: t("keys.may"), class: "cell--grow", cell: (/** @type {Key} */ one) => html`<${Bounds} one=${one} />` },

@@ -43,7 +43,7 @@ function VersionLine({ version: { version, state, workers, reason }, isDefault }
 
 /** @param {(one: Model) => void} edit */
 const columnsOf = (edit) => [
-  { key: "name", head: t("history.model"), cell: (/** @type {Model} */ one) => html`<strong>${one.name}</strong>${one.is_enabled ? null : html` <span class="tag">${t("operate.disabled")}</span>`}` },
+  { key: "name", head: t("history.model"), class: "cell--name", cell: (/** @type {Model} */ one) => html`<strong>${one.name}</strong>${one.is_enabled ? null : html` <span class="tag">${t("operate.disabled")}</span>`}` },
   {
     key: "versions", head: t("operate.versions"), class: "cell--grow",
     cell: (/** @type {Model} */ one) => html`<div class="stack stack--small">
