@@ -1,4 +1,4 @@
-"""`ml-service webhooks`: receivers that fail, and the way to switch one off."""
+"""`ml-service webhooks`: receivers that fail, what was sent to them, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ml_service.cli.common import begin, command, out
 from ml_service.usecases import admin_webhooks
 from ml_service.usecases.admin import OPERATOR
 
-app = typer.Typer(help="List webhooks that fail, and switch one off.", no_args_is_help=True)
+app = typer.Typer(help="List webhooks that fail, send messages again, switch one off.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -48,3 +48,33 @@ async def disable(
     async with begin() as session:
         await admin_webhooks.disable(session, OPERATOR, webhook_id, reason=reason)
     out.print("It is switched off.")
+
+
+@app.command()
+@command
+async def log(
+    webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+) -> None:
+    """List messages to a webhook with their last attempt, newest first."""
+    async with begin() as session:
+        found, _ = await admin_webhooks.deliveries(session, webhook_id, before=None, limit=limit)
+    table = Table("id", "event", "state", "attempts", "last attempt", "status", "error")
+    for one in found:
+        last = one.attempts[-1] if one.attempts else None
+        cells = (one.event, one.state, str(len(one.attempts)))
+        at, status = (f"{last.at:%Y-%m-%d %H:%M:%S}", str(last.status or "")) if last else ("", "")
+        table.add_row(str(one.id), *cells, at, status, Text((last and last.error) or ""))
+    out.print(table)
+
+
+@app.command()
+@command
+async def resend(
+    webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    delivery_id: Annotated[int, typer.Argument(metavar="MESSAGE", min=1, max=2**63 - 1, help="As `log` lists it.")],
+) -> None:
+    """Send a message again, under the same id."""
+    async with begin() as session:
+        await admin_webhooks.resend(session, OPERATOR, webhook_id, delivery_id)
+    out.print("It is sent again.")

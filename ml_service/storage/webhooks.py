@@ -32,14 +32,21 @@ def _webhook_of(row: Any) -> Webhook:
 
 @dataclass(frozen=True, slots=True)
 class WebhookOfUser:
-    """A webhook with its owner's name and the number of messages that wait for it, counted up to a thousand."""
+    """A webhook with its owner's name and the number of messages that wait for it, counted up to `WAITING_MAX`."""
 
     id: UUID
+    user_id: UUID
     username: str
     url: str
     failing_since: datetime | None
+    disabled_at: datetime | None
     disabled_reason: str | None
     waiting: int
+
+
+WAITING_MAX = 100
+LOOKED_AT_MAX = 1000
+"""Webhooks whose waiting messages are counted for a list, the longest failing first."""
 
 
 async def lock(session: Session, user_id: UUID) -> int:
@@ -216,21 +223,24 @@ async def forget_account(session: Session, user_id: UUID) -> None:
 
 
 _LIST_ALL = """
-    SELECT w.id, u.username, w.url, w.failing_since, w.disabled_reason, (
+    SELECT w.id, w.user_id, u.username, w.url, w.failing_since, w.disabled_at, w.disabled_reason, (
         SELECT count(*) FROM (
             SELECT FROM deliveries AS d  -- deliveries_due
-            WHERE d.endpoint = w.user_id || ' ' || w.id AND d.delivered_at IS NULL AND d.kind = 'webhook' LIMIT 1000
+            WHERE d.endpoint = w.user_id || ' ' || w.id AND d.delivered_at IS NULL AND d.kind = 'webhook' LIMIT $3
         ) AS open
     ) AS waiting
-    FROM webhooks AS w JOIN users AS u ON u.id = w.user_id
-    WHERE $1 OR w.failing_since IS NOT NULL OR w.disabled_at IS NOT NULL
-    ORDER BY waiting DESC, w.id LIMIT $2
+    FROM (
+        SELECT * FROM webhooks WHERE $1 OR failing_since IS NOT NULL OR disabled_at IS NOT NULL
+        ORDER BY disabled_at IS NOT NULL, failing_since, id LIMIT greatest($2::int, $4::int)
+    ) AS w JOIN users AS u ON u.id = w.user_id
+    ORDER BY waiting DESC, w.disabled_at IS NOT NULL, w.failing_since, w.id LIMIT $2
 """
 
 
 async def list_all(session: Session, *, everything: bool, limit: int) -> list[WebhookOfUser]:
     """Webhooks of all users that fail or are switched off, or all."""
-    return [WebhookOfUser(*row) for row in await session.fetch(_LIST_ALL, everything, limit)]
+    rows = await session.fetch(_LIST_ALL, everything, limit, WAITING_MAX, LOOKED_AT_MAX)
+    return [WebhookOfUser(*row) for row in rows]
 
 
 async def owner_of(session: Session, id_: UUID) -> UUID | None:

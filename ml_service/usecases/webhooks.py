@@ -163,11 +163,14 @@ async def deliveries(
     return page, page[-1].id if len(found) > limit else None
 
 
-async def resend(session: Session, user_id: UUID, webhook_id: UUID | None, delivery_id: int) -> WebhookDelivery:
+async def resend(
+    session: Session, user_id: UUID, webhook_id: UUID | None, delivery_id: int, *, asked_by: str | None = None
+) -> WebhookDelivery:
     """Send a message again, under the same id.
 
     Args:
         webhook_id: None: whichever it is of.
+        asked_by: Whose limit counts, where it is not the user who asks.
 
     Raises:
         NotFound: There is no such message of this webhook.
@@ -181,7 +184,7 @@ async def resend(session: Session, user_id: UUID, webhook_id: UUID | None, deliv
         webhook = await _get(session, user_id, found.webhook_id)
         if webhook.disabled_at is not None:
             raise InvalidInput("The webhook is switched off; switch it on first.")
-    await _check_rate(session, user_id)
+    await _check_rate(session, asked_by or user_id)
     await webhook_deliveries.resend(session, user_id, delivery_id)
     return await _delivery(session, user_id, delivery_id)
 
@@ -209,5 +212,5 @@ async def _delivery(session: Session, user_id: UUID, id_: int) -> WebhookDeliver
     return found
 
 
-async def _check_rate(session: Session, user_id: UUID) -> None:
-    await check_rate(session, f"webhooks:{user_id}", hits_max=SENDS_PER_MINUTE_MAX, window_s=60)
+async def _check_rate(session: Session, sender: UUID | str) -> None:
+    await check_rate(session, f"webhooks:{sender}", hits_max=SENDS_PER_MINUTE_MAX, window_s=60)

@@ -116,6 +116,43 @@ def test_the_overview_goes_back_a_day_and_thirty(open_tab: OpenTab, native: Syst
         assert tab.accessibility_faults() == []
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_failing_webhook_is_found_and_its_messages_are_sent_again(
+    open_tab: OpenTab, native: System, language: Language
+) -> None:
+    client = new_name("client")
+    url = f"https://{client}.example.invalid/hook"
+    with native.register(client, 0) as person:
+        made = person.post("/webhooks", json={"url": url, "events": ["balance.low"]}).json()
+        assert person.post(f"/webhooks/{made['id']}/test").status_code == 202
+    for role in ("viewer", "admin"):
+        with open_tab(language=language, width=PHONE) as tab:
+            tab.sign_in(somebody(native, role), PASSWORD).open("/app/operate/webhooks")
+            tab.page.get_by_role("radio", name=tab.words("operate.webhooks_shown.all"), exact=True).check()
+            row = tab.page.get_by_role("row").filter(has_text=url)
+            expect(row).to_be_visible(timeout=PATIENCE_MS)
+            expect(row.get_by_role("button", name=tab.words("webhooks.switch"))).to_have_count(int(role == "admin"))
+            row.get_by_role("button", name=tab.words("webhooks.log")).click()
+            dialog = tab.page.get_by_role("dialog")
+            dialog.locator("summary").first.click()
+            again = dialog.get_by_role("button", name=tab.words("webhooks.resend"))
+            expect(again).to_have_count(int(role != "viewer"))
+            assert tab.accessibility_faults() == []
+            if role == "viewer":
+                continue
+            again.click()
+            expect(again).not_to_have_attribute("aria-disabled", "true")
+            dialog.get_by_role("button", name=tab.words("action.close")).last.click()
+            row.get_by_role("button", name=tab.words("webhooks.switch")).click()
+            dialog.get_by_label(tab.words("operate.reason"), exact=True).fill("a test")
+            dialog.get_by_role("button", name=tab.words("webhooks.switch")).click()
+            expect(row).to_contain_text(tab.words("operate.webhook_off.admin"))
+            tab.open("/app/operate/actions")
+            for action in ("webhook.resend", "webhook.disable"):
+                row = tab.page.get_by_role("row").filter(has_text=tab.words(f"action_log.{action}"))
+                expect(row.first).to_be_visible()
+
+
 def test_figures_say_when_they_are_old(open_tab: OpenTab, native: System) -> None:
     admin = somebody(native, "admin")
     with open_tab() as tab:

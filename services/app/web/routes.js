@@ -77,7 +77,7 @@ export const ROUTES = [
     name: "operate",
     path: "/app/operate/:part?/:id?",
     load: () => import("./views/operate.js"),
-    words: ["operate", "history", "credits"],
+    words: ["operate", "history", "credits", "webhooks"],
     access: "admin",
     nav: "main",
     icon: "pulse",

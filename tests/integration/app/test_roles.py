@@ -17,13 +17,16 @@ TABLE = {
     Role.VIEWER: """
         GET /admin/stats · GET /admin/workers · GET /admin/queue · GET /admin/models · GET /admin/users
         GET /admin/users/{user_id} · GET /admin/predictions · GET /admin/predictions/{prediction_id}
+        GET /admin/webhooks · GET /admin/webhooks/{webhook_id}/deliveries
         GET /admin/search · GET /admin/dead-letters · GET /admin/audit · GET /admin/actions
     """,
     Role.SUPPORT: """
         POST /admin/users/{user_id}/credits · POST /admin/predictions/{prediction_id}/cancel
-        POST /admin/dead-letters/replay
+        POST /admin/dead-letters/replay · POST /admin/webhooks/{webhook_id}/deliveries/{delivery_id}/resend
     """,
-    Role.ADMIN: "PATCH /admin/models/{name} · PATCH /admin/users/{user_id}",
+    Role.ADMIN: """
+        PATCH /admin/models/{name} · PATCH /admin/users/{user_id} · POST /admin/webhooks/{webhook_id}/disable
+    """,
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from ml_service.usecases import webhooks
+from tests.support.admin import change, logged
 from tests.support.hooks import ALL, LOCAL, create, ended, log_of, patch
 from tests.support.receiver import HookReceiver
 from tests.support.service import PASSWORD, Person, Service, StartService, code_of
@@ -259,3 +260,43 @@ async def test_only_the_app_reads_addresses_and_secrets(database_url: str) -> No
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("SELECT owe_event(gen_random_uuid(), 'bulk.finished', gen_random_uuid(), '{}')")
         await connection.close()
+
+
+async def test_operators_find_a_receiver_that_fails_send_again_and_switch_it_off(
+    service: Service, anna: Person, boss: Person, receiver: HookReceiver
+) -> None:
+    made = await create(anna, f"{receiver.url}/gone")
+    await create(anna, f"{receiver.url}/ok")
+    await anna.post(f"/webhooks/{made['id']}/test")
+    await ended(anna, made["id"])
+    url = f"/admin/webhooks/{made['id']}"
+    [shown] = (await boss.get("/admin/webhooks")).json()["items"]
+    assert (shown["id"], shown["username"], shown["is_enabled"]) == (made["id"], "anna", False)
+    assert (shown["disabled_reason"], shown["waiting"]) == ("gone", 0)
+    assert len((await boss.get("/admin/webhooks", params={"all": True})).json()["items"]) == 2
+    [delivery] = (await boss.get(f"{url}/deliveries")).json()["items"]
+    assert delivery == (await log_of(anna, made["id"]))[0]
+    assert [one["status"] for one in delivery["attempts"]] == [410]
+
+    resend = f"{url}/deliveries/{delivery['id']}/resend"
+    again = await boss.post(resend)
+    assert (again.status_code, again.json()["id"]) == (202, delivery["id"])
+    async with asyncio.timeout(20):
+        while len((await log_of(anna, made["id"]))[0]["attempts"]) < 2:
+            await asyncio.sleep(0.02)
+    for unknown in (
+        f"{url}/deliveries/{2**40}/resend",
+        f"/admin/webhooks/{uuid4()}/deliveries/{delivery['id']}/resend",
+    ):
+        assert code_of(await boss.post(unknown)) == (404, "not_found")
+
+    assert (await patch(anna, made["id"], is_enabled=True)).status_code == 200
+    assert code_of(await change(boss, "POST", f"{url}/disable", {})) == (422, "invalid_input")
+    off = await change(boss, "POST", f"{url}/disable", {"reason": "it floods us"})
+    assert off.status_code == 204
+    [shown] = (await boss.get("/admin/webhooks")).json()["items"]
+    assert shown["disabled_reason"] == "admin"
+    assert [(action, target, reason) for _, action, target, _, _, reason in await logged(service)] == [
+        ("webhook.resend", "webhook", None),
+        ("webhook.disable", "webhook", "it floods us"),
+    ]

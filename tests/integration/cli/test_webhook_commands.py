@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from ml_service.cli.__main__ import app
 from ml_service.cli.common import out
 from ml_service.domain.ids import new_id
-from ml_service.storage import admin_actions, webhooks
+from ml_service.storage import admin_actions, webhook_deliveries, webhooks
 from tests.support.play import Play
 
 
@@ -34,6 +34,13 @@ async def test_an_operator_finds_a_webhook_that_fails_and_switches_it_off(
         await session.execute("UPDATE webhooks SET failing_since = now()")
     shown = await run("webhooks", "list")
     assert all(text in shown for text in (str(made.id), "anna", "https://[bold]x"))
+    async with play.database.begin() as session:
+        message = await webhook_deliveries.owe_to(session, play.user_id, made.id, "webhook.test", new_id(), "{}")
+        await session.execute("UPDATE deliveries SET delivered_at = now(), error = 'x' WHERE id = $1", message)
+    assert "failed" in await run("webhooks", "log", str(made.id))
+    await run("webhooks", "resend", str(made.id), str(message))
+    assert "pending" in await run("webhooks", "log", str(made.id))
+    await run("webhooks", "resend", str(made.id), str(message + 1), expected=1)
     await run("webhooks", "disable", str(made.id), "--reason", "it floods us")
     assert "admin" in await run("webhooks", "list")
     await run("webhooks", "disable", str(uuid4()), "--reason", "x", expected=1)

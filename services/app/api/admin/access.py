@@ -33,6 +33,10 @@ NEEDED: Mapping[str, Role] = {
     "POST /admin/predictions/{prediction_id}/cancel": Role.SUPPORT,
     "GET /admin/dead-letters": Role.VIEWER,
     "POST /admin/dead-letters/replay": Role.SUPPORT,
+    "GET /admin/webhooks": Role.VIEWER,
+    "GET /admin/webhooks/{webhook_id}/deliveries": Role.VIEWER,
+    "POST /admin/webhooks/{webhook_id}/deliveries/{delivery_id}/resend": Role.SUPPORT,
+    "POST /admin/webhooks/{webhook_id}/disable": Role.ADMIN,
     "GET /admin/audit": Role.VIEWER,
     "GET /admin/actions": Role.VIEWER,
 }

@@ -13,6 +13,7 @@ import { Predictions } from "./operate/predictions.js";
 import { Search, SearchField } from "./operate/search.js";
 import { UserPage } from "./operate/user_page.js";
 import { Users } from "./operate/users.js";
+import { Webhooks } from "./operate/webhooks.js";
 
 /** @type {Record<string, any>} */
 const PARTS = {
@@ -20,6 +21,7 @@ const PARTS = {
   models: Models,
   users: Users,
   predictions: Predictions,
+  webhooks: Webhooks,
   "dead-letters": DeadLetters,
   audit: Audit,
   actions: Actions,

@@ -1,6 +1,7 @@
 /**
  * WebhookLog: <${WebhookLog} webhook=${Webhook | null} onClose />: what was sent, each attempt with its answer; sends a test,
  * and any message again. Looks again while something is under way. null: of all webhooks and those that requests named.
+ * under="/admin": of anybody's webhook, as the role allows.
  */
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
@@ -15,6 +16,7 @@ import { toast } from "../../components/toast.js";
 import { MoreButton, useList } from "../../components/use_list.js";
 import { explain } from "../../errors.js";
 import { fmt, has, t } from "../../i18n/index.js";
+import { may } from "../../session.js";
 
 /**
  * @typedef {{at: string, status: number | null, ms: number, error: string | null,
@@ -47,7 +49,7 @@ function AttemptLine({ one }) {
   </li>`;
 }
 
-/** @param {{one: Delivery, onResend: (one: Delivery) => void, isBusy: boolean}} props */
+/** @param {{one: Delivery, onResend: ((one: Delivery) => void) | null, isBusy: boolean}} props */
 function Message({ one, onResend, isBusy }) {
   const [color, icon] = CHIPS[one.state];
   const last = one.attempts.at(-1);
@@ -64,7 +66,7 @@ function Message({ one, onResend, isBusy }) {
         ${one.attempts.length ? html`<ol class="stack stack--small">${one.attempts.map((each) => html`<${AttemptLine} key=${each.at} one=${each} />`)}</ol>` : null}
         <div class="row row--tight">
           ${one.state === "pending" && one.next_at ? html`<span class="muted small">${t("webhooks.next")} <${Time} at=${one.next_at} isAgo=${true} /></span>` : null}
-          <${Button} size="small" icon="repeat" isBusy=${isBusy} onClick=${() => onResend(one)}>${t("webhooks.resend")}</${Button}>
+          ${onResend ? html`<${Button} size="small" icon="repeat" isBusy=${isBusy} onClick=${() => onResend(one)}>${t("webhooks.resend")}</${Button}>` : null}
         </div>
       </div>
     </details>
@@ -92,9 +94,10 @@ function useLooks(list) {
   };
 }
 
-/** @param {{webhook: import("./webhooks.js").Webhook | null, onClose: () => void}} props */
-export function WebhookLog({ webhook, onClose }) {
-  const base = webhook ? `/webhooks/${webhook.id}` : "/webhooks";
+/** @param {{webhook: {id: string, url: string} | null, under?: "" | "/admin", onClose: () => void}} props */
+export function WebhookLog({ webhook, under = "", onClose }) {
+  const base = webhook ? `${under}/webhooks/${webhook.id}` : "/webhooks";
+  const maySend = under === "" || may("support");
   const list = useList(`${base}/deliveries`, { limit: SHOWN });
   const look = useLooks(list);
   const [busy, setBusy] = useState(/** @type {number | "test" | null} */ (null));
@@ -106,7 +109,7 @@ export function WebhookLog({ webhook, onClose }) {
   };
   const footer = html`<${Button} kind="primary" onClick=${onClose}>${t("action.close")}</${Button}>`;
   const buttons = html`<div class="row row--tight">
-    ${webhook
+    ${webhook && under === ""
       ? html`<${Button} size="small" icon="upload" isBusy=${busy === "test"} onClick=${() => send("test", `${base}/test`)}>${t("webhooks.test")}</${Button}>`
       : null}
     <${Button} size="small" icon="repeat" onClick=${list.reload}>${t("webhooks.reload")}</${Button}>
@@ -122,7 +125,7 @@ export function WebhookLog({ webhook, onClose }) {
         ? html`<ul class="messages" aria-label=${t("webhooks.log_title")}>
             ${list.items.map(
               (/** @type {Delivery} */ one) => html`<${Message} key=${one.id} one=${one} isBusy=${busy === one.id}
-                onResend=${() => send(one.id, `${base}/deliveries/${one.id}/resend`)} />`,
+                onResend=${maySend ? () => send(one.id, `${base}/deliveries/${one.id}/resend`) : null} />`,
             )}
           </ul>`
         : null}

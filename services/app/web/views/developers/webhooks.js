@@ -15,6 +15,7 @@ import { t } from "../../i18n/index.js";
 import { SecretShown } from "./secret_shown.js";
 import { WebhookForm } from "./webhook_form.js";
 import { WebhookLog } from "./webhook_log.js";
+import { State } from "./webhook_state.js";
 
 /**
  * @typedef {{id: string, url: string, events: string[], balance_low_credits: number, is_enabled: boolean,
@@ -24,16 +25,6 @@ import { WebhookLog } from "./webhook_log.js";
  */
 
 const GRACE_S = 86_400;
-
-/** @param {{one: Webhook}} props */
-function State({ one }) {
-  if (!one.is_enabled) {
-    return html`<span class="chip chip--canceled"><${Icon} name="minus" />${t("webhooks.off")}</span>`;
-  }
-  return one.failing_since
-    ? html`<span class="chip chip--failed"><${Icon} name="cross" />${t("webhooks.failing")}</span>`
-    : html`<span class="chip chip--succeeded"><${Icon} name="check" />${t("webhooks.on")}</span>`;
-}
 
 /** @param {{one: Webhook, ask: (asked: Asked) => void}} props */
 function Actions({ one, ask }) {
