@@ -79,7 +79,7 @@ def test_clients_waiting_at_a_dead_process_are_not_counted(system: System) -> No
 
 def test_models_do_not_see_where_the_counting_is_done(system: System) -> None:
     end = time.monotonic() + PATIENCE_S
-    while (pid := system.child_of("worker-1", "echo")) is None:
+    while (pid := system.child_of("worker-1", "sentiment")) is None:  # the default model: others sleep until asked
         assert time.monotonic() < end
         time.sleep(0.1)
     with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - not a file of ours

@@ -40,6 +40,7 @@ async def test_a_killed_models_process_comes_back_and_nothing_accepted_is_lost(s
     worker = system.pids()["worker-1"]
     async with steady(system, "kill-child") as load:
         for _ in range(3):
+            await until(lambda: system.child_of("worker-1", "echo") is not None, PATIENCE_S)  # it sleeps until asked
             killed = system.child_of("worker-1", "echo")
             system.kill(killed)
             await until(lambda killed=killed: system.child_of("worker-1", "echo") not in (None, killed), PATIENCE_S)

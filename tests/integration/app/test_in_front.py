@@ -75,7 +75,7 @@ async def test_a_line_of_the_log_says_who_asked_what_and_how_it_ended(start_serv
         "log_level": "info",
         "method": "GET",
         "path": "/models/%E2%80%A8echo%1B[31m",
-        "status": 404,
+        "status": 422,
         "ms": 0,
         "client": "203.0.113.9",
         "request_id": "abc-1",

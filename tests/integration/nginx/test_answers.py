@@ -113,11 +113,11 @@ def test_the_log_holds_a_line_a_request_and_nothing_secret(door: Door, signed_in
         client.get("/nginx-health")
         line = door.logged(answer.headers["x-request-id"])
     assert line["path"] == "/predictions"
-    assert (line["method"], line["status"], line["client"]) == ("GET", 200, "127.0.0.1")
+    assert (line["method"], line["status"], line["client"]) == ("GET", 422, "127.0.0.1")
     assert line["bytes"] == len(answer.content)
     assert 0 <= float(line["upstream_seconds"]) <= line["seconds"] + 0.01
     assert line["upstream"].startswith("127.0.0.")
-    assert (line["service"], line["event"], line["upstream_status"]) == ("nginx", "request", "200")
+    assert (line["service"], line["event"], line["upstream_status"]) == ("nginx", "request", "422")
     raw(door.port, b'GET /\xff"\\\x7f?' + secret.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     raw(door.port, b"GET /?" + secret.encode() + b" HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n")
     raw(door.port, secret.encode() + b"\r\n\r\n")
