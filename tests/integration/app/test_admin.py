@@ -21,7 +21,7 @@ ROUTES = admin_routes()
 
 
 def test_there_are_admin_routes_to_test() -> None:
-    assert len(ROUTES) == 17
+    assert len(ROUTES) == 21
     assert {method for method, *_ in ROUTES} == {"get", "post", "patch"}
 
 
