@@ -18,7 +18,7 @@ from tests.support.ports import free_port
 from tests.support.system import System, copy_tree, share_environment
 from tests.support.systems import guarded_folder
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
 BLOCK = re.compile(r"^```(sh|json|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -19,6 +19,8 @@ import numpy, tiny
 from pydantic import BaseModel
 from ml_service.runtime.author import Model
 
+pytestmark = pytest.mark.slow
+
 class Answer(BaseModel):
     said: str
 

@@ -16,6 +16,8 @@ from engine import setup
 from engine.common.errors import EngineError
 from engine.setup import Environment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:

@@ -23,6 +23,8 @@ from tests.support.app_process import ROOT, started
 from tests.support.nodes import TEMPLATE, execute
 from tests.support.service import ECHO
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Dump:

@@ -49,7 +49,7 @@ function Search({ id }) {
     setWrong(text.trim() !== "" && !found);
     if (found || text.trim() === "") setQuery({ id: found, open: null }, { replace: false });
   };
-  return html`<form class="filters__search" role="search" onSubmit=${find}>
+  return html`<form class="filters__search" role="search" aria-label=${t("history.search")} onSubmit=${find}>
     <${TextField}
       label=${t("history.search")}
       isLabelHidden=${true}

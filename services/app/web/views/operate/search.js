@@ -33,7 +33,7 @@ export function SearchField() {
     event.preventDefault();
     if (asked(text)) go(`${ADDRESS}?q=${encodeURIComponent(asked(text))}`);
   };
-  return html`<form class="filters__search" role="search" onSubmit=${find}>
+  return html`<form class="filters__search" role="search" aria-label=${t("operate.search_all")} onSubmit=${find}>
     <${TextField} label=${t("operate.search_all")} isLabelHidden=${true} type="search" maxlength=${LENGTH_MAX} placeholder=${t("operate.search_all")} value=${text} onValue=${setText} />
     <${Button} type="submit" icon="search" label=${t("operate.search")} />
   </form>`;

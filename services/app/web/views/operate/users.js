@@ -50,7 +50,7 @@ export function Users() {
     event.preventDefault();
     find();
   };
-  const search = html`<form class="filters__search" role="search" onSubmit=${onSubmit}>
+  const search = html`<form class="filters__search" role="search" aria-label=${t("operate.find_user")} onSubmit=${onSubmit}>
     <${TextField} label=${t("operate.find_user")} isLabelHidden=${true} type="search" placeholder=${t("operate.find_user")} value=${text} onValue=${setText} />
     <${Button} type="submit" icon="search" label=${t("history.find")} />
   </form>`;
