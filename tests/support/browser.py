@@ -103,6 +103,11 @@ class Tab:
         if theme:
             self.page.emulate_media(color_scheme=theme)
         self.page.wait_for_timeout(_SETTLE_MS)
+        # On a busy machine a change of colours may still be under way; spinners are no transitions.
+        self.page.evaluate(
+            "Promise.allSettled(document.getAnimations().filter((one) => one instanceof CSSTransition)"
+            ".map((one) => one.finished)).then(() => null)"
+        )
         return self
 
     def accessibility_faults(self) -> list[str]:
