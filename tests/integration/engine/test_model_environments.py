@@ -14,12 +14,12 @@ from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import Success
 from tests.support.hosts import running
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 import numpy, tiny
 from pydantic import BaseModel
 from ml_service.runtime.author import Model
-
-pytestmark = pytest.mark.slow
 
 class Answer(BaseModel):
     said: str
