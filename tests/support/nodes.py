@@ -84,7 +84,8 @@ def postgres_node(_postgres: postgres.PostgresNode) -> Iterator[postgres.Postgre
 def database_url(postgres_node: postgres.PostgresNode) -> Iterator[str]:
     """A fresh database at the newest migration; the URL is its owner's."""
     name = f"test_{next(_numbers)}"
-    asyncio.run(execute(postgres_node.dsn(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    # The node does not sync, so copying files takes half the time of logging their pages, and dropping a third.
+    asyncio.run(execute(postgres_node.dsn(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
     yield postgres_node.dsn(name)
     postgres_node.resume()
     postgres_node.start()
