@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +16,8 @@ from services.app.http.edge import Head
 from tests.support.service import Person, Service, code_of
 
 JSON = "application/json"
+CPU_S_MAX = 2.0
+"""Of the whole process, for one request: a body of a megabyte takes a third of a second."""
 BODIES: list[tuple[str, bytes, str, int]] = [
     ("nothing", b"", JSON, 422),
     ("no JSON", b"{", JSON, 422),
@@ -74,8 +77,9 @@ async def tried(anna: Person) -> AsyncIterator[Person]:
 
 async def test_bad_bodies_are_refused(tried: Person) -> None:
     for name, body, media_type, expected in BODIES:
-        async with asyncio.timeout(5):
-            answer = await tried.post("/predictions/predict", content=body, headers={"Content-Type": media_type})
+        began_s = time.process_time()  # of this process, which is the app's too: others may keep all cores busy
+        answer = await tried.post("/predictions/predict", content=body, headers={"Content-Type": media_type})
+        assert time.process_time() - began_s < CPU_S_MAX, name
         assert answer.status_code == expected, (name, answer.text[:500])
         code_of(answer)
         assert len(answer.content) < 3000, name
@@ -160,8 +164,9 @@ FORMS: list[tuple[dict[str, str], int]] = [
 
 async def test_bad_sign_ins_are_refused(tried: Person) -> None:
     for form, expected in FORMS:
-        async with asyncio.timeout(5):
-            answer = await tried.client.post("/token", data=form)
+        began_s = time.process_time()
+        answer = await tried.client.post("/token", data=form)
+        assert time.process_time() - began_s < CPU_S_MAX, str(form)[:100]
         assert code_of(answer)[0] == expected, str(form)[:100]
 
 
