@@ -146,7 +146,7 @@ def test_an_admin_sees_what_is_wrong_and_gives_credits(open_tab: OpenTab, native
         tab.sign_in(admin, PASSWORD).open("/app/operate/overview")
         expect(tab.page.locator("main")).to_contain_text("worker-1", timeout=PATIENCE_MS)
         tab.open("/app/operate/users")
-        tab.page.get_by_label(tab.words("operate.find_user")).fill(client)
+        tab.page.get_by_role("searchbox", name=tab.words("operate.find_user")).fill(client)
         tab.page.get_by_text(client).first.click()
         tab.button("operate.give_credits").click()
         dialog = tab.page.get_by_role("dialog")

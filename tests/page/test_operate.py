@@ -76,7 +76,7 @@ def test_the_page_offers_what_the_role_allows(open_tab: OpenTab, native: System,
             tab.sign_in(somebody(native, role), PASSWORD).open(f"/app/operate/users?q={client}")
             tab.page.get_by_role("link", name=client).click()
             expect(tab.page.get_by_role("heading", name=client)).to_be_visible()
-            tab.page.get_by_label(tab.words("operate.search_all")).fill(client[:-1])
+            tab.page.get_by_role("searchbox", name=tab.words("operate.search_all")).fill(client[:-1])
             tab.page.keyboard.press("Enter")
             expect(tab.page.get_by_role("cell", name=tab.words("found.user")).first).to_be_visible()
             tab.page.get_by_role("link", name=client, exact=True).click()
