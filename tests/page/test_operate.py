@@ -100,6 +100,27 @@ def test_the_page_offers_what_the_role_allows(open_tab: OpenTab, native: System,
             )
 
 
+def test_each_search_form_has_a_name_and_finds(open_tab: OpenTab, native: System) -> None:
+    admin, client = somebody(native, "admin"), somebody(native, "client")
+    unknown = "0196ffff-0000-7000-8000-000000000000"
+    with open_tab() as tab:
+        tab.sign_in(admin, PASSWORD)
+        for path, key, text, found in (
+            ("history", "history.search", unknown, "error.not_found"),
+            ("operate/predictions", "history.search", unknown, "error.not_found"),
+            ("operate/predictions", "history.search", "nonsense", "history.not_an_id"),
+            ("operate/users", "operate.find_user", client, None),
+            ("operate/overview", "operate.search_all", client, "found.user"),
+        ):
+            tab.open(f"/app/{path}")
+            assert tab.page.locator("[role=search]:not([aria-label])").count() == 0
+            form = tab.page.get_by_role("search", name=tab.words(key), exact=True)
+            form.get_by_role("searchbox", name=tab.words(key), exact=True).fill(text)
+            form.get_by_role("button", name=tab.words("action.find"), exact=True).click()
+            said = tab.words(found) if found else text
+            expect(tab.page.get_by_role("main").get_by_text(said, exact=True).first).to_be_visible()
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_the_overview_goes_back_a_day_and_thirty(open_tab: OpenTab, native: System, language: Language) -> None:
     admin = somebody(native, "admin")

@@ -28,6 +28,7 @@ export default {
   "action.copy": "Copy",
   "action.save": "Save",
   "action.delete": "Delete",
+  "action.find": "Find",
   "action.more": "More",
   "action.clear": "Clear",
   "action.download": "Download",

@@ -13,7 +13,6 @@ export default {
   "history.to": "To",
   "history.any": "Any",
   "history.search": "Find by id",
-  "history.find": "Find",
   "history.not_an_id": "An id looks like 019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e.",
   "history.all": "All history",
   "history.news": { one: "{n} new", other: "{n} new" },

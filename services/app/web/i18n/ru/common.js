@@ -28,6 +28,7 @@ export default {
   "action.copy": "Скопировать",
   "action.save": "Сохранить",
   "action.delete": "Удалить",
+  "action.find": "Найти",
   "action.more": "Ещё",
   "action.clear": "Очистить",
   "action.download": "Скачать",

@@ -13,7 +13,6 @@ export default {
   "history.to": "По",
   "history.any": "Все",
   "history.search": "Найти по номеру",
-  "history.find": "Найти",
   "history.not_an_id": "Номер выглядит так: 019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e.",
   "history.all": "Вся история",
   "history.news": { one: "{n} новый", few: "{n} новых", many: "{n} новых", other: "{n} новых" },

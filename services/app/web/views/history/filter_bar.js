@@ -5,6 +5,7 @@ import { Button } from "../../components/button.js";
 import { SelectField, TextField } from "../../components/field.js";
 import { useKey } from "../../components/hooks.js";
 import { Icon } from "../../components/icon.js";
+import { SearchForm } from "../../components/search_form.js";
 import { idIn, isFiltered, searchOf, SOURCES, STATES } from "../../history/filters.js";
 import { t } from "../../i18n/index.js";
 import { go, setQuery } from "../../router.js";
@@ -40,33 +41,21 @@ function Search({ id }) {
   useEffect(() => setText(id), [id]);
   useKey("/", (event) => {
     event.preventDefault();
-    /** @type {HTMLElement | null} */ (document.querySelector(".filters__search input"))?.focus();
+    /** @type {HTMLElement | null} */ (document.querySelector(".filters .search input"))?.focus();
   });
-  /** @param {Event} event */
-  const find = (event) => {
-    event.preventDefault();
+  const find = () => {
     const found = idIn(text);
     setWrong(text.trim() !== "" && !found);
     if (found || text.trim() === "") setQuery({ id: found, open: null }, { replace: false });
   };
-  return html`<form class="filters__search" role="search" aria-label=${t("history.search")} onSubmit=${find}>
-    <${TextField}
-      label=${t("history.search")}
-      isLabelHidden=${true}
-      type="search"
-      placeholder=${t("history.search")}
-      autocomplete="off"
-      spellcheck=${false}
-      error=${isWrong ? t("history.not_an_id") : null}
-      value=${text}
-      onValue=${(/** @type {string} */ value) => {
-        setText(value);
-        setWrong(false);
-        if (value === "" && id) setQuery({ id: null });
-      }}
-    />
-    <${Button} type="submit" icon="search" label=${t("history.find")} />
-  </form>`;
+  /** @param {string} value */
+  const type = (value) => {
+    setText(value);
+    setWrong(false);
+    if (value === "" && id) setQuery({ id: null });
+  };
+  return html`<${SearchForm} label=${t("history.search")} value=${text} onValue=${type} onSearch=${find}
+    error=${isWrong ? t("history.not_an_id") : null} />`;
 }
 
 /** @param {{filters: Filters}} props */

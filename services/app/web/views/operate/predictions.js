@@ -7,6 +7,7 @@ import { Confirm } from "../../components/dialog.js";
 import { EmptyState, ErrorState } from "../../components/empty_state.js";
 import { TextField } from "../../components/field.js";
 import { useQuery } from "../../components/hooks.js";
+import { SearchForm } from "../../components/search_form.js";
 import { Section } from "../../components/section.js";
 import { Loading, Skeleton } from "../../components/skeleton.js";
 import { Table } from "../../components/table.js";
@@ -70,20 +71,15 @@ function Newest() {
 export function Predictions({ id }) {
   const [text, setText] = useState(id ?? "");
   const [isWrong, setWrong] = useState(false);
-  /** @param {Event} event */
-  const find = (event) => {
-    event.preventDefault();
+  const find = () => {
     const found = idIn(text);
     setWrong(!found && text.trim() !== "");
     if (found) go(`/app/operate/predictions/${found}`);
     else if (text.trim() === "") go("/app/operate/predictions");
   };
   return html`<div class="stack">
-    <form class="filters__search" role="search" onSubmit=${find}>
-      <${TextField} label=${t("history.search")} isLabelHidden=${true} type="search" placeholder=${t("history.search")} value=${text}
-        error=${isWrong ? t("history.not_an_id") : null} onValue=${setText} />
-      <${Button} type="submit" icon="search" label=${t("history.find")} />
-    </form>
+    <${SearchForm} label=${t("history.search")} value=${text} onValue=${setText} onSearch=${find}
+      error=${isWrong ? t("history.not_an_id") : null} />
     ${id ? html`<${One} id=${id} />` : html`<${Newest} />`}
   </div>`;
 }

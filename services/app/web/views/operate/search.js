@@ -2,10 +2,9 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../api.js";
-import { Button } from "../../components/button.js";
 import { EmptyState, ErrorState } from "../../components/empty_state.js";
-import { TextField } from "../../components/field.js";
 import { useQuery } from "../../components/hooks.js";
+import { SearchForm } from "../../components/search_form.js";
 import { Section } from "../../components/section.js";
 import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
@@ -28,15 +27,10 @@ export function SearchField() {
   useEffect(() => {
     if (isHere) setText(q);
   }, [q, isHere]);
-  /** @param {Event} event */
-  const find = (event) => {
-    event.preventDefault();
+  const find = () => {
     if (asked(text)) go(`${ADDRESS}?q=${encodeURIComponent(asked(text))}`);
   };
-  return html`<form class="filters__search" role="search" aria-label=${t("operate.search_all")} onSubmit=${find}>
-    <${TextField} label=${t("operate.search_all")} isLabelHidden=${true} type="search" maxlength=${LENGTH_MAX} placeholder=${t("operate.search_all")} value=${text} onValue=${setText} />
-    <${Button} type="submit" icon="search" label=${t("operate.search")} />
-  </form>`;
+  return html`<${SearchForm} label=${t("operate.search_all")} value=${text} onValue=${setText} onSearch=${find} maxlength=${LENGTH_MAX} />`;
 }
 
 /** @param {Found} one */

@@ -1,9 +1,8 @@
 /** Users: who has an account here; found by a part of the name. */
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { Button } from "../../components/button.js";
 import { EmptyState, ErrorState } from "../../components/empty_state.js";
-import { TextField } from "../../components/field.js";
+import { SearchForm } from "../../components/search_form.js";
 import { Section } from "../../components/section.js";
 import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
@@ -45,15 +44,7 @@ export function Users() {
     const timer = setTimeout(find, TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  /** @param {Event} event */
-  const onSubmit = (event) => {
-    event.preventDefault();
-    find();
-  };
-  const search = html`<form class="filters__search" role="search" aria-label=${t("operate.find_user")} onSubmit=${onSubmit}>
-    <${TextField} label=${t("operate.find_user")} isLabelHidden=${true} type="search" placeholder=${t("operate.find_user")} value=${text} onValue=${setText} />
-    <${Button} type="submit" icon="search" label=${t("history.find")} />
-  </form>`;
+  const search = html`<${SearchForm} label=${t("operate.find_user")} value=${text} onValue=${setText} onSearch=${find} />`;
   return html`<${Section} title=${t("operate.users")} actions=${search} isFlush=${true}>
     ${list.error ? html`<${ErrorState} error=${list.error} onRetry=${list.reload} />` : null}
     ${list.error && !list.items
