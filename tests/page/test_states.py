@@ -207,7 +207,7 @@ def test_without_a_worker_a_request_waits_and_can_be_canceled(open_tab: OpenTab,
         tab.open(f"/app/history?open={id_}")
         expect(tab.page.locator(".vlist__panel")).to_contain_text(place)
         tab.page.goto(f"{tab.url}/app/predict/{id_}")  # skeletons stay while it waits
-        answer(tab).get_by_role("button", name=tab.words("action.cancel")).click()
+        answer(tab).get_by_role("button", name=tab.words("predict.cancel")).click()
         expect(answer(tab)).to_contain_text(tab.words("predict.canceled", n=1), timeout=PATIENCE_MS)
         expect_balance(tab, 100)
         assert tab.accessibility_faults() == []

@@ -198,6 +198,7 @@ class Model(Answered):
     name: str
     version: str
     description: str
+    descriptions: dict[str, str]
     price_credits: int
     is_default: bool
     is_live: bool

@@ -83,7 +83,7 @@ class Model:
         name: What a request names: lower case letters, digits and ``-``; the same as the folder's name.
         version: The model's own version; stored with each prediction.
         description: One paragraph for those who choose a model, shown by ``GET /models``.
-        descriptions: The same in other languages by their codes, such as ``{"ru": "…"}``; the bot shows them.
+        descriptions: The same in other languages by their codes, such as ``{"ru": "…"}``; page and bot show them.
         price_credits: What one prediction costs where an admin has set no other price; 0 or more.
         input_schema: JSON Schema (2020-12) of one input, ``"type": "object"``; only what fits is accepted, and its
             defaults are filled in before the model sees an input. Left out where `predict` says it with types.

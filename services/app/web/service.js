@@ -9,7 +9,7 @@ import { api } from "./api.js";
  * @typedef {{name: string, version: string, mode: "demo" | "production", registration: "open" | "closed",
  *   starting_credits: number, default_model: string, telegram_bot: string | null,
  *   limits: {batch_max: number, body_bytes_max: number}}} Service
- * @typedef {{name: string, version: string, description: string, price_credits: number, is_default: boolean,
+ * @typedef {{name: string, version: string, description: string, descriptions: Record<string, string>, price_credits: number, is_default: boolean,
  *   is_live: boolean, workers: number, problem: string | null, input_schema: any, output_schema: any, examples: any[],
  *   view?: string | null, state?: string, reason?: string | null,
  *   recent?: {median_ms: number, p95_ms: number, samples: number} | null}} Model

@@ -140,6 +140,14 @@ async def test_the_times_of_models_are_read_once_for_all_requests(
     assert reads == 1
 
 
+async def test_a_model_says_in_other_languages_what_it_does(service: Service) -> None:
+    spoken = replace(ECHO, version="2", descriptions={"ru": "Повторяет."})
+    async with service.database.autocommit() as session:
+        assert await models.announce(session, [spoken]) == []
+    said = [(await service.client.get(f"/models/echo{at}")).json()["descriptions"] for at in ("", "@2")]
+    assert said == [{}, {"ru": "Повторяет."}]
+
+
 async def test_a_model_says_how_its_output_may_be_shown(service: Service) -> None:
     shown = replace(ECHO, version="2", output_schema={**NUMBER, "x-view": "table"})
     odd = replace(ECHO, version="3", output_schema={**NUMBER, "x-view": 5})

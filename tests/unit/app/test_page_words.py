@@ -35,7 +35,7 @@ def _texts(model: type[Model]) -> list[str]:
     # The page has a phrase for `text` itself, and makes labels of other names as lib/schema.js does.
     labels = [name.replace("_", " ").capitalize() for name in fields if name != "text"]
     choices = [value for field in fields.values() for value in field.get("enum", ())]
-    return [model.description, *(field["description"] for field in fields.values()), *labels, *choices]
+    return [*(field["description"] for field in fields.values()), *labels, *choices]
 
 
 def test_each_reason_why_a_webhook_was_not_reached_has_its_phrase() -> None:

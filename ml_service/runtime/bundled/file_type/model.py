@@ -41,7 +41,7 @@ class FileType(Model):
         "images, archives, programs, source code and data. For files of up to 45,000 bytes."
     )
     descriptions: ClassVar[dict[str, str]] = {
-        "ru": "Определяет по содержимому, как бы файл ни назывался, что это за файл: одно из примерно 200 видов "
+        "ru": "Определяет по содержимому, что это за файл, как бы он ни назывался: один из примерно 200 видов "
         "документов, изображений, архивов, программ, исходного кода и данных. Для файлов до 45 000 байт."
     }
     input_schema: ClassVar[JsonObject] = {

@@ -77,6 +77,10 @@ class Model(BaseModel):
     name: str = Field(examples=["sentiment"])
     version: str = Field(description="The version described here: the default one, or the one that was asked for.")
     description: str
+    descriptions: dict[str, str] = Field(
+        description="The same in other languages by their codes, as far as its author gives it.",
+        examples=[{"ru": "Определяет тональность."}],
+    )
     price_credits: int = Field(description="What one prediction costs now.", examples=[1])
     pool: str = Field(description="Whose workers serve it.", examples=["default"])
     is_default: bool = Field(description="Used where a request names no model.")
@@ -106,6 +110,7 @@ class Model(BaseModel):
             name=spec.name,
             version=spec.version,
             description=spec.description,
+            descriptions=spec.descriptions,
             price_credits=listed.price_credits,
             pool=spec.pool,
             is_default=spec.name == seen.default,

@@ -2,7 +2,8 @@
  * The language of the page and everything that depends on it.
  *
  * t("predict.button", {n}) → the phrase; reading it inside a component subscribes the component to the language.
- * told(text) → what a model says of itself, translated where the page knows the text.
+ * told(text) → what a bundled model says of its input, translated · aboutOf(model) → what a model says it does, in the
+ * page's language where its author wrote that.
  * language (signal "en" | "ru") · setLanguage("ru") loads and switches · fmt.{number, percent, duration, bytes, moment,
  * fullMoment, day, ago} are lib/format.js in the page's language.
  * loadWords(names) adds a view's phrases; routes.js names them.
@@ -41,6 +42,9 @@ export function told(text) {
   if (text === undefined) return undefined;
   return Object.hasOwn(modelTexts.value, text) ? modelTexts.value[text] : text;
 }
+
+/** @param {{description: string, descriptions: Record<string, string>}} model */
+export const aboutOf = ({ description, descriptions }) => descriptions[language.value] ?? description;
 
 /** What the person chose on this device, else what the browser prefers. @returns {Language} */
 export function preferred() {

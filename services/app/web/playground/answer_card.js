@@ -49,7 +49,7 @@ function Phase({ run: now, onSay }) {
 
 /** @param {{trouble: import("../api.js").Trouble}} props */
 function Troubled({ trouble }) {
-  const stop = html`<${Button} size="small" onClick=${cancel}>${t("action.cancel")}</${Button}>`;
+  const stop = html`<${Button} size="small" onClick=${cancel}>${t("predict.cancel")}</${Button}>`;
   /** @param {number} n */
   const words = (n) => t(`state.${trouble.reason}`, { n });
   return html`<div class="stack">

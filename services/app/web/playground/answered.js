@@ -85,7 +85,7 @@ function Open({ prediction: one, price }) {
   };
   return html`<div class="stack">
     <${Waiting} text=${place ? placeText(place) : stateText(one)}>
-      <${Button} size="small" isBusy=${isBusy} onClick=${onCancel}>${t("action.cancel")}</${Button}>
+      <${Button} size="small" isBusy=${isBusy} onClick=${onCancel}>${t("predict.cancel")}</${Button}>
     </${Waiting}>
     <${Asked} prediction=${one} />
     <${NewPrice} price=${price} cost=${one.cost} />

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Button } from "../components/button.js";
 import { ErrorState } from "../components/empty_state.js";
 import { Skeleton } from "../components/skeleton.js";
-import { t, told } from "../i18n/index.js";
+import { aboutOf, t } from "../i18n/index.js";
 import { balance } from "../live.js";
 import { asked } from "../outputs/asked.js";
 import { models } from "../service.js";
@@ -41,7 +41,7 @@ export function AskCard({ onAsk, isBusy = false, error, onRetry }) {
   return html`<section class="card ask" aria-label=${t("predict.question")}>
     <div class="ask__model">
       <div class="row row--apart"><${ModelPicker} model=${one} /><${ModelFacts} model=${one} /></div>
-      <${About} text=${told(one.description)} />
+      <${About} text=${aboutOf(one)} />
     </div>
     <form class="ask__form" onSubmit=${onSubmit} noValidate>
       <${SchemaForm}

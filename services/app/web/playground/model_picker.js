@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { Icon } from "../components/icon.js";
 import { Menu } from "../components/menu.js";
-import { fmt, t, told } from "../i18n/index.js";
+import { aboutOf, fmt, t } from "../i18n/index.js";
 import { models } from "../service.js";
 import { choose } from "./state.js";
 
@@ -47,7 +47,7 @@ export function ModelPicker({ model }) {
               }}
             >
               <span class="row row--apart"><b>${one.name}</b><${Liveness} model=${one} /></span>
-              <span class="picker__about">${told(one.description)}</span>
+              <span class="picker__about">${aboutOf(one)}</span>
               <span class="small muted num">${t("unit.credits", { n: one.price_credits })}</span>
             </button>
           </li>`,

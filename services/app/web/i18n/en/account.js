@@ -10,6 +10,7 @@ export default {
   "account.password_changed": "Password changed. Other devices are signed out.",
   "account.sessions": "Where you are signed in",
   "account.session_client": "Device",
+  "account.session_on": "{browser} on {system}",
   "account.session_address": "Address",
   "account.session_used": "Last used",
   "account.session_this": "this one",

@@ -25,6 +25,7 @@ export default {
   "predict.queued_about": "In line: about {time}",
   "place.only": "In line: number {n}",
   "place.about": "In line: number {n}, about {time}",
+  "predict.cancel": "Cancel",
   "predict.computing": "Computing…",
   "predict.done": "Answered in {time}",
   "predict.failed": {

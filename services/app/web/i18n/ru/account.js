@@ -10,6 +10,7 @@ export default {
   "account.password_changed": "Пароль изменён. На других устройствах вы вышли.",
   "account.sessions": "Где вы вошли",
   "account.session_client": "Устройство",
+  "account.session_on": "{browser} на {system}",
   "account.session_address": "Адрес",
   "account.session_used": "Последний раз",
   "account.session_this": "это устройство",

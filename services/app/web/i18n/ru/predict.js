@@ -35,6 +35,7 @@ export default {
   "predict.queued_about": "В очереди: около {time}",
   "place.only": "В очереди: номер {n}",
   "place.about": "В очереди: номер {n}, около {time}",
+  "predict.cancel": "Отменить",
   "predict.computing": "Считаем…",
   "predict.done": "Ответ за {time}",
   "predict.failed": {

@@ -14,13 +14,20 @@ import { t } from "../../i18n/index.js";
 
 /** @typedef {{id: string, created_at: string, last_used_at: string, client: string | null, address: string | null, is_current: boolean}} Session */
 
+/** @param {string | null} client what the service calls it, such as "Chrome on Linux" */
+function clientWords(client) {
+  if (client === null) return t("account.session_unknown");
+  const [browser, system] = client.split(" on ");
+  return system ? t("account.session_on", { browser, system }) : client;
+}
+
 /** @param {(one: Session) => void} end @param {string | null} busy */
 const columnsOf = (end, busy) => [
   {
     key: "client",
     head: t("account.session_client"),
     class: "cell--grow",
-    cell: (/** @type {Session} */ one) => html`<span>${one.client ?? t("account.session_unknown")}${one.is_current ? html` <span class="tag">${t("account.session_this")}</span>` : null}</span>`,
+    cell: (/** @type {Session} */ one) => html`<span>${clientWords(one.client)}${one.is_current ? html` <span class="tag">${t("account.session_this")}</span>` : null}</span>`,
   },
   { key: "address", head: t("account.session_address"), cell: (/** @type {Session} */ one) => html`<span class="mono">${one.address ?? "—"}</span>` },
   { key: "used", head: t("account.session_used"), cell: (/** @type {Session} */ one) => html`<${Time} at=${one.last_used_at} isAgo=${true} />` },

@@ -6,7 +6,7 @@ import { readSource } from "../../bulk/source.js";
 import { Banner } from "../../components/banner.js";
 import { SelectField, TextArea } from "../../components/field.js";
 import { Icon } from "../../components/icon.js";
-import { fmt, t, told } from "../../i18n/index.js";
+import { aboutOf, fmt, t } from "../../i18n/index.js";
 import { Review } from "./review.js";
 
 /** @typedef {import("../../service.js").Model} Model */
@@ -105,7 +105,7 @@ export function NewJob({ models }) {
   const options = models.map((one) => ({ value: one.name, label: `${one.name} · ${t("unit.credits", { n: one.price_credits })}` }));
   return html`<div class="stack">
     <div class="card card__body stack">
-      <${SelectField} label=${t("bulk.model")} hint=${told(model.description)} value=${name} onValue=${setName} options=${options} />
+      <${SelectField} label=${t("bulk.model")} hint=${aboutOf(model)} value=${name} onValue=${setName} options=${options} />
       <${Drop}
         onFile=${(/** @type {File} */ file) => {
           setText("");
