@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ml_service.runtime.bundled.e5 import E5Encoder
 from ml_service.runtime.bundled.ngrams import BUCKETS, buckets
+from ml_service.runtime.bundled.sentiment.model import Sentiment
 from ml_service.runtime.bundled.text import without_lone_surrogates
 
 Floats = NDArray[np.float64]
@@ -71,7 +72,7 @@ def sample(lines: list[list[str]]) -> list[list[str]]:
 
 def read(folder: Path, cache: Path | None) -> Texts:
     """Read all sets and the project's own phrases, and compute the features."""
-    encoder = E5Encoder()
+    encoder = E5Encoder(Sentiment().weights)
     rows: list[tuple[str, str, str]] = []
     vectors, found = [], []
     for name, all_lines in sets_of(folder):

@@ -15,7 +15,6 @@ left out, each by weights that were trained on the other sets.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +25,16 @@ import scipy.sparse  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize  # type: ignore[import-untyped]
 
+from ml_service.runtime.author.weights import manifest_of
+from ml_service.runtime.author.weights import read as read_manifest
 from ml_service.runtime.bundled.ngrams import SCHEME
-from ml_service.runtime.bundled.sentiment.classifier import MANIFEST_FILE, WEIGHTS_FILE
+from ml_service.runtime.bundled.sentiment.classifier import WEIGHTS
 from ml_service.runtime.bundled.sentiment_scores import three_way
+from ml_service.runtime.locations import BUNDLED_FOLDER, MANIFEST_FILE
 from tools.sentiment_data import Floats, Texts, read
 from tools.sentiment_table import HEADING, row_of, said_neutral
 
+FOLDER = BUNDLED_FOLDER / "sentiment"
 PUBLISHED_HEAD = Path(__file__).with_name("sentimentai_e5_small.json")
 # Chosen on left-out sets, with two other penalties, the published MLP head, and the Universal Sentence Encoder beside.
 NGRAM_PENALTY = 1e-5
@@ -152,15 +155,14 @@ def calibrate(left_out: list[tuple[Texts, Floats, Floats]]) -> Floats:
 def save(weights: Weights) -> None:
     """Write the weights and the manifest that they are checked against."""
     np.savez_compressed(
-        WEIGHTS_FILE,
+        FOLDER / WEIGHTS,
         scheme=np.array(SCHEME),
         ngrams=weights.ngrams.astype(np.float16),
         positive=weights.positive.astype(np.float32),
         neutral=weights.neutral.astype(np.float32),
         biases=weights.biases,
     )
-    digest = hashlib.sha256(WEIGHTS_FILE.read_bytes()).hexdigest()
-    MANIFEST_FILE.write_text(f"{digest}  {WEIGHTS_FILE.name}\n", encoding="ascii")
+    (FOLDER / MANIFEST_FILE).write_text(manifest_of(FOLDER, read_manifest(FOLDER)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -327,7 +327,7 @@ def cli(arguments: Sequence[str]) -> int:
     """
     there = [one for one in containers.of(ROOT) if one.is_up]
     app = next((one for one in there if one.service == "app"), None)
-    is_trial = list(arguments[:2]) in [["models", one] for one in MODEL_TRIALS]
+    is_trial = list(arguments[:2]) in [["models", one] for one in ("manifest", *MODEL_TRIALS)]
     if app is None and ("--help" in arguments or not arguments or is_trial):
         service = "ml-worker" if arguments and arguments[0] == "models" else "app"
         one_off = [*compose.command(), "run", "--rm", "--no-deps", "-T", service]

@@ -15,7 +15,7 @@ from engine.common.state import CALLER_FOLDER, PROJECT, ROOT
 from engine.native import control, environment, lifecycle, logs, model_environments, status
 
 _WITHOUT_DATABASE = (
-    *(["models", one] for one in ("new", "list", *MODEL_TRIALS)),
+    *(["models", one] for one in ("new", "list", "manifest", *MODEL_TRIALS)),
     *(["--help"], ["--version"], ["--show-completion"], ["--install-completion"]),
 )
 _RESTORE_TIMEOUT_S = 120

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import orjson
 import typer
 from rich.table import Table
 
-from ml_service.cli import model_templates
+from ml_service.cli import model_manifests, model_templates
 from ml_service.cli.common import begin, command, err, out
 from ml_service.cli.model_cards import CARD_FILE, draft
 from ml_service.cli.model_templates import Template
@@ -19,6 +20,7 @@ from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.model_folders import FOR_BENCHMARKS, survey
 from ml_service.runtime.host.model_limits import ModelLimits
+from ml_service.runtime.locations import MANIFEST_FILE
 from ml_service.runtime.model_answers import ModelAnswer, Success
 from ml_service.usecases import admin, models
 from ml_service.usecases.admin import OPERATOR
@@ -26,6 +28,7 @@ from ml_service.usecases.admin import OPERATOR
 app = typer.Typer(help="List the models; make, try and measure one of your own.", no_args_is_help=True)
 
 SHOWN_CHARS_MAX = 300
+NAMED_MAX = 3
 
 OwnName = Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")]
 Name = Annotated[str, typer.Argument(help="The model's name.")]
@@ -137,6 +140,32 @@ async def new(
 
 @app.command()
 @command
+async def manifest(
+    name: OwnName,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files or folders in the model's folder; by default, all that look like weights."),
+    ] = None,
+    print_only: Annotated[bool, typer.Option("--print", help="Print it; write nothing.")] = False,  # noqa: FBT002
+) -> None:
+    """Write weights.json: size and SHA-256 of a model's weights, which are then verified before each load."""
+    folder = source_of(name).path.parent
+    text = await asyncio.to_thread(model_manifests.text_of, folder, files or [])
+    if print_only:
+        print(text, end="")  # noqa: T201 - for another program to read
+        return
+    file = folder / MANIFEST_FILE
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            f"{file} cannot be written here ({error.strerror}): put there what --print prints."
+        ) from error
+    out.print(f"{file} names {text.count('sha256')} files. Restart the model to load what it names.")
+
+
+@app.command()
+@command
 async def check(name: OwnName) -> None:
     """Try a model as a worker would run it, while the service is stopped or not: its examples, alone and in batches."""
     async with on_trial(name) as host:
@@ -151,6 +180,14 @@ async def check(name: OwnName) -> None:
         if found.problems:
             raise InvalidInput(" ".join(found.problems))
         out.print(f"All {len(spec.examples)} examples are right.")
+        folder = host.source.path.parent
+        if said := model_manifests.summary(folder):
+            out.print(said)
+        if unverified := [] if host.source.is_bundled else model_manifests.unverified(folder):
+            out.print(
+                f"Note: {', '.join(unverified[:NAMED_MAX])} may be changed unseen. ml-service models manifest {name} "
+                "has all weights verified before each load."
+            )
         limits = ModelLimits.of(read_settings(WorkerSettings))
         own = host.declared
         memory_max, output_max = own.memory_bytes_max or limits.memory_bytes_max, own.output_bytes_max

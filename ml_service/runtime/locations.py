@@ -5,4 +5,5 @@ from __future__ import annotations
 from pathlib import Path
 
 MODEL_FILE = "model.py"
+MANIFEST_FILE = "weights.json"
 BUNDLED_FOLDER = Path(__file__).parent / "bundled"

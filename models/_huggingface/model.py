@@ -1,17 +1,15 @@
 """A text classifier from Hugging Face, read from a folder: see "From Hugging Face" in docs/models.md.
 
-Copy this folder to `models/huggingface` and put the model's files (config.json, model.safetensors, the tokenizer's)
-into `models/huggingface/weights`.
+Put the model's files (config.json, model.safetensors, the tokenizer's) into the folder `weights` beside this file, and
+have `weights.json` name them: `ml-service models manifest NAME`.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from ml_service.runtime.author import Model
+from ml_service.runtime.author import Model, WrongWeights
 
-WEIGHTS = Path(__file__).with_name("weights")
 TOKENS_MAX = 256  # beyond it a text is cut: time and memory grow with it
 
 
@@ -37,13 +35,20 @@ class HuggingFace(Model):
         """Read the weights from the folder alone: no network, and no code that came with the weights."""
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
 
         self._torch = torch
         torch.set_num_threads(1)  # one process per core beats many threads in one
-        self._tokenizer = AutoTokenizer.from_pretrained(WEIGHTS, local_files_only=True)
-        self._classifier = AutoModelForSequenceClassification.from_pretrained(
-            WEIGHTS, local_files_only=True, use_safetensors=True
+        folder = self.weights("weights")
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._classifier, read = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
+        if read["missing_keys"]:  # they would be random numbers, and so would be its answers
+            missing = ", ".join(sorted(read["missing_keys"]))
+            raise WrongWeights(f"{folder} holds no text classifier: {missing} is missing.")
         self._classifier.eval()
 
     def predict(self, inputs: list[Text]) -> list[Answer]:

@@ -1,16 +1,15 @@
 """A model in an ONNX file, `model.onnx` beside this one: here, which kind of iris a flower is.
 
-Put your own file in its place, and the fields of its input and output into `Flower` and `Answer`.
+Put your own file in its place, have `weights.json` name it (`ml-service models manifest NAME`), and put the fields of
+its input and output into `Flower` and `Answer`.
 """
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from ml_service.runtime.author import Model
 
-FILE = Path(__file__).with_name("model.onnx")
 KINDS = ("setosa", "versicolor", "virginica")  # in the order of the outputs
 Length = Annotated[float, Field(gt=0, le=30)]
 
@@ -43,7 +42,9 @@ class Onnx(Model):
         self.numpy = np
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # one process per core beats many threads in one
-        self.session = onnxruntime.InferenceSession(str(FILE), options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            str(self.weights("model.onnx")), options, providers=["CPUExecutionProvider"]
+        )
 
     def predict(self, inputs: list[Flower]) -> list[Answer]:
         rows = [list(flower.model_dump().values()) for flower in inputs]

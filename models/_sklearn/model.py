@@ -1,6 +1,7 @@
 """A pipeline of scikit-learn: here, what a message to a shop is, learnt from `texts.csv`.
 
-Put your own data and pipeline into `train.py`, run it once, and this model loads the `model.skops` that it writes.
+Put your own data and pipeline into `train.py`, run it, and this model loads the `model.skops` that it writes, once
+`ml-service models manifest NAME` has put it into `weights.json`.
 While there is none, it trains when it is loaded, which takes a moment only while the data is small.
 """
 
@@ -33,7 +34,8 @@ class Sklearn(Model):
         if WEIGHTS.exists():
             import skops.io
 
-            self.pipeline = skops.io.load(WEIGHTS, trusted=[])  # names of types that you trust, if it asks for any
+            # Names of types that you trust, if it asks for any.
+            self.pipeline = skops.io.load(self.weights(WEIGHTS.name), trusted=[])
         else:
             self.pipeline = train()
         self.labels = self.pipeline.classes_.tolist()

@@ -10,8 +10,10 @@ subclass of `Model`, no more; whatever it needs may lie beside it.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 JsonObject = dict[str, Any]
@@ -40,6 +42,10 @@ class PredictionFailure(Exception):
 
     Return it in the input's place in `Model.predict`, or raise it; the message is shown to the client.
     """
+
+
+class WrongWeights(Exception):
+    """A file of weights is missing, or not the one that the model was made for; the message says what to do."""
 
 
 class Retry(Exception):
@@ -116,6 +122,19 @@ class Model:
 
     def load(self) -> Coroutine[Any, Any, None] | None:
         """Read weights and warm up: called once, in the model's own process, before the first `predict`."""
+
+    def weights(self, name: str) -> Path:
+        """Return the path of a file, or of a folder, that this model's ``weights.json`` names; it has been verified.
+
+        Args:
+            name: A path inside the model's folder, such as ``model.onnx`` or ``weights``, or ``package:path``.
+
+        Raises:
+            WrongWeights: The manifest does not name it, or a file is not as the manifest says.
+        """
+        from ml_service.runtime.author.weights import path_of  # noqa: PLC0415 - not every model has weights
+
+        return path_of(Path(sys.modules[type(self).__module__].__file__ or "").absolute().parent, name)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """Answer an input, or a batch of them. What a model's own method takes says which, and makes its schemas.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; for tools, where no worker has set it
 import onnxruntime
 
-from ml_service.runtime.bundled.e5_weights import DIMENSIONS, INNER, LAYERS, E5Weights, packaged_file, unpacked
+from ml_service.runtime.bundled.e5_weights import DIMENSIONS, FILE, INNER, LAYERS, E5Weights, unpacked
 from ml_service.runtime.bundled.shared_arrays import Arrays, shared_arrays
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
 from ml_service.runtime.bundled.unigram import UnigramTokenizer
@@ -36,17 +36,18 @@ class E5Encoder:
     input a text's vector would depend on its neighbours, and hardly be faster.
     """
 
-    def __init__(self, chars_max: int = CHARS_MAX, tokens_max: int = TOKENS_MAX) -> None:
+    def __init__(self, files: Callable[[str], Path], chars_max: int = CHARS_MAX, tokens_max: int = TOKENS_MAX) -> None:
         """Map the weights and make the graph's 8-bit matrices of them.
 
         Args:
+            files: `Model.weights` of the model whose manifest names the file with the weights.
             chars_max: How many characters of a text are read.
             tokens_max: How many tokens of them, those that begin and end a text included; at most `TOKENS_KNOWN`.
 
         Raises:
-            WrongWeights: The package with the weights is missing, or another one.
+            WrongWeights: The package with the weights is missing, or another one than the manifest names.
         """
-        weights = E5Weights(packaged_file())
+        weights = E5Weights(files(FILE))
         self._readable_max, self._tokens_max = chars_max, tokens_max
         vocabulary = weights.vocabulary
         self._begin, self._end = vocabulary.begin, vocabulary.end

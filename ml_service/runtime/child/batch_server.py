@@ -13,16 +13,18 @@ import os
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_service.runtime import frames
 from ml_service.runtime.author.declarations import declarations_of
-from ml_service.runtime.author.model import PredictionFailure, Retry
+from ml_service.runtime.author.model import PredictionFailure, Retry, WrongWeights
 from ml_service.runtime.author.signature import WrongSignature, call_form
 from ml_service.runtime.child.calls import Calls, OutOfTime
 from ml_service.runtime.child.confinement import confine, give_back_memory, limit_memory
 from ml_service.runtime.child.importing import ModelImportError, import_model
 from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
+from ml_service.runtime.locations import MANIFEST_FILE
 from ml_service.runtime.model_answers import (
     INPUT_REJECTED,
     MODEL_ERROR,
@@ -68,7 +70,7 @@ class BatchServer:
         """Load the model, say so, and answer until the end of file."""
         try:
             self._load(name, path)
-        except ModelImportError as error:
+        except (ModelImportError, WrongWeights) as error:
             self._send(frames.frame(frames.UNLOADED, str(error).encode(errors="replace")))
             return
         except BaseException as error:  # noqa: BLE001 - a model may raise anything, SystemExit included
@@ -112,6 +114,11 @@ class BatchServer:
             self._output_bytes_max = own_limit
         self._outputs = OutputEncoder(declarations.get("output_schema"), self._output_bytes_max)
         self._is_batch = form.is_batch
+        folder = Path(path).parent
+        if (folder / MANIFEST_FILE).exists():
+            from ml_service.runtime.author.weights import verified  # noqa: PLC0415 - not every model has weights
+
+            verified(folder)
         model = model_class()
         if form.is_async or inspect.iscoroutinefunction(model.load):
             from ml_service.runtime.child.concurrent_calls import ConcurrentCalls  # noqa: PLC0415 - asyncio is large

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ml_service.runtime.locations import MANIFEST_FILE
+
 FILES_MAX = 10_000
 _HIDDEN = ("__pycache__", ".")
 
@@ -20,9 +22,9 @@ class ModelFilesError(Exception):
 
 
 def fingerprint(folder: Path) -> str:
-    """Return a hash of all Python files below ``folder``, after a look at whether all files can be read.
+    """Return a hash of all Python files and of the manifest in ``folder``, after a look at whether all can be read.
 
-    Weights are not hashed, for they may be large; a model that must know verifies its own.
+    Weights are not hashed, for they may be large: the model's process compares them with its manifest.
 
     Raises:
         ModelFilesError: The folder is gone, or a file in it may not be read.
@@ -31,7 +33,7 @@ def fingerprint(folder: Path) -> str:
     for path in _files(folder):
         if not os.access(path, os.R_OK):
             raise ModelFilesError(f"{path} may not be read by this user (id {os.getuid()}): chmod a+r it.")
-        if path.suffix == ".py":
+        if path.suffix == ".py" or path == folder / MANIFEST_FILE:
             content = path.read_bytes()
             digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode(errors="surrogateescape") + content)
     return digest.hexdigest()

@@ -64,9 +64,35 @@ def test_the_sklearn_template_loads_what_its_training_keeps(run: Run, tmp_path: 
     folder = tmp_path / "models" / "trained"
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True)
     assert (folder / "model.skops").exists()
+    run("manifest", "trained")
     (folder / "texts.csv").unlink()
     answer = json.loads(run("run", "trained", "--input", "Where is my order?").stdout)
     assert answer["label"] == "question"
+
+
+def test_a_manifest_names_weights_and_a_check_says_which_it_leaves_out(run: Run, tmp_path: Path) -> None:
+    run("new", "mine")
+    folder = tmp_path / "models" / "mine"
+    assert "There are no weights in" in run("manifest", "mine", expected=1).stderr
+    (folder / "weights").mkdir()
+    (folder / "weights" / "model.safetensors").write_bytes(b"1234")
+    (folder / "weights" / "config.json").write_text("{}")
+    assert "Note: weights/config.json, weights/model.safetensors may be changed unseen" in run("check", "mine").stdout
+    printed = run("manifest", "mine", "--print").stdout
+    assert list(json.loads(printed)["files"]) == ["weights/config.json", "weights/model.safetensors"]
+    assert not (folder / "weights.json").exists()
+    assert "weights.json names 2 files" in run("manifest", "mine").stdout
+    assert (folder / "weights.json").read_text() == printed
+    checked = run("check", "mine").stdout
+    assert "2 files of weights, 0.0 MiB, are as weights.json says." in checked
+    assert "Note" not in checked
+    (folder / "weights" / "model.safetensors").write_bytes(b"5678")
+    assert "is not the file that weights.json names" in run("check", "mine", expected=1).stderr
+    run("manifest", "mine", "weights")
+    run("check", "mine")
+    (folder / "weights" / "pytorch_model.pt").touch()
+    refused = run("manifest", "mine", expected=1).stderr
+    assert "Keep the weights as safetensors, ONNX or skops" in refused
 
 
 class Upstream(BaseHTTPRequestHandler):

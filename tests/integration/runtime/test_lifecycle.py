@@ -15,8 +15,10 @@ import psutil
 import pytest
 import structlog
 
+from ml_service.runtime.author.weights import manifest_of
 from ml_service.runtime.host.model_folders import ModelSource, discover
 from ml_service.runtime.host.model_host import ModelHost, ModelLimits, ModelUnavailable
+from ml_service.runtime.locations import MANIFEST_FILE
 from ml_service.runtime.model_answers import Success
 from tests.support.hosts import QUICK, running, troublesome
 from tests.support.waiting import until
@@ -263,3 +265,26 @@ async def test_the_benchmark_model_echoes_and_its_process_is_small(tmp_path: Pat
         answers = await host.predict([text, text.encode()])
         assert [each.output_json for each in answers if isinstance(each, Success)] == [text, text]
         assert psutil.Process(host.pid).memory_full_info().uss < 25 * 2**20
+
+
+async def test_weights_that_are_not_as_the_manifest_says_keep_a_model_from_being_loaded(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"right")
+    (tmp_path / MANIFEST_FILE).write_text(manifest_of(tmp_path, ["model.onnx"]))
+    (tmp_path / "model.py").write_text(mine("self.read = self.weights('model.onnx').read_bytes()"))
+    source = ModelSource("mine", tmp_path / "model.py")
+    async with running(source) as host:
+        assert host.ready, host.error
+    (tmp_path / "model.onnx").write_bytes(b"wrong")
+    # Before the model's own code runs, whether it asks for the file or not.
+    (tmp_path / "model.py").write_text(mine(f"open({str(tmp_path / 'ran')!r}, 'w')"))
+    async with running(source) as host:
+        assert not host.ready
+        assert host.error.startswith(f"{tmp_path / 'model.onnx'} is not the file that weights.json names (SHA-256 ")
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_weights_that_no_manifest_names_are_not_given_to_a_model(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"whatever")
+    (tmp_path / "model.py").write_text(mine("self.weights('model.onnx')"))
+    async with running(ModelSource("mine", tmp_path / "model.py")) as host:
+        assert "weights.json does not name model.onnx: ml-service models manifest " in host.error

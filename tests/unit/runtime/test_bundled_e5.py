@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ml_service.runtime.bundled.e5 import CHARS_MAX, TOKENS_MAX, E5Encoder
-from ml_service.runtime.bundled.e5_weights import E5Weights, WrongWeights, packaged_file
 from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
+from ml_service.runtime.bundled.sentiment.model import Sentiment
 
 HERE = Path(__file__).parent
 TEXTS = [line.split("\t")[2] for line in (HERE / "sentiment_floor.tsv").read_text("utf-8").splitlines()]
@@ -32,7 +32,7 @@ AWKWARD = [
 
 @pytest.fixture(scope="module")
 def encoder() -> E5Encoder:
-    return E5Encoder()
+    return E5Encoder(Sentiment().weights)
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +107,3 @@ def test_embedding_e5_reads_long_texts_to_the_end_and_answers_any_text(embedding
     validator = jsonschema_rs.Draft202012Validator(EmbeddingE5.output_schema)
     for text in [*AWKWARD[1:], "\ud83d", "nul\0nul", "слово " * 833]:
         validator.validate(embedding.predict([{"text": text, "kind": "passage"}])[0])
-
-
-def test_a_changed_or_missing_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    changed = tmp_path / "e5.bin"
-    changed.write_bytes(packaged_file().read_bytes()[:-1] + b"x")
-    with pytest.raises(WrongWeights, match="changed or damaged"):
-        E5Weights(changed)
-    with pytest.raises(WrongWeights, match="cannot be read"):
-        E5Weights(tmp_path / "none.bin")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import jsonschema_rs
 import numpy as np
 import pytest
 
-from ml_service.runtime.bundled.e5_weights import WrongWeights
 from ml_service.runtime.bundled.ngrams import buckets, tokens
-from ml_service.runtime.bundled.sentiment.classifier import MANIFEST_FILE, WEIGHTS_FILE
 from ml_service.runtime.bundled.sentiment.model import Sentiment
 from ml_service.runtime.bundled.sentiment_fast.model import SentimentFast
-from ml_service.runtime.bundled.sentiment_scores import three_way, verify
+from ml_service.runtime.bundled.sentiment_scores import three_way
 from ml_service.runtime.host.declarations import spec_of
 
 HERE = Path(__file__).parent
@@ -109,16 +106,6 @@ def test_the_fast_model_gives_plain_sentences_their_label_alone_as_in_a_batch() 
         validator.validate(output)
         (alone,) = model.predict([one])
         assert alone["scores"] == pytest.approx(output["scores"], abs=2e-3)
-
-
-def test_a_changed_weights_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    verify(WEIGHTS_FILE, MANIFEST_FILE)
-    changed = tmp_path / "weights.npz"
-    shutil.copy(WEIGHTS_FILE, changed)
-    with changed.open("ab") as file:
-        file.write(b"x")
-    with pytest.raises(WrongWeights, match="changed or damaged"):
-        verify(changed, MANIFEST_FILE)
 
 
 def test_what_it_declares_can_be_announced() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from ml_service.runtime.bundled import shared_arrays as module
 from ml_service.runtime.bundled.e5 import E5Encoder
+from ml_service.runtime.bundled.embedding.model import Embedding
 from ml_service.runtime.bundled.encoder import SentenceEncoder
+from ml_service.runtime.bundled.sentiment.model import Sentiment
 from ml_service.runtime.bundled.shared_arrays import Arrays, SharedArrays, content_sha256, shared_arrays
 
 ARRAYS = {"a": np.arange(7, dtype=np.int8), "b": np.eye(3, dtype=np.float32), "none": np.empty((0, 2))}
@@ -100,9 +102,12 @@ def test_nobody_waits_long_for_a_process_that_was_stopped_while_it_made_the_file
     assert ours().are_mapped
 
 
-@pytest.mark.parametrize(("encoder", "name"), [(E5Encoder, "e5"), (SentenceEncoder, "use")])
+@pytest.mark.parametrize(
+    ("encoder", "name"),
+    [(lambda: E5Encoder(Sentiment().weights), "e5"), (lambda: SentenceEncoder(Embedding().weights), "use")],
+)
 def test_an_encoder_answers_the_same_from_the_shared_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: type[E5Encoder | SentenceEncoder], name: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Callable[[], E5Encoder | SentenceEncoder], name: str
 ) -> None:
     texts = ["Доставили вовремя, всё отлично!", "It broke after a day."]
     mapped = encoder().encode(texts)

@@ -60,7 +60,7 @@ class Embedding(Model):
         """Read the encoder's weights, which lie inside its package."""
         from ml_service.runtime.bundled.encoder import SentenceEncoder  # noqa: PLC0415
 
-        self._encoder = SentenceEncoder()
+        self._encoder = SentenceEncoder(self.weights)
 
     def predict(self, inputs: list[JsonObject]) -> list[JsonObject]:
         """Answer a batch; see `Model.predict`."""

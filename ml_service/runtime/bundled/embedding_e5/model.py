@@ -79,7 +79,7 @@ class EmbeddingE5(Model):
         """
         from ml_service.runtime.bundled.e5 import TOKENS_KNOWN, E5Encoder  # noqa: PLC0415
 
-        self._encoder = E5Encoder(_CHARS_MAX, TOKENS_KNOWN)
+        self._encoder = E5Encoder(self.weights, _CHARS_MAX, TOKENS_KNOWN)
 
     def predict(self, inputs: list[JsonObject]) -> list[JsonObject]:
         """Answer a batch; see `Model.predict`."""

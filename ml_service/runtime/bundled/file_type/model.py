@@ -85,7 +85,7 @@ class FileType(Model):
     _detector: Detector
 
     def load(self) -> None:
-        """Read the network, which lies inside its package."""
+        """Read the network, which lies inside its package; the manifest names its files."""
         from ml_service.runtime.bundled.file_type.detector import Detector  # noqa: PLC0415
 
         self._detector = Detector()

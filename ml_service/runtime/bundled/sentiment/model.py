@@ -76,7 +76,7 @@ class Sentiment(Model):
         """
         from ml_service.runtime.bundled.sentiment.classifier import SentimentClassifier  # noqa: PLC0415
 
-        self._classifier = SentimentClassifier()
+        self._classifier = SentimentClassifier(self.weights)
 
     def predict(self, inputs: list[JsonObject]) -> list[JsonObject]:
         """Answer a batch; see `Model.predict`."""

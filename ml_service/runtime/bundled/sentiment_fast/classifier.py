@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_service.runtime.bundled.e5_weights import WrongWeights
+from ml_service.runtime.author import WrongWeights
 from ml_service.runtime.bundled.encoder import DIMENSIONS, SentenceEncoder
 from ml_service.runtime.bundled.ngrams import BUCKETS, SCHEME, buckets
-from ml_service.runtime.bundled.sentiment_scores import three_way, verify
+from ml_service.runtime.bundled.sentiment_scores import three_way
 from ml_service.runtime.bundled.text import without_lone_surrogates
 
-WEIGHTS_FILE = Path(__file__).with_name("weights.npz")
-MANIFEST_FILE = Path(__file__).with_name("weights.sha256")
+WEIGHTS = "weights.npz"
 
 
 class FastClassifier:
     """Positive, neutral or negative, by one number: neutral is what lies between the other two."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Callable[[str], Path]) -> None:
         """Read the weights and the encoder.
 
+        Args:
+            files: `Model.weights` of the model.
+
         Raises:
-            WrongWeights: The file was changed, or was made for other n-grams.
+            WrongWeights: A file was changed, or was made for other n-grams.
         """
-        verify(WEIGHTS_FILE, MANIFEST_FILE)
-        with np.load(WEIGHTS_FILE, allow_pickle=False) as arrays:
+        with np.load(files(WEIGHTS), allow_pickle=False) as arrays:
             self._ngrams: NDArray[np.float16] = arrays["ngrams"]
             self._positive: NDArray[np.float32] = arrays["positive"]
             self._biases: NDArray[np.float64] = arrays["biases"]
             is_ours = str(arrays["scheme"]) == SCHEME
         if not is_ours or self._ngrams.shape != (BUCKETS,) or self._positive.shape != (DIMENSIONS,):
-            raise WrongWeights(f"{WEIGHTS_FILE.name} is for another version; train it again.")
-        self._encoder = SentenceEncoder()
+            raise WrongWeights(f"{WEIGHTS} is for another version; train it again.")
+        self._encoder = SentenceEncoder(files)
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return an array (texts, 3): the probabilities of negative, neutral, positive."""

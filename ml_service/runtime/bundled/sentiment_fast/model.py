@@ -39,7 +39,7 @@ class SentimentFast(Model):
         """
         from ml_service.runtime.bundled.sentiment_fast.classifier import FastClassifier  # noqa: PLC0415
 
-        self._classifier = FastClassifier()
+        self._classifier = FastClassifier(self.weights)
 
     def predict(self, inputs: list[JsonObject]) -> list[JsonObject]:
         """Answer a batch; see `Model.predict`."""

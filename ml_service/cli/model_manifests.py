@@ -1,0 +1,88 @@
+"""Writes a model's ``weights.json``: which of its files are weights, and how large and what they are now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_service.domain.errors import InvalidInput
+from ml_service.runtime.author import WrongWeights
+from ml_service.runtime.author.weights import PICKLE_SUFFIXES, is_hidden, manifest_of, read
+from ml_service.runtime.host.model_files import FILES_MAX
+from ml_service.runtime.locations import MANIFEST_FILE
+
+_SUFFIXES = PICKLE_SUFFIXES | {
+    *(".safetensors", ".onnx", ".skops", ".npz", ".npy", ".gguf", ".bin", ".ftz", ".tflite", ".h5", ".keras")
+}
+LARGE_BYTES = 2**20
+"""A file of this size beside a model's code is taken for weights whatever it is called."""
+
+
+def text_of(folder: Path, wanted: Sequence[str]) -> str:
+    """Return the manifest of a model's folder.
+
+    Args:
+        folder: The model's.
+        wanted: Files and folders inside of it; none for what looks like weights, and what the manifest has of packages.
+
+    Raises:
+        InvalidInput: There are none, or one cannot be named; the message says why.
+    """
+    try:
+        names = _named(folder, wanted) if wanted else [*weights_in(folder), *(n for n in read(folder) if ":" in n)]
+        if not names:
+            raise InvalidInput(f"There are no weights in {folder}: name the files, if there are.")
+        return manifest_of(folder, names)
+    except WrongWeights as error:
+        raise InvalidInput(str(error)) from None
+
+
+def weights_in(folder: Path) -> list[str]:
+    """Return the names of files that look like weights, and of all files in subfolders that hold such ones."""
+    names = []
+    for top in sorted(folder.iterdir()):
+        files = _files(top, folder) if top.is_dir() else [top.relative_to(folder)]
+        files = [one for one in files if not is_hidden(one) and one.suffix != ".py" and one.name != MANIFEST_FILE]
+        if any(_looks_like_weights(folder / one) for one in files):
+            names += [one.as_posix() for one in files]
+    return names
+
+
+def unverified(folder: Path) -> list[str]:
+    """Return the names of files that look like weights and are in no manifest."""
+    try:
+        named = read(folder)
+    except WrongWeights:
+        named = {}
+    return [name for name in weights_in(folder) if name not in named]
+
+
+def summary(folder: Path) -> str:
+    """Say what the manifest holds; empty where there is none."""
+    files = read(folder)
+    size = sum(one.size for one in files.values())
+    return f"{len(files)} files of weights, {size / 2**20:,.1f} MiB, are as {MANIFEST_FILE} says." if files else ""
+
+
+def _named(folder: Path, wanted: Sequence[str]) -> list[str]:
+    names = []
+    for one in wanted:
+        path = folder / one
+        inside = _files(path, folder) if ":" not in one and path.is_dir() else []
+        names += [each.as_posix() for each in inside if not is_hidden(each) and each.suffix != ".py"] or [one]
+    return names
+
+
+def _files(top: Path, folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for root, folders, names in os.walk(top):
+        folders.sort()
+        found += [Path(root, name).relative_to(folder) for name in sorted(names)]
+        if len(found) > FILES_MAX:
+            raise InvalidInput(f"{top} has more than {FILES_MAX:,} files: name those that are weights.")
+    return found
+
+
+def _looks_like_weights(file: Path) -> bool:
+    return file.suffix.lower() in _SUFFIXES or (file.is_file() and file.stat().st_size >= LARGE_BYTES)
