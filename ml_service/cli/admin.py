@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from ml_service.cli.common import begin, command, out, user_named
+from ml_service.cli.common import begin, command, new_table, out, user_named
 from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
-from ml_service.domain.ledger import Kind
+from ml_service.domain.ledger import Kind, in_words
 from ml_service.domain.roles import Role
 from ml_service.domain.users import User, check_username
 from ml_service.storage import sessions
@@ -99,7 +98,7 @@ async def top_up(
     async with begin() as session:
         user = await user_named(session, username)
         moved = await admin.move_credits(session, OPERATOR, user.id, Kind.TOP_UP, amount, reason=reason, key=None)
-    out.print(f"{user.username} has {moved.balance} credits now.")
+    out.print(f"{user.username} has {in_words(moved.balance)} now.")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -115,7 +114,7 @@ async def adjust(
     async with begin() as session:
         user = await user_named(session, username)
         moved = await admin.move_credits(session, OPERATOR, user.id, Kind.ADJUSTMENT, amount, reason=reason, key=None)
-    out.print(f"{user.username} has {moved.balance} credits now.")
+    out.print(f"{user.username} has {in_words(moved.balance)} now.")
 
 
 Amount = Annotated[int, typer.Argument(help="Credits, 1 or more.")]
@@ -130,7 +129,7 @@ async def refund(username: Username, amount: Amount, reason: Reason, key: Key) -
     async with begin() as session:
         user = await user_named(session, username)
         moved = await admin.move_credits(session, OPERATOR, user.id, Kind.REFUND, amount, reason=reason, key=key)
-    out.print(f"{user.username} has {moved.balance} credits now.")
+    out.print(f"{user.username} has {in_words(moved.balance)} now.")
 
 
 @app.command()
@@ -140,7 +139,7 @@ async def chargeback(username: Username, amount: Amount, reason: Reason, key: Ke
     async with begin() as session:
         user = await user_named(session, username)
         moved = await admin.move_credits(session, OPERATOR, user.id, Kind.CHARGEBACK, amount, reason=reason, key=key)
-    out.print(f"{user.username} has {moved.balance} credits now.")
+    out.print(f"{user.username} has {in_words(moved.balance)} now.")
 
 
 @app.command()
@@ -210,7 +209,7 @@ async def actions(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -
     """List what admins have done, on the page and here, the newest first."""
     async with begin() as session:
         found, _ = await admin.actions(session, before=None, limit=limit)
-    table = Table("at", "who", "action", "target", "before", "after", "reason")
+    table = new_table("at", "who", "action", "target", "before", "after", "reason")
     for one in found:
         texts = (one.actor, one.action, one.target, one.before or "", one.after or "", one.reason or "")
         table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", *map(Text, texts))
@@ -226,7 +225,7 @@ async def search(text: Annotated[str, typer.Argument(help="An id, a number, or h
     if not found:
         out.print("Nothing was found.")
         return
-    table = Table("kind", "id", "user", "what", "at")
+    table = new_table("kind", "id", "user", "what", "at")
     for one in found:
         table.add_row(*map(Text, (one.kind, one.id, one.username, one.title)), f"{one.at:%Y-%m-%d %H:%M:%S}")
     out.print(table)
@@ -244,7 +243,7 @@ async def stats(
     wanted = SeriesWanted.of(minutes, step, model)
     async with begin() as session:
         found = await operations.read_series(session, wanted)
-    table = Table("from", "accepted", "succeeded", "failed", "credits", "p50 ms", "p95 ms", "p99 ms")
+    table = new_table("from", "accepted", "succeeded", "failed", "credits", "p50 ms", "p95 ms", "p99 ms")
     for one in found:
         times = ("" if value is None else f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.p99_ms))
         counts = (str(number) for number in (one.accepted, one.succeeded, one.failed, one.credits))

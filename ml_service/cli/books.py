@@ -7,9 +7,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from ml_service.cli.common import command, database_of, out
+from ml_service.cli.common import command, database_of, new_table, out
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
 from ml_service.usecases import ledger
@@ -32,7 +31,7 @@ async def audit(
             f" + held {books.held} + revenue {books.revenue} credits"
         )
         if books.differences:
-            table = Table("rule", "of", "expected", "actual")
+            table = new_table("rule", "of", "expected", "actual")
             for one in books.differences:
                 table.add_row(one.rule, one.subject, str(one.expected), str(one.actual))
             out.print(table)

@@ -6,9 +6,8 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
-from ml_service.cli.common import begin, command, database_of, out
+from ml_service.cli.common import begin, command, database_of, new_table, out
 from ml_service.domain.bulk import BulkJob
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
@@ -30,7 +29,7 @@ async def list_(limit: Annotated[int, typer.Option(min=1, max=LIST_MAX)] = 100) 
     if not jobs:
         out.print("There are no unfinished bulk jobs.")
         return
-    table = Table("id", "since", "user", "model", "status", "lines", "ended", "left")
+    table = new_table("id", "since", "user", "model", "status", "lines", "ended", "left")
     for job in jobs:
         table.add_row(*_row(job))
     out.print(table)

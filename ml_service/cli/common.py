@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ParamSpec
@@ -11,6 +13,7 @@ from typing import Any, ParamSpec
 import asyncpg
 import typer
 from rich.console import Console
+from rich.table import Column, Table
 
 from ml_service.domain.errors import NotFound, ServiceError
 from ml_service.domain.users import User
@@ -23,13 +26,20 @@ from ml_service.wiring import open_database, open_queue
 
 Arguments = ParamSpec("Arguments")
 
+# A table that a program reads, or that goes to a file, is as wide as it needs to be: a folded id is found by no `grep`.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 1000
 # No markup: names, reasons and addresses are printed, and a bracket in them is a bracket.
-out = Console(highlight=False, soft_wrap=True, markup=False)
+out = Console(highlight=False, soft_wrap=True, markup=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 NAME = "ml-service cli"
 LONG_S = 3600.0
 """Seconds that a command of an operator may take, as an audit of a large ledger does."""
+
+
+def new_table(*names: str) -> Table:
+    """An empty table with these columns; where the terminal is narrow, the ids stay whole."""
+    return Table(*(Column(name, no_wrap=name == "id") for name in names))
 
 
 def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callable[Arguments, None]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from ml_service.cli.common import command, database_of, out, queue_of
+from ml_service.cli.common import command, database_of, new_table, out, queue_of
 from ml_service.domain.errors import NotFound
 from ml_service.messaging.queue import NO_SUCH_LETTER, Handled
 from ml_service.platform.settings.common import CommonSettings
@@ -34,7 +33,7 @@ async def list_(limit: Annotated[int, typer.Option(min=1, max=LIST_MAX)] = 100) 
     if not letters:
         out.print("There are no dead letters.")
         return
-    table = Table("id", "since", "model", "predictions", "reason")
+    table = new_table("id", "since", "model", "predictions", "reason")
     for letter in letters:
         since = f"{letter.since:%Y-%m-%d %H:%M:%S}" if letter.since else "?"
         model, count = (letter.message.model, str(len(letter.message.ids))) if letter.message else ("?", "?")

@@ -8,11 +8,10 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from ml_service.cli.admin import Reason, Username
-from ml_service.cli.common import begin, command, out, user_named
+from ml_service.cli.common import begin, command, new_table, out, user_named
 from ml_service.domain.credentials import ApiKey, CapPer, Scope, SpendCap
 from ml_service.domain.errors import InvalidInput
 from ml_service.domain.ledger import CREDITS_MAX
@@ -34,7 +33,7 @@ async def list_keys(username: Username) -> None:
     async with begin() as session:
         user = await user_named(session, username)
         found = await api_keys.list_of(session, user.id, keys_max=admin_keys.KEYS_MAX)
-    table = Table("id", "name", "begins", "scopes", "models", "spent", "a minute", "expires", "last used")
+    table = new_table("id", "name", "begins", "scopes", "models", "spent", "a minute", "expires", "last used")
     for key in found:
         table.add_row(*map(Text, _row(key)))
     out.print(table)

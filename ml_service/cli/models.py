@@ -7,10 +7,9 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.table import Table
 
 from ml_service.cli import model_manifests, model_templates
-from ml_service.cli.common import begin, command, err, out
+from ml_service.cli.common import begin, command, err, new_table, out
 from ml_service.cli.model_cards import CARD_FILE, draft
 from ml_service.cli.model_templates import Template
 from ml_service.cli.model_trials import best_of, examine, input_of, measure, on_trial, source_of, why
@@ -46,7 +45,7 @@ async def list_() -> None:
             listed = await models.list_all(session)
     except DatabaseUnavailable as error:
         err.print(f"Only what is in the folders here: {error.message}")
-    table = Table("model", "version", "default", "price", "workers", "batch", "pool")
+    table = new_table("model", "version", "default", "price", "workers", "batch", "pool")
     for one in listed:
         spec = one.spec
         default = "yes" if one.is_default else ""
@@ -224,7 +223,7 @@ async def bench(name: OwnName) -> None:
     async with on_trial(name) as host:
         rates = await measure(host)
         declared = host.spec.batch_size
-    table = Table("batch", "inputs/s", "ms a batch")
+    table = new_table("batch", "inputs/s", "ms a batch")
     for one in rates:
         table.add_row(str(one.size), f"{one.per_second:,.0f}", f"{one.batch_ms:.2f}")
     out.print(table)

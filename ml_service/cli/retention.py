@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ml_service.background.retention import Retention
-from ml_service.cli.common import command, database_of, out
+from ml_service.cli.common import command, database_of, new_table, out
 from ml_service.platform.settings.common import RetentionSettings
 from ml_service.platform.settings.reading import read_settings
 
@@ -25,7 +24,7 @@ async def retention(
         if run:
             done = await keeper.retain()
             out.print(f"Dropped: {', '.join(done.dropped) or 'nothing'}. Texts looked at for erasing: {done.erased}.")
-        table = Table("partition", "from", "until", "MB", "unfinished")
+        table = new_table("partition", "from", "until", "MB", "unfinished")
         for one in await keeper.partitions():
             table.add_row(one.name, _day(one.since), _day(one.until), f"{one.bytes / 1e6:,.1f}", str(one.open))
     out.print(table)

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from ml_service.cli.common import command, database_of, err, out, queue_of
+from ml_service.cli.common import command, database_of, err, new_table, out, queue_of
 from ml_service.domain.errors import ServiceError
 from ml_service.domain.models import DEFAULT_POOL
 from ml_service.platform.settings.common import CommonSettings
@@ -69,7 +68,7 @@ async def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print 
         known |= asdict(state)
         out.print_json(json.dumps(known, default=str))
         return
-    table = Table("worker", "state", "host", "pid", "models", "since")
+    table = new_table("worker", "state", "host", "pid", "models", "since")
     for worker in state.workers:
         table.add_row(
             worker.id,

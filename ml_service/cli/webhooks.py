@@ -6,10 +6,9 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from ml_service.cli.common import begin, command, out
+from ml_service.cli.common import begin, command, new_table, out
 from ml_service.usecases import admin_webhooks
 from ml_service.usecases.admin import OPERATOR
 
@@ -29,7 +28,7 @@ async def list_(
     if not found:
         out.print("There are no webhooks." if everything else "No webhook fails.")
         return
-    table = Table("id", "user", "url", "failing since", "off", "waiting")
+    table = new_table("id", "user", "url", "failing since", "off", "waiting")
     for one in found:
         since = f"{one.failing_since:%Y-%m-%d %H:%M:%S}" if one.failing_since else ""
         table.add_row(
@@ -59,7 +58,7 @@ async def log(
     """List messages to a webhook with their last attempt, newest first."""
     async with begin() as session:
         found, _ = await admin_webhooks.deliveries(session, webhook_id, before=None, limit=limit)
-    table = Table("id", "event", "state", "attempts", "last attempt", "status", "error")
+    table = new_table("id", "event", "state", "attempts", "last attempt", "status", "error")
     for one in found:
         last = one.attempts[-1] if one.attempts else None
         cells = (one.event, one.state, str(len(one.attempts)))

@@ -15,6 +15,11 @@ CREDITS_MAX = 2**53 - 1
 """The largest amount that a JavaScript client reads exactly; balances and amounts stay below it."""
 
 
+def in_words(amount: int) -> str:
+    """Credits as a sentence has them: `1 credit`, `2 credits`."""
+    return f"{amount} credit" if amount == 1 else f"{amount} credits"
+
+
 class Account(StrEnum):
     """Where credits can be. Wallet and held exist once per user."""
 

@@ -28,7 +28,7 @@ from ml_service.domain.errors import (
     ServiceError,
     Unauthenticated,
 )
-from ml_service.domain.ledger import Actor, ActorKind
+from ml_service.domain.ledger import Actor, ActorKind, in_words
 from ml_service.domain.models import ListedModel
 from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import FINGERPRINT_VERSION, Decision
@@ -176,7 +176,7 @@ class Bulk:
             case Decision.LATE:
                 raise DatabaseUnavailable("A day has just ended; ask again.", retry_after_s=1.0)
             case Decision.KEY_CAP_EXCEEDED:
-                message = f"This costs {cost} credits, and the spend cap of the API key leaves {cap_left}."
+                message = f"This costs {in_words(cost)}, and the spend cap of the API key leaves {cap_left}."
                 raise KeyCapExceeded(message, cost=cost, cap_left=cap_left or 0)
             case _:
                 raise unauthenticated()
@@ -252,7 +252,7 @@ def _refusal(decision: Decision | None, balance: int, cost: int) -> ServiceError
         case Decision.BLOCKED:
             return blocked()
         case Decision.INSUFFICIENT_CREDITS:
-            message = f"This costs {cost} credits, and the balance is {balance}: {cost - balance} are missing."
+            message = f"This costs {in_words(cost)}, and the balance is {balance}: {cost - balance} missing."
             return InsufficientCredits(message, balance=balance, cost=cost, missing=cost - balance)
         case _:
             return Unauthenticated("This user no longer exists.")

@@ -13,6 +13,7 @@ from ml_service.domain.errors import (
     TooManyQueued,
     Unauthenticated,
 )
+from ml_service.domain.ledger import in_words
 from ml_service.domain.submissions import Decision, Outcome, Submission
 from ml_service.usecases.api_keys import model_not_allowed, scope_missing
 from ml_service.usecases.users import blocked, unauthenticated
@@ -25,7 +26,7 @@ def refusal(submission: Submission, outcome: Outcome) -> ServiceError:
 
 def _insufficient_credits(submission: Submission, outcome: Outcome) -> ServiceError:
     return InsufficientCredits(
-        f"This costs {submission.cost} credits, and the balance is {outcome.balance}.",
+        f"This costs {in_words(submission.cost)}, and the balance is {outcome.balance}.",
         balance=outcome.balance,
         cost=submission.cost,
     )
@@ -41,7 +42,7 @@ def _too_many_open(submission: Submission, _outcome: Outcome) -> ServiceError:
 def _key_cap_exceeded(submission: Submission, outcome: Outcome) -> ServiceError:
     cap_left = outcome.cap_left or 0
     return KeyCapExceeded(
-        f"This costs {submission.cost} credits, and the spend cap of the API key leaves {cap_left}.",
+        f"This costs {in_words(submission.cost)}, and the spend cap of the API key leaves {cap_left}.",
         cost=submission.cost,
         cap_left=cap_left,
     )

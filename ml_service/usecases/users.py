@@ -277,7 +277,7 @@ def blocked() -> Blocked:
 
 def unauthenticated() -> Unauthenticated:
     """The one answer to every token that is missing, broken, expired or revoked."""
-    return Unauthenticated("The access token is missing, broken, expired or revoked.")
+    return Unauthenticated("The access token or API key is missing, broken, expired or revoked.")
 
 
 def _read_refresh_token(token: str) -> tuple[UUID, bytes] | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.clients.people import Registered
-
-pytestmark = pytest.mark.parametrize("system", ["postgres"], indirect=True)
+from tests.support.system import System
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -50,3 +51,21 @@ def test_it_says_what_was_refused_and_ends_with_1(mls: Run) -> None:
     assert mls("predict", "a", MLS_URL="http://127.0.0.1:9").returncode == 1
     wrong = mls("predict", "a", "--input", "{}")
     assert (wrong.returncode, "Give a text or --input." in wrong.stderr) == (2, True)
+
+
+def test_it_cancels_and_writes_results_later(mls: Run, system: System, tmp_path: Path) -> None:
+    with system.workers_frozen():
+        asked = mls("predict", "later", "--no-wait", "--model", "echo").stdout.strip()
+        canceled = mls("cancel", asked)
+    assert (canceled.returncode, json.loads(canceled.stdout)["status"]) == (0, "canceled"), canceled.stderr
+    ended = mls("predict", "now", "--json", "--model", "echo").stdout.splitlines()[0]
+    late = mls("cancel", json.loads(ended)["id"])
+    assert (late.returncode, "already_finished" in late.stderr) == (1, True)
+    (tmp_path / "lines.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    job = mls("bulk", str(tmp_path / "lines.jsonl"), "--no-wait", "--model", "echo").stdout.strip()
+    assert mls("results", job, "--out", str(tmp_path / "results.jsonl")).returncode == 0
+    printed = mls("results", job).stdout
+    assert [json.loads(line)["line"] for line in printed.splitlines()] == [1, 2]
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 2
+    assert mls("results", str(uuid4())).returncode == 1
+    assert mls("show", str(uuid4())).returncode == 1

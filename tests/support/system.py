@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,18 @@ class System:
         assert pid in self.processes(), (pid, self.ask())
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def workers_frozen(self) -> Iterator[None]:
+        """Nothing is claimed within the block."""
+        frozen = [psutil.Process(pid) for name, pid in self.pids().items() if name.startswith("worker")]
+        for process in frozen:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in frozen:
+                process.resume()
 
     def kill_and_see_it_back(self, name: str) -> None:
         """Kill the process ``name`` and wait until another one of that name is ready."""

@@ -148,7 +148,7 @@ def _models(client: Client, _asked: argparse.Namespace) -> None:
 
 def _balance(client: Client, _asked: argparse.Namespace) -> None:
     found = client.balance()
-    _print(f"{found.balance} credits, {found.held} more are held")
+    _print(f"{found.balance} {'credit' if found.balance == 1 else 'credits'}, {found.held} more are held")
 
 
 def _input_of(asked: argparse.Namespace) -> Input:

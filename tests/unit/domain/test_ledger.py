@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_service.domain.ledger import MOVEMENTS, Account, Kind, held_change, wallet_change
+from ml_service.domain.ledger import MOVEMENTS, Account, Kind, held_change, in_words, wallet_change
 
 movements = st.tuples(st.sampled_from(Kind), st.integers(0, 10**9))
 
@@ -30,3 +30,7 @@ def test_a_capture_takes_nothing_from_the_wallet_and_a_release_gives_back_what_a
     assert wallet_change(Kind.CAPTURE, 5) == 0
     assert wallet_change(Kind.HOLD, 5) + wallet_change(Kind.RELEASE, 5) == 0
     assert held_change(Kind.HOLD, 5) + held_change(Kind.CAPTURE, 5) == 0
+
+
+def test_one_credit_is_no_plural() -> None:
+    assert [in_words(amount) for amount in (0, 1, 2, -1)] == ["0 credits", "1 credit", "2 credits", "-1 credits"]

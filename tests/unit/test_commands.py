@@ -1,0 +1,68 @@
+"""Each command of `ml-service` and of `mls` is run by some test."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+from collections.abc import Iterable, Iterator
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ml_service.cli.__main__ import app
+from mls.cli import _parser
+
+TESTS = Path(__file__).parents[1]
+PROGRAMS = {"ml_service.cli": (), "--cli": (), "mls": ("mls",)}
+"""How tests start a command line, and the words that stand for it here."""
+
+Words = tuple[str, ...]
+
+
+def commands_of(command: Any, path: Words = ()) -> Iterator[Words]:
+    if hasattr(command, "commands"):
+        for name, one in command.commands.items():
+            yield from commands_of(one, (*path, name))
+    else:
+        yield path
+
+
+def expected() -> set[Words]:
+    subparsers = next(one for one in _parser()._actions if isinstance(one, argparse._SubParsersAction))
+    return {*commands_of(typer.main.get_command(app)), *(("mls", name) for name in subparsers.choices)}
+
+
+def words_of(nodes: Iterable[ast.expr]) -> list[str | None]:
+    return [node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None for node in nodes]
+
+
+def first_words(words: Iterable[str | None]) -> Words:
+    """The words up to the first value that is not written out; a database's URL or a fixture may come before them."""
+    said = dropwhile(lambda word: word is None, words)
+    return tuple(word for word in takewhile(lambda word: word is not None, said) if word is not None)
+
+
+def run_in(text: str) -> set[Words]:
+    """The command lines in a file of tests: its calls and lists of words, each after what the file puts before them."""
+    lines = [
+        words_of(node.args if isinstance(node, ast.Call) else node.elts)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call | ast.List | ast.Tuple)
+    ]
+    said, prefixes = {first_words(line) for line in lines}, {()}
+    for line in lines:
+        for program, words in PROGRAMS.items():
+            if program in line:  # as `["mls", "bulk", "x.csv"]`, or `[…, "ml_service.cli", "models", *arguments]`
+                prefixes.add((*words, *takewhile(lambda word: word is not None, line[line.index(program) + 1 :])))
+    return {(*prefix, *words) for prefix in prefixes for words in {(), *said}}
+
+
+def test_each_command_is_run_by_a_test() -> None:
+    texts = [file.read_text() for file in TESTS.rglob("*.py") if file != Path(__file__)]
+    # One that uses the fixture of another file has its name.
+    starts = ("ml_service.cli", '"--cli"', '"mls"', "import run\n")
+    run = {line for text in texts if any(word in text for word in starts) for line in run_in(text)}
+    assert {one for one in expected() if not any(line[: len(one)] == one for line in run)} == set()
+    assert len(expected()) > 40, "the parsers were read"
