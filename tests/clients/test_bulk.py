@@ -15,8 +15,6 @@ import pytest
 from mls import AsyncClient, BulkNotFinished, Client, Progress, errors
 from tests.clients.people import FaultyWire, Registered
 
-pytestmark = pytest.mark.parametrize("system", ["postgres"], indirect=True)
-
 
 def test_a_file_is_answered_line_by_line_and_paid_by_line(client: Client, tmp_path: Path) -> None:
     before = client.balance().balance

@@ -17,8 +17,6 @@ import pytest
 from mls import AsyncClient, Client, Progress, Status, errors
 from tests.clients.people import FaultyWire, Registered
 
-pytestmark = pytest.mark.parametrize("system", ["postgres"], indirect=True)
-
 TEXT = "Доставили вовремя, всё отлично!"
 ECHO = "echo"
 

@@ -24,7 +24,6 @@ SUFFIXES = {"sh": "sh", "js": "mjs", "python": "py"}
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("language", COMMANDS)
-@pytest.mark.parametrize("system", ["postgres"], indirect=True)
 def test_the_examples_run_as_they_are(
     anna: Registered, installed: dict[str, str], tmp_path: Path, language: str
 ) -> None:
