@@ -57,6 +57,15 @@ _STATEMENT = """
     WHERE (user_id, id) < ($1, $2) AND (user_id, id) >= ($1, 0) AND ($3::text IS NULL OR kind = $3)
     ORDER BY user_id DESC, id DESC LIMIT $4
 """
+# Kinds that few of a user's movements may be of: their page must not read a million others.
+_STATEMENT_OF_KIND = """
+    SELECT id, kind, user_id, amount, prediction_id, bulk_id, reason, actor_kind, actor_id, created_at,
+        (SELECT u.balance FROM users AS u WHERE u.id = $1) AS balance_now
+    FROM transactions  -- transactions_of_user_and_kind, read backwards
+    WHERE (user_id, kind, id) < ($1, $3, $2) AND (user_id, kind, id) >= ($1, $3, 0) AND kind NOT IN ('hold', 'capture')
+    ORDER BY user_id DESC, kind DESC, id DESC LIMIT $4
+"""
+_OF_EVERY_PREDICTION = (None, Kind.HOLD, Kind.CAPTURE)
 
 
 async def statement(
@@ -66,7 +75,8 @@ async def statement(
 
     The balance is None where there are no transactions.
     """
-    rows = await session.fetch(_STATEMENT, user_id, LAST_ID if before is None else before, kind, limit)
+    sql = _STATEMENT if kind in _OF_EVERY_PREDICTION else _STATEMENT_OF_KIND
+    rows = await session.fetch(sql, user_id, LAST_ID if before is None else before, kind, limit)
     return [transaction_of(row) for row in rows], rows[0]["balance_now"] if rows else None
 
 

@@ -66,6 +66,19 @@ _BY_KEY = """
 """
 
 
+_PIECE_END = """
+    SELECT id FROM predictions  -- predictions_of_user alone
+    WHERE (user_id, id) >= ($1, $2) AND (user_id, id) < ($1, $3)
+    ORDER BY user_id, id OFFSET $4 LIMIT 1
+"""
+
+
+async def piece_end(session: Session, user_id: UUID, from_id: UUID, until_id: UUID, rows: int) -> UUID | None:
+    """The id before which a user has so many predictions from ``from_id`` on; None where they have no more."""
+    found: UUID | None = await session.fetchval(_PIECE_END, user_id, from_id, until_id, rows)
+    return found
+
+
 async def by_day(session: Session, user_id: UUID, from_id: UUID, until_id: UUID) -> list[Usage]:
     """A user's days (UTC) with predictions, the earliest first."""
     return [Usage(*row) for row in await session.fetch(_BY_DAY, user_id, from_id, until_id)]

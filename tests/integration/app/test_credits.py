@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 import pytest
 
 from ml_service.domain.ledger import COMMAND_LINE
-from ml_service.usecases import ledger
+from ml_service.usecases import ledger, usage
 from services.app.api import exports
 from tests.support.service import Person, Service, code_of
 
@@ -98,3 +99,14 @@ async def test_usage_is_counted_by_day_and_by_model(service: Service, spender: P
     too_long = await spender.get("/usage", params={"from": "2020-01-01"})
     assert code_of(too_long) == (422, "invalid_input")
     assert code_of(await spender.get("/usage", params={"by": "week"})) == (422, "invalid_input")
+
+
+async def test_usage_that_is_counted_in_pieces_is_the_same(service: Service, spender: Person) -> None:
+    user_id = UUID((await spender.get("/users/me")).json()["id"])
+    kinds: tuple[Literal["day", "model", "key"], ...] = ("day", "model", "key")
+    async with service.database.autocommit() as session:
+        for by in kinds:
+            whole = await usage.usage_of(session, user_id, by, None, None)
+            assert sum(one.predictions for one in whole) == 4
+            for rows_max in (1, 3, 4):
+                assert await usage.usage_of(session, user_id, by, None, None, rows_max=rows_max) == whole

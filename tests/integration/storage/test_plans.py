@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from ml_service.domain.ledger import Kind
 from ml_service.domain.predictions import Status
 from ml_service.storage import (
     accounts,
@@ -103,10 +104,12 @@ async def test_a_small_user_beside_a_big_one_reads_only_their_own_rows(small: tu
         ("accounts", accounts._LIST, (LAST_ID, 50)),
         ("accounts by name", accounts._LIST_BY_NAME, (LAST_ID, 50, "sm", "sm\U0010ffff")),
         ("account", accounts._GET, (user,)),
+        ("a piece of usage", usage._PIECE_END, (user, FIRST_ID, LAST_ID, 50_000)),
         ("usage by day", usage._BY_DAY, (user, FIRST_ID, LAST_ID)),
         ("usage by model", usage._BY_MODEL, (user, FIRST_ID, LAST_ID)),
         ("usage by key", usage._BY_KEY, (user, FIRST_ID, LAST_ID)),
         ("statement", ledger._STATEMENT, (user, ledger.LAST_ID, None, 50)),
+        ("statement of a kind", ledger._STATEMENT_OF_KIND, (user, ledger.LAST_ID, "top_up", 50)),
         ("balance changes", balance_changes._LAST, (user, 10, 5000)),
     ]
     read = {name: await rows_read(session, sql, *arguments) for name, sql, arguments in statements}
@@ -118,6 +121,15 @@ async def test_a_page_of_a_big_user_stops_reading_when_it_is_full(small: tuple[S
     for sql in (history._HISTORY, history._HISTORY_WITHOUT_OUTPUT):
         arguments = (user, LAST_ID, FIRST_ID, None, None, None, None, 5000, 51, 10**6, None)
         assert await rows_read(session, sql, *arguments) <= READ_MAX
+
+
+async def test_a_rare_kind_is_found_in_a_long_statement_without_reading_it(small: tuple[Session, UUID, UUID]) -> None:
+    session, _, user = small
+    for kind, found in (("grant", 0), ("release", 0), ("top_up", 50)):
+        arguments = (user, ledger.LAST_ID, kind, 50)
+        assert await rows_read(session, ledger._STATEMENT_OF_KIND, *arguments) == found
+    lines, _ = await ledger.statement(session, user, before=None, kind=Kind.GRANT, limit=50)
+    assert lines == []
 
 
 async def test_the_small_users_page_is_theirs(small: tuple[Session, UUID, UUID]) -> None:
