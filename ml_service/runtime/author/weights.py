@@ -29,7 +29,7 @@ _PICKLE_BEGINS, _PICKLE_ENDS = re.compile(rb"\x80[\x02-\x05]"), b"."
 _ZIP_BEGINS = b"PK"
 
 
-class Entry(NamedTuple):
+class WeightsFile(NamedTuple):
     """What the manifest says of a file."""
 
     sha256: str
@@ -76,7 +76,7 @@ def path_of(folder: Path, name: str) -> Path:
     )
 
 
-def read(folder: Path) -> dict[str, Entry]:
+def read(folder: Path) -> dict[str, WeightsFile]:
     """Read the manifest; nothing where there is none.
 
     Raises:
@@ -119,8 +119,8 @@ def is_hidden(relative: Path) -> bool:
     return any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
 
 
-def _entry(value: Any) -> Entry:
-    entry = Entry(value["sha256"], value["bytes"])
+def _entry(value: Any) -> WeightsFile:
+    entry = WeightsFile(value["sha256"], value["bytes"])
     if not _SHA256.fullmatch(entry.sha256) or not isinstance(entry.size, int):
         raise ValueError(value)
     return entry
@@ -156,7 +156,7 @@ def _refuse_pickle_name(name: str) -> None:
         raise WrongWeights(f"{name} is a {found[0]} file, and {NO_PICKLE}.")
 
 
-def _examined(file: Path, name: str) -> tuple[Entry, bool]:
+def _examined(file: Path, name: str) -> tuple[WeightsFile, bool]:
     """A file's size and SHA-256, and whether it is a pickle whatever it is called."""
     try:
         with file.open("rb") as opened:
@@ -171,7 +171,7 @@ def _examined(file: Path, name: str) -> tuple[Entry, bool]:
         whose = f"the package {name.partition(':')[0]} should have" if ":" in name else f"{MANIFEST_FILE} names"
         raise WrongWeights(f"{file}, which {whose}, cannot be read: {error.strerror or error}.") from error
     is_plain = bool(_PICKLE_BEGINS.match(begins)) and ends == _PICKLE_ENDS and file.suffix != ".safetensors"
-    return Entry(sha256, size), is_plain or (begins == _ZIP_BEGINS and _has_pickle_inside(file))
+    return WeightsFile(sha256, size), is_plain or (begins == _ZIP_BEGINS and _has_pickle_inside(file))
 
 
 def _has_pickle_inside(file: Path) -> bool:
@@ -185,7 +185,7 @@ def _has_pickle_inside(file: Path) -> bool:
         return False  # then its hash, or whatever reads it, will say what is wrong
 
 
-def _difference(folder: Path, name: str, file: Path, found: Entry, expected: Entry) -> str:
+def _difference(folder: Path, name: str, file: Path, found: WeightsFile, expected: WeightsFile) -> str:
     what = (
         f"{found.size:,} bytes, expected {expected.size:,}"
         if found.size != expected.size
