@@ -44,10 +44,6 @@ class PredictionFailure(Exception):
     """
 
 
-class WrongWeights(Exception):
-    """A file of weights is missing, or not the one that the model was made for; the message says what to do."""
-
-
 class Retry(Exception):
     """This input cannot be answered now, as an upstream said (429): it is queued again for later, as if never tried.
 

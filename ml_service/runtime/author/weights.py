@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from ml_service.runtime.author.model import WrongWeights
 from ml_service.runtime.locations import MANIFEST_FILE
 
 PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth", ".ckpt"})
@@ -27,6 +26,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*")
 _PICKLE_BEGINS, _PICKLE_ENDS = re.compile(rb"\x80[\x02-\x05]"), b"."
 _ZIP_BEGINS = b"PK"
+
+
+class WrongWeights(Exception):
+    """A file of weights is missing, or not the one that the model was made for; the message says what to do."""
 
 
 class WeightsFile(NamedTuple):
