@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ml_service.runtime import frames
 from ml_service.runtime.author.declarations import declarations_of
 from ml_service.runtime.author.model import PredictionFailure, Retry
-from ml_service.runtime.author.weights import WrongWeights
 from ml_service.runtime.author.signature import WrongSignature, call_form
+from ml_service.runtime.author.weights import WrongWeights
 from ml_service.runtime.child.calls import Calls, OutOfTime
 from ml_service.runtime.child.confinement import confine, give_back_memory, limit_memory
 from ml_service.runtime.child.importing import ModelImportError, import_model
