@@ -26,6 +26,7 @@ from services.app.http.room import Room
 
 log = structlog.get_logger()
 
+_BLANK = b" \t"
 _DETAILS = {
     HTTPStatus.BAD_REQUEST: "This is not a valid HTTP request.",
     HTTPStatus.METHOD_NOT_ALLOWED: "There is no proxy here.",
@@ -197,7 +198,7 @@ class Connection(asyncio.Protocol):
         self._count_head(len(name) + len(value) + 4)
         if not self._is_in_head:
             return
-        name = name.lower()
+        name, value = name.lower(), value.strip(_BLANK)  # the parser leaves what stands behind it
         self._headers.append((name, value))
         if len(self._headers) > self._limits.headers_max:
             raise RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)

@@ -160,6 +160,15 @@ async def test_a_wish_for_another_protocol_changes_nothing(upgrade: bytes, step:
     wire.lose()
 
 
+@pytest.mark.parametrize("before", [b"", b" ", b"\t", b"  \t "])
+@pytest.mark.parametrize("behind", [b"", b" ", b"\t", b" \t  "])
+async def test_blanks_around_a_value_are_none_of_it(before: bytes, behind: bytes) -> None:
+    """RFC 9110, 5.5: proxies take them away, so that with them a key would be another one than behind a proxy."""
+    wire = await ClientEnd().send(GET.replace(b"\r\n\r\n", b"\r\nX-Key:" + before + b"a b" + behind + b"\r\n\r\n"))
+    assert wire.asked[0]["headers"][-1] == ["x-key", "a b"]
+    wire.lose()
+
+
 async def test_what_follows_a_body_is_no_header() -> None:
     sent = CHUNKED + b"\r\n1\r\na\r\n0\r\nAuthorization: b\r\nHost: c\r\n\r\n"
     for step in (1, 5, 1000):
