@@ -6,6 +6,7 @@ The values are structs, as each request makes all of them: a frozen dataclass ta
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -26,8 +27,9 @@ class Receiver(StrEnum):
     """The chats that are joined with the account."""
 
 
-FINGERPRINT_VERSION = b"\x02"
-FINGERPRINT_BYTES = 33
+FINGERPRINT_VERSION = b"\x03"
+_DIGEST_BYTES = 32
+FINGERPRINT_BYTES = 1 + 2 * _DIGEST_BYTES
 
 
 class ModelInput(NamedTuple):
@@ -59,33 +61,50 @@ class SubmitRequest(msgspec.Struct, frozen=True):
     webhook: RequestWebhook | None = None
     repeats: UUID | None = None
 
-    def fingerprint(self) -> bytes:
-        """What the request means: the version of this rule, then a SHA-256 (33 bytes).
-
-        The order of names, and 1 or 1.0, make no difference.
+    def fingerprint(self, default_model: str) -> bytes:
+        """What the request means, for `is_same_request`. The order of names, and 1 or 1.0, make no difference.
 
         Raises:
             orjson.JSONEncodeError: It has a number beyond 64 bits or a lone surrogate, and is never accepted.
         """
-        meaning = [self.is_batch, self.deadline_s, self.items] if self.repeats is None else ["repeat", self.repeats]
-        digest = hashlib.sha256(orjson.dumps(_canonical(meaning), option=orjson.OPT_SORT_KEYS)).digest()
-        return FINGERPRINT_VERSION + digest
-
-    def means(self, fingerprint: bytes, default_model: str) -> bool:
-        """Whether a fingerprint is of an equal request; one may name the default model and the other leave it out.
-
-        A fingerprint of another version cannot be compared: its key is from before an upgrade, and is taken as equal.
-        """
-        if not fingerprint.startswith(FINGERPRINT_VERSION) or len(fingerprint) != FINGERPRINT_BYTES:
-            return True
         if self.repeats is not None:
-            return self.fingerprint() == fingerprint
-        named = tuple(item._replace(model=default_model if item.model is None else item.model) for item in self.items)
-        unnamed = tuple(item._replace(model=None if item.model == default_model else item.model) for item in self.items)
-        return any(
-            SubmitRequest(items, self.source, self.is_batch, self.key, self.deadline_s).fingerprint() == fingerprint
-            for items in (self.items, named, unnamed)
-        )
+            return fingerprint_of(orjson.dumps(["repeat", self.repeats]), (), default_model)
+        notify = None if self.notify is None else sorted(self.notify)
+        webhook = None if self.webhook is None else [self.webhook.url, sorted(self.webhook.events)]
+        inputs = [_canonical(item.input) for item in self.items]
+        meaning = [self.is_batch, _canonical(self.deadline_s), notify, webhook, inputs]
+        rest = orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS)
+        return fingerprint_of(rest, [item.model for item in self.items], default_model)
+
+
+def fingerprint_of(rest: bytes, models: Sequence[str | None], default_model: str) -> bytes:
+    """The version of this rule, then two digests: with the models as they are named, and with the default one named.
+
+    The first stays the same whatever becomes the default model; by the second, a request may name the default model
+    where another one leaves it out.
+
+    Args:
+        rest: All else that the request means, in one spelling.
+        models: Of each item; None: it names none.
+    """
+    digest = hashlib.sha256(rest)
+    found = FINGERPRINT_VERSION
+    for names in (models, [default_model if model is None else model for model in models]):
+        one = digest.copy()
+        one.update(orjson.dumps(names))
+        found += one.digest()
+    return found
+
+
+def is_same_request(one: bytes, other: bytes) -> bool:
+    """Whether two fingerprints are of equal requests.
+
+    One of another version cannot be compared: its key is from before an upgrade, and is taken as equal.
+    """
+    if any(not each.startswith(FINGERPRINT_VERSION) or len(each) != FINGERPRINT_BYTES for each in (one, other)):
+        return True
+    end = 1 + _DIGEST_BYTES
+    return one[1:end] == other[1:end] or one[end:] == other[end:]
 
 
 class SubmissionItem(msgspec.Struct, frozen=True):

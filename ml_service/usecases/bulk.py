@@ -31,7 +31,7 @@ from ml_service.domain.errors import (
 from ml_service.domain.ledger import Actor, ActorKind, in_words
 from ml_service.domain.models import ListedModel
 from ml_service.domain.predictions import Source
-from ml_service.domain.submissions import FINGERPRINT_VERSION, Decision
+from ml_service.domain.submissions import Decision, fingerprint_of, is_same_request
 from ml_service.storage import bulk_jobs, bulk_spending, sessions
 from ml_service.storage.database import Database, Session
 from ml_service.usecases.api_keys import model_not_allowed, scope_missing
@@ -102,26 +102,30 @@ class Bulk:
             ModelNotFound, ModelDisabled, Blocked, Unauthenticated, IdempotencyKeyReused, DatabaseUnavailable: Nothing
                 was accepted, unless the connection broke at the last commit: repeat with a key.
         """
-        digest = hashlib.sha256(repr((order.model or self._default_model, order.kind, order.column)).encode())
+        digest = hashlib.sha256(repr(("bulk", order.kind, order.column)).encode())
         if order.key is not None and (known := await self._known(principal, order.key)) is not None:
             async for piece in pieces:
                 digest.update(piece)
-            return await self._replayed(principal, known, digest.digest())
+            return await self._replayed(principal, known, self._fingerprint(order, digest))
         listed, why_not = await self._catalog.checker(order.model or self._default_model)
         receiving = Receiving(self._database, self._limits, listed, why_not)
         await receiving.begin(principal, order.source)
         is_started = False
         try:
             await receiving.take(_hashed(pieces, digest), self._reader(order, listed, parse))
-            replayed = await self._start(receiving, principal, order, FINGERPRINT_VERSION + digest.digest())
+            fingerprint = self._fingerprint(order, digest)
+            replayed = await self._start(receiving, principal, order, fingerprint)
             is_started = replayed is None
         finally:
             if not is_started:
                 await asyncio.shield(self._discard(receiving.id))
         if replayed is not None:
-            return await self._replayed(principal, replayed, digest.digest())
+            return await self._replayed(principal, replayed, fingerprint)
         async with self._database.autocommit() as session:
             return AcceptedBulk(await get(session, principal.user_id, receiving.id), is_replay=False)
+
+    def _fingerprint(self, order: BulkOrder, digest: Any) -> bytes:
+        return fingerprint_of(digest.digest(), [order.model], self._default_model)
 
     def _reader(self, order: BulkOrder, listed: ListedModel, parse: Parse) -> Reader:
         if order.kind == "csv":
@@ -181,9 +185,11 @@ class Bulk:
             case _:
                 raise unauthenticated()
 
-    async def _replayed(self, principal: Principal, known: tuple[UUID | None, bytes], digest: bytes) -> AcceptedBulk:
-        bulk_id, fingerprint = known
-        if bulk_id is None or fingerprint != FINGERPRINT_VERSION + digest:
+    async def _replayed(
+        self, principal: Principal, known: tuple[UUID | None, bytes], fingerprint: bytes
+    ) -> AcceptedBulk:
+        bulk_id, known_fingerprint = known
+        if bulk_id is None or not is_same_request(known_fingerprint, fingerprint):
             raise IdempotencyKeyReused("This Idempotency-Key came with a different request before.")
         async with self._database.autocommit() as session:
             return AcceptedBulk(await get(session, principal.user_id, bulk_id), is_replay=True)

@@ -20,7 +20,15 @@ from ml_service.domain.errors import (
 from ml_service.domain.ids import new_id
 from ml_service.domain.models import full_name
 from ml_service.domain.predictions import Prediction, Source, Status
-from ml_service.domain.submissions import Decision, ModelInput, Outcome, Submission, SubmissionItem, SubmitRequest
+from ml_service.domain.submissions import (
+    Decision,
+    ModelInput,
+    Outcome,
+    Submission,
+    SubmissionItem,
+    SubmitRequest,
+    is_same_request,
+)
 from ml_service.storage import batches, predictions, submissions
 from ml_service.storage.database import Database
 from ml_service.usecases.admission import Admission
@@ -143,7 +151,7 @@ class Submitter:
             items=await self.price(request),
             batch_id=new_id() if request.is_batch else None,
             key=request.key,
-            fingerprint=b"" if request.key is None else request.fingerprint(),
+            fingerprint=b"" if request.key is None else request.fingerprint(self._default_model),
             deadline_s=request.deadline_s,
             open_max=self._limits.open_predictions_per_user_max,
             notify=request.notify,
@@ -186,7 +194,7 @@ class Submitter:
 
 def _is_same(request: SubmitRequest, outcome: Outcome, default_model: str) -> bool:
     try:
-        return request.means(outcome.replayed_fingerprint or b"", default_model)
+        return is_same_request(outcome.replayed_fingerprint or b"", request.fingerprint(default_model))
     except orjson.JSONEncodeError:
         return False  # it cannot be stored, so it was never accepted
 

@@ -126,9 +126,13 @@ async def test_a_repeated_key_is_answered_with_the_first_job(service: Service, a
     assert again.headers["idempotent-replayed"] == "true"
     assert code_of(await sent(anna, content + lines("c"), Idempotency_Key="k")) == (422, "idempotency_key_reused")
     assert code_of(await anna.predict(Idempotency_Key="k")) == (422, "idempotency_key_reused")
+    named = await sent(anna, content, "?model=echo", Idempotency_Key="k")
+    assert (named.status_code, named.json()["bulk_id"]) == (202, first.json()["bulk_id"])
+    await anna.predict(Idempotency_Key="single")
+    assert code_of(await sent(anna, content, Idempotency_Key="single")) == (422, "idempotency_key_reused")
     together = await asyncio.gather(*(sent(anna, content, Idempotency_Key="twin") for _ in range(2)))
     assert len({answer.json()["bulk_id"] for answer in together}) == 1, [one.text for one in together]
-    assert await anna.balance() == (96, 4)
+    assert await anna.balance() == (95, 5)
     assert await left_behind(service) == [2, 2]
 
 

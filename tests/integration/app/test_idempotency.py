@@ -77,6 +77,7 @@ SAME: list[tuple[bytes, bytes]] = [
     (b'{"input": {"text": "a", "n": 1}}', b'{"input": {"n": 1.0, "text": "a"}}'),
     (b'{"input": {"text": "a", "n": 100}}', b'{"input": {"n": 1e2, "text": "a"}}'),
     (b'{"text": "a", "deadline_s": 60}', b'{"deadline_s": 6e1, "text": "a"}'),
+    (b'{"text": "a", "notify": ["telegram", "telegram"]}', b'{"notify": ["telegram"], "text": "a"}'),
 ]
 
 
@@ -89,6 +90,45 @@ async def test_equal_requests_are_equal_however_they_are_spelled(anna: Person) -
         changed = await anna.post("/predictions/predict", content=one.replace(b'"a"', b'"b"'), headers=headers)
         assert code_of(changed) == (422, "idempotency_key_reused")
     assert await anna.balance() == (100 - len(SAME), len(SAME))
+
+
+HOOK = {"url": "https://example.com/1"}
+UNEQUAL: list[dict[str, Any]] = [
+    {"text": "a"},
+    {"text": "a", "notify": []},
+    {"text": "a", "notify": ["telegram"]},
+    {"text": "a", "webhook": HOOK},
+    {"text": "a", "webhook": {"url": "https://example.com/2"}},
+    {"text": "a", "webhook": {**HOOK, "events": ["prediction.failed"]}},
+    {"text": "a", "deadline_s": 60},
+    {"text": "a", "model": "echo@1"},
+]
+
+
+async def test_who_is_told_is_a_part_of_the_request(anna: Person) -> None:
+    for number, first in enumerate(UNEQUAL):
+        headers = {"Idempotency-Key": f"k{number}"}
+        accepted = await anna.post("/predictions/predict", first, headers=headers)
+        assert accepted.status_code == 202, accepted.text
+        for other in UNEQUAL:
+            answer = await anna.post("/predictions/predict", other, headers=headers)
+            assert (answer.status_code == 202) is (other == first), (first, other, answer.text)
+
+
+async def test_items_of_a_batch_may_name_the_default_model_or_not(anna: Person) -> None:
+    def batch(*models: str | None) -> dict[str, Any]:
+        items: list[dict[str, Any]] = [
+            {"text": "a"} if model is None else {"text": "a", "model": model} for model in models
+        ]
+        return {"items": items}
+
+    headers = {"Idempotency-Key": "k"}
+    first = await anna.post("/predictions/batch", batch(None, "echo"), headers=headers)
+    for same in (batch("echo", None), batch(None, None), batch("echo", "echo")):
+        again = await anna.post("/predictions/batch", same, headers=headers)
+        assert (again.status_code, again.json()) == (202, first.json()), again.text
+    other = await anna.post("/predictions/batch", batch("echo", "dear"), headers=headers)
+    assert code_of(other) == (422, "idempotency_key_reused")
 
 
 UNKNOWN: list[tuple[str, dict[str, Any], str, str]] = [

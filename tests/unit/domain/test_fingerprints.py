@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
+from uuid import UUID
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_service.domain.predictions import Source
-from ml_service.domain.submissions import ModelInput, SubmitRequest
+from ml_service.domain.submissions import ModelInput, Receiver, SubmitRequest, is_same_request
+from ml_service.domain.webhooks import RequestWebhook
 
 SCALARS = (
     st.none()
@@ -30,6 +32,10 @@ INPUTS = st.dictionaries(
 
 def asked(*inputs: dict[str, Any], model: str | None = "echo", **options: Any) -> SubmitRequest:
     return SubmitRequest(tuple(ModelInput(model, one) for one in inputs), Source.API, **options)
+
+
+def fingerprint(request: SubmitRequest) -> bytes:
+    return request.fingerprint("echo")
 
 
 def respelled(value: Any) -> Any:
@@ -56,13 +62,14 @@ def same(one: Any, other: Any) -> bool:
 
 @given(INPUTS)
 def test_equal_requests_have_equal_fingerprints(value: dict[str, Any]) -> None:
-    assert asked(respelled(value)).fingerprint() == asked(value).fingerprint()
-    assert asked(json.loads(json.dumps(value))).fingerprint() == asked(value).fingerprint()
+    assert fingerprint(asked(respelled(value))) == fingerprint(asked(value))
+    assert fingerprint(asked(json.loads(json.dumps(value)))) == fingerprint(asked(value))
 
 
 @given(INPUTS, INPUTS)
 def test_unequal_requests_have_unequal_fingerprints(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert (asked(one).fingerprint() == asked(other).fingerprint()) is same(one, other)
+    assert (fingerprint(asked(one)) == fingerprint(asked(other))) is same(one, other)
+    assert is_same_request(fingerprint(asked(one)), fingerprint(asked(other))) is same(one, other)
 
 
 DIFFERENT: list[Callable[[], SubmitRequest]] = [
@@ -82,27 +89,55 @@ DIFFERENT: list[Callable[[], SubmitRequest]] = [
     lambda: asked({"n": 1}, model="other"),
     lambda: asked({"n": "é"}),
     lambda: asked({"n": "e\u0301"}),
+    lambda: asked({"n": 1}, notify=frozenset()),
+    lambda: asked({"n": 1}, notify=frozenset({Receiver.TELEGRAM})),
+    lambda: asked({"n": 1}, webhook=RequestWebhook("https://a.example/1", ("prediction.failed",))),
+    lambda: asked({"n": 1}, webhook=RequestWebhook("https://a.example/2", ("prediction.failed",))),
+    lambda: asked({"n": 1}, webhook=RequestWebhook("https://a.example/1", ("prediction.expired",))),
+    lambda: asked(repeats=UUID(int=1)),
+    lambda: asked(repeats=UUID(int=2)),
 ]
 
 
 def test_what_differs_in_one_thing_differs() -> None:
-    assert len({make().fingerprint() for make in DIFFERENT}) == len(DIFFERENT)
+    prints = [fingerprint(make()) for make in DIFFERENT]
+    assert not any(is_same_request(one, other) for one, other in combinations(prints, 2))
+    assert all(is_same_request(fingerprint(make()), one) for make, one in zip(DIFFERENT, prints, strict=True))
 
 
-@pytest.mark.parametrize(("first", "second"), [(None, "echo"), ("echo", None), ("echo", "echo"), (None, None)])
-def test_the_default_model_may_be_named_or_left_out(first: str | None, second: str | None) -> None:
-    accepted = asked({"text": "a"}, model=first).fingerprint()
-    assert asked({"text": "a"}, model=second).means(accepted, "echo")
-    assert not asked({"text": "b"}, model=second).means(accepted, "echo")
+MODELS = st.lists(st.sampled_from([None, "echo", "other", "echo@1"]), min_size=1, max_size=4)
 
 
-@pytest.mark.parametrize("model", [None, "echo"])
-def test_the_same_request_stays_the_same_under_another_default(model: str | None) -> None:
-    request = asked({"text": "a"}, model=model)
-    assert request.means(request.fingerprint(), "other")
+@given(MODELS, st.data())
+def test_the_default_model_may_be_named_or_left_out_in_each_item(models: list[str | None], data: st.DataObject) -> None:
+    respelled = [data.draw(st.sampled_from([None, "echo"])) if one in {None, "echo"} else one for one in models]
+    other = data.draw(MODELS)
+    prints = [fingerprint(of_models(names)) for names in (models, respelled, other)]
+    assert is_same_request(prints[0], prints[1])
+    named = [[one or "echo" for one in names] for names in (models, other)]
+    assert is_same_request(prints[0], prints[2]) is (named[0] == named[1])
+
+
+@given(MODELS, st.sampled_from(["echo", "other"]))
+def test_the_same_request_stays_the_same_under_another_default(models: list[str | None], default: str) -> None:
+    request = of_models(models)
+    assert is_same_request(request.fingerprint("echo"), request.fingerprint(default))
+
+
+def test_what_named_the_default_model_of_its_time_is_not_what_names_none_today() -> None:
+    assert not is_same_request(of_models([None]).fingerprint("echo"), of_models(["other"]).fingerprint("other"))
+    assert not is_same_request(of_models(["echo"]).fingerprint("echo"), of_models([None]).fingerprint("other"))
+    assert is_same_request(of_models([None]).fingerprint("echo"), of_models(["echo"]).fingerprint("other"))
+
+
+def of_models(models: list[str | None]) -> SubmitRequest:
+    items = tuple(ModelInput(model, {"n": number}) for number, model in enumerate(models))
+    return SubmitRequest(items, Source.API, is_batch=True)
 
 
 def test_a_fingerprint_from_before_an_upgrade_counts_as_equal() -> None:
-    of_version_1 = hashlib.sha256(b"another rule").digest()
-    assert asked({"text": "hello"}).means(of_version_1, "echo")
-    assert not asked({"text": "hello"}).means(asked({"text": "other"}).fingerprint(), "echo")
+    now = fingerprint(asked({"text": "hello"}))
+    for of_another_version in (hashlib.sha256(b"another rule").digest(), b"\x02" + hashlib.sha256(b"").digest(), b""):
+        assert is_same_request(of_another_version, now)
+        assert is_same_request(now, of_another_version)
+    assert not is_same_request(now, fingerprint(asked({"text": "other"})))
