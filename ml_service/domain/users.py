@@ -90,11 +90,17 @@ def _looks_reserved(name: str) -> bool:
     return key not in _RESERVED and key.translate(_ALIKE) in _RESERVED
 
 
+def password_of(text: str) -> str:
+    """What is hashed: one spelling of letters that some systems send as one character and others as two (RFC 8265)."""
+    return unicodedata.normalize("NFC", text)
+
+
 def check_password(password: str, username: str, common: frozenset[str]) -> None:
     """Raise InvalidInput where the password is too short, too long, common, or the user name itself.
 
     Any character is allowed and none is required (OWASP ASVS 5, 6.2.5). ``common`` is in lower case.
     """
+    password = password_of(password)
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise _invalid("password", f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters.")
     if "\0" in password:

@@ -111,7 +111,7 @@ async def move_by_hand(
         raise InvalidInput(f"A movement of the kind {kind} is of 1 credit or more; an adjustment may also be negative.")
     if (kind is not Kind.TOP_UP and not (reason or "").strip()) or (needs_key and not (key or "").strip()):
         raise InvalidInput(f"A movement of the kind {kind} needs a reason" + (" and a key." if needs_key else "."))
-    if key is not None and (done := await _done_before(session, user_id, kind, amount, actor, key)) is not None:
+    if key is not None and (done := await _done_before(session, user_id, kind, amount, actor, reason, key)) is not None:
         return Moved(done.balance, is_repeated=True)
     if kind is Kind.REFUND and amount > (paid := await ledger.paid(session, user_id)):
         raise InvalidInput(f"A refund is of at most what the user has paid for predictions: {paid} credits.")
@@ -168,7 +168,7 @@ async def audit(session: Session, *, timeout_s: float | None = None) -> Books:
 
 
 async def _done_before(
-    session: Session, user_id: UUID, kind: Kind, amount: int, actor: Actor, key: str
+    session: Session, user_id: UUID, kind: Kind, amount: int, actor: Actor, reason: str | None, key: str
 ) -> Wallet | None:
     """The user's wallet, where the same movement was made with the same key before; None: it is to be made."""
     await ledger.lock_key(session, actor, key)
@@ -176,7 +176,12 @@ async def _done_before(
     earlier = await ledger.of_key(session, actor, key)
     if earlier is None:
         return None
-    if wallet is None or (earlier.user_id, earlier.kind, earlier.amount) != (user_id, kind, amount):
+    if wallet is None or (earlier.user_id, earlier.kind, earlier.amount, earlier.reason) != (
+        user_id,
+        kind,
+        amount,
+        reason,
+    ):
         raise IdempotencyKeyReused("This idempotency key stood for a different movement before.")
     return wallet
 

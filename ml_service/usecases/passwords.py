@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from ml_service.domain.errors import Overloaded
-from ml_service.domain.users import PASSWORD_LENGTH_MAX
+from ml_service.domain.users import PASSWORD_LENGTH_MAX, password_of
 
 WAITING_MAX = 64
 """Passwords that may wait for a core; about two seconds on one core."""
@@ -39,10 +39,11 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash to store; raises Overloaded where too many wait."""
-        return await self._in_thread(lambda: self._hasher.hash(password))
+        return await self._in_thread(lambda: self._hasher.hash(password_of(password)))
 
     async def matches(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is the hash's; takes as long where there is no hash. Raises Overloaded as `hash`."""
+        password = password_of(password)
         if len(password) > PASSWORD_LENGTH_MAX:
             password = ""  # callers must not be able to make us hash a megabyte
         matches = await self._in_thread(lambda: self._verify(password_hash or self._nobody, password))

@@ -83,6 +83,18 @@ async def test_names_and_passwords_have_rules(service: Service) -> None:
         assert str(password)[:200] not in answer.text or password is None
 
 
+async def test_a_password_may_be_sent_in_either_form_of_its_letters(service: Service) -> None:
+    composed, decomposed = "caf\u00e9 cr\u00e8me br\u00fbl\u00e9e", "cafe\u0301 cre\u0300me bru\u0302le\u0301e"
+    for username, chosen, sent in (("ben", composed, decomposed), ("cem", decomposed, composed)):
+        new = {"username": username, "password": chosen}
+        assert (await service.client.post("/users", json=new)).status_code == 201
+        for password in (sent, chosen):
+            signed_in = await service.client.post("/token", data={"username": username, "password": password})
+            assert signed_in.status_code == 200, signed_in.text
+        wrong = await service.client.post("/token", data={"username": username, "password": "cafe creme brulee"})
+        assert wrong.status_code == 401
+
+
 async def test_passwords_are_stored_as_argon2id(service: Service, anna: Person) -> None:
     async with service.database.autocommit() as session:
         stored = await session.fetchval("SELECT password_hash FROM users WHERE username = $1", anna.username)

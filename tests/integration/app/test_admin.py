@@ -100,8 +100,14 @@ async def test_credits_move_once_for_a_key_and_are_logged_once(service: Service,
         boss, "POST", url, {"amount": -30, "kind": "adjustment", "reason": "twice paid"}, Idempotency_Key="i-2"
     )
     assert taken.json()["balance"] == 120
-    reused = await change(boss, "POST", url, {**body, "amount": 51}, Idempotency_Key="i-1")
-    assert code_of(reused) == (422, "idempotency_key_reused")
+    for other in ({"amount": 51}, {"reason": "invoice 2"}, {"kind": "adjustment"}):
+        reused = await change(boss, "POST", url, {**body, **other}, Idempotency_Key="i-1")
+        assert code_of(reused) == (422, "idempotency_key_reused")
+    for spelled in ("50.0", "5e1"):
+        content = json.dumps(body).replace("50", spelled)
+        headers = boss.headers | {"Idempotency-Key": "i-1", "Content-Type": "application/json"}
+        again = await service.client.post(url, content=content, headers=headers)
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true"), again.text
     assert await logged(service) == [
         ("boss", "credits.top_up", "user", {"balance": 100}, {"balance": 150, "amount": 50}, "invoice 1"),
         ("boss", "credits.adjustment", "user", {"balance": 150}, {"balance": 120, "amount": -30}, "twice paid"),
@@ -118,7 +124,8 @@ async def test_credits_move_once_for_a_key_and_are_logged_once(service: Service,
         {"amount": -101, "kind": "adjustment"},
         {"amount": 1e309},
         {"amount": "1"},
-        {"amount": 1.0},
+        {"amount": 1.5},
+        {"amount": True},
         {"amount": 2**63},
         {"amount": 1_000_000_001},
         {"kind": "grant"},

@@ -14,6 +14,7 @@ from ml_service.domain.credentials import SpendCap as DomainCap
 from ml_service.domain.ledger import CREDITS_MAX
 from ml_service.usecases.api_keys import GRACE_S_MAX, MODELS_MAX, NAME_LENGTH_MAX
 from ml_service.usecases.api_keys import NewKey as MadeKey
+from services.app.api.schemas.numbers import WHOLE
 
 Name = Annotated[
     str,
@@ -42,6 +43,7 @@ Models = Annotated[
 RateLimit = Annotated[
     int | None,
     Field(ge=1, le=1_000_000, strict=True, description="Requests a minute; null: no limit.", examples=[60]),
+    WHOLE,
 ]
 
 
@@ -65,7 +67,7 @@ class ShownCap(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    credits: int = Field(ge=0, le=CREDITS_MAX, strict=True, examples=[10])
+    credits: Annotated[int, Field(ge=0, le=CREDITS_MAX, strict=True, examples=[10]), WHOLE]
     per: CapPer = Field(examples=["day"])
 
     def value(self) -> DomainCap:
@@ -109,8 +111,8 @@ class KeyRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grace_s: int = Field(
-        60, ge=0, le=GRACE_S_MAX, strict=True, description="Seconds for which the token before stays valid."
+    grace_s: Annotated[int, Field(ge=0, le=GRACE_S_MAX, strict=True), WHOLE] = Field(
+        60, description="Seconds for which the token before stays valid."
     )
 
 

@@ -19,6 +19,7 @@ from ml_service.domain.webhooks import (
     message_id,
 )
 from ml_service.domain.webhooks import Webhook as DomainWebhook
+from services.app.api.schemas.numbers import WHOLE
 
 GRACE_S_MAX = 7 * 86_400
 
@@ -32,6 +33,7 @@ BalanceLow = Annotated[
     Field(
         ge=1, le=2**53, strict=True, description="`balance.low` is sent when the balance falls below so many credits."
     ),
+    WHOLE,
 ]
 
 
@@ -63,11 +65,8 @@ class Rotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grace_s: int = Field(
+    grace_s: Annotated[int, Field(ge=0, le=GRACE_S_MAX, strict=True), WHOLE] = Field(
         default=86_400,
-        ge=0,
-        le=GRACE_S_MAX,
-        strict=True,
         description="For so many seconds messages have both signatures, so that a receiver may change over meanwhile.",
     )
 

@@ -13,6 +13,7 @@ from ml_service.messaging.queue import DEAD_LETTERS, queue_of
 from ml_service.messaging.queue import DeadLetter as DomainDeadLetter
 from ml_service.storage.admin_actions import AdminAction
 from ml_service.usecases.audits import Audited
+from services.app.api.schemas.numbers import WHOLE
 
 LETTERS_MAX = 1000
 BODY_SHOWN_MAX = 4000
@@ -57,7 +58,7 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"count": 10}]})
 
-    count: Annotated[int, Field(strict=True, ge=1, le=LETTERS_MAX)]
+    count: Annotated[int, Field(strict=True, ge=1, le=LETTERS_MAX), WHOLE]
 
 
 class Skipped(BaseModel):

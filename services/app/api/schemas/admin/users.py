@@ -15,6 +15,7 @@ from ml_service.storage.prediction_lists import ListedPrediction
 from ml_service.usecases.admin import CREDITS_MAX
 from services.app.api.schemas.admin.texts import Reason
 from services.app.api.schemas.ledger import Transaction
+from services.app.api.schemas.numbers import WHOLE
 from services.app.api.schemas.predictions import Prediction
 
 
@@ -152,7 +153,7 @@ class NewCredits(BaseModel):
         json_schema_extra={"examples": [{"amount": 100, "kind": "top_up", "reason": "invoice 1042"}]},
     )
 
-    amount: Annotated[int, Field(strict=True, ge=-CREDITS_MAX, le=CREDITS_MAX)] = Field(
+    amount: Annotated[int, Field(strict=True, ge=-CREDITS_MAX, le=CREDITS_MAX), WHOLE] = Field(
         description="Credits to add; only an adjustment may be negative."
     )
     kind: Literal["top_up", "adjustment"]
