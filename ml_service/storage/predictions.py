@@ -84,6 +84,16 @@ async def statuses(session: Session, ids: Sequence[UUID]) -> dict[UUID, Status]:
     return {row["id"]: Status(row["status"]) for row in await session.fetch(_STATUSES, ids)}
 
 
+_STATES = """
+    SELECT p.id, p.status, p.attempts FROM unnest($1::uuid[]) AS wanted (id) JOIN predictions AS p ON p.id = wanted.id
+"""
+
+
+async def states(session: Session, ids: Sequence[UUID]) -> dict[UUID, tuple[Status, int]]:
+    """Status and attempts of these predictions, without their texts; ids that do not exist are left out."""
+    return {row["id"]: (Status(row["status"]), row["attempts"]) for row in await session.fetch(_STATES, ids)}
+
+
 _DEADLINES = """
     SELECT p.id, p.deadline_at FROM unnest($1::uuid[]) AS wanted (id) JOIN predictions AS p ON p.id = wanted.id
     WHERE p.deadline_at IS NOT NULL

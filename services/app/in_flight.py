@@ -56,6 +56,16 @@ class InFlight:
             if not self._by_user[user_id]:
                 del self._by_user[user_id]
 
+    def has_room(self, user_id: UUID, size: int) -> bool:
+        """Whether `answer` would send so many bytes now."""
+        if size < SMALL_BYTES:
+            return True
+        try:
+            with self.hold(user_id, size):
+                return True
+        except (TooManyRequests, Overloaded):
+            return False
+
     def answer(self, user_id: UUID, response: Response) -> Response:
         """``response``, counted by its bytes while it is sent."""
         size = len(response.body)

@@ -1,8 +1,8 @@
 """Live answers: clients that wait for a prediction get it as soon as its row has changed.
 
 The queue makes it fast, the table makes it sure. A waiter registers first and then reads its row, so that no answer
-is missed. Results that come by the queue name rows to read; all waited rows are read again, in one statement,
-after each reconnect of the queue and every second.
+is missed. Results that come by the queue name rows to read; the states of all waited rows are read again after each
+reconnect of the queue and every second, and the rows themselves where their state is another one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable
-from ml_service.domain.predictions import Prediction
+from ml_service.domain.predictions import Prediction, Status
 from ml_service.messaging.queue import Queue
 from ml_service.storage import predictions
 from ml_service.storage.database import Database
@@ -73,10 +73,13 @@ class Watch:
         """Whether the service is stopping and nothing more will be told."""
         return self._ended
 
+    def is_news(self, status: Status, attempts: int) -> bool:
+        """Whether this is another state than the last one that it was told."""
+        return self._seen is None or (self._seen.status, self._seen.attempts) != (status, attempts)
+
     def tell(self, prediction: Prediction) -> None:
         """The row as it is now."""
-        before = self._seen
-        if before is None or (before.status, before.attempts) != (prediction.status, prediction.attempts):
+        if self.is_news(prediction.status, prediction.attempts):
             self._seen = prediction
             self._changed.set()
 
@@ -195,13 +198,30 @@ class LiveAnswers:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, next_full - loop.time())):
                     await self._wake.wait()
-            if loop.time() >= next_full:
-                self._due.update(self._watches)
-                next_full = loop.time() + READ_AGAIN_S
             self._wake.clear()
             due, self._due = list(self._due), set()
+            if loop.time() >= next_full:
+                due += await self._changed(list(self._watches.keys() - set(due)))
+                next_full = loop.time() + READ_AGAIN_S
             for start in range(0, len(due), IDS_MAX):
                 await self._tell(due[start : start + IDS_MAX])
+
+    async def _changed(self, ids: list[UUID]) -> list[UUID]:
+        """Those of ``ids`` whose state is news to somebody; a row with its texts may be a megabyte."""
+        found: list[UUID] = []
+        for start in range(0, len(ids), IDS_MAX):
+            try:
+                async with self._database.autocommit() as session:
+                    states = await predictions.states(session, ids[start : start + IDS_MAX])
+            except DatabaseUnavailable:
+                return found  # they are looked at again in a second
+            except Exception:
+                log.exception("live_read_failed")
+                return found
+            for id_, state in states.items():
+                if any(one.is_news(*state) for one in self._watches.get(id_, ())):
+                    found.append(id_)
+        return found
 
     async def _tell(self, ids: list[UUID]) -> None:
         while ids:

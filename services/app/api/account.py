@@ -119,12 +119,15 @@ async def export(request: Request, current: CurrentUser) -> Response:
         *(_line("session", SignIn.of(one, current.session_id).model_dump()) for one in sign_ins),
         *(_line("telegram_chat", {"chat_id": one}) for one in chats),
     ]
-    return exports.file(components, current, "account", "jsonl", _exported(components, current, b"".join(head)))
+    reader = exports.Reader(components, current)
+    return exports.file(reader, "account", "jsonl", _exported(components, current, reader, b"".join(head)))
 
 
-async def _exported(components: AppComponents, current: SignedIn, head: bytes) -> AsyncIterator[bytes]:
+async def _exported(
+    components: AppComponents, current: SignedIn, reader: exports.Reader, head: bytes
+) -> AsyncIterator[bytes]:
     yield head
-    is_welcome = exports.is_welcome(components, current)
+    is_welcome = reader.is_welcome
     async for found in predictions.export(components.database, current.user.id, HistoryFilter(), is_welcome):
         yield b"".join(_line("prediction", answers.shown(one)) for one in found)
     async for lines in ledger.export(components.database, current.user.id, None, is_welcome):

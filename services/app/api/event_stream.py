@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, nullcontext
+from uuid import UUID
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from services.app.components import AppComponents
+from services.app.in_flight import SMALL_BYTES
 
 RETRY = b"retry: 1000\n\n"
 STILL_HERE = b": still here\n\n"
@@ -17,6 +22,11 @@ def event(name: bytes, data: bytes, event_id: str = "") -> bytes:
     head = b"id: " + event_id.encode() + b"\n" if event_id else b""
     one_line = data.replace(b"\r", b" ").replace(b"\n", b" ")
     return head + b"event: " + name + b"\ndata: " + one_line + b"\n\n"
+
+
+def held(components: AppComponents, user_id: UUID, piece: bytes) -> AbstractContextManager[None]:
+    """Counts a large piece while it is sent; raises TooManyRequests, Overloaded."""
+    return components.answers_in_flight.hold(user_id, len(piece)) if len(piece) >= SMALL_BYTES else nullcontext()
 
 
 class EventStream(Response):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -14,12 +15,13 @@ from ml_service.domain.errors import (
     InvalidInput,
     NotFound,
     Overloaded,
+    TooManyRequests,
 )
 from ml_service.domain.predictions import Prediction, Status
 from ml_service.usecases import predictions
 from ml_service.usecases.estimates import PlaceInQueue
 from services.app.api import answers
-from services.app.api.event_stream import RETRY, STILL_HERE, event
+from services.app.api.event_stream import RETRY, STILL_HERE, event, held
 from services.app.api.last_event import LastEventId
 from services.app.api.problems import KEYED, problems
 from services.app.api.query import KnownQueryRoute
@@ -79,7 +81,8 @@ async def _stream(
     checked_at = sent_at = loop.time()
     now: Prediction | None = None
     place: PlaceInQueue | None = None
-    with components.live.watch(prediction_id) as watch:
+    # Without room for a large event the stream ends, and the client comes again.
+    with components.live.watch(prediction_id) as watch, suppress(TooManyRequests, Overloaded):
         while loop.time() < end and not watch.ended:
             changed = await watch.change(min(PLACE_S, HEARTBEAT_S) if _is_in_line(now) else HEARTBEAT_S)
             if loop.time() - checked_at >= CHECK_S:
@@ -95,7 +98,9 @@ async def _stream(
                 place = found
                 pieces.append(event(b"queue", answers.encode_json(place), _id_of(now)))
             if pieces or loop.time() - sent_at >= HEARTBEAT_S:
-                yield b"".join(pieces) or STILL_HERE
+                piece = b"".join(pieces) or STILL_HERE
+                with held(components, caller.user.id, piece):
+                    yield piece
                 sent_at = loop.time()
             if changed is not None and changed.is_terminal:
                 return

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import orjson
 from starlette.responses import Response, StreamingResponse
 
-from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.domain.errors import DatabaseUnavailable, Overloaded, TooManyRequests
 from ml_service.domain.predictions import Prediction
 from ml_service.domain.spreadsheets import rows_as_csv
 from ml_service.usecases.ledger import StatementLine
@@ -17,12 +19,17 @@ from services.app.api import answers
 from services.app.auth.callers import Caller
 from services.app.auth.principal import is_active
 from services.app.components import AppComponents
+from services.app.in_flight import Held
 
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/x-ndjson"}
 BYTE_ORDER_MARK = "\ufeff".encode()
 """So that Excel reads UTF-8."""
 CHECK_S = 1.0
 """How old the last look at sign-in or key may be while an export goes on."""
+PIECE_BYTES = 1_000_000
+"""What a piece takes: half a megabyte of texts (`predictions.EXPORT_BYTES`), as rows and as what is sent."""
+ROOM_S = 0.2
+"""How often an export that found no room for a piece looks again."""
 
 PREDICTION_COLUMNS = (
     "id",
@@ -48,28 +55,56 @@ TRANSACTION_COLUMNS = (
 )  # fmt: skip
 
 
-def is_welcome(components: AppComponents, caller: Caller) -> Callable[[], Awaitable[bool]]:
-    """Whether the sign-in or the API key goes on, looked up once a second at most."""
-    checked_at = time.monotonic()
+class Reader:
+    """Who gets an export. Each piece of it is counted among the large answers from before it is read until it is sent.
 
-    async def look() -> bool:
-        nonlocal checked_at
-        if time.monotonic() - checked_at < CHECK_S:
-            return True
-        checked_at = time.monotonic()
+    So many exports at once do not fill the memory: who finds no room waits for it, without a piece in hand.
+    """
+
+    def __init__(self, components: AppComponents, caller: Caller) -> None:
+        self.components = components
+        self.caller = caller
+        self._checked_at = time.monotonic()
+        self._held = ExitStack()
+
+    async def is_welcome(self) -> bool:
+        """Whether the sign-in or the API key goes on, looked up once a second at most. Call it before each piece."""
+        self.leave()
+        while True:
+            if time.monotonic() - self._checked_at >= CHECK_S and not await self._is_active():
+                return False
+            try:
+                self._held.enter_context(self.components.answers_in_flight.hold(self.caller.user.id, PIECE_BYTES))
+            except (TooManyRequests, Overloaded):
+                await asyncio.sleep(ROOM_S)
+            else:
+                return True
+
+    def leave(self) -> None:
+        """No piece is in hand any more."""
+        self._held.close()
+
+    async def _is_active(self) -> bool:
+        self._checked_at = time.monotonic()
         try:
-            return await is_active(components, caller)
+            return await is_active(self.components, self.caller)
         except DatabaseUnavailable:
             return True  # the next piece fails by itself
 
-    return look
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Counts the export as one of the user's streams meanwhile."""
+        with self.components.streams_in_flight.hold(self.caller.user.id, 1):
+            try:
+                yield
+            finally:
+                self.leave()
 
 
-def file(components: AppComponents, caller: Caller, name: str, kind: str, pieces: AsyncIterator[bytes]) -> Response:
+def file(reader: Reader, name: str, kind: str, pieces: AsyncIterator[bytes]) -> Response:
     """A download, counted as one of the user's streams while it lasts."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "X-Accel-Buffering": "no"}
-    stream = StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers=headers)
-    return components.streams_in_flight.stream(caller.user.id, stream)
+    return Held(StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers=headers), reader.reading())
 
 
 async def transactions_as_csv(pieces: AsyncIterator[Sequence[StatementLine]]) -> AsyncIterator[bytes]:

@@ -62,8 +62,9 @@ async def transactions(
     size = checked_limit(limit, components.settings.page_size_max)
     start = cursors.to_statement(cursor)
     if file_kind == "csv":
-        pieces = ledger.export(components.database, current.user.id, kind, exports.is_welcome(components, current))
-        return exports.file(components, current, "transactions", file_kind, exports.transactions_as_csv(pieces))
+        reader = exports.Reader(components, current)
+        pieces = ledger.export(components.database, current.user.id, kind, reader.is_welcome)
+        return exports.file(reader, "transactions", file_kind, exports.transactions_as_csv(pieces))
     async with components.database.autocommit() as session:
         page, following = await ledger.statement(session, current.user.id, cursor=start, kind=kind, limit=size)
     return Statement(items=[Transaction.of(one) for one in page], next_cursor=cursors.of_statement(following))

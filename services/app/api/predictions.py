@@ -99,11 +99,10 @@ async def history(
     size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_uuid(cursor)
     if kind != "json":
-        pieces = predictions.export(
-            components.database, current.user.id, wanted, exports.is_welcome(components, current)
-        )
+        reader = exports.Reader(components, current)
+        pieces = predictions.export(components.database, current.user.id, wanted, reader.is_welcome)
         write = exports.predictions_as_csv if kind == "csv" else exports.predictions_as_jsonl
-        return exports.file(components, current, "predictions", kind, write(pieces))
+        return exports.file(reader, "predictions", kind, write(pieces))
     async with components.database.autocommit() as session:
         page, following = await predictions.history(session, current.user.id, wanted, before=before, limit=size)
     return components.answers_in_flight.answer(current.user.id, answers.page(page, cursors.of_uuid(following)))
@@ -136,7 +135,7 @@ async def cancel(request: Request, current: Predictor, prediction_id: UUID) -> R
         canceled = await predictions.cancel(session, current.user.id, prediction_id, key_id=current.principal.key_id)
     components.live.look(prediction_id)
     components.feeds.tell([current.user.id])
-    return answers.one(canceled)
+    return components.answers_in_flight.answer(current.user.id, answers.one(canceled))
 
 
 @router.post(
@@ -174,7 +173,8 @@ async def repeat(request: Request, current: Predictor, prediction_id: UUID, _key
     headers = {"Location": f"/predictions/{accepted.id}"}
     if outcome.is_replay:
         headers["Idempotent-Replayed"] = "true"
-    else:
-        components.feeds.tell([current.user.id])
-        components.metrics.accepted(accepted.model)
+        replayed = answers.one(accepted, HTTPStatus.ACCEPTED, headers)
+        return components.answers_in_flight.answer(current.user.id, replayed)
+    components.feeds.tell([current.user.id])
+    components.metrics.accepted(accepted.model)
     return answers.one(accepted, HTTPStatus.ACCEPTED, headers)

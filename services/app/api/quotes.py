@@ -47,7 +47,7 @@ async def quote(request: Request) -> Response:
     ):
         raise model_not_allowed(refused)
     cap_left = None if caller.key is None else caller.key.cap_left
-    return answers.json_of(
+    quoted = answers.json_of(
         {
             "cost_max": cost,
             "items": [{"model": item.model, "version": item.version, "cost_max": item.cost} for item in items],
@@ -56,6 +56,7 @@ async def quote(request: Request) -> Response:
             "is_enough": cost <= min(caller.user.balance, cost if cap_left is None else cap_left),
         }
     )
+    return components.answers_in_flight.answer(caller.user.id, quoted)
 
 
 def _kind_of(value: Any) -> type[NewPrediction | NewBatch]:

@@ -44,7 +44,6 @@ class RawRoute(APIRoute):
             if scope["query_string"]:
                 await check(request, credentials.Scope.PREDICT)  # 401 comes before 422
                 refuse_query(scope)
-            response = await self.endpoint(request)
-        except ANSWERED as error:
-            response = answer(request, error)
-        await response(scope, receive, send)
+            await (await self.endpoint(request))(scope, receive, send)
+        except ANSWERED as error:  # nothing is sent yet: `in_flight.Held` refuses before it begins
+            await answer(request, error)(scope, receive, send)

@@ -79,7 +79,11 @@ _PROBLEMS = problems(
 
 
 async def submit_prediction(request: Request) -> Response:
-    """Its price is held at once, taken on success and given back otherwise."""
+    """Its price is held at once, taken on success and given back otherwise.
+
+    An answer that was waited for and is large comes without its output, as 202, while the client has taken too little
+    of earlier ones.
+    """
     components = components_of(request)
     outcome = await _submit(components, request, _read_prediction)
     prediction = outcome.predictions[0]
@@ -92,12 +96,21 @@ async def submit_prediction(request: Request) -> Response:
         if not prediction.is_terminal:
             prediction = await _wait_for(components, prediction, wait_s, fresh=not outcome.is_replay)
     status = HTTPStatus.OK if prediction.is_terminal else HTTPStatus.ACCEPTED
-    return answers.one(prediction, status, headers)
+    response = answers.one(prediction, status, headers)
+    user_id, in_flight = prediction.user_id, components.answers_in_flight
+    if not outcome.is_replay and not in_flight.has_room(user_id, len(response.body)):
+        return answers.one(outcome.predictions[0], HTTPStatus.ACCEPTED, headers)
+    return in_flight.answer(user_id, response)
 
 
 async def submit_batch(request: Request) -> Response:
     """All are accepted in one transaction, or none. Other users' single predictions never wait for a batch."""
-    return answers.batch(await _submit(components_of(request), request, _read_batch))
+    components = components_of(request)
+    outcome = await _submit(components, request, _read_batch)
+    response = answers.batch(outcome)
+    if not outcome.is_replay:
+        return response
+    return components.answers_in_flight.answer(outcome.predictions[0].user_id, response)
 
 
 def _prediction_parameters(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Request
@@ -19,7 +19,7 @@ from ml_service.domain.errors import (
 from ml_service.storage.changes import Open, Position, read_position
 from ml_service.usecases.users import unauthenticated
 from services.app.api import answers
-from services.app.api.event_stream import RETRY, STILL_HERE, EventStream, event
+from services.app.api.event_stream import RETRY, STILL_HERE, EventStream, event, held
 from services.app.api.last_event import LastEventId
 from services.app.api.problems import KEYED, problems
 from services.app.api.query import KnownQueryRoute
@@ -27,7 +27,6 @@ from services.app.api.schemas.bulk import ShownBulkJob
 from services.app.auth.principal import Reader
 from services.app.components import AppComponents, components_of
 from services.app.feeds import Follower
-from services.app.in_flight import SMALL_BYTES
 
 HEARTBEAT_S = 15.0
 """Proxies close a connection that is silent for a minute or half of one."""
@@ -89,7 +88,7 @@ async def _events(stream: _Stream, first: bytes) -> AsyncGenerator[bytes]:
     end = loop.time() + STREAM_S_MAX
     follower = stream.follower
     with stream.components.feeds.follow(follower), suppress(TooManyRequests, Overloaded):  # the client may come again
-        with _held(stream, first):
+        with held(stream.components, follower.user_id, first):
             yield first
         del first
         has_more = False
@@ -105,7 +104,7 @@ async def _events(stream: _Stream, first: bytes) -> AsyncGenerator[bytes]:
                 follower.tell()
                 continue
             if found:
-                with _held(stream, found):
+                with held(stream.components, follower.user_id, found):
                     yield found
 
 
@@ -128,13 +127,6 @@ async def _read(stream: _Stream) -> tuple[bytes, bool]:
     pieces += [event(b"bulk", ShownBulkJob.of(job).model_dump_json().encode(), str(following)) for job in found.jobs]
     stream.position = following
     return b"".join(pieces), has_more
-
-
-def _held(stream: _Stream, piece: bytes) -> AbstractContextManager[None]:
-    """Counts a large piece while it is sent; raises TooManyRequests, Overloaded."""
-    if len(piece) < SMALL_BYTES:
-        return nullcontext()
-    return stream.components.answers_in_flight.hold(stream.follower.user_id, len(piece))
 
 
 def _snapshot(opened: Open, position: Position) -> bytes:
