@@ -229,6 +229,9 @@ async def owe_to(session: Session, user_id: UUID, webhook_id: UUID, event: str, 
     )
 
 
+PAGE_BYTES = 500_000
+"""Of the attempts in a page, beyond the first message's: they become objects, on the event loop."""
+
 _SELECT = """
     SELECT d.id, d.webhook_id, d.url, d.event, d.subject_id, d.created_at,
         CASE
@@ -246,13 +249,30 @@ _SELECT = """
         )::text AS attempts
     FROM deliveries AS d
 """
+_PAGE = (  # a message that was sent again and again has fifty attempts, each with a kilobyte of an answer
+    """
+    SELECT * FROM (
+        SELECT listed.*, sum(octet_length(attempts)) OVER (
+            ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS newer_bytes, count(*) OVER () AS found_count
+        FROM (""",
+    """) AS listed
+    ) AS page
+    WHERE coalesce(newer_bytes, 0) < $5
+    ORDER BY id DESC
+""",
+)
 _LIST_OF_WEBHOOK = (  # deliveries_of_webhook
-    _SELECT
+    _PAGE[0]
+    + _SELECT
     + "WHERE d.webhook_id = $2 AND d.user_id = $1 AND d.id < $3 AND d.kind = 'webhook' ORDER BY d.id DESC LIMIT $4"
+    + _PAGE[1]
 )
 _LIST_OF_USER = (  # deliveries_to_webhooks_of_user
-    _SELECT
+    _PAGE[0]
+    + _SELECT
     + "WHERE d.user_id = $1 AND d.kind = 'webhook' AND d.id < $3 AND $2::uuid IS NULL ORDER BY d.id DESC LIMIT $4"
+    + _PAGE[1]
 )
 _GET = _SELECT + "WHERE d.id = $2 AND d.user_id = $1 AND d.kind = 'webhook'"
 _LAST = 2**63 - 1
@@ -260,11 +280,17 @@ _LAST = 2**63 - 1
 
 async def list_of(
     session: Session, user_id: UUID, webhook_id: UUID | None, *, before: int | None, limit: int
-) -> list[WebhookDelivery]:
-    """Messages of a webhook, or of all of the user's, newest first."""
+) -> tuple[list[WebhookDelivery], bool]:
+    """Messages of a webhook, or of all of the user's, newest first, at most ``limit`` or `PAGE_BYTES`.
+
+    Returns:
+        The messages, and whether others follow.
+    """
     statement = _LIST_OF_USER if webhook_id is None else _LIST_OF_WEBHOOK
-    rows = await session.fetch(statement, user_id, webhook_id, _LAST if before is None else before, limit)
-    return [_delivery_of(row) for row in rows]
+    start = _LAST if before is None else before
+    rows = await session.fetch(statement, user_id, webhook_id, start, limit + 1, PAGE_BYTES)
+    page = rows[:limit]
+    return [_delivery_of(row) for row in page], bool(page) and page[0]["found_count"] > len(page)
 
 
 async def get(session: Session, user_id: UUID, id_: int) -> WebhookDelivery | None:

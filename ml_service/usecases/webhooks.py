@@ -158,9 +158,8 @@ async def deliveries(
     """
     if webhook_id is not None:
         await _get(session, user_id, webhook_id)
-    found = await webhook_deliveries.list_of(session, user_id, webhook_id, before=before, limit=limit + 1)
-    page = found[:limit]
-    return page, page[-1].id if len(found) > limit else None
+    page, has_more = await webhook_deliveries.list_of(session, user_id, webhook_id, before=before, limit=limit)
+    return page, page[-1].id if has_more else None
 
 
 async def resend(

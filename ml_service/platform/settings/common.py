@@ -141,7 +141,7 @@ class EdgeSettings(CommonSettings):
     database_connections_max: int = Field(10, ge=2)
     default_model: str = "sentiment"
     starting_credits: int = Field(default_factory=_starting_credits, ge=0, le=2**53)
-    input_bytes_max: int = Field(65_536, ge=64)  # of one prediction's input as JSON
+    input_bytes_max: int = Field(65_536, ge=64, le=16 * 2**20)  # of one prediction's input as JSON
     batch_items_max: int = Field(1000, ge=1)
     deadline_s_max: float = Field(7 * 86400.0, gt=0)
     open_predictions_per_user_max: int = Field(1000, ge=1)

@@ -32,6 +32,11 @@ _OWN_TIME_S: Final = 2.0
 _log = structlog.get_logger(__name__)
 
 
+# Of the inputs that the model gets at once, of four bytes at most each: many of the longest would make a frame that
+# is none (`frames.FRAME_BYTES_MAX`), and the model's process would be blamed for it.
+PART_CHARS: Final = 8 * 2**20
+
+
 class BatchStopped(Exception):
     """The batch was stopped and its process killed; answers that came before were handed out."""
 
@@ -57,7 +62,8 @@ class BatchRun:
         is_concurrent = children.declared is not None and children.declared.is_concurrent
         self._own_time_s = _OWN_TIME_S if is_concurrent else 0.0
         self._short_s = min(timeout_s, max(_SHORT_S, timeout_s * _SHORT_SHARE))
-        self._plan = Isolation(len(inputs), short_time=self._short_s < timeout_s and not is_concurrent)
+        short_time = self._short_s < timeout_s and not is_concurrent
+        self._plan = Isolation(parts_of([*map(len, inputs)]), short_time=short_time)
         self._answers: list[ModelAnswer | None] = [None] * len(inputs)
         self._isolating_until: float | None = None
         self._last_cause: tuple[str, str] = (MODEL_CRASHED, "")
@@ -185,6 +191,19 @@ class BatchRun:
             self._answers[place] = answer
         if self._on_answers is not None:
             await self._on_answers(pairs)
+
+
+def parts_of(sizes: Sequence[int], size_max: int = PART_CHARS) -> list[list[int]]:
+    """The places of inputs of these sizes in parts of up to ``size_max``; of more where a single one is longer."""
+    parts: list[list[int]] = []
+    size = 0
+    for place, one in enumerate(sizes):
+        if not parts or size + one > size_max:
+            parts.append([])
+            size = 0
+        parts[-1].append(place)
+        size += one
+    return parts
 
 
 def _read_answers(

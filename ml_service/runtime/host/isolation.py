@@ -40,17 +40,17 @@ class Trial:
 class Isolation:
     """The plan for one batch: what to try next, and what a death means."""
 
-    def __init__(self, inputs: int, *, short_time: bool = True) -> None:
+    def __init__(self, parts: Sequence[Sequence[int]], *, short_time: bool = True) -> None:
         """Begin with the whole batch.
 
         Args:
-            inputs: How many.
-            short_time: Parts get less time at first. False where the model's time is short anyway.
+            parts: The places of all inputs, in what is tried together at first: all of them, if they are not too long.
+            short_time: Parts that are cut get less time at first. False where the model's time is short anyway.
         """
         self._short_time = short_time
-        self._deaths = [0] * inputs
+        self._deaths = [0] * sum(map(len, parts))
         """How often the process died by itself while it answered this input."""
-        self._attempts = deque([Trial(tuple(range(inputs)), one_by_one=inputs == 1, full_time=True)])
+        self._attempts = deque(Trial(tuple(one), one_by_one=len(one) == 1, full_time=True) for one in parts)
 
     def __len__(self) -> int:
         return len(self._attempts)

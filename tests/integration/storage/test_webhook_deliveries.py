@@ -50,7 +50,7 @@ async def mark(session: Session, *marks: Mark) -> None:
 
 async def state_of(play: Play) -> str:
     async with play.database.autocommit() as session:
-        [found] = await webhook_deliveries.list_of(session, play.user_id, None, before=None, limit=9)
+        [found], _ = await webhook_deliveries.list_of(session, play.user_id, None, before=None, limit=9)
     return found.state
 
 
@@ -156,3 +156,29 @@ async def test_old_messages_go_with_their_attempts(play: Play) -> None:
         assert await webhook_deliveries.purge(session, 14, 100) == 1
         assert await session.fetchval("SELECT count(*) FROM deliveries") == 2
         assert await session.fetchval("SELECT count(*) FROM delivery_attempts") == 0
+
+
+async def test_a_page_of_the_log_is_bounded_in_bytes(play: Play) -> None:
+    """Messages that were sent again and again: fifty attempts each, each with a kilobyte of what the receiver said."""
+    await owe(play, await webhook_of(play, "balance.low"), 40)
+    async with play.database.autocommit() as session:
+        await session.execute(
+            "INSERT INTO delivery_attempts (delivery_id, attempt, status, ms, error, answer)"
+            " SELECT id, n, 500, 1, 'It answered 500.', repeat('x', 1000) FROM deliveries, generate_series(1, 70) AS n"
+        )
+        found: list[int] = []
+        before = None
+        while True:
+            page, has_more = await webhook_deliveries.list_of(session, play.user_id, None, before=before, limit=30)
+            assert 1 <= len(page) < 12
+            assert (
+                sum(len(one.answer or "") for each in page for one in each.attempts) < 2 * webhook_deliveries.PAGE_BYTES
+            )
+            found += [one.id for one in page]
+            before = page[-1].id
+            if not has_more:
+                break
+        everything = await session.fetch("SELECT id FROM deliveries ORDER BY id DESC")
+        short, has_more = await webhook_deliveries.list_of(session, play.user_id, None, before=None, limit=3)
+    assert found == [row["id"] for row in everything]
+    assert (len(short), has_more) == (3, True)

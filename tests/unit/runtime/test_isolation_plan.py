@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_service.runtime.frames import FRAME_BYTES_MAX
+from ml_service.runtime.host.batch_run import parts_of
 from ml_service.runtime.host.isolation import ALONE_AT, Isolation, Trial
 
 CRASH, HANG, SLOW = "crash", "hang", "slow"  # a slow one needs more than the short time, but not all of it
@@ -35,7 +38,7 @@ class PlannedRun:
         self.convicted: Counter[int] = Counter()
         self.deaths = 0
         self.first_answers: list[int] = []
-        plan = Isolation(len(batch), short_time=short_time)
+        plan = Isolation([range(len(batch))], short_time=short_time)
         while plan:
             self._play(plan, plan.next())
 
@@ -102,7 +105,7 @@ def test_deaths_grow_with_the_guilty_and_only_by_the_logarithm_of_the_batch(
 
 
 def test_our_own_kill_for_time_is_no_evidence_of_a_crash() -> None:
-    plan = Isolation(ALONE_AT)
+    plan = Isolation([range(ALONE_AT)])
     first = plan.next()
     plan.failed(first, first.places, timed_out=True)
     short = next(attempt for attempt in iter(plan.next, None) if attempt.one_by_one and not attempt.full_time)
@@ -116,13 +119,13 @@ def test_our_own_kill_for_time_is_no_evidence_of_a_crash() -> None:
 
 @given(st.integers(1, 80), st.integers(0, 79))
 def test_an_input_that_was_there_at_one_death_only_is_not_convicted(size: int, place: int) -> None:
-    plan = Isolation(size)
+    plan = Isolation([range(size)])
     first = plan.next()
     assert plan.failed(first, first.places[place % size :], timed_out=False) is None
 
 
 def test_an_attempt_that_was_not_made_is_still_the_next_one() -> None:
-    plan = Isolation(20)
+    plan = Isolation([range(20)])
     first = plan.next()
     plan.failed(first, first.places, timed_out=False)
     attempt = plan.next()
@@ -134,8 +137,26 @@ def test_an_attempt_that_was_not_made_is_still_the_next_one() -> None:
 @settings(max_examples=60)
 @given(batches())
 def test_what_remains_is_what_is_neither_answered_nor_convicted(batch: list[str]) -> None:
-    plan = Isolation(len(batch))
+    plan = Isolation([range(len(batch))])
     attempt = plan.next()
     assert plan.remaining() == []
     plan.failed(attempt, attempt.places, timed_out=False)
     assert plan.remaining() == list(range(len(batch)))
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=40))
+def test_what_the_model_gets_at_once_is_bounded_in_size(sizes: list[int]) -> None:
+    parts = parts_of(sizes, 50)
+    assert [place for part in parts for place in part] == list(range(len(sizes)))
+    assert all(len(part) == 1 or sum(sizes[place] for place in part) <= 50 for part in parts)
+    assert all(sum(sizes[place] for place in [*one, other[0]]) > 50 for one, other in pairwise(parts))
+    plan = Isolation(parts)
+    assert [plan.next().places for _ in parts] == [tuple(part) for part in parts]
+
+
+def test_the_largest_batch_of_the_longest_inputs_makes_frames_that_can_be_read() -> None:
+    longest = "\U0001f600" * (16 * 2**20 // 4)  # INPUT_BYTES_MAX at its most, in the fewest characters
+    for sizes in ([len(longest)] * 5, [65_536] * 1024):
+        for part in parts_of(sizes):
+            size = sum(4 * sizes[place] + 1 for place in part)
+            assert size < FRAME_BYTES_MAX - 1000
