@@ -32,6 +32,7 @@ NAMED_MAX = 3
 OwnName = Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")]
 Name = Annotated[str, typer.Argument(help="The model's name.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the log of actions.")]
+Unserved = Annotated[bool, typer.Option("--unserved", help="Even if no worker serves it: requests then wait.")]
 OptionalReason = Annotated[str | None, typer.Option(help="Why; kept in the log of actions.")]
 
 
@@ -65,22 +66,26 @@ async def list_() -> None:
 async def promote(
     model: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="A version that a worker has announced.")],
     reason: OptionalReason = None,
+    *,
+    unserved: Unserved = False,
 ) -> None:
     """Make a version the default one: requests that name no version get it within a second."""
     name, _, version = model.partition("@")
     if not version:
         raise InvalidInput(f"Name a version, as in ml-service models promote {name}@1.1.0")
     async with begin() as session:
-        await admin.change_model(session, OPERATOR, name, {"default_version": version}, reason=reason)
+        await admin.change_model(
+            session, OPERATOR, name, {"default_version": version}, reason=reason, allow_unserved=unserved
+        )
     out.print(f"The default version of {name} is now {version}.", markup=False)
 
 
 @app.command()
 @command
-async def rollback(name: Name, reason: OptionalReason = None) -> None:
+async def rollback(name: Name, reason: OptionalReason = None, *, unserved: Unserved = False) -> None:
     """Go back to the version that was the default before."""
     async with begin() as session:
-        version = await admin.rollback_model(session, OPERATOR, name, reason=reason)
+        version = await admin.rollback_model(session, OPERATOR, name, reason=reason, allow_unserved=unserved)
     out.print(f"The default version of {name} is now {version}.", markup=False)
 
 

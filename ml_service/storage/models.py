@@ -9,21 +9,32 @@ from typing import Any
 
 import msgspec
 
-from ml_service.domain.models import ListedModel, ModelSpec
+from ml_service.domain.models import ListedModel, ModelSpec, full_name
 from ml_service.storage.database import Session
 
 # The schemas of a version never change: predictions were validated by them. Limits, price and description may. The
-# first version of a name becomes its default. A new version begins as parked, for predictions of it may wait: it was
-# known before and then forgotten, and workers have dropped its messages.
+# first version of a name becomes its default. A version that was forgotten begins again, and as parked: predictions of
+# it may wait, and workers have dropped its messages. While some wait, its schemas still hold.
 _ANNOUNCE = """
     WITH announced AS (
         INSERT INTO model_versions AS v (name, version, spec, parked_at)
         SELECT a.name, a.version, a.spec::json, now()
         FROM unnest($1::text[], $2::text[], $3::text[]) AS a (name, version, spec)
         ORDER BY a.name, a.version
-        ON CONFLICT (name, version) DO UPDATE SET spec = excluded.spec
+        ON CONFLICT (name, version) DO UPDATE SET
+            spec = excluded.spec, forgotten_at = NULL,
+            announced_at = CASE WHEN v.forgotten_at IS NULL THEN v.announced_at ELSE now() END,
+            served_at = CASE WHEN v.forgotten_at IS NULL THEN v.served_at ELSE now() END,
+            parked_at = CASE WHEN v.forgotten_at IS NULL THEN v.parked_at ELSE now() END
         WHERE (v.spec -> 'input_schema')::jsonb = (excluded.spec -> 'input_schema')::jsonb
             AND (v.spec -> 'output_schema')::jsonb = (excluded.spec -> 'output_schema')::jsonb
+            OR v.forgotten_at IS NOT NULL AND NOT EXISTS (
+                SELECT FROM predictions AS p  -- predictions_open
+                WHERE p.finished_at IS NULL AND p.model = v.name AND p.version = v.version
+            ) AND NOT EXISTS (
+                SELECT FROM bulk_jobs AS b  -- bulk_jobs_open
+                WHERE b.finished_at IS NULL AND b.model = v.name AND b.version = v.version
+            )
         RETURNING name, version
     ), named AS (
         INSERT INTO models (name, default_version)
@@ -37,7 +48,8 @@ _ANNOUNCE = """
 async def announce(session: Session, specs: Sequence[ModelSpec]) -> list[ModelSpec]:
     """Publish what a worker serves; returns the specs that were refused.
 
-    A spec is refused if its version was announced before with other schemas. An admin's price stays.
+    A spec is refused if its version was announced before with other schemas, unless that version was forgotten and
+    nothing waits for it. An admin's price stays.
     """
     rows = await session.fetch(
         _ANNOUNCE,
@@ -54,7 +66,7 @@ _LIST = """
         v.version = m.default_version AS is_default, m.is_enabled,
         (SELECT count(*) FROM workers AS w
          WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)) AS workers
-    FROM models AS m JOIN model_versions AS v ON v.name = m.name
+    FROM models AS m JOIN model_versions AS v ON v.name = m.name AND v.forgotten_at IS NULL
     ORDER BY m.name, is_default DESC, v.announced_at DESC
 """
 
@@ -129,12 +141,24 @@ async def promote(session: Session, name: str, version: str) -> bool:
         UPDATE models AS m SET
             default_version = $2,
             previous_version = CASE WHEN default_version = $2 THEN previous_version ELSE default_version END
-        WHERE name = $1 AND EXISTS (SELECT FROM model_versions AS v WHERE v.name = $1 AND v.version = $2)
+        WHERE name = $1 AND EXISTS (
+            SELECT FROM model_versions AS v WHERE v.name = $1 AND v.version = $2 AND v.forgotten_at IS NULL
+        )
         """,
         name,
         version,
     )
     return bool(tag == "UPDATE 1")
+
+
+async def is_served(session: Session, name: str, version: str) -> bool:
+    """Whether a live worker serves this version."""
+    return bool(
+        await session.fetchval(
+            "SELECT EXISTS (SELECT FROM workers WHERE lease_until > now() AND $1 = ANY (models))",
+            full_name(name, version),
+        )
+    )
 
 
 async def rollback(session: Session, name: str) -> str | None:
@@ -143,7 +167,8 @@ async def rollback(session: Session, name: str) -> str | None:
         """
         UPDATE models AS m SET default_version = previous_version, previous_version = default_version
         WHERE name = $1 AND EXISTS (
-            SELECT FROM model_versions AS v WHERE v.name = m.name AND v.version = m.previous_version
+            SELECT FROM model_versions AS v
+            WHERE v.name = m.name AND v.version = m.previous_version AND v.forgotten_at IS NULL
         )
         RETURNING default_version
         """,
@@ -152,24 +177,31 @@ async def rollback(session: Session, name: str) -> str | None:
     return version
 
 
-# The name goes with its last version; else the newest of the remaining ones takes the place of a forgotten default.
+# The name goes with its last version; else one of the remaining ones takes the place of a forgotten default: the newest
+# that a worker serves, if there is any.
 _FORGET = """
     WITH unserved AS (
         SELECT v.name, v.version FROM model_versions AS v
-        WHERE v.name = $1 AND ($2::text IS NULL OR v.version = $2) AND NOT EXISTS (
+        WHERE v.name = $1 AND ($2::text IS NULL OR v.version = $2) AND v.forgotten_at IS NULL AND NOT EXISTS (
             SELECT FROM workers AS w
             WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)
         )
     ), kept AS (
-        SELECT v.version, v.announced_at FROM model_versions AS v
-        WHERE v.name = $1 AND v.version NOT IN (SELECT version FROM unserved)
+        SELECT v.version, v.announced_at, EXISTS (
+            SELECT FROM workers AS w
+            WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)
+        ) AS is_served
+        FROM model_versions AS v
+        WHERE v.name = $1 AND v.forgotten_at IS NULL AND v.version NOT IN (SELECT version FROM unserved)
     ), unnamed AS (
         DELETE FROM models WHERE name = $1 AND NOT EXISTS (SELECT FROM kept)
     ), moved AS (
-        UPDATE models SET default_version = (SELECT version FROM kept ORDER BY announced_at DESC LIMIT 1)
+        UPDATE models
+        SET default_version = (SELECT version FROM kept ORDER BY is_served DESC, announced_at DESC LIMIT 1)
         WHERE name = $1 AND EXISTS (SELECT FROM kept) AND default_version IN (SELECT version FROM unserved)
     )
-    DELETE FROM model_versions AS v USING unserved AS u WHERE v.name = u.name AND v.version = u.version
+    UPDATE model_versions AS v SET forgotten_at = now() FROM unserved AS u
+    WHERE v.name = u.name AND v.version = u.version
 """
 
 

@@ -194,15 +194,23 @@ async def set_role(session: Session, admin: Admin, user_id: UUID, role: Role | N
 
 
 async def change_model(
-    session: Session, admin: Admin, name: str, changes: Mapping[str, Any], *, reason: str | None
+    session: Session,
+    admin: Admin,
+    name: str,
+    changes: Mapping[str, Any],
+    *,
+    reason: str | None,
+    allow_unserved: bool = False,
 ) -> None:
     """Change what is chosen for a model.
 
     Args:
         changes: Some of ``price_credits`` (None: the model's own price), ``default_version`` and ``is_enabled``.
+        allow_unserved: Whether the default version may be one that no live worker serves.
 
     Raises:
         ModelNotFound: No worker has ever announced this model, or this version.
+        InvalidInput: No live worker serves the version.
     """
     before = await stored_models.choices(session, name)
     if before is None:
@@ -210,7 +218,9 @@ async def change_model(
     if "price_credits" in changes:
         await models.set_price(session, name, changes["price_credits"])
     if "default_version" in changes:
-        await models.promote(session, name, changes["default_version"])
+        version = changes["default_version"]
+        is_default = version == before.default_version
+        await models.promote(session, name, version, allow_unserved=allow_unserved or is_default)
     if "is_enabled" in changes:
         await stored_models.set_enabled(session, name, is_enabled=changes["is_enabled"])
     known = asdict(before)
@@ -228,10 +238,12 @@ async def change_model(
     )
 
 
-async def rollback_model(session: Session, admin: Admin, name: str, *, reason: str | None = None) -> str:
-    """Go back to the version that was the default before; returns it. Raises ModelNotFound."""
+async def rollback_model(
+    session: Session, admin: Admin, name: str, *, reason: str | None = None, allow_unserved: bool = False
+) -> str:
+    """Go back to the version that was the default before; returns it. Raises ModelNotFound, InvalidInput."""
     before = await stored_models.choices(session, name)
-    version = await models.rollback(session, name)
+    version = await models.rollback(session, name, allow_unserved=allow_unserved)
     await record(
         session,
         admin,

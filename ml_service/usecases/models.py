@@ -47,26 +47,39 @@ async def set_price(session: Session, name: str, price_credits: int | None) -> N
         raise ModelNotFound(f"There is no model named {name!r}.")
 
 
-async def promote(session: Session, name: str, version: str) -> None:
+async def promote(session: Session, name: str, version: str, *, allow_unserved: bool = False) -> None:
     """Make an announced version the default one: requests that name no version get it from then on.
+
+    Args:
+        allow_unserved: Also a version that no live worker serves: requests then wait for one.
 
     Raises:
         ModelNotFound: No worker has ever announced this version.
+        InvalidInput: No live worker serves it.
     """
     if not await models.promote(session, name, version):
         raise ModelNotFound(f"No worker has ever announced {full_name(name, version)}.")
+    await _check_served(session, name, version, allow_unserved=allow_unserved)
 
 
-async def rollback(session: Session, name: str) -> str:
+async def rollback(session: Session, name: str, *, allow_unserved: bool = False) -> str:
     """Go back to the version that was the default before the last promotion; returns it.
 
     Raises:
         ModelNotFound: There is none before, or it was forgotten.
+        InvalidInput: As `promote`.
     """
     version = await models.rollback(session, name)
     if version is None:
         raise ModelNotFound(f"There is no earlier default version of {name!r}.")
+    await _check_served(session, name, version, allow_unserved=allow_unserved)
     return version
+
+
+async def _check_served(session: Session, name: str, version: str, *, allow_unserved: bool) -> None:
+    if not allow_unserved and not await models.is_served(session, name, version):
+        message = f"No worker serves {full_name(name, version)}, so requests would wait: start one that has it first."
+        raise InvalidInput(message, errors=[{"location": "body.default_version", "message": message}])
 
 
 async def forget(session: Session, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ import pytest
 from ml_service.domain.models import ModelState
 from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import TaskMessage
-from ml_service.storage import service_load, workers
+from ml_service.storage import models, service_load, workers
 from ml_service.storage.service_load import RecentWork
 from tests.support.admin import change, id_of, logged
 from tests.support.service import ECHO, Person, Service, code_of
@@ -86,9 +87,20 @@ async def test_prices_and_default_versions_are_changed_together_and_logged(
         ({"is_enabled": None, "reason": "r"}, "invalid_input"),
     ):
         assert code_of(await change(boss, "PATCH", "/admin/models/echo", body))[1] == code, body
+    async with service.database.autocommit() as session:
+        await models.announce(session, [replace(ECHO, version="2")])
+    promotion = {"default_version": "2", "reason": "better"}
+    refused = await change(boss, "PATCH", "/admin/models/echo", promotion)
+    assert code_of(refused) == (422, "invalid_input")
+    assert "No worker serves echo@2" in refused.json()["detail"]
+    assert (await service.client.get("/models/echo")).json()["version"] == "1"
     unknown = await change(boss, "PATCH", "/admin/models/nothing", {"price_credits": 1, "reason": "r"})
     assert code_of(unknown) == (404, "model_not_found")
     assert len(await logged(service)) == 2
+    for version in ("2", "1"):
+        change_ = {"default_version": version, "allow_unserved": True, "reason": "in advance"}
+        promoted = await change(boss, "PATCH", "/admin/models/echo", change_)
+        assert promoted.json()["default_version"] == version, promoted.text
     items = (await boss.get("/admin/models")).json()["items"]
     assert [(one["name"], one["versions"][0]["state"]) for one in items] == [("dear", "gone"), ("echo", "gone")]
 

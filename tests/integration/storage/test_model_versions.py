@@ -142,6 +142,48 @@ async def test_only_versions_that_no_worker_serves_are_forgotten(play: Play) -> 
     assert await listed(play) == []
 
 
+async def test_a_served_version_takes_the_place_of_a_forgotten_default(play: Play) -> None:
+    await announce(play, V1)
+    await announce(play, V2)
+    await announce(play, replace(V2, version="3"))
+    async with serving(play, "echo@2"), play.database.autocommit() as session:
+        assert await models.forget(session, "echo", "1") == 1
+        assert [one.spec.version for one in await models.list_all(session) if one.is_default] == ["2"]
+        assert not await models.promote(session, "echo", "1")
+        assert await models.rollback(session, "echo") is None
+
+
+OTHER = replace(V1, input_schema=NUMBER, output_schema=NUMBER)
+
+
+async def test_while_something_waits_for_a_forgotten_version_its_schemas_hold(play: Play) -> None:
+    await announce(play, V1)
+    await serve_at_first(play, "echo@1")
+    await submit(play, "1", 2)
+    async with play.database.autocommit() as session:
+        assert await models.forget(session, "echo", "1") == 1
+    assert await listed(play) == []
+    assert await announce(play, OTHER) == [OTHER], "what waits was validated by the other schema"
+    assert await listed(play) == []
+    assert await announce(play, V1) == []
+    assert await listed(play) == [("echo", "1", 1, True)]
+    async with serving(play, "echo@1"), play.database.autocommit() as session:
+        assert await model_versions.unpark(session) == ["echo@1"], "and what waits is sent again"
+
+
+async def test_a_forgotten_version_for_which_nothing_waits_begins_again(play: Play) -> None:
+    await announce(play, V1)
+    await serve_at_first(play, "echo@1")
+    await submit(play, "1")
+    async with play.database.autocommit() as session:
+        assert await models.forget(session, "echo", "1") == 1
+    await passed(play, 1000)
+    assert await end_gone(play) == ["failed"]
+    assert await announce(play, OTHER) == []
+    async with play.database.autocommit() as session:
+        assert [one.spec for one in await models.list_all(session)] == [OTHER]
+
+
 async def test_a_claim_takes_only_rows_of_the_worker_s_version(play: Play) -> None:
     await submit(play, "1", 3)
     await submit(play, "2", 2)

@@ -38,12 +38,14 @@ async def change_model(
 ) -> AdminModel:
     """Set a price, the default version, or switch the model off or on. In force within a second."""
     components = components_of(request)
-    fields = change.model_fields_set - {"reason"}
+    fields = change.model_fields_set - {"reason", "allow_unserved"}
     if not fields:
         raise InvalidInput("Name something to change.", errors=[{"location": "body", "message": "nothing to change"}])
     changes = {field: getattr(change, field) for field in sorted(fields)}
     async with components.database.begin() as session:
-        await admin.change_model(session, current, name, changes, reason=change.reason)
+        await admin.change_model(
+            session, current, name, changes, reason=change.reason, allow_unserved=change.allow_unserved
+        )
     return next(one for one in await _models(components) if one.name == name)
 
 

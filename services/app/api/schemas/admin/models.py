@@ -10,6 +10,7 @@ from ml_service.domain.models import Serving
 from ml_service.usecases.admin import PRICE_MAX
 from services.app.api.schemas.admin.texts import Reason, Version
 from services.app.api.schemas.models import RecentTimes
+from services.app.api.schemas.numbers import WHOLE
 
 
 class AdminVersion(BaseModel):
@@ -47,9 +48,12 @@ class ModelChange(BaseModel):
         json_schema_extra={"examples": [{"price_credits": 2, "reason": "prices of 2027"}]},
     )
 
-    price_credits: Annotated[int, Field(strict=True, ge=0, le=PRICE_MAX)] | None = Field(
+    price_credits: Annotated[int, Field(strict=True, ge=0, le=PRICE_MAX), WHOLE] | None = Field(
         default=None, description="In force within a second, for what is asked from then on; null: the model's own."
     )
     default_version: Version = Field(default="", description="A version that a worker has announced.")
+    allow_unserved: bool = Field(
+        default=False, strict=True, description="Also a version that no worker serves now: requests then wait for one."
+    )
     is_enabled: bool = Field(default=True, strict=True, description="False: nothing is accepted for it from then on.")
     reason: Reason
