@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 
 from ml_service.domain.models import JsonObject, ModelSpec
 from ml_service.runtime.author.declarations import declarations_of
@@ -140,6 +142,8 @@ def _schema(value: Any) -> str:
         return f"must be a JSON Schema (a dict), is {value!r}"
     if value.get("type") != "object":
         return 'must be a JSON Schema with "type": "object"'
+    if problem := _not_json(value):
+        return problem
     try:
         jsonschema_rs.Draft202012Validator(value)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
@@ -151,7 +155,17 @@ def _schema(value: Any) -> str:
 def _examples(value: Any) -> str:
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, dict) for each in value):
         return "must be a list of inputs (dicts)"
-    return ""
+    return _not_json(value)
+
+
+def _not_json(value: Any) -> str:
+    """Why the app could not read it, and with it no model at all: NaN and Infinity are announced as null."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+        msgspec.json.decode(text)
+    except (ValueError, TypeError, RecursionError):
+        return "has something that JSON cannot hold, such as NaN or a lone surrogate"
+    return "has a NUL character" if re.search(r"(?<!\\)(?:\\\\)*\\u0000", text) else ""
 
 
 def _problems_of_examples(values: JsonObject) -> list[str]:
@@ -163,9 +177,15 @@ def _problems_of_examples(values: JsonObject) -> list[str]:
     ]
 
 
+def _version(value: Any) -> str:
+    if isinstance(value, str) and value.strip() and value != value.strip():
+        return f"must not begin or end with a blank, is {value!r}"
+    return _text(chars_max=64)(value)
+
+
 _CHECKS: dict[str, Callable[[Any], str]] = {
     "name": _text(_NAME),
-    "version": _text(chars_max=64),
+    "version": _version,
     "description": _text(),
     "descriptions": _texts_by_language,
     "price_credits": _number(0, PRICE_CREDITS_MAX),
