@@ -138,9 +138,13 @@ class RequestWebhook:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: the receiver that a slow answer says something about."""
+        """Scheme, host and port in one spelling: the receiver that a slow answer says something about."""
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.lower()}"
+        host = (parts.hostname or "").removesuffix(".")
+        if ":" not in host:
+            host = host.encode("idna").decode()
+        port = _PORTS[parts.scheme] if parts.port is None else parts.port
+        return f"{parts.scheme}://[{host}]:{port}" if ":" in host else f"{parts.scheme}://{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,23 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
 """What asyncpg raises when the server, not the statement, is at fault."""
 
 
-def is_unavailable(error: BaseException) -> bool:
-    """Whether the server is at fault. An InterfaceError is our bug, unless it says that the connection is lost.
+def is_unavailable(error: BaseException, connection: Any) -> bool:
+    """Whether the server is at fault. An InterfaceError is our bug, unless the connection is lost, or the pool closed.
 
-    The pool takes a lost connection back by itself, and then the next statement on it says "released back to the pool".
+    A session that is used after its block says "released back to the pool", as a lost connection does, which the pool
+    takes back by itself: so it is the block's own connection that tells.
+
+    Args:
+        connection: Of the block that ends by this error; None: it has got none.
     """
-    if isinstance(error, asyncpg.InterfaceError):
-        return any(words in str(error) for words in ("closed", "closing", "released back to the pool"))
-    return isinstance(error, UNAVAILABLE)
+    if not isinstance(error, asyncpg.InterfaceError):
+        return isinstance(error, UNAVAILABLE)
+    if connection is None:
+        return "closed" in str(error) or "closing" in str(error)
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 INDEXES_ONLY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
@@ -127,7 +136,7 @@ class Database:
                 yield connection
             except Exception as error:
                 # A server that is away cannot roll back; the connection goes, and the transaction with it.
-                if not is_unavailable(error):
+                if not is_unavailable(error, connection):
                     await connection.execute("ROLLBACK")
                 raise
             await connection.execute("COMMIT")
@@ -145,7 +154,7 @@ class Database:
                 connection = await self._pool.acquire()
                 yield connection
         except Exception as error:
-            if not is_unavailable(error):
+            if not is_unavailable(error, connection):
                 if isinstance(error, asyncpg.InterfaceError):
                     _drop(connection)  # nobody knows what state it is in
                 raise

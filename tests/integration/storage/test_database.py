@@ -93,6 +93,18 @@ async def test_a_connection_that_is_used_wrongly_is_a_bug_and_no_outage(database
         assert await session.fetchval("SELECT 1") == 1
 
 
+async def test_a_session_that_outlives_its_block_is_a_bug_and_no_outage(database: Database) -> None:
+    for block in (database.begin, database.autocommit):
+        async with block() as kept:
+            pass
+        with pytest.raises(asyncpg.InterfaceError, match="released back to the pool"):
+            async with database.begin() as session:
+                await session.execute("SELECT 1")
+                await kept.fetch("SELECT 1")
+        async with database.autocommit() as session:
+            assert await session.fetchval("SELECT 1") == 1
+
+
 async def test_the_newest_version_by_name_is_alembics_head(database_url: str) -> None:
     assert revision.expected() == newest_revision()
     assert await revision.current(database_url) == newest_revision()

@@ -94,6 +94,21 @@ def test_a_receiver_may_ask_for_more_time_within_bounds() -> None:
     assert (retry_delay_s(10, 5) or 0) > 30_000
 
 
-def test_paths_of_one_receiver_have_one_origin() -> None:
-    one, two = (RequestWebhook(url, ()) for url in ("https://Example.com:8443/a?b", "https://example.com:8443/c"))
-    assert one.origin == two.origin == "https://example.com:8443"
+ORIGINS = [
+    (
+        "https://example.com:8443",
+        ["https://Example.com:8443/a?b", "https://example.com.:8443/c", "HTTPS://example.com:8443"],
+    ),
+    ("https://example.com:443", ["https://example.com", "https://example.com:443/", "https://EXAMPLE.com.#x"]),
+    ("http://example.com:80", ["http://example.com", "http://example.com:80/x"]),
+    (
+        "https://xn--e1afmkfd.xn--p1ai:443",
+        ["https://пример.рф", "https://ПРИМЕР.РФ:443", "https://xn--e1afmkfd.xn--p1ai/"],
+    ),
+    ("https://[2606:4700::1111]:443", ["https://[2606:4700::1111]/", "https://[2606:4700::1111]:443"]),
+]
+
+
+@pytest.mark.parametrize(("origin", "urls"), ORIGINS, ids=lambda one: one if isinstance(one, str) else "")
+def test_one_receiver_has_one_origin_however_it_is_spelled(origin: str, urls: list[str]) -> None:
+    assert {RequestWebhook(url, ()).origin for url in urls} == {origin}
