@@ -52,7 +52,7 @@ def answer(tab: Tab) -> Locator:
 def choose_model(tab: Tab, name: str) -> None:
     """Choose a model in the picker."""
     tab.page.locator(".ask__model").get_by_role("button").first.click()
-    tab.page.locator(".picker__one", has_text=re.compile(rf"^{name}")).click()
+    tab.page.locator(".picker__one", has=tab.page.get_by_text(name, exact=True)).click()
 
 
 def ask(tab: Tab, text: str) -> None:
