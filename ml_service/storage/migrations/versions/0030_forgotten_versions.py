@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ml_service.storage.migrations.script import run_script
 
-revision = "0029"
-down_revision = "0028"
+revision = "0030"
+down_revision = "0029"
 
 
 def upgrade() -> None:
