@@ -119,12 +119,12 @@ async def export(request: Request, current: CurrentUser) -> Response:
         *(_line("session", SignIn.of(one, current.session_id).model_dump()) for one in sign_ins),
         *(_line("telegram_chat", {"chat_id": one}) for one in chats),
     ]
-    reader = exports.Reader(components, current)
+    reader = exports.ExportReader(components, current)
     return exports.file(reader, "account", "jsonl", _exported(components, current, reader, b"".join(head)))
 
 
 async def _exported(
-    components: AppComponents, current: SignedIn, reader: exports.Reader, head: bytes
+    components: AppComponents, current: SignedIn, reader: exports.ExportReader, head: bytes
 ) -> AsyncIterator[bytes]:
     yield head
     is_welcome = reader.is_welcome

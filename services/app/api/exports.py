@@ -55,7 +55,7 @@ TRANSACTION_COLUMNS = (
 )  # fmt: skip
 
 
-class Reader:
+class ExportReader:
     """Who gets an export. Each piece of it is counted among the large answers from before it is read until it is sent.
 
     So many exports at once do not fill the memory: who finds no room waits for it, without a piece in hand.
@@ -101,7 +101,7 @@ class Reader:
                 self.leave()
 
 
-def file(reader: Reader, name: str, kind: str, pieces: AsyncIterator[bytes]) -> Response:
+def file(reader: ExportReader, name: str, kind: str, pieces: AsyncIterator[bytes]) -> Response:
     """A download, counted as one of the user's streams while it lasts."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "X-Accel-Buffering": "no"}
     return Held(StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers=headers), reader.reading())

@@ -62,7 +62,7 @@ async def transactions(
     size = checked_limit(limit, components.settings.page_size_max)
     start = cursors.to_statement(cursor)
     if file_kind == "csv":
-        reader = exports.Reader(components, current)
+        reader = exports.ExportReader(components, current)
         pieces = ledger.export(components.database, current.user.id, kind, reader.is_welcome)
         return exports.file(reader, "transactions", file_kind, exports.transactions_as_csv(pieces))
     async with components.database.autocommit() as session:

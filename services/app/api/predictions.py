@@ -99,7 +99,7 @@ async def history(
     size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_uuid(cursor)
     if kind != "json":
-        reader = exports.Reader(components, current)
+        reader = exports.ExportReader(components, current)
         pieces = predictions.export(components.database, current.user.id, wanted, reader.is_welcome)
         write = exports.predictions_as_csv if kind == "csv" else exports.predictions_as_jsonl
         return exports.file(reader, "predictions", kind, write(pieces))
