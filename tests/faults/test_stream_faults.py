@@ -14,6 +14,7 @@ import pytest
 
 from engine.native.postgres import PostgresNode
 from engine.native.rabbitmq import RabbitNode
+from ml_service.storage.changes import BEHIND_MAX
 from tests.faults.test_publish_faults import SETTLED_S
 from tests.support.checker import connected, violations
 from tests.support.load import Load, loading
@@ -105,6 +106,16 @@ async def ends_of(owner_url: str, user: str) -> tuple[dict[str, str], dict[str, 
     return {row["id"]: row["status"] for row in rows}, dict(credit)
 
 
+async def movements_of(owner_url: str, user: str) -> int:
+    """How many movements of credits a user has."""
+    async with connected(owner_url) as session:
+        return int(
+            await session.fetchval(
+                "SELECT count(*) FROM transactions AS t JOIN users AS u ON u.id = t.user_id WHERE u.username = $1", user
+            )
+        )
+
+
 @pytest.mark.parametrize("fault", ["app", "postgres", "rabbitmq"])
 async def test_streams_miss_and_double_nothing_over_restarts(
     noted_url: str, amqp_url: str, postgres_node: PostgresNode, rabbit_node: RabbitNode, fault: str
@@ -128,7 +139,8 @@ async def test_streams_miss_and_double_nothing_over_restarts(
             for user, tab in tabs.items():
                 await _until_told(noted_url, user, tab)
                 assert [one for one, count in Counter(tab.told).items() if count > 1] == []
-                assert tab.snapshots == 1
+                # A stream that fell thousands of movements behind begins again: a machine may be slow enough for that.
+                assert tab.snapshots <= 1 + await movements_of(noted_url, user) // BEHIND_MAX
                 assert tab.connections > 3
         assert await violations(rig, load) == []
 
