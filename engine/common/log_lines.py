@@ -7,18 +7,14 @@ import re
 import sys
 from collections.abc import Callable
 
+from ml_service.platform.terminal import escape
+
 _ORDER = ("debug", "info", "warning", "error", "critical")
 _FOREIGN_LEVELS = re.compile(
     r"\b(DEBUG\d?|INFO|LOG|NOTICE|WARNING|ERROR|FATAL|PANIC)\b|\[(debug|info|notice|warning|error)\]"
 )
 _AS = {"log": "info", "notice": "info", "fatal": "error", "panic": "error", "critical": "error"}
 _COLORS = {"debug": 90, "warning": 33, "error": 31}
-_UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-
-
-def escape(text: str) -> str:
-    """``text`` without control, direction and line-separating characters, which are shown as escapes."""
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode-escape").decode(), text)
 
 
 def level_of(line: str) -> str:

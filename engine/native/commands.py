@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -61,8 +62,13 @@ def cli(arguments: Sequence[str]) -> int:
 
 
 def _run_cli(arguments: Sequence[str], env: dict[str, str]) -> int:
+    """Run it; its exit code. Ctrl-C is the command's own: it cleans up, however long that takes."""
     command = [sys.executable, "-m", "ml_service.cli", *arguments]
-    return subprocess.run(command, cwd=CALLER_FOLDER, env=env, check=False).returncode
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the command would inherit
+    try:
+        return subprocess.run(command, cwd=CALLER_FOLDER, env=env, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _restore(arguments: Sequence[str], env: dict[str, str]) -> int:

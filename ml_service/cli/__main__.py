@@ -1,39 +1,35 @@
-"""Collects the commands of this folder."""
+"""`python -m ml_service.cli`: the `ml-service` command."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-
-import typer
-
-from ml_service.cli import admin, backups, books, bulk, dead, keys, models, retention, secrets, system, webhooks
-
-app = typer.Typer(
-    name="ml-service",
-    help="Run, repair and audit an ML Service. Reads the same settings as the services.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-system.add_to(app)
-books.add_to(app)
-backups.add_to(app)
-retention.add_to(app)
-app.add_typer(admin.app, name="admin")
-app.add_typer(bulk.app, name="bulk")
-app.add_typer(dead.app, name="dead")
-app.add_typer(keys.app, name="keys")
-app.add_typer(models.app, name="models")
-app.add_typer(secrets.app, name="secrets")
-app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; whatever stops it, nobody at a terminal is shown a traceback for it."""
     try:
         "".join(sys.argv).encode()
     except UnicodeEncodeError:  # what the database stores and the terminal shows is UTF-8
         sys.exit("The command line is not UTF-8.")
-    app(prog_name="ml-service")
+    try:
+        # The imports take a while, in which Ctrl-C may come too.
+        from ml_service.cli.commands import app  # noqa: PLC0415
+
+        app(prog_name="ml-service")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        _leave(error)
+
+
+def _leave(error: OSError) -> None:
+    """Say that what was printed went nowhere, unless its reader has seen enough (``| head``)."""
+    if not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            os.write(2, f"{error.filename or 'The output'}: {error.strerror or error}\n".encode())
+    os._exit(1)  # what is still buffered cannot be written either
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
-from rich.text import Text
 
 from ml_service.cli.common import begin, command, new_table, out, user_named
 from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
@@ -67,7 +66,7 @@ async def create(
 
 
 def _read_password(username: str) -> str:
-    password = sys.stdin.readline().rstrip("\r\n")
+    password = sys.stdin.buffer.readline().decode(errors="surrogateescape").rstrip("\r\n")  # checked as any other
     users.check_new_user(username, password)
     return password
 
@@ -212,7 +211,7 @@ async def actions(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -
     table = new_table("at", "who", "action", "target", "before", "after", "reason")
     for one in found:
         texts = (one.actor, one.action, one.target, one.before or "", one.after or "", one.reason or "")
-        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", *map(Text, texts))
+        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", *texts)
     out.print(table)
 
 
@@ -227,7 +226,7 @@ async def search(text: Annotated[str, typer.Argument(help="An id, a number, or h
         return
     table = new_table("kind", "id", "user", "what", "at")
     for one in found:
-        table.add_row(*map(Text, (one.kind, one.id, one.username, one.title)), f"{one.at:%Y-%m-%d %H:%M:%S}")
+        table.add_row(one.kind, one.id, one.username, one.title, f"{one.at:%Y-%m-%d %H:%M:%S}")
     out.print(table)
 
 

@@ -30,6 +30,7 @@ File = Annotated[Path, typer.Argument(help="The file, for example backup.dump.",
 @command
 async def backup(file: File) -> None:
     """Write the database to a new file (pg_dump's custom format), while the service runs."""
+    file = Path.cwd() / file  # so that no name looks like an option to PostgreSQL's programs
     if file.exists():
         raise InvalidInput(f"{file} exists already; a backup never overwrites one.")
     partial = file.with_name(file.name + ".partial")
@@ -55,6 +56,7 @@ async def restore(
     replace: Annotated[bool, typer.Option(help="Replace what the database holds now.")] = False,
 ) -> None:
     """Read a backup back, all or nothing, and audit the books. Stop the app, the bot and the workers before."""
+    file = Path.cwd() / file
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}.")
     settings = read_settings(CommonSettings)

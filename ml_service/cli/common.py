@@ -8,18 +8,21 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
-from ml_service.domain.errors import NotFound, ServiceError
+from ml_service.domain.errors import InvalidInput, NotFound, ServiceError
 from ml_service.domain.users import User
 from ml_service.messaging.queue import Queue
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
+from ml_service.platform.terminal import escape
 from ml_service.storage.database import Database, Session
 from ml_service.usecases import users
 from ml_service.wiring import open_database, open_queue
@@ -28,9 +31,21 @@ Arguments = ParamSpec("Arguments")
 
 # A table that a program reads, or that goes to a file, is as wide as it needs to be: a folded id is found by no `grep`.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 1000
-# No markup: names, reasons and addresses are printed, and a bracket in them is a bracket.
-out = Console(highlight=False, soft_wrap=True, markup=False, width=_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+class PlainConsole(Console):
+    """Prints the texts of others as they are: a bracket is a bracket, and no text commands the terminal."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What rich makes of every text, also of a table's cell."""
+        return super().render_str(escape(text, keep="\n"), **options)
+
+
+out = PlainConsole(width=_WIDTH)
+err = PlainConsole(stderr=True)
 
 NAME = "ml-service cli"
 LONG_S = 3600.0
@@ -49,6 +64,8 @@ def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callabl
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             asyncio.run(function(*args, **kwargs))
+        except BrokenPipeError:
+            raise
         except OSError as error:
             err.print(f"{error.filename or 'The system'}: {error.strerror or error}")
             raise typer.Exit(1) from None
@@ -64,6 +81,14 @@ def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callabl
             raise typer.Exit(1) from None
 
     return run
+
+
+def read_text(file: Path) -> str:
+    """A file of text; raises InvalidInput where it is none, and OSError."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{file} is not UTF-8 text.") from None
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from ml_service.cli.common import command, database_of, new_table, out, queue_of
 from ml_service.domain.errors import NotFound
@@ -37,7 +36,7 @@ async def list_(limit: Annotated[int, typer.Option(min=1, max=LIST_MAX)] = 100) 
     for letter in letters:
         since = f"{letter.since:%Y-%m-%d %H:%M:%S}" if letter.since else "?"
         model, count = (letter.message.model, str(len(letter.message.ids))) if letter.message else ("?", "?")
-        table.add_row(_printable(letter.id), since, model, count, _printable(letter.reason))
+        table.add_row(letter.id, since, model, count, letter.reason)
     out.print(table)
     if number > len(letters):
         out.print(f"These are the oldest {len(letters)} of {number}.")
@@ -51,8 +50,8 @@ async def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
         letter = await queue.dead_letter(letter_id)
     if letter is None:
         raise NotFound(_missing(letter_id))
-    out.print("reason:", _printable(letter.reason))
-    out.print(_printable(letter.body))
+    out.print("reason:", letter.reason)
+    out.print(letter.body)
 
 
 @app.command()
@@ -86,7 +85,7 @@ def _report(verb: str, handled: Handled) -> None:
     out.print(f"{verb}: {handled.done}")
     for letter_id, reason in handled.reasons.items():
         sentence = _missing(letter_id) if reason == NO_SUCH_LETTER else f"{letter_id} stays: {reason}"
-        out.print(_printable(sentence))
+        out.print(sentence)
     if handled.skipped > len(handled.reasons):
         out.print(f"… and {handled.skipped - len(handled.reasons)} more.")
     if handled.skipped:
@@ -95,8 +94,3 @@ def _report(verb: str, handled: Handled) -> None:
 
 def _missing(letter_id: str) -> str:
     return f"There is no dead letter with the id {letter_id}; `dead list` shows the ids."
-
-
-def _printable(text: str) -> Text:
-    """Text from a message, without markup, and with control characters spelled out: anybody may have sent it."""
-    return Text("".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text))

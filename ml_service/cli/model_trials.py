@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import orjson
 import structlog
 
 from ml_service.domain.errors import InvalidInput, NotFound
-from ml_service.domain.models import JsonObject, ModelSpec
+from ml_service.domain.models import ModelSpec
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
-from ml_service.runtime.host.model_folders import ModelSource, UnknownModel, discover
+from ml_service.runtime.host.model_folders import BESIDES, ModelSource, UnknownModel, discover
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import Failure, ModelAnswer, Postponed, Success
@@ -64,9 +65,10 @@ class Findings:
 def source_of(name: str) -> ModelSource:
     """Where the model is; raises NotFound."""
     try:
-        return discover([name], read_settings(WorkerSettings).models_folder).models[name]
+        found = discover([name.removeprefix(BESIDES)], read_settings(WorkerSettings).models_folder)
     except UnknownModel as error:
         raise NotFound(str(error)) from None
+    return found.models[name.removeprefix(BESIDES)]
 
 
 @asynccontextmanager
@@ -91,17 +93,15 @@ def why(answer: Failure | Postponed) -> str:
     return f"{answer.code}: {answer.message}"
 
 
-def input_of(spec: ModelSpec, text: str) -> JsonObject:
-    """From what a person wrote to an input: JSON, a file of it (``@file``), or a plain text.
+def input_of(spec: ModelSpec, text: str) -> bytes:
+    """From what a person wrote, JSON or a plain text, to an input as JSON.
 
     Raises:
         InvalidInput: It does not fit the model's schema.
     """
-    if text.startswith("@"):
-        text = Path(text[1:]).read_text(encoding="utf-8")
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text.rstrip("\n")
     properties = spec.input_schema.get("properties", {})
     if not isinstance(value, dict) and "text" in properties:
@@ -112,7 +112,10 @@ def input_of(spec: ModelSpec, text: str) -> JsonObject:
     ]
     if problems or not isinstance(value, dict):
         raise InvalidInput(f"The input does not fit: {'; '.join(problems) or 'it must be a JSON object'}.")
-    return value
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as error:  # a lone surrogate, a number beyond 64 bits, too deep
+        raise InvalidInput(f"The input does not fit: {error}.") from None
 
 
 async def examine(host: ModelHost) -> Findings:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 
 from ml_service.cli import model_manifests, model_templates
-from ml_service.cli.common import begin, command, err, new_table, out
+from ml_service.cli.common import begin, command, err, new_table, out, read_text
 from ml_service.cli.model_cards import CARD_FILE, draft
 from ml_service.cli.model_templates import Template
 from ml_service.cli.model_trials import best_of, examine, input_of, measure, on_trial, source_of, why
@@ -77,7 +78,7 @@ async def promote(
         await admin.change_model(
             session, OPERATOR, name, {"default_version": version}, reason=reason, allow_unserved=unserved
         )
-    out.print(f"The default version of {name} is now {version}.", markup=False)
+    out.print(f"The default version of {name} is now {version}.")
 
 
 @app.command()
@@ -86,7 +87,7 @@ async def rollback(name: Name, reason: OptionalReason = None, *, unserved: Unser
     """Go back to the version that was the default before."""
     async with begin() as session:
         version = await admin.rollback_model(session, OPERATOR, name, reason=reason, allow_unserved=unserved)
-    out.print(f"The default version of {name} is now {version}.", markup=False)
+    out.print(f"The default version of {name} is now {version}.")
 
 
 @app.command()
@@ -212,9 +213,9 @@ async def run(
     text: Annotated[str, typer.Option("--input", help="JSON, a plain text, or @FILE with either.")],
 ) -> None:
     """Answer one input with a model in a process of its own; nothing is stored or charged."""
+    text = read_text(Path(text[1:])) if text.startswith("@") else text
     async with on_trial(name) as host:
-        value = input_of(host.spec, text)
-        [answer] = await host.predict([orjson.dumps(value)])
+        [answer] = await host.predict([input_of(host.spec, text)])
     if not isinstance(answer, Success):
         raise InvalidInput(why(answer))
     print(answer.output_json)  # noqa: T201 - for another program to read
@@ -243,7 +244,7 @@ async def card(name: OwnName) -> None:
     """Print a model's card (MODEL_CARD.md), or a draft of one, with figures that are measured now."""
     written = source_of(name).path.with_name(CARD_FILE)
     if written.exists():
-        print(written.read_text(encoding="utf-8"), end="")  # noqa: T201 - Markdown, as it is
+        print(read_text(written), end="")  # noqa: T201 - Markdown, as it is
         return
     async with on_trial(name) as host:
         found = await examine(host)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -167,6 +168,8 @@ def worker_urls(
     address: Annotated[str, typer.Option(help="Where the workers reach PostgreSQL and RabbitMQ.")],
 ) -> None:
     """Print what workers on another machine need: DATABASE_URL and AMQP_URL."""
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]+|\[[0-9A-Fa-f.:%A-Za-z]+\]", address):
+        raise _fail(f"{address!r} is no host's name or address.")
     kept = _kept(folder)
     if not kept:
         raise _fail("There are no secrets yet: start the system first.")

@@ -21,7 +21,9 @@ from ml_service.usecases import workers
 
 @command
 async def migrate(
-    wait_s: Annotated[float, typer.Option(help="Seconds to wait for the database to answer.")] = 30.0,
+    wait_s: Annotated[
+        float, typer.Option(min=0, max=86_400, help="Seconds to wait for the database to answer.")
+    ] = 30.0,
 ) -> None:
     """Bring the database to the newest schema; safe to run again, and by several at once."""
     settings = read_settings(CommonSettings)
@@ -30,7 +32,7 @@ async def migrate(
         try:
             before = await revision.current(settings.database_url)
         except UNAVAILABLE as error:
-            if asyncio.get_running_loop().time() > deadline:
+            if not asyncio.get_running_loop().time() <= deadline:  # also where somebody waits for "nan" seconds
                 err.print(f"The database does not answer: {error}")
                 raise typer.Exit(1) from None
             await asyncio.sleep(0.2)

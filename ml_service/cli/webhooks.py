@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.text import Text
 
 from ml_service.cli.common import begin, command, new_table, out
 from ml_service.usecases import admin_webhooks
@@ -31,9 +30,7 @@ async def list_(
     table = new_table("id", "user", "url", "failing since", "off", "waiting")
     for one in found:
         since = f"{one.failing_since:%Y-%m-%d %H:%M:%S}" if one.failing_since else ""
-        table.add_row(
-            str(one.id), *map(Text, (one.username, one.url)), since, one.disabled_reason or "", str(one.waiting)
-        )
+        table.add_row(str(one.id), one.username, one.url, since, one.disabled_reason or "", str(one.waiting))
     out.print(table)
 
 
@@ -63,7 +60,7 @@ async def log(
         last = one.attempts[-1] if one.attempts else None
         cells = (one.event, one.state, str(len(one.attempts)))
         at, status = (f"{last.at:%Y-%m-%d %H:%M:%S}", str(last.status or "")) if last else ("", "")
-        table.add_row(str(one.id), *cells, at, status, Text((last and last.error) or ""))
+        table.add_row(str(one.id), *cells, at, status, (last and last.error) or "")
     out.print(table)
 
 

@@ -105,6 +105,8 @@ def check_password(password: str, username: str, common: frozenset[str]) -> None
         raise _invalid("password", f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters.")
     if "\0" in password:
         raise _invalid("password", "A NUL character is not allowed.")
+    if any("\ud800" <= character <= "\udfff" for character in password):
+        raise _invalid("password", "A password is UTF-8 text.")
     if password.lower() in common:
         raise _invalid("password", "This password is among the most common ones; choose another.")
     if username_key(password) == username_key(username):

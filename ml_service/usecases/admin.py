@@ -59,7 +59,7 @@ async def record(
     after: Mapping[str, Any] | None = None,
     reason: str | None = None,
 ) -> None:
-    """Write an action into the log, in the transaction of the change."""
+    """Write an action into the log, in the transaction of the change; raises InvalidInput for such a reason."""
     await admin_actions.record(
         session,
         admin.id,
@@ -68,8 +68,15 @@ async def record(
         target,
         before=None if before is None else dict(before),
         after=None if after is None else dict(after),
-        reason=reason,
+        reason=None if reason is None else checked_reason(reason),
     )
+
+
+def checked_reason(reason: str) -> str:
+    """A reason as it is kept; raises InvalidInput where it says nothing, or too much."""
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
+        raise InvalidInput(f"Give a reason of at most {REASON_LENGTH_MAX} characters.")
+    return reason.strip()
 
 
 async def actions(session: Session, *, before: int | None, limit: int) -> tuple[list[AdminAction], int | None]:
@@ -133,6 +140,7 @@ async def move_credits(
         Forbidden: The role does not allow it, or not so much in a day.
         InvalidInput, IdempotencyKeyReused: As `ledger.move_by_hand`.
     """
+    reason = None if reason is None else checked_reason(reason)
     if abs(amount) > CREDITS_MAX:
         raise InvalidInput(f"One movement by hand has at most {CREDITS_MAX} credits.")
     if await accounts.get(session, user_id) is None:
@@ -276,13 +284,12 @@ async def cancel_bulk_job(database: Database, admin: Admin, bulk_id: UUID, *, re
         InvalidInput: There is no reason.
         NotFound, AlreadyFinished: There is no such job, or it has ended otherwise.
     """
-    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
-        raise InvalidInput(f"Give a reason of at most {REASON_LENGTH_MAX} characters.")
+    reason = checked_reason(reason)
     async with database.begin() as session:
         job = await bulk.get(session, None, bulk_id)
         await bulk.stop(session, job.user_id, bulk_id, admin.actor)
         after = {"bulk_id": str(bulk_id), "model": job.model}
-        await record(session, admin, "bulk.cancel", f"user:{job.user_id}", after=after, reason=reason.strip())
+        await record(session, admin, "bulk.cancel", f"user:{job.user_id}", after=after, reason=reason)
     await bulk.cancel_open(database, job.user_id, bulk_id)
     async with database.autocommit() as session:
         return await bulk.get(session, None, bulk_id)

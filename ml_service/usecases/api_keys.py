@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from ml_service.storage.api_keys import KeyFields
 from ml_service.storage.database import Session
 
 NAME_LENGTH_MAX = 100
+NAME_PATTERN = r"^[^\x00-\x1f]*$"
+MODEL_PATTERN = r"^[A-Za-z0-9._-]{1,100}$"
 MODELS_MAX = 50
 GRACE_S_MAX = 7 * 86400
 TOKENS_MAX = 10
@@ -42,9 +45,10 @@ async def create(session: Session, user_id: UUID, fields: KeyFields, *, keys_max
     """Make a key.
 
     Raises:
-        InvalidInput: It would have expired already.
+        InvalidInput: Its name or a model's cannot be one, or it would have expired already.
         PermissionDenied: The user has ``keys_max`` keys.
     """
+    _check_names(fields)
     _check(fields)
     token = new_token()
     key = await api_keys.add(
@@ -127,6 +131,15 @@ async def _get(session: Session, user_id: UUID, key_id: UUID) -> ApiKey:
     if key is None or key.revoked_at is not None:
         raise NotFound(MISSING)
     return key
+
+
+def _check_names(fields: KeyFields) -> None:
+    """What the API's schema says too; the command line has none."""
+    if not 1 <= len(fields.name) <= NAME_LENGTH_MAX or not re.fullmatch(NAME_PATTERN, fields.name):
+        raise InvalidInput(f"A name has 1 to {NAME_LENGTH_MAX} characters, without control characters.")
+    models = fields.models or ()
+    if len(models) > MODELS_MAX or not all(re.fullmatch(MODEL_PATTERN, model) for model in models):
+        raise InvalidInput(f"A key is for at most {MODELS_MAX} models, each by its name.")
 
 
 def _check(fields: KeyFields) -> None:

@@ -8,7 +8,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from ml_service.cli.__main__ import app
+from ml_service.cli.commands import app
 from ml_service.cli.common import out
 from ml_service.messaging.queue import Queue
 from ml_service.storage.database import Database

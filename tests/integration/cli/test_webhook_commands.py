@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
-from ml_service.cli.__main__ import app
+from ml_service.cli.commands import app
 from ml_service.cli.common import out
 from ml_service.domain.ids import new_id
 from ml_service.storage import admin_actions, webhook_deliveries, webhooks

@@ -18,6 +18,7 @@ from engine.native.initdb import make_data_folder
 from engine.native.postgres import PostgresNode
 from engine.native.rabbitmq import RabbitNode
 from ml_service.cli import backups
+from ml_service.platform import terminal
 from ml_service.storage import schema
 from tests.support.nodes import skip_or_fail
 
@@ -129,7 +130,7 @@ def test_a_password_goes_into_the_environment_and_not_onto_the_command_line(pass
 
 def test_a_log_line_cannot_command_the_terminal() -> None:
     line = "\x1b[2J\x9b31m\u2028\u202eabc\u200b\x07"
-    assert log_lines.escape(line) == "\\x1b[2J\\x9b31m\\u2028\\u202eabc\\u200b\\x07"
+    assert terminal.escape(line) == "\\x1b[2J\\x9b31m\\u2028\\u202eabc\\u200b\\x07"
     shown = log_lines.pretty(
         '{"event":"request","path":"/\\u2028\\u001b[31mx","level":"error","timestamp":"2026-01-02T03:04:05Z"}'
     )

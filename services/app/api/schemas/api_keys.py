@@ -12,13 +12,13 @@ from ml_service.domain.credentials import ApiKey as DomainKey
 from ml_service.domain.credentials import CapPer, Scope
 from ml_service.domain.credentials import SpendCap as DomainCap
 from ml_service.domain.ledger import CREDITS_MAX
-from ml_service.usecases.api_keys import GRACE_S_MAX, MODELS_MAX, NAME_LENGTH_MAX
+from ml_service.usecases.api_keys import GRACE_S_MAX, MODEL_PATTERN, MODELS_MAX, NAME_LENGTH_MAX, NAME_PATTERN
 from ml_service.usecases.api_keys import NewKey as MadeKey
 from services.app.api.schemas.numbers import WHOLE
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\x00-\x1f]*$"),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX, pattern=NAME_PATTERN),
     Field(description="For people, to tell keys apart.", examples=["ci"]),
 ]
 Scopes = Annotated[
@@ -32,7 +32,7 @@ Scopes = Annotated[
     ),
 ]
 Models = Annotated[
-    list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]] | None,
+    list[Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]] | None,
     Field(
         min_length=1,
         max_length=MODELS_MAX,
