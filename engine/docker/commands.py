@@ -103,11 +103,13 @@ def start(options: argparse.Namespace) -> int:
     PROJECT.make()
     wanted = _wanted(options)
     running = [one for one in containers.of(ROOT) if one.is_up]
-    if running and options.restart:
-        stop()
-    elif running:
+    if running and not options.restart:
         return _already_running(options, wanted, running)
     _check_readable()
+    if running:
+        if wanted["port"] not in (None, containers.published_port(running)):
+            ports.listen("0.0.0.0", wanted["port"]).close()  # noqa: S104 - what could not start stops nothing
+        stop()
     for name in copy_examples():
         tell(f"made {name} from its example")
     if wanted["port"] is None:

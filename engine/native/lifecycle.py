@@ -12,14 +12,14 @@ from typing import Any
 
 import psutil
 
-from engine.common import pools
+from engine.common import pools, ports
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
 from engine.common.report import address, say, summary, tell
 from engine.common.state import PROJECT, ROOT, lock_holder, read_json
 from engine.common.version import change_note
 from engine.native import control, model_environments
-from engine.native.plan import Plan, make_plan, read_wishes, remembered
+from engine.native.plan import Plan, make_plan, read_wishes
 from engine.native.processes import log_tail, wait_until
 from engine.native.status import inside
 from engine.native.supervisor import supervise
@@ -29,6 +29,8 @@ _STOP_TIMEOUT_S = 120
 _ELSEWHERE = "Another terminal is starting it; waiting for it."
 _ANSWER_TIMEOUT_S = 15
 """A supervisor that holds the lock and does not answer for so long hangs."""
+_BEGIN_TIMEOUT_S = 120
+"""Until it holds the lock: a slow disk and a busy machine take long to load a program."""
 
 
 def supervise_here(options: argparse.Namespace) -> int:
@@ -86,10 +88,17 @@ def start(options: argparse.Namespace) -> int:
 def restart(options: argparse.Namespace) -> int:
     """Stop what runs, then start with what was chosen last; what the command line says now counts more."""
     if lock_holder(PROJECT) is not None:
-        read_wishes(workers=options.workers, port=options.port, queue=options.queue)  # a wrong setting stops nothing
-        pools.merged(map(pools.parse, remembered().get("pools", [])), options.pool)
+        _check_start(options)
         stop()
     return start(options)
+
+
+def _check_start(options: argparse.Namespace) -> None:
+    """Refuse what could not start before anything is stopped for it; raises EngineError."""
+    plan = make_plan(workers=options.workers, port=options.port, queue=options.queue, pools=options.pool)
+    status = control.ask(PROJECT, {"op": "status"}) or {}
+    if plan.port not in (None, status.get("port")):
+        ports.listen(plan.host, plan.port).close()
 
 
 def _spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
@@ -125,7 +134,7 @@ def _follow(mine: subprocess.Popen[bytes] | None) -> dict[str, Any]:
             mine = None
         elif (mine is not None and mine.poll() is not None) or (mine is None and lock_holder(PROJECT) is None):
             raise EngineError(_why_it_ended(mine))
-        elif time.monotonic() - answered > _ANSWER_TIMEOUT_S:
+        elif time.monotonic() - answered > (_BEGIN_TIMEOUT_S if lock_holder(PROJECT) is None else _ANSWER_TIMEOUT_S):
             raise EngineError(f"The supervisor does not answer. The end of its log:\n{_supervisor_log()}")
         time.sleep(_POLL_S)
 
@@ -170,7 +179,7 @@ def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int
         status = control.ask(PROJECT, {"op": "status"}) or status
         say(f"{status['workers_ready']} of {status['workers_wanted']} workers are ready.")
     else:
-        say(f"It is already running and {status['state']}.")
+        tell(f"It is already running and {status['state']}.")
     if note := change_note(read_json(PROJECT.engine_file).get("code")):
         say(note)
     _summary(status)

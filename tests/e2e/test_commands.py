@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def test_a_second_start_changes_nothing(system: System) -> None:
     before = system.pids()
     assert "It is already running and healthy." in system.start()
     assert before == system.pids()
+
+
+def test_a_restart_that_could_not_start_stops_nothing(system: System) -> None:
+    before = system.pids()
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104  where the service listens
+        port = str(taken.getsockname()[1])
+        assert f"Port {port} is taken" in system.run("--restart", "--port", port, expected=1)
+    assert "BOT_PORT" in system.run("--restart", expected=1, more={"BOT_PORT": "99999"})
+    assert "MODE" in system.run("--restart", expected=1, more={"MODE": "prod"})
+    assert before == system.pids()
+    assert not system.run("--start", "--quiet")
 
 
 def test_the_page_comes_first_and_opens_only_where_that_is_asked_for(system: System, tmp_path: Path) -> None:
