@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,11 @@ import orjson
 from ml_service.domain.models import ModelSpec
 
 CHOICES_MAX = 20
-TRUE, FALSE = {"yes", "true", "1", "да"}, {"no", "false", "0", "нет"}
+TRUE, FALSE = {"yes", "true", "1", "да", "истина"}, {"no", "false", "0", "нет", "ложь"}
+"""As people and spreadsheets write them."""
+_GROUPED = re.compile("[+-]?[0-9]{1,3}([ \u00a0\u2009\u202f][0-9]{3})+(?![0-9])")
+"""Digits in groups of three. A comma or a dot between them would be one of a fraction elsewhere."""
+_THOUSANDS = re.compile("[+-]?[0-9]{1,3}([,.][0-9]{3})+")
 
 
 class WrongValue(ValueError):
@@ -68,8 +73,13 @@ class Field:
 
     @staticmethod
     def _number(text: str, wrong: str, *, whole: bool) -> int | float:
+        written = text.strip().replace("−", "-")
+        if whole and _THOUSANDS.fullmatch(written):
+            raise WrongValue(wrong)  # 1,000 may be a thousand: it is not taken for one
+        if _GROUPED.match(written):
+            written = re.sub("[ \u00a0\u2009\u202f](?=[0-9]{3})", "", written)
         try:
-            value = float(text.strip().replace(",", ".").replace("−", "-"))
+            value = float(written.replace(",", "."))
         except ValueError:
             raise WrongValue(wrong) from None
         if not math.isfinite(value) or abs(value) > 2**53 or (whole and value != int(value)):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ml_service.domain.fields import Field, WrongValue, fields_of, takes_text
@@ -51,6 +52,7 @@ class Columns:
         titles: Their names, or numbers where they have none; empty where the lines are the texts.
         fields: Where the columns are the model's fields: for each column its field, or None. Else None.
         text_place: Else: the column that is the text.
+        width: How many cells a row has; ``named``: how many of them, from the left, belong to a column with a name.
     """
 
     spec: ModelSpec
@@ -58,20 +60,22 @@ class Columns:
     titles: tuple[str, ...]
     fields: tuple[Field | None, ...] | None = None
     text_place: int = 0
+    width: int = 1
+    named: int = 1
 
     def value_of(self, cells: Sequence[str]) -> dict[str, Any] | None:
         """The model's input of a row; None where the row is blank.
 
         Raises:
-            TooManyCells: The row has more cells than there are columns.
+            TooManyCells: The row has more cells than there are columns: a text may have been divided.
         """
+        if len(cells) > self.width and any(cell.strip() for cell in cells[self.named :]):
+            raise TooManyCells
         if self.fields is None:
             text = cells[self.text_place].strip() if self.text_place < len(cells) else ""
             return {"text": text} if text else None
         if not any(cell.strip() for cell in cells):
             return None
-        if any(cell.strip() for cell in cells[len(self.fields) :]):
-            raise TooManyCells
         value: dict[str, Any] = {}
         for cell, field in zip(cells, self.fields, strict=False):
             if (
@@ -112,7 +116,7 @@ def columns_of(rows: Sequence[Row], spec: ModelSpec, column: str | None = None) 
         missing = [field.name for field in fields.values() if field.required and field not in known]
         if missing:
             raise NotATable(missing)
-        return Columns(spec, has_header=True, titles=tuple(names), fields=tuple(known))
+        return Columns(spec, True, _titles(names), tuple(known), width=len(names), named=_named(names))  # noqa: FBT003
     if not takes_text(spec):
         raise NotATable([field.name for field in fields.values()])
     width = max(len(cells) for _, cells in rows)
@@ -120,11 +124,19 @@ def columns_of(rows: Sequence[Row], spec: ModelSpec, column: str | None = None) 
         has_header = names[0].casefold() in TEXT_COLUMNS or names[0] == column
         return Columns(spec, has_header, (names[0],) if has_header else ())
     has_header = column in names or _has_header(rows, names)
-    titles = names if has_header else []
-    titles = [*titles, *(str(place + 1) for place in range(len(titles), width))]
-    titles = [title or str(place + 1) for place, title in enumerate(titles)]
+    titles = _titles(names if has_header else [""] * width)
     place = titles.index(column) if column in titles else _text_column(rows[has_header:], titles)
-    return Columns(spec, has_header, tuple(titles), text_place=place)
+    named = _named(names) if has_header else width
+    return Columns(spec, has_header, titles, text_place=place, width=len(titles), named=named)
+
+
+def _titles(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of the columns; a column without one has its number."""
+    return tuple(name or str(place) for place, name in enumerate(names, 1))
+
+
+def _named(names: Sequence[str]) -> int:
+    return max((place for place, name in enumerate(names, 1) if name), default=len(names))
 
 
 def known_names(spec: ModelSpec) -> set[str]:
@@ -134,17 +146,24 @@ def known_names(spec: ModelSpec) -> set[str]:
 
 def division_of(text: str, known: set[str]) -> tuple[str, int]:
     """What divides the cells of a table that begins with ``text``, and how many characters above it say so."""
-    said = re.match(r"(?i)sep=(.)[\r\n]+", text)
-    return (said[1], said.end()) if said else (_delimiter(text, known), 0)
+    said = re.match(r'(?i)("?)sep=(.)\1[\r\n]+', text)
+    return (said[2], said.end()) if said else (_delimiter(text, known), 0)
 
 
-def parse_rows(text: str, delimiter: str) -> list[list[str]]:
-    """Cells by the rules of CSV; where quotes are not closed as those say, they are taken as they stand."""
+def parse_rows(text: str, delimiter: str, rows_max: int | None = None) -> list[Row]:
+    """The rows that are not empty, with their numbers, up to ``rows_max``.
+
+    Cells are divided by the rules of CSV; where quotes are not closed as those say, they are taken as they stand.
+    """
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        return _rows_of(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), rows_max)
     except csv.Error:
         source = io.StringIO(text, newline="")
-        return list(csv.reader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE))
+        return _rows_of(csv.reader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE), rows_max)
+
+
+def _rows_of(reader: Iterable[list[str]], rows_max: int | None) -> list[Row]:
+    return list(islice(((number, cells) for number, cells in enumerate(reader, 1) if any(cells)), rows_max))
 
 
 def _has_header(rows: Sequence[Row], names: list[str]) -> bool:
@@ -158,7 +177,7 @@ def _has_header(rows: Sequence[Row], names: list[str]) -> bool:
     return any(column and all(map(_is_number, column)) for column in columns)
 
 
-def _text_column(rows: Sequence[Row], titles: list[str]) -> int:
+def _text_column(rows: Sequence[Row], titles: Sequence[str]) -> int:
     """The column that is the text: by its name, else the one with the longest words."""
     for place, title in enumerate(titles):
         if title.casefold() in TEXT_COLUMNS:
@@ -181,7 +200,7 @@ def _delimiter(text: str, known: set[str]) -> str:
     sample = text[:SAMPLE_CHARS]
     if len(text) > SAMPLE_CHARS:
         sample = sample[: max(sample.rfind("\n"), sample.rfind("\r"))]
-    parsed = {one: [cells for cells in parse_rows(sample, one) if any(cells)][:SAMPLE_ROWS] for one in DELIMITERS}
+    parsed = {one: [cells for _, cells in parse_rows(sample, one, SAMPLE_ROWS)] for one in DELIMITERS}
     for one in DELIMITERS:
         rows = parsed[one]
         if rows and len(rows[0]) > 1 and any(cell.strip().casefold() in known for cell in rows[0]):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from charset_normalizer import from_bytes
@@ -13,6 +16,7 @@ from charset_normalizer import from_bytes
 from ml_service.domain.fields import fields_of, takes_text
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.tables import (
+    SAMPLE_ROWS,
     Columns,
     NotATable,
     Row,
@@ -26,6 +30,8 @@ from services.bot import schema_errors
 from services.bot.phrases import Phrases
 
 FILE_BYTES_MAX = 10_000_000
+ROWS_MAX = 100_000
+"""All rows of a file are in memory."""
 SAMPLE_BYTES = 65_536
 ENCODINGS = ["cp1251", "koi8_r", "cp866", "cp1252", "utf_16_le", "utf_16_be", "mac_cyrillic"]
 """What spreadsheets in Russian and English write, besides UTF-8."""
@@ -41,6 +47,11 @@ NO_TEXT_BEGINS = (
     b"GIF8",
     b"\x1f\x8b",
     b"\xd0\xcf\x11\xe0",
+    b"BZh",
+    b"7z\xbc\xaf",
+    b"\xfd7zXZ",
+    b"OggS",
+    b"SQLite format 3",
 )
 """Of archives, pictures and the documents of word processors and spreadsheets."""
 csv.field_size_limit(4 * FILE_BYTES_MAX)  # a cell may be as long as the file
@@ -48,6 +59,14 @@ csv.field_size_limit(4 * FILE_BYTES_MAX)  # a cell may be as long as the file
 
 class NotText(ValueError):
     """The file holds no text: a spreadsheet, a picture, an archive."""
+
+
+class TooManyRows(ValueError):
+    """More than ``rows_max`` rows; found before they take memory, or anybody's time."""
+
+    def __init__(self, rows_max: int) -> None:
+        super().__init__(f"more than {rows_max} rows")
+        self.rows_max = rows_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +111,8 @@ def text_of(content: bytes) -> str:
     Raises:
         NotText: It is no text.
     """
-    if content.startswith(NO_TEXT_BEGINS) or content[:SAMPLE_BYTES].lstrip()[:9].lower().startswith(
-        (b"<!doctype", b"<html")
-    ):
+    begins = content[:SAMPLE_BYTES].removeprefix(codecs.BOM_UTF8).lstrip()[:9].lower()
+    if content.startswith(NO_TEXT_BEGINS) or begins.startswith((b"<!doctype", b"<html", b"<table", b"<?xml")):
         raise NotText
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return _checked(content.decode("utf-16", errors="replace"))
@@ -121,15 +139,23 @@ def _checked(text: str) -> str:
     return text.replace("\0", "").removeprefix("\ufeff")
 
 
-def read_lines(t: Phrases, text: str, spec: ModelSpec) -> Table:
-    """Each line that is not blank as a text; raises NotATable where the model needs more than a text."""
+def read_lines(t: Phrases, text: str, spec: ModelSpec, *, rows_max: int = ROWS_MAX) -> Table:
+    """Each line that is not blank as a text.
+
+    Raises:
+        NotATable: The model needs more than a text.
+        TooManyRows: There are more than ``rows_max``.
+    """
     if not takes_text(spec):
         raise NotATable([field.name for field in fields_of(spec)])
-    cells = [(row, line.strip()) for row, line in enumerate(re.split("\r\n|\r|\n", text), 1)]
-    return _table(t, spec, [(row, {"text": line}) for row, line in cells if line])
+    lines = ((row, line.strip()) for row, line in enumerate(io.StringIO(text, newline=None), 1))
+    found = list(islice(((row, {"text": line}) for row, line in lines if line), rows_max + 1))
+    if len(found) > rows_max:
+        raise TooManyRows(rows_max)
+    return _table(t, spec, found)
 
 
-def read_table(t: Phrases, text: str, spec: ModelSpec, *, column: str | None = None) -> Table:
+def read_table(t: Phrases, text: str, spec: ModelSpec, *, column: str | None = None, rows_max: int = ROWS_MAX) -> Table:
     """The rows of a CSV: by its columns' names where they are the model's fields, else one column as the text.
 
     Args:
@@ -137,11 +163,14 @@ def read_table(t: Phrases, text: str, spec: ModelSpec, *, column: str | None = N
 
     Raises:
         NotATable: The model needs fields that no column names.
+        TooManyRows: There are more than ``rows_max``.
     """
-    rows = _rows(text, known_names(spec))
+    rows = _rows(text, known_names(spec), rows_max + 2)
     if not rows:
         return Table(())
-    columns = columns_of(rows, spec, column)
+    columns = columns_of(rows[:SAMPLE_ROWS], spec, column)
+    if len(rows) - columns.has_header > rows_max:
+        raise TooManyRows(rows_max)
     values, wrong, blank = [], [], 0
     for row, cells in rows[columns.has_header :]:
         try:
@@ -191,8 +220,8 @@ def _table(
     )
 
 
-def _rows(text: str, known: set[str]) -> list[Row]:
-    """The rows with their numbers, divided as the file itself shows."""
+def _rows(text: str, known: set[str], rows_max: int) -> list[Row]:
+    """The first rows with their numbers, divided as the file itself shows."""
     delimiter, above = division_of(text, known)
-    rows = enumerate(parse_rows(text[above:], delimiter), 2 if above else 1)
-    return [(number, cells) for number, cells in rows if any(cells)]
+    rows = parse_rows(text[above:], delimiter, rows_max)
+    return [(number + 1, cells) for number, cells in rows] if above else rows

@@ -20,14 +20,21 @@ from services.bot import submitting
 from services.bot.downloads import NotDownloaded, download, is_readable, is_table
 from services.bot.phrases import cut
 from services.bot.submitting import ConfirmedBatch
-from services.bot.tables import FILE_BYTES_MAX, NotText, Table, read_lines, read_table, text_of
+from services.bot.tables import (
+    FILE_BYTES_MAX,
+    ROWS_MAX,
+    NotText,
+    Table,
+    TooManyRows,
+    read_lines,
+    read_table,
+    text_of,
+)
 from services.bot.talk import Dialog, Talk
 from services.bot.views import batches
 from services.bot.views.view import View
 
 NUMBER_BYTES = 4
-FILE_ROWS_MAX = 100_000
-"""More than a batch takes goes as a bulk job; all rows of a file are in memory."""
 
 
 async def batch(_message: Message, command: CommandObject, talk: Talk) -> None:
@@ -70,11 +77,8 @@ async def _ask(talk: Talk, source: Dialog, column: str | None = None, model: str
     table = await _read(talk, source, listed, column)
     if table is None:
         return
-    t, count = talk.t, len(table.inputs) + len(table.errors)
-    limit = min(FILE_ROWS_MAX, talk.deps.settings.bulk_lines_max) if "file" in source else _batch_max(talk)
-    if count > limit:
-        await talk.say(t("batch-too-many", count=count, max=limit), reply=True)
-    elif table.errors and not table.inputs:
+    t = talk.t
+    if table.errors and not table.inputs:
         await talk.say(batches.errors(t, table.errors), reply=True)
     elif not table.inputs:
         await talk.say(t("batch-empty"), reply=True)
@@ -115,19 +119,22 @@ async def _question(talk: Talk, source: Dialog, listed: ListedModel, table: Tabl
 async def _read(talk: Talk, source: Dialog, listed: ListedModel, column: str | None) -> Table | None:
     """The table of a file or a message; None where it is no table, which was said."""
     t, spec = talk.t, listed.spec
+    rows_max = min(ROWS_MAX, talk.deps.settings.bulk_lines_max)  # more than a batch takes goes as a bulk job
     try:
         if "file" not in source:
-            return read_lines(t, source["text"], spec)
+            return read_lines(t, source["text"], spec, rows_max=_batch_max(talk))
         content = await download(talk, source["file"])
         if len(content) > FILE_BYTES_MAX:
             await talk.say(t("batch-file-too-big", kilobytes=FILE_BYTES_MAX // 1000), reply=True)
             return None
         text = await asyncio.to_thread(text_of, content)
         if source["is_table"]:
-            return await asyncio.to_thread(read_table, t, text, spec, column=column)
-        return await asyncio.to_thread(read_lines, t, text, spec)
+            return await asyncio.to_thread(read_table, t, text, spec, column=column, rows_max=rows_max)
+        return await asyncio.to_thread(read_lines, t, text, spec, rows_max=rows_max)
     except NotDownloaded:
         await talk.say(t("batch-file-not-fetched"), reply=True)
+    except TooManyRows as error:
+        await talk.say(t("batch-too-many", max=error.rows_max), reply=True)
     except NotText:
         await talk.say(t("batch-file-not-text"), reply=True)
     except NotATable as wrong:

@@ -16,7 +16,7 @@ from ml_service.domain.models import ModelSpec
 from ml_service.domain.tables import NotATable
 from services.bot import schema_errors
 from services.bot.phrases import LANGUAGES, phrases
-from services.bot.tables import UNREADABLE, NotText, read_lines, read_table, text_of
+from services.bot.tables import UNREADABLE, NotText, TooManyRows, read_lines, read_table, text_of
 
 EN, RU = phrases("en"), phrases("ru")
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 50}
@@ -61,6 +61,11 @@ DIALECTS: dict[str, tuple[str, list[str]]] = {
     "one line": ("hello, world", ["hello, world"]),
     "capitals": ("TEXT,ID\nfirst,1\n", ["first"]),
     "nothing": ("\n\n", []),
+    "sep= in quotes": ('"sep=;"\nid;text\n1;a, b\n', ["a, b"]),
+    "an index without a name": (",text\n0,first\n1,second\n", ["first", "second"]),
+    "a last column without a name": ("id;text;\n1;first;note\n2;second;\n", ["first", "second"]),
+    "a delimiter after each row": ("text;\nfirst;\nsecond;\n", ["first", "second"]),
+    "blank cells after a row": ("id,text\n1,first,,\n2,second\n", ["first", "second"]),
 }
 
 
@@ -70,6 +75,35 @@ def test_every_dialect_is_understood(name: str) -> None:
     table = read_table(EN, content, PLAIN)
     assert [value["text"] for value in table.inputs] == texts
     assert table.errors == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ("id,text\n1,good, fast\n2,bad\n", [2]),
+        ("text,,\ngood, fast,,\nbad,,\n", [2]),
+        ("№;Отзыв\n1;хорошо; но дорого\n2;плохо\n", [2]),
+        ("".join(f"{number};text {number}\n" for number in range(80)) + "80;half;other half\n", [81]),
+        ("Comment|Date\ngood|fast|today\nbad|today\n", [2]),
+    ],
+)
+def test_no_part_of_a_text_is_left_out_in_silence(content: str, rows: list[int]) -> None:
+    table = read_table(EN, content, PLAIN)
+    assert [error.row for error in table.errors] == rows
+    assert all("cells" in error.reasons[0] for error in table.errors)
+
+
+@pytest.mark.parametrize("content", ["a\n" * 5_000_000, "text\n" + "a b\n" * 2_000_000, '"a"\r\n' * 1_500_000])
+def test_more_rows_than_may_be_are_refused_before_they_are_read(content: str) -> None:
+    for read in (read_lines, read_table):
+        began = time.process_time()
+        with pytest.raises(TooManyRows):
+            read(EN, content, PLAIN)
+        assert time.process_time() - began < 5
+    assert len(read_lines(EN, "a\n" * 20, PLAIN, rows_max=20).inputs) == 20
+    assert len(read_table(EN, "text\n" + "a\n" * 20, PLAIN, rows_max=20).inputs) == 20
+    with pytest.raises(TooManyRows):
+        read_table(EN, "text\n" + "a\n" * 21, PLAIN, rows_max=20)
 
 
 CELL = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20)
@@ -132,6 +166,14 @@ def test_no_file_takes_long_to_read(piece: str) -> None:
         b"\xff\xd8\xff\xe0 JFIF",
         b"\n<!DOCTYPE html><table>",
         b"<HTML><table>",
+        b"<table><tr><td>a</td></tr></table>",
+        b"\xef\xbb\xbf<html>",
+        b"<?xml version='1.0'?><Workbook>",
+        b"SQLite format 3\0 x",
+        b"OggS\0\2 abcd",
+        b"7z\xbc\xaf\x27\x1c\0\4",
+        b"\xfd7zXZ\0 a",
+        b"BZh91AY&SY",
         bytes(range(1, 256)) * 9,
     ],
 )

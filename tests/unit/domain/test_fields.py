@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ml_service.domain.fields import fields_of, takes_text
+from ml_service.domain.fields import WrongValue, fields_of, takes_text
 from ml_service.domain.models import ModelSpec
 
 
@@ -29,6 +29,36 @@ def spec(**properties: Any) -> ModelSpec:
 def test_a_field_that_may_be_nothing_is_asked_like_any_other(field: dict[str, Any], text: str, value: object) -> None:
     _, asked = fields_of(spec(text={"type": "string"}, more=field))
     assert asked.parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("integer", "12 345", 12345),
+        ("integer", "1\u00a0000\u202f000", 1_000_000),
+        ("integer", "−7", -7),
+        ("integer", "5,0", 5),
+        ("integer", "1,000", None),  # a thousand, or one with a fraction
+        ("integer", "1.000", None),
+        ("integer", "1 00", None),
+        ("integer", "9" * 40, None),
+        ("number", "1 234,5", 1234.5),
+        ("number", "0,125", 0.125),
+        ("number", "nan", None),
+        ("number", "1e999", None),
+        ("number", "1 2 3", None),
+        ("boolean", "ИСТИНА", True),
+        ("boolean", "ложь", False),
+        ("boolean", "maybe", None),
+    ],
+)
+def test_a_value_is_read_as_spreadsheets_write_it_or_not_at_all(kind: str, text: str, value: object) -> None:
+    _, asked = fields_of(spec(text={"type": "string"}, more={"type": kind}))
+    if value is None:
+        with pytest.raises(WrongValue):
+            asked.parse(text)
+    else:
+        assert asked.parse(text) == value
 
 
 def test_nothing_is_no_button_of_a_choice() -> None:
