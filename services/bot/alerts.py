@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -17,6 +18,11 @@ log = structlog.get_logger()
 
 NO_WORKER_S = 15.0
 """So long nobody must be alive before admins are woken: a restart is no alert."""
+BACK_S = 30.0
+"""So long somebody must be alive before they are told: workers that come and go are one alert, not many. One that died
+at once counts as alive until its lease ends, so this is more than a lease."""
+ADMINS_AT_ONCE = 16
+"""Told at the same time: one whose messages hang must not keep the alert from the others."""
 NO_WORKERS = "no_workers"
 
 
@@ -26,6 +32,7 @@ class WorkerAlert:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._none_since: float | None = None
+        self._back_since: float | None = None
 
     async def look(self) -> None:
         """Look once, and tell those who have not heard; raises DatabaseUnavailable."""
@@ -34,8 +41,11 @@ class WorkerAlert:
             is_alive = any(worker.is_alive for worker in await workers.list_live(session))
         if is_alive:
             self._none_since = None
-            await self._tell_end()
+            self._back_since = now if self._back_since is None else self._back_since
+            if now - self._back_since >= BACK_S:
+                await self._tell_end()
             return
+        self._back_since = None
         self._none_since = now if self._none_since is None else self._none_since
         if now - self._none_since >= NO_WORKER_S:
             await self._tell_begin()
@@ -47,22 +57,28 @@ class WorkerAlert:
         if not untold:
             return
         waiting = await self._deps.backlog.open()
-        for chat_id, language in untold:
-            if await self._send(chat_id, View(menus.alert(language, "alert-no-workers", waiting=waiting))):
+
+        async def tell(chat_id: int, language: str) -> bool:
+            is_done = await self._send(chat_id, View(menus.alert(language, "alert-no-workers", waiting=waiting)))
+            if is_done:
                 async with self._deps.database.autocommit() as session:
                     await alerts.told(session, NO_WORKERS, chat_id)
+            return is_done
+
+        await _tell_all(tell, untold)
 
     async def _tell_end(self) -> None:
         async with self._deps.database.autocommit() as session:
             told = await alerts.told_chats(session, NO_WORKERS)
-        has_everybody_heard = True
-        for chat_id, language in told:
-            if not await self._send(chat_id, View(menus.alert(language, "alert-workers-back", waiting=0))):
-                has_everybody_heard = False
-                continue
-            async with self._deps.database.autocommit() as session:
-                await alerts.end_told(session, NO_WORKERS, chat_id)
-        if not has_everybody_heard:
+
+        async def tell(chat_id: int, language: str) -> bool:
+            is_done = await self._send(chat_id, View(menus.alert(language, "alert-workers-back", waiting=0)))
+            if is_done:
+                async with self._deps.database.autocommit() as session:
+                    await alerts.end_told(session, NO_WORKERS, chat_id)
+            return is_done
+
+        if not await _tell_all(tell, told):
             return
         async with self._deps.database.autocommit() as session:
             await alerts.end(session, NO_WORKERS)
@@ -81,3 +97,15 @@ class WorkerAlert:
         except Refused as error:
             log.error("alert_not_sent", chat_id=chat_id, why=str(error))  # noqa: TRY400  no trace helps
         return True
+
+
+async def _tell_all(tell: Callable[[int, str], Awaitable[bool]], chats_: Sequence[tuple[int, str]]) -> bool:
+    """Tell each chat, some at the same time; whether all have heard. A failure waits until no message is under way."""
+    has_everybody_heard = True
+    for start in range(0, len(chats_), ADMINS_AT_ONCE):
+        some = chats_[start : start + ADMINS_AT_ONCE]
+        for done in await asyncio.gather(*(tell(*one) for one in some), return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
+            has_everybody_heard &= done
+    return has_everybody_heard

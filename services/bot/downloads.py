@@ -7,7 +7,7 @@ import io
 import structlog
 from aiogram.types import Document
 
-from services.bot.failures import Later, Refused, is_away, meaning_of, what_failed
+from services.bot.failures import Later, is_away, meaning_of, what_failed
 from services.bot.talk import Talk
 
 log = structlog.get_logger()
@@ -38,9 +38,7 @@ async def download(talk: Talk, file_id: str) -> bytes:
         log.warning("file_not_downloaded", attempts=talk.attempts, error=what_failed(error))
         if isinstance(meaning, Later) and talk.attempts < ATTEMPTS_MAX:
             raise meaning from error
-        if isinstance(meaning, Later | Refused):
-            raise NotDownloaded from error
-        raise (meaning or NotDownloaded()) from error
+        raise NotDownloaded from error
     return content.getvalue()
 
 

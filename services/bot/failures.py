@@ -21,9 +21,13 @@ from aiohttp import ClientError, ClientResponseError
 
 RETRY_AFTER_S_MAX = 86_400.0
 FORBIDDEN = 403
-# The request itself is wrong, and would be refused again. Everything else may pass: 401 and 409 (the token, another
-# poller), 408, 420, 425 and 429 (too slow, too often), 5xx, and whatever has no status at all.
-PERMANENT = frozenset({400, 402, 404, 405, 406, 410, 411, 412, 413, 414, 415, 416, 422, 431, 451})
+# The request itself is wrong, and would be refused again. Everything else may pass: 401, 404 and 409 (the token,
+# another poller), 408, 420, 425 and 429 (too slow, too often), 5xx, and whatever has no status at all.
+PERMANENT = frozenset({400, 402, 405, 406, 410, 411, 412, 413, 414, 415, 416, 422, 431, 451})
+TOO_LARGE = frozenset({413, 414, 431})
+"""What a gateway on the way refuses of a request, as Telegram itself would."""
+NO_FILE = PERMANENT | {FORBIDDEN, 404}
+"""At a file's own address."""
 GONE = ("chat not found", "user is deactivated", "bot was blocked", "bot can't initiate", "peer_id_invalid")
 
 
@@ -88,6 +92,11 @@ def meaning_of(error: Exception, wait_s: float) -> Later | ChatGone | Refused | 
     status, why = status_of(error), what_failed(error)
     if isinstance(error, TelegramRetryAfter):
         return Later(min(max(float(error.retry_after), 0.0), RETRY_AFTER_S_MAX), why)
+    if isinstance(error, ClientDecodeError | ClientResponseError):
+        # Not the Bot API's words but those of a gateway, a proxy's sign-in, or a file's address: they say nothing of
+        # the chat.
+        final = TOO_LARGE if isinstance(error, ClientDecodeError) else NO_FILE
+        return Refused(why) if status in final else Later(wait_s, why)
     if isinstance(error, TelegramMigrateToChat) or status == FORBIDDEN:
         return ChatGone(why)
     if status in PERMANENT:
