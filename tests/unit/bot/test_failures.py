@@ -1,4 +1,4 @@
-"""One table of what each way to fail means: later, never, or not in this chat; whoever it was that answered."""
+"""One table of what each way to fail means: later, never, or not in this chat; and who it was that answered."""
 
 from __future__ import annotations
 
