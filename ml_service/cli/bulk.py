@@ -53,4 +53,4 @@ async def cancel(
     """Cancel anybody's bulk job: what has succeeded stays, and is paid; the rest is given back."""
     async with database_of(read_settings(CommonSettings)) as database:
         job = await admin.cancel_bulk_job(database, OPERATOR, bulk_id, reason=reason)
-    out.print(f"Canceled: {job.succeeded} lines had succeeded, {job.canceled} were canceled.")
+    out.print(f"{job.id} is canceled: {job.succeeded} of {job.lines} lines had succeeded; the rest is given back.")

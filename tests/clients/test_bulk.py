@@ -15,6 +15,8 @@ import pytest
 from mls import AsyncClient, BulkNotFinished, Client, Progress, errors
 from tests.clients.people import FaultyWire, Registered
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_is_answered_line_by_line_and_paid_by_line(client: Client, tmp_path: Path) -> None:
     before = client.balance().balance

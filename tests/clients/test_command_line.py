@@ -13,6 +13,8 @@ import pytest
 from tests.clients.people import Registered
 from tests.support.system import System
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

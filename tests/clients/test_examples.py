@@ -16,6 +16,8 @@ from services.app.api.problems import STATUSES
 from tests.clients.people import Registered
 from tests.support.nodes import skip_or_fail
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (Path(__file__).parents[2] / "docs/api.md").read_text()
 EXAMPLES = re.findall(r"^```(sh|js|python)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 COMMANDS = {"sh": ["bash", "-eu", "-o", "pipefail"], "js": ["node"], "python": [sys.executable, "-W", "error"]}

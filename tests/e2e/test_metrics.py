@@ -15,6 +15,8 @@ from engine.native.plan import cores
 from engine.native.processes import wait_until
 from tests.support.system import PATIENCE_S, System
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = "ml_service_requests_total"
 FINISHED = "ml_service_predictions_finished_total"
 WAITERS = "ml_service_live_waiters"

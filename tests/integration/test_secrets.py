@@ -18,6 +18,8 @@ import pytest
 
 from ml_service.cli.secrets import FOLDERS, ROLES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ from tests.support.hooks import LOCAL, attempted, create, ended, log_of, patch
 from tests.support.receiver import HookReceiver
 from tests.support.service import Person, Service, StartService, code_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[HookReceiver]:

@@ -17,6 +17,8 @@ import pytest
 
 from engine.common.state import ROOT
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # Only what the worker's and the tests' own packages can run; torch is too large for either.

@@ -13,6 +13,8 @@ from engine.native import rabbitmq
 from engine.native.rabbitmq import RabbitNode
 from tests.support.nodes import skip_or_fail
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs() -> None:

@@ -20,6 +20,8 @@ from engine.native import control, postgres
 from engine.native.processes import is_running, wait_until
 from tests.support.nodes import skip_or_fail
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs() -> None:

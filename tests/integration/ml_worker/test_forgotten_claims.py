@@ -10,6 +10,8 @@ from tests.support.checker import books_of, connected, drained
 from tests.support.load import Load
 from tests.support.rig import Setup, running_rig
 
+pytestmark = pytest.mark.slow
+
 FORGET = """
     UPDATE predictions SET status = 'queued', worker_id = NULL, started_at = NULL, attempts = attempts - 1
     WHERE status = 'processing'"""

@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.rig import Setup, running_rig
 
+pytestmark = pytest.mark.slow
+
 MODEL_TIMEOUT_S = 5.0
 """Of the model `troublesome`, after which a hanging batch would be stopped anyway."""
 PASSWORD = "a quiet green river"

@@ -9,10 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import httpx2
+import pytest
 
 from tests.support.app_process import Process
 from tests.support.nginx import FIRST, NOBODY, SECOND, THIRD, Door, OpenDoor, StartReplica
 from tests.support.service import code_of
+
+pytestmark = pytest.mark.slow
 
 ASK = {"model": "echo", "text": "hello"}
 

@@ -9,10 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.support.http_clients import unread
 from tests.support.nginx import FIRST, SECOND, Door, OpenDoor, raw
 from tests.support.service import PASSWORD, code_of
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_body_too_large_is_refused_and_the_largest_one_arrives(door: Door, signed_in: dict[str, str]) -> None:

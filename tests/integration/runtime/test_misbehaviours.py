@@ -13,6 +13,8 @@ from ml_service.runtime.model_answers import Failure, Success
 from tests.support.hosts import running
 from tests.support.misbehaviours import MISBEHAVIOURS, SUCCESS, UNLOADABLE, Misbehaviour
 
+pytestmark = pytest.mark.slow
+
 LIMITS = ModelLimits(backoff_s_min=0.05, backoff_s_max=30, close_grace_s=0.2)
 BATCH = ['{"text":"first"}', '{"text":"bad"}', '{"text":"last"}']
 
