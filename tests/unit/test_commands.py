@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from ml_service.cli.__main__ import app
+from ml_service.cli.commands import app
 from mls.cli import _parser
 
 TESTS = Path(__file__).parents[1]
