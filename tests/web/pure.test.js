@@ -5,7 +5,7 @@ import { snippet } from "../../services/app/web/lib/snippets.js";
 import { parser } from "../../services/app/web/lib/sse.js";
 import { pause, hurry, retryDelayS } from "../../services/app/web/lib/wait.js";
 import { pieces } from "../../services/app/web/outputs/pieces.js";
-import { headline, scoresOf, shapeOf } from "../../services/app/web/outputs/shape.js";
+import { besidesOf, headline, scoresOf, shapeOf } from "../../services/app/web/outputs/shape.js";
 
 /** @param {string[]} chunks */
 function events(chunks) {
@@ -82,6 +82,12 @@ test("an answer's word and its rivals", () => {
   assert.deepEqual(headline(language), { name: "language", label: "ru", confidence: 0.8 });
   assert.deepEqual(scoresOf(language), [{ label: "ru", score: 0.8 }, { label: "uk", score: 0.1 }]);
   assert.equal(headline({ words: 3 }), null);
+});
+
+test("what an answer says beside its word", () => {
+  const file = { label: "png", confidence: 0.9, mime_type: "image/png", extensions: ["png"], is_text: false, tags: [], more: { a: 1 }, none: null };
+  assert.deepEqual(besidesOf(file), [["mime_type", "image/png"], ["extensions", ["png"]], ["is_text", false]]);
+  assert.deepEqual(besidesOf({ label: "positive", score: 0.9, scores: { positive: 0.9 } }), []);
 });
 
 test("spans cut a text by code points, and bad ones are left out", () => {

@@ -18,6 +18,8 @@ from ml_service.runtime.bundled.sentiment_fast.model import SentimentFast
 
 I18N = Path(__file__).parents[3] / "services" / "app" / "web" / "i18n"
 WORDS = I18N / "ru" / "models.js"
+DRAWN = {"label", "language", "confidence", "scores", "alternatives"}
+"""What a label is drawn of; the answer's other parts stand below it by their names."""
 BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, FileType, Language, Sentiment, SentimentFast]
 
 
@@ -33,7 +35,8 @@ def test_the_page_translates_what_each_bundled_model_says_and_nothing_else() -> 
 def _texts(model: type[Model]) -> list[str]:
     fields = model.input_schema["properties"]
     # The page has a phrase for `text` itself, and makes labels of other names as lib/schema.js does.
-    labels = [name.replace("_", " ").capitalize() for name in fields if name != "text"]
+    beside = {*model.output_schema["properties"]} - DRAWN if model.output_schema.get("x-view") == "label" else set()
+    labels = [name.replace("_", " ").capitalize() for name in {*fields, *beside} if name != "text"]
     choices = [value for field in fields.values() for value in field.get("enum", ())]
     return [*(field["description"] for field in fields.values()), *labels, *choices]
 

@@ -2,7 +2,7 @@
  * The language of the page and everything that depends on it.
  *
  * t("predict.button", {n}) → the phrase; reading it inside a component subscribes the component to the language.
- * told(text) → what a bundled model says of its input, translated · aboutOf(model) → what a model says it does, in the
+ * told(text) → what a bundled model says of its input or calls a part of its answer, translated · aboutOf(model) → what a model says it does, in the
  * page's language where its author wrote that.
  * language (signal "en" | "ru") · setLanguage("ru") loads and switches · fmt.{number, percent, duration, bytes, moment,
  * fullMoment, day, ago} are lib/format.js in the page's language.

@@ -1,6 +1,6 @@
-/** Json: any answer: few plain fields as a list of names and values, everything else as JSON text. */
+/** Json: any answer: few plain fields as a list of names and values (Fields), everything else as JSON text. */
 import { html } from "htm/preact";
-import { fmt, t } from "../i18n/index.js";
+import { fmt, t, told } from "../i18n/index.js";
 import { labelOf } from "../lib/schema.js";
 
 const FIELDS_MAX = 12;
@@ -14,8 +14,9 @@ function plainFields(value) {
   return isPlain && fields.length > 0 && fields.length <= FIELDS_MAX ? fields : null;
 }
 
-/** @param {unknown} value */
+/** @param {unknown} value @returns {string} */
 function words(value) {
+  if (Array.isArray(value)) return value.map(words).join(", ");
   if (typeof value === "number") return fmt.number(value, { maximumFractionDigits: 6 });
   if (typeof value === "boolean") return t(value ? "answer.yes" : "answer.no");
   return value === null ? "—" : String(value);
@@ -24,14 +25,16 @@ function words(value) {
 /** @param {{value: any}} props */
 export function Json({ value }) {
   const fields = plainFields(value);
-  if (fields) {
-    return html`<dl class="output-fields">
-      ${fields.map(
-        ([name, one]) => html`<div key=${name}><dt>${labelOf(name, {})}</dt><dd class="num">${words(one)}</dd></div>`,
-      )}
-    </dl>`;
-  }
-  return html`<${JsonText} value=${value} />`;
+  return fields ? html`<${Fields} fields=${fields} />` : html`<${JsonText} value=${value} />`;
+}
+
+/** @param {{fields: [string, any][]}} props */
+export function Fields({ fields }) {
+  return html`<dl class="output-fields">
+    ${fields.map(
+      ([name, one]) => html`<div key=${name}><dt>${told(labelOf(name, {}))}</dt><dd class="num">${words(one)}</dd></div>`,
+    )}
+  </dl>`;
 }
 
 /** @param {{value: any}} props */

@@ -1,7 +1,8 @@
-/** Label: one word, how sure the model is, and the scores of the others as bars. */
+/** Label: one word, how sure the model is, the scores of the others as bars, and what else the answer says. */
 import { html } from "htm/preact";
 import { fmt, t } from "../i18n/index.js";
-import { headline, scoresOf } from "./shape.js";
+import { Fields } from "./json.js";
+import { besidesOf, headline, scoresOf } from "./shape.js";
 import { labelWords } from "./words.js";
 
 const SCORES_MAX = 8;
@@ -14,6 +15,7 @@ export function Label({ output }) {
   const found = headline(output);
   if (!found) return null;
   const scores = scoresOf(output).slice(0, SCORES_MAX);
+  const besides = besidesOf(output);
   return html`<div class="output-label">
     <p class="output-label__head">
       <b>${labelWords(found.name, found.label)}</b>
@@ -32,5 +34,6 @@ export function Label({ output }) {
           )}
         </dl>`
       : null}
+    ${besides.length ? html`<${Fields} fields=${besides} />` : null}
   </div>`;
 }

@@ -4,12 +4,15 @@
  * shapeOf(view, output) → "label" | "spans" | "vector" | "table" | "text" | "image" | "json": the model's hint
  * `x-view` where the output fits it, else what the output's own shape says.
  * headline(output) → {name, label, confidence} | null: the word that an answer says, for lists.
+ * besidesOf(output) → [[name, value]]: the plain values that stand beside that word.
  */
 
 /** @typedef {"label" | "spans" | "vector" | "table" | "text" | "image" | "json"} Shape */
 
 export const LABEL_NAMES = ["label", "class", "category", "language", "sentiment", "answer"];
+const SURE_NAMES = ["confidence", "score", "probability"];
 const VECTOR_MIN = 8;
+const BESIDES_MAX = 12;
 const IMAGE = /^data:image\/(png|jpeg|webp|gif);base64,/;
 
 /** @param {any} value */
@@ -24,8 +27,19 @@ export function headline(output) {
   if (!isObject(output)) return null;
   const name = LABEL_NAMES.find((one) => typeof output[one] === "string" && output[one].length <= 80);
   if (!name) return null;
-  const sure = output.confidence ?? output.score ?? output.probability ?? output.scores?.[output[name]];
+  const sure = SURE_NAMES.map((one) => output[one]).find((one) => one !== undefined && one !== null) ?? output.scores?.[output[name]];
   return { name, label: output[name], confidence: typeof sure === "number" ? sure : null };
+}
+
+/** @param {any} value */
+const isPlain = (value) => value !== null && typeof value !== "object";
+
+/** @param {any} output @returns {[string, any][]} */
+export function besidesOf(output) {
+  const known = [headline(output)?.name, ...SURE_NAMES];
+  return Object.entries(output)
+    .filter(([name, value]) => !known.includes(name) && (Array.isArray(value) ? value.length > 0 && value.every(isPlain) : isPlain(value)))
+    .slice(0, BESIDES_MAX);
 }
 
 /**

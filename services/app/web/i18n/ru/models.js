@@ -1,6 +1,6 @@
 /**
- * What the models that ship with the service say of their input, in Russian, by their English words: names of fields,
- * their hints, values of choices. Other models speak for themselves. A test compares this with the models.
+ * What the models that ship with the service say of their input and their answers, in Russian, by their English words:
+ * names of fields, their hints, values of choices. Other models speak for themselves. A test compares this with the models.
  */
 
 /** @type {Record<string, string>} */
@@ -12,6 +12,11 @@ export default {
   "passage for texts that are to be found; query for what is searched for, and for all texts where they are only compared with each other.":
     "passage – для текстов, которые должны находиться; query – для того, что ищут, и для всех текстов, если их только сравнивают между собой.",
   "Content": "Файл",
+  "Description": "Описание",
+  "Mime type": "Тип MIME",
+  "Group": "Группа",
+  "Extensions": "Расширения",
+  "Is text": "Текстовый",
   "Kind": "Для чего текст",
   "passage": "passage (отрывок)",
   "query": "query (вопрос)",
