@@ -17,7 +17,10 @@ def main() -> None:
         # The imports take a while, in which Ctrl-C may come too.
         from ml_service.cli.commands import app  # noqa: PLC0415
 
-        app(prog_name="ml-service")
+        try:
+            app(prog_name="ml-service")
+        finally:
+            sys.stdout.flush()  # here, where a failure can be said
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import os
 import sys
@@ -64,9 +65,9 @@ def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callabl
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             asyncio.run(function(*args, **kwargs))
-        except BrokenPipeError:
-            raise
         except OSError as error:
+            if error.filename is None and error.errno in {errno.EPIPE, errno.ENOSPC}:
+                raise  # what was printed went nowhere
             err.print(f"{error.filename or 'The system'}: {error.strerror or error}")
             raise typer.Exit(1) from None
         except ServiceError as error:
