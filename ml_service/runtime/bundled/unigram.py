@@ -6,7 +6,7 @@ process. Here they are two sorted arrays, 3 MB: a piece is found by the hash of 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,45 +20,59 @@ _BASE = 0x9E3779B97F4A7C15
 _UNKNOWN_PENALTY = 10.0
 
 
+class PieceIndex(NamedTuple):
+    """Pieces by the hash of their characters: arrays that processes can share.
+
+    Attributes:
+        hashes: Of the pieces, ascending.
+        tokens: Which piece each of them is.
+        scores: The logarithm of each piece's probability, by token.
+        longest: The characters of the longest piece.
+    """
+
+    hashes: Hashes
+    tokens: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    longest: int
+
+
+def index_of(
+    pieces: str, lengths: NDArray[np.int64], scores: NDArray[np.float32], special: tuple[int, ...] = ()
+) -> PieceIndex:
+    """Index pieces.
+
+    Args:
+        pieces: The characters of all pieces, one after the other.
+        lengths: How many of them are each piece's, by token; none has a space inside.
+        scores: The logarithm of each piece's probability.
+        special: Tokens whose pieces are never found in a text.
+    """
+    stops = np.cumsum(lengths)
+    codes = _codes(pieces)
+    powers, inverses = _powers(len(codes) + 1)
+    sums = _sums(codes, powers)
+    hashes = (sums[stops] - sums[stops - lengths]) * inverses[stops - lengths]
+    kept = np.delete(np.arange(len(lengths)), special)
+    order = kept[np.argsort(hashes[kept])]
+    return PieceIndex(hashes[order], order.astype(np.int32), scores, int(lengths.max()))
+
+
 class UnigramTokenizer:
     """Splits a text into the most probable sequence of pieces."""
 
-    def __init__(
-        self,
-        pieces: str,
-        lengths: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        folding: dict[int, str],
-        *,
-        special: tuple[int, ...],
-        unknown: int,
-        chars_max: int,
-    ) -> None:
-        """Index the pieces.
+    def __init__(self, index: PieceIndex, folding: dict[int, str], *, unknown: int, chars_max: int) -> None:
+        """Take what it needs.
 
         Args:
-            pieces: The characters of all pieces, one after the other.
-            lengths: How many of them are each piece's, by token; none has a space inside.
-            scores: The logarithm of each piece's probability.
+            index: The pieces.
             folding: What becomes of a character before the text is split (SentencePiece's NFKC map).
-            special: Tokens whose pieces are never found in a text.
             unknown: The token of a character that no piece has.
             chars_max: The longest text that `tokens` will get.
         """
-        stops = np.cumsum(lengths)
-        codes = _codes(pieces)
-        powers, inverses = _powers(len(codes) + 1)
-        sums = _sums(codes, powers)
-        hashes = (sums[stops] - sums[stops - lengths]) * inverses[stops - lengths]
-        kept = np.delete(np.arange(len(lengths)), special)
-        order = kept[np.argsort(hashes[kept])]
-        self._hashes: Hashes = hashes[order]
-        self._tokens = order.astype(np.int32)
-        self._scores = scores
-        self._chars_max = int(lengths.max())
+        self._hashes, self._tokens, self._scores, self._chars_max = index
         self._folding = folding
         self._unknown = unknown
-        self._unknown_score = float(scores.min()) - _UNKNOWN_PENALTY
+        self._unknown_score = float(self._scores.min()) - _UNKNOWN_PENALTY
         # Folding makes up to 18 characters of one; a longer text is cut.
         self._folded_max = 4 * chars_max
         self._powers, self._inverses = (each.copy() for each in _powers(self._folded_max + 1))
@@ -68,8 +82,12 @@ class UnigramTokenizer:
         folded = " ".join(text.translate(self._folding).split(" "))
         while "  " in folded:
             folded = folded.replace("  ", " ")
-        marked = (folded if folded.startswith(" ") else f" {folded}").replace(" ", _WORD_START)[: self._folded_max]
-        return self._most_probable(len(marked), *self._found(marked))
+        return self.tokens_of_marked((folded if folded.startswith(" ") else f" {folded}").replace(" ", _WORD_START))
+
+    def tokens_of_marked(self, text: str) -> list[int]:
+        """Return the tokens of a text that has been folded, with a mark for each space."""
+        readable = text[: self._folded_max]
+        return self._most_probable(len(readable), *self._found(readable))
 
     def _found(self, text: str) -> tuple[list[int], list[int], list[int], list[float]]:
         """Find each piece at each place: starts (ascending), stops, tokens, scores."""
@@ -78,7 +96,7 @@ class UnigramTokenizer:
         sums = _sums(codes, self._powers)
         places = np.arange(size)
         # No piece has a word's beginning inside: from each place up to the next one.
-        begins = np.append(np.flatnonzero(codes == ord(_WORD_START)), size)
+        begins = np.append(np.flatnonzero(codes == _codes(_WORD_START)), size)
         limits = begins[np.searchsorted(begins, places, side="right")]
         lengths = np.minimum(limits - places, self._chars_max)
         starts = np.repeat(places, lengths)
@@ -116,7 +134,8 @@ class UnigramTokenizer:
 
 
 def _codes(text: str) -> NDArray[Any]:
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint64)
+    # Not from 0 on: the hash of a run would not tell whether NUL stands at its end.
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint64) + np.uint64(1)
 
 
 def _sums(codes: Hashes, powers: Hashes) -> Hashes:
