@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import structlog
 import typer
@@ -25,33 +25,33 @@ HOSTILE = "a\x1b[31m\u202eb\nc"
 NASTY = ("", " ", "-1", "9" * 40, "x" * 5000, "\u0663", "1e400", "nan", "[red]x", HOSTILE, "@", "/nowhere/at/all", "..")
 
 
-def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, command in sorted(group.commands.items()):
-        if isinstance(command, click.Group):
+        if hasattr(command, "commands"):
             yield from commands(command, (*above, name))
         else:
             yield (*above, name), command
 
 
-def filled(command: click.Command, value: str) -> list[str]:
+def filled(command: Any, value: str) -> list[str]:
     """A command line with the same value for every parameter."""
     options: list[str] = []
     arguments: list[str] = []
     for parameter in command.params:
-        if isinstance(parameter, click.Argument):
+        if parameter.param_type_name == "argument":
             arguments.append(value)
         elif not getattr(parameter, "is_flag", False) and parameter.name != "help":
             options.append(f"{parameter.opts[0]}={value}")
     return [*options, "--", *arguments]
 
 
-def sound(command: click.Command, wrong: str, value: str) -> list[str]:
+def sound(command: Any, wrong: str, value: str) -> list[str]:
     """A command line that is right but for one parameter."""
     right = {"username": "nobody", "amount": "5", "model": "echo@1", "credits_": "5", "role": "viewer", "limit": "5"}
     options, arguments = [], []
     for parameter in command.params:
         given = value if parameter.name == wrong else right.get(str(parameter.name), "0" * 32)
-        if isinstance(parameter, click.Argument):
+        if parameter.param_type_name == "argument":
             arguments.append(given)
         elif parameter.required or parameter.name == wrong:
             options.append(f"{parameter.opts[0]}={given}")
@@ -78,10 +78,8 @@ def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("settings")
 def test_every_command_answers_nasty_values_in_words() -> None:
     runner, wrong = CliRunner(), []
-    top = typer.main.get_command(app)
-    assert isinstance(top, click.Group)
     tried = 0
-    for path, command in commands(top):
+    for path, command in commands(typer.main.get_command(app)):
         lines = [filled(command, value) for value in NASTY]
         for parameter in command.params:
             if not getattr(parameter, "is_flag", False) and parameter.name != "help":
