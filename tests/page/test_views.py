@@ -70,6 +70,19 @@ def test_a_view_suits_everyone(open_tab: OpenTab, admin: str, path: str, languag
         assert tab.page.locator("html").get_attribute("lang") == language
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_large_letters_fit_at_400_percent(open_tab: OpenTab, native: System, language: Language) -> None:
+    name = new_name("admin")
+    with native.register(name):
+        native.run("--cli", "admin", "create", name, "--existing")
+    with open_tab(language=language) as tab:
+        tab.sign_in(name, PASSWORD).look(width=ZOOMED_MORE)
+        devtools = tab.page.context.new_cdp_session(tab.page)
+        devtools.send("Page.setFontSizes", {"fontSizes": {"standard": LARGE_PX}})
+        wide = {path: tab.open(path).overflow() for path in (*PUBLIC, *PERSONAL, *OPERATE)}
+        assert {path: found for path, found in wide.items() if found} == {}
+
+
 def test_the_dialogs_suit_everyone(open_tab: OpenTab) -> None:
     with open_tab() as tab:
         tab.open("/")
