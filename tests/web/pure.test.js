@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { match } from "../../services/app/web/lib/match.js";
 import { snippet } from "../../services/app/web/lib/snippets.js";
 import { parser } from "../../services/app/web/lib/sse.js";
+import { preparingMs } from "../../services/app/web/lib/timings.js";
 import { pause, hurry, retryDelayS } from "../../services/app/web/lib/wait.js";
 import { pieces } from "../../services/app/web/outputs/pieces.js";
 import { besidesOf, headline, scoresOf, shapeOf } from "../../services/app/web/outputs/shape.js";
@@ -112,4 +113,13 @@ test("snippets quote what would end a string", () => {
   assert.match(python, /"flag": True, "none": None/);
   assert.match(python, /KEY = "mls_YOUR_KEY"/);
   assert.match(snippet("javascript", { ...call, key: "mls_x" }), /const key = "mls_x";/);
+});
+
+test("the time to load a sleeping model is told, that to store an answer is not", () => {
+  const of = (/** @type {(number | null)[]} */ [queued_ms, predict_ms, total_ms]) =>
+    preparingMs({ timings: { queued_ms: queued_ms ?? null, predict_ms: predict_ms ?? null, total_ms: total_ms ?? null } });
+  assert.equal(of([207, 40, 3500]), 3253);
+  assert.equal(of([207, 40, 300]), null);
+  assert.equal(of([5000, 40, 5100]), null);
+  for (const unknown of [[null, 40, 3500], [207, null, 3500], [207, 40, null]]) assert.equal(of(unknown), null);
 });

@@ -1,6 +1,10 @@
-/** TimeLine: where the time of a prediction went: in line, computing, total; then worker, attempt and cost. */
+/**
+ * TimeLine: where the time of a prediction went: in line, getting ready (where that took long), computing, total; then
+ * worker, attempt and cost.
+ */
 import { html } from "htm/preact";
 import { fmt, t } from "../i18n/index.js";
+import { preparingMs } from "../lib/timings.js";
 
 /** @typedef {import("../live.js").Prediction} Prediction */
 
@@ -8,8 +12,10 @@ import { fmt, t } from "../i18n/index.js";
 function steps(one) {
   const { queued_ms: queued, predict_ms: computing, total_ms: total } = one.timings;
   const isOver = one.finished_at !== null;
+  const preparing = preparingMs(one);
   return [
     { key: "queued", ms: queued, state: one.status === "queued" ? "now" : "past" },
+    ...(preparing === null ? [] : [{ key: "preparing", ms: preparing, state: /** @type {const} */ ("past") }]),
     { key: "computing", ms: computing, state: isOver ? "past" : one.status === "processing" ? "now" : "next" },
     { key: "total", ms: total, state: isOver ? "past" : "next" },
   ];

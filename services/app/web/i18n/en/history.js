@@ -40,6 +40,7 @@ export default {
   "history.fact.model": "Model",
   "history.fact.asked": "When",
   "history.fact.waited": "Waited",
+  "history.fact.prepared": "Getting ready",
   "history.fact.computed": "Computed",
   "history.fact.total": "In all",
   "history.fact.cost": "Cost",

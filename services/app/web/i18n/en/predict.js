@@ -80,6 +80,7 @@ export default {
   "fault.json": "This is not valid JSON.",
 
   "time.queued": "In line",
+  "time.preparing": "Getting ready",
   "time.computing": "Computing",
   "time.total": "Total",
   "time.charged": { one: "{n} credit charged", other: "{n} credits charged" },

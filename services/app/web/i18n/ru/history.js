@@ -40,6 +40,7 @@ export default {
   "history.fact.model": "Модель",
   "history.fact.asked": "Когда",
   "history.fact.waited": "Ожидание",
+  "history.fact.prepared": "Подготовка модели",
   "history.fact.computed": "Расчёт",
   "history.fact.total": "Всего",
   "history.fact.cost": "Стоимость",

@@ -104,6 +104,7 @@ export default {
   "fault.json": "Это не JSON.",
 
   "time.queued": "Очередь",
+  "time.preparing": "Подготовка модели",
   "time.computing": "Расчёт",
   "time.total": "Всего",
   "time.charged": {

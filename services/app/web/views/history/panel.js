@@ -12,6 +12,7 @@ import { explain } from "../../errors.js";
 import { fmt, t } from "../../i18n/index.js";
 import { newKey } from "../../lib/ids.js";
 import { fileBytes, kindOf } from "../../lib/schema.js";
+import { preparingMs } from "../../lib/timings.js";
 import { isNewer, isTerminal, prediction as seenPrediction, seen } from "../../live.js";
 import { Answer as Output } from "../../outputs/answer.js";
 import { fileWords } from "../../outputs/asked.js";
@@ -23,12 +24,14 @@ import { models, reloadModels } from "../../service.js";
 
 /** @param {{prediction: Prediction}} props */
 function Facts({ prediction: one }) {
+  const preparing = preparingMs(one);
   /** @type {[string, any][]} */
   const facts = [
     ["status", html`<${StatusChip} status=${one.status} />`],
     ["model", one.version ? `${one.model}@${one.version}` : one.model],
     ["asked", html`<${Time} at=${one.created_at} />`],
     ["waited", one.timings.queued_ms === null ? null : fmt.duration(one.timings.queued_ms)],
+    ["prepared", preparing === null ? null : fmt.duration(preparing)],
     ["computed", one.timings.predict_ms === null ? null : fmt.duration(one.timings.predict_ms)],
     ["total", one.timings.total_ms === null ? null : fmt.duration(one.timings.total_ms)],
     ["cost", isTerminal(one) ? t("unit.credits", { n: one.charged }) : t("history.held", { n: one.cost })],
