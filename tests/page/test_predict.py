@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,28 @@ def test_a_visitor_has_an_answer_after_one_click(
         expect(answer(tab)).to_contain_text(WORDS[language][1])
         assert tab.overflow() == ""
         assert tab.accessibility_faults() == []
+
+
+SLOW_EFFECTS = """
+const [frame, timeout] = [window.requestAnimationFrame, window.setTimeout];
+window.requestAnimationFrame = (work) => frame((now) => timeout(work, 2000, now));
+window.setTimeout = (work, ms, ...more) => timeout(work, [35, 100].includes(ms) ? 2000 : ms, ...more);
+"""
+"""Preact runs effects after the next frame, or after so many milliseconds."""
+
+
+def test_a_view_that_is_loaded_between_its_drawing_and_the_effect_is_shown(open_tab: OpenTab) -> None:
+    def after_signing_in(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    with open_tab() as tab:
+        tab.page.add_init_script(SLOW_EFFECTS)
+        tab.page.route("**/views/predict.js", after_signing_in)
+        tab.open("/")
+        question(tab).fill(WORDS["en"][0])
+        tab.button("auth.try").click()
+        expect_answered(tab)
 
 
 def test_a_visitor_who_creates_an_account_keeps_what_was_typed(open_tab: OpenTab) -> None:

@@ -19,7 +19,9 @@ _SAID = """() => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const { textContent, parentElement } = texts.currentNode;
-    if (!parentElement.closest("script, style, noscript, code, pre, .mono, .example")) found.push(textContent.trim());
+    if (!parentElement.closest("script, style, noscript, code, pre, .mono, .example, .reason")) {
+      found.push(textContent.trim());
+    }
   }
   for (const name of ["title", "aria-label", "placeholder", "alt"]) {
     for (const one of document.querySelectorAll(`[${name}]`)) found.push(one.getAttribute(name));
@@ -29,7 +31,7 @@ _SAID = """() => {
 
 
 def english(tab: Tab) -> list[str]:
-    """What is said in English words, but for commands and the texts that models offer to try."""
+    """What is said in English words, but for commands, the texts that models offer to try, and reasons people gave."""
     said: list[str] = tab.page.evaluate(_SAID)
     return [text for text in said if _ENGLISH.search(text.replace(_COMMANDS, ""))]
 

@@ -43,8 +43,9 @@ export function later(load, Waiting = () => null) {
   };
   return function Later(props) {
     const [, redraw] = useState(0);
+    const drawn = Found;
     useEffect(() => {
-      if (Found) return undefined;
+      if (drawn) return undefined; // what another place has loaded since it was drawn is drawn all the same
       const stop = new AbortController();
       insist(find, () => undefined, stop.signal).then(
         () => redraw(1),

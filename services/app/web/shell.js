@@ -120,8 +120,10 @@ function View() {
   const [, redraw] = useState(0);
   const [failed, setFailed] = useState(/** @type {unknown} */ (null));
   const name = route?.name ?? "";
+  const Found = route ? viewOf(route) : undefined;
   useEffect(() => {
-    if (!route || viewOf(route)) return undefined;
+    // As it was drawn: a view that has come since then is drawn all the same.
+    if (!route || Found) return undefined;
     const stop = new AbortController();
     /** @param {unknown} found */
     const tell = (found) => {
@@ -146,7 +148,6 @@ function View() {
   }
   if (failed instanceof ApiError) return html`<${ErrorState} error=${failed} onRetry=${hurry} />`;
   if (failed) return html`<${ErrorState} error=${failed} onRetry=${() => location.reload()} />`;
-  const Found = viewOf(route);
   if (!Found) return html`<${Unknown} />`;
   return html`<${Found} key=${`${name} ${user.value?.id ?? ""}`} params=${params} query=${query} />`;
 }

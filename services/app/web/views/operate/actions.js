@@ -67,7 +67,7 @@ const columns = () => [
   { key: "action", head: t("operate.action"), cell: (/** @type {Action} */ one) => named("action_log", one.action) },
   { key: "target", head: t("operate.target"), cell: (/** @type {Action} */ one) => html`<${Target} target=${one.target} name=${one.target_name} />` },
   { key: "change", head: t("operate.change"), cell: (/** @type {Action} */ one) => html`<span class="small">${changes(one.before, one.after)}</span>` },
-  { key: "reason", head: t("operate.reason"), cell: (/** @type {Action} */ one) => one.reason ?? "" },
+  { key: "reason", head: t("operate.reason"), cell: (/** @type {Action} */ one) => html`<span class="reason">${one.reason ?? ""}</span>` },
 ];
 
 export function Actions() {
