@@ -45,6 +45,8 @@ def test_a_visitor_has_an_answer_after_one_click(
         assert tab.accessibility_faults() == []
 
 
+SETTLE_MS = 250
+"""Until the effects of a view have run."""
 SLOW_EFFECTS = """
 const [frame, timeout] = [window.requestAnimationFrame, window.setTimeout];
 window.requestAnimationFrame = (work) => frame((now) => timeout(work, 2000, now));
@@ -65,6 +67,25 @@ def test_a_view_that_is_loaded_between_its_drawing_and_the_effect_is_shown(open_
         question(tab).fill(WORDS["en"][0])
         tab.button("auth.try").click()
         expect_answered(tab)
+
+
+def test_a_view_that_comes_late_leaves_an_open_menu_open(open_tab: OpenTab) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with open_tab() as tab:
+        tab.open("/").sign_in()
+        tab.page.route("**/views/predict.js", hold)
+        tab.page.reload()
+        tab.page.get_by_role("button", name=tab.words("nav.menu")).click()
+        sign_out = tab.button("auth.sign_out")
+        expect(sign_out).to_be_visible()
+        held.pop().continue_()
+        expect(question(tab)).to_be_visible()
+        tab.page.wait_for_timeout(SETTLE_MS)
+        expect(sign_out).to_be_visible()
 
 
 def test_a_visitor_who_creates_an_account_keeps_what_was_typed(open_tab: OpenTab) -> None:

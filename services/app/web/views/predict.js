@@ -13,6 +13,12 @@ import { models } from "../service.js";
 
 const WIDE = "(width >= 53.75em) and (hover: hover)";
 
+/** Whether the focus may be moved without asking: it is on nothing that the person chose, such as an open menu. */
+function isFocusFree() {
+  const now = document.activeElement;
+  return now === null || now === document.body || now.id === "main";
+}
+
 /** The first field of the form. */
 function field() {
   return /** @type {HTMLElement | null} */ (document.querySelector(".ask__form .control"));
@@ -33,7 +39,7 @@ export default function Predict({ params }) {
     }
   }, [shownId]);
   useEffect(() => {
-    if (isReady && model() && matchMedia(WIDE).matches) field()?.focus({ preventScroll: true });
+    if (isReady && model() && matchMedia(WIDE).matches && isFocusFree()) field()?.focus({ preventScroll: true });
   }, [isReady]);
   useKey("/", (event) => {
     event.preventDefault();
