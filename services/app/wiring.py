@@ -178,7 +178,8 @@ def create_app(settings: AppSettings) -> App:
         health,
         admin,
     ):
-        app.include_router(router.router)
+        # As they are: FastAPI's include_router would make each of them again, at the first request that comes by it.
+        app.router.routes += router.router.routes
     docs.register(app)
     app.router.routes += page.routes(page.FOLDER)
     app.router.default = page.unknown(page.FOLDER, app.router.default)

@@ -6,6 +6,5 @@ from fastapi import APIRouter
 
 from services.app.api.admin import models, overview, predictions, records, search, users, webhooks
 
-router = APIRouter()
-for one in (overview, models, users, predictions, records, search, webhooks):
-    router.include_router(one.router)
+_ROUTERS = (overview, models, users, predictions, records, search, webhooks)
+router = APIRouter(routes=[route for one in _ROUTERS for route in one.router.routes])
