@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import structlog
 from aiogram import Bot
+from aiogram.types import Message
 from aiogram.types import Update as TelegramUpdate
 
 from ml_service.storage.updates import Update
@@ -17,6 +18,11 @@ log = structlog.get_logger()
 
 KINDS = ["message", "edited_message", "callback_query", "my_chat_member"]
 GROUPS = ("group", "supergroup")
+CONTENT = (
+    "animation", "audio", "photo", "sticker", "story", "video", "video_note", "voice", "contact", "dice", "game",
+    "poll", "venue", "location", "paid_media", "checklist", "invoice",
+)  # fmt: skip
+"""What a person sends on purpose; every other message without a text is a notice of Telegram's."""
 BIGINT_MAX = 2**63
 LANGUAGE_CHARS_MAX = 16
 
@@ -141,6 +147,13 @@ def parse(body: str, bot: Bot) -> TelegramUpdate:
         raise Unreadable(repr(error)[:300]) from error
 
 
+def has_content(message: Message) -> bool:
+    """Whether a person sent it on purpose, such as a picture, even one that could not be read."""
+    if getattr(message, "unread_content", False):  # kept by `parse`
+        return True
+    return any(getattr(message, kind, None) is not None for kind in CONTENT)
+
+
 def language_code(body: str) -> str | None:
     """The person's language in Telegram, where an update says it."""
     raw = orjson.loads(body)
@@ -169,6 +182,7 @@ def _message(body: dict[str, Any]) -> dict[str, Any]:
     }
     if is_group and body.get("is_topic_message") is True:
         made["is_topic_message"] = True
+    made["unread_content"] = any(body.get(name) is not None for name in CONTENT)
     for name in ("text", "caption", "media_group_id"):
         if isinstance(body.get(name), str):
             made[name] = body[name]

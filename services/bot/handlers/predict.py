@@ -10,13 +10,8 @@ from aiogram.types import CallbackQuery, Message
 from ml_service.domain.fields import is_text_only, takes_text
 from services.bot import schema_errors, submitting
 from services.bot.handlers import batch, models
+from services.bot.raw_updates import has_content
 from services.bot.talk import Talk
-
-CONTENT = (
-    "animation", "audio", "photo", "sticker", "story", "video", "video_note", "voice", "contact", "dice", "game",
-    "poll", "venue", "location", "paid_media", "checklist", "invoice",
-)  # fmt: skip
-"""What a person sends on purpose; every other message without a text is a notice of Telegram's."""
 
 
 async def predict(_message: Message, command: CommandObject, talk: Talk) -> None:
@@ -80,7 +75,7 @@ async def anything(message: Message, talk: Talk) -> None:
     """A picture, a voice, a sticker. What Telegram itself says (pinned, a new wallpaper) is nobody's question."""
     if message.document is not None:
         await batch.document(message, talk)  # says which files it reads
-    elif any(getattr(message, kind, None) is not None for kind in CONTENT):
+    elif has_content(message):
         await talk.say(talk.t("not-understood"), reply=True)
 
 

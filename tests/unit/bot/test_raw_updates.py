@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.bot.polling import IDLE_PAUSE_S_MAX, Offset
-from services.bot.raw_updates import Unreadable, group_request_of, loads, parse, update_of
+from services.bot.raw_updates import Unreadable, group_request_of, has_content, loads, parse, update_of
 
 BOT = Bot("42:x")
 CHAT = {"id": 7, "type": "private"}
@@ -115,6 +115,24 @@ def test_what_aiogram_cannot_read_is_read_for_what_is_needed(odd: dict[str, Any]
     found = parse(update.body, BOT).message
     assert found is not None
     assert (found.message_id, found.text, found.chat.id) == (5, "hello", 7)
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        ({"sticker": {"file_id": 1}}, True),
+        ({"photo": "x"}, True),
+        ({"voice": {}}, True),
+        ({"sticker": None, "date": "yesterday"}, False),
+        ({"pinned_message": {"text": "x"}}, False),
+    ],
+)
+def test_a_picture_that_cannot_be_read_is_still_no_notice(odd: dict[str, Any], expected: bool) -> None:
+    update = update_of(message(**odd))
+    assert update is not None
+    found = parse(update.body, BOT).message
+    assert found is not None
+    assert has_content(found) is expected
 
 
 def test_an_odd_file_tap_and_block_are_read_too() -> None:
