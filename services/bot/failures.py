@@ -42,6 +42,11 @@ class Later(Exception):
 class ChatGone(Exception):
     """The person has blocked the bot or does not exist any more: this chat cannot be written to."""
 
+    def __init__(self, why: str, moved_to: int | None = None) -> None:
+        super().__init__(why)
+        self.moved_to = moved_to
+        """The chat's new id, where a group has become a supergroup."""
+
 
 class Refused(Exception):
     """Telegram says that the request itself is wrong: it would be refused again."""
@@ -98,7 +103,7 @@ def meaning_of(error: Exception, wait_s: float) -> Later | ChatGone | Refused | 
         final = TOO_LARGE if isinstance(error, ClientDecodeError) else NO_FILE
         return Refused(why) if status in final else Later(wait_s, why)
     if isinstance(error, TelegramMigrateToChat) or status == FORBIDDEN:
-        return ChatGone(why)
+        return ChatGone(why, getattr(error, "migrate_to_chat_id", None))
     if status in PERMANENT:
         return ChatGone(why) if any(words in why.lower() for words in GONE) else Refused(why)
     if status is not None or is_away(error):

@@ -21,7 +21,7 @@ from aiogram.methods import (
 )
 from aiogram.types import BufferedInputFile, InlineKeyboardMarkup, ReplyParameters
 
-from services.bot.failures import Later, Refused, is_away, meaning_of, what_failed
+from services.bot.failures import ChatGone, Later, Refused, is_away, meaning_of, what_failed
 from services.bot.metrics import BotMetrics
 from services.bot.pace import ChatClosed, Pace
 from services.bot.phrases import Html
@@ -83,9 +83,15 @@ class Sender:
     async def _send(
         self, chat_id: int, method: SendMessage | SendDocument, patience_s: float, around: Around | None
     ) -> int:
-        """Send into the topic, or, where that has been deleted, into the chat."""
+        """Send into the topic, or, where that was deleted, into the chat, or into the supergroup that it has become."""
         try:
             return (await self.call(chat_id, method, patience_s, around)).message_id
+        except ChatGone as error:
+            if error.moved_to is None:
+                raise
+            log.info("group_moved", chat_id=chat_id, moved_to=error.moved_to)
+            method.chat_id = error.moved_to
+            return (await self.call(error.moved_to, method, patience_s, around)).message_id
         except Refused as error:
             if method.message_thread_id is None or "thread" not in str(error).lower():
                 raise

@@ -86,6 +86,7 @@ class Fault:
     code: int = 500
     description: str = "Internal Server Error"
     retry_after: int | None = None
+    migrate_to_chat_id: int | None = None
     seconds: float = 0.0
     hits: int = 0
 
@@ -212,8 +213,9 @@ class Telegram:
         if fault.kind == "html":
             return web.Response(status=fault.code, text="<html><h1>Bad Gateway</h1></html>", content_type="text/html")
         body: dict[str, Any] = {"ok": False, "error_code": fault.code, "description": fault.description}
-        if fault.retry_after is not None:
-            body["parameters"] = {"retry_after": fault.retry_after}
+        asked = {"retry_after": fault.retry_after, "migrate_to_chat_id": fault.migrate_to_chat_id}
+        if parameters := {name: value for name, value in asked.items() if value is not None}:
+            body["parameters"] = parameters
         return web.json_response(body, status=fault.code)
 
     @staticmethod

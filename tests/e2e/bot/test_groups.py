@@ -64,6 +64,18 @@ async def test_a_request_in_a_group_is_answered_there_and_paid_by_the_sender(wor
     assert "a good day" in (await anna.expect("History")).text
 
 
+async def test_an_answer_follows_a_group_that_became_a_supergroup(world: World) -> None:
+    group, supergroup, anna = next(_groups), next(_groups), world.telegram.person("en")
+    await anna.send("/start")
+    await anna.expect("100")
+    upgraded = {"description": "Bad Request: group chat was upgraded to a supergroup chat", "code": 400}
+    world.telegram.fault("error", chat_id=group, times=-1, migrate_to_chat_id=supergroup, **upgraded)
+    await anna.send_in(group, f"{ASK} a day of moving")
+    assert "a day of moving" in (await first_said(world, supergroup)).text
+    assert await world.balance_of(anna.id) == 99
+    world.telegram.faults.clear()
+
+
 async def test_a_sender_without_an_account_is_told_where_to_get_one(world: World) -> None:
     group, stranger = next(_groups), world.telegram.person("ru")
     await stranger.send_in(group, f"{ASK} текст")
