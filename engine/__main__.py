@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from engine import choice
 from engine.command_line import parse, parser
-from engine.common import report
+from engine.common import output
 from engine.common.errors import EngineError
 from engine.docker import commands as docker
 
@@ -19,8 +19,8 @@ def run(arguments: Sequence[str]) -> int:
     options, rest = parse(arguments)
     if rest and not options.test:
         parser().error(f"unknown: {' '.join(rest)}")
-    report.set_quiet(options.quiet)
-    report.set_open(options.open)
+    output.set_quiet(options.quiet)
+    output.set_open(options.open)
     if not arguments:
         if sys.stdin.isatty() and sys.stdout.isatty():
             from engine import menu  # noqa: PLC0415
@@ -40,7 +40,7 @@ def _run_without_system(options: argparse.Namespace) -> int:
     if options.version:
         from engine.common import version  # noqa: PLC0415
 
-        report.say(version.shown())
+        output.say(version.shown())
         return 0
     if options.doctor:
         from engine import doctor  # noqa: PLC0415

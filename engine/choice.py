@@ -6,7 +6,7 @@ import argparse
 from typing import Literal
 
 from engine.common.errors import EngineError
-from engine.common.report import say
+from engine.common.output import say
 from engine.common.state import PROJECT, lock_holder, read_json
 from engine.docker import commands as docker
 from engine.docker import compose

@@ -8,7 +8,7 @@ import questionary
 
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_MAX
-from engine.common.report import say
+from engine.common.output import say
 from engine.common.state import PROJECT, lock_holder, read_json
 from engine.docker import commands as docker
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from engine import choice
 from engine.command_line import parse
 from engine.common.errors import EngineError
-from engine.common.report import say, set_quiet, tell
+from engine.common.output import say, set_quiet, tell
 from engine.common.state import ROOT
 
 BASE_LOCKS = (

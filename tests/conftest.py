@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.xdist_groups import Rooms
+from tests.support.xdist_groups import SharedGroups
 
 pytest_plugins = ["tests.support.nodes", "tests.support.systems"]
 
@@ -24,9 +24,9 @@ FOLDER_MARKS = {"faults": "slow", "compose": "compose", "page": "page"}
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedGroups:
     """Keep together what shares a node or a system."""
-    return Rooms(config, log)
+    return SharedGroups(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

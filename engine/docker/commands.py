@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.command_line import MODEL_TRIALS
-from engine.common import ports, report
+from engine.common import output, ports
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
 from engine.common.log_lines import formatter
-from engine.common.report import NOTHING_ASKED, PRODUCTION_DATA, say, tell
+from engine.common.output import NOTHING_ASKED, PRODUCTION_DATA, say, tell
 from engine.common.state import PROJECT, ROOT, read_json, write_json
 from engine.common.version import change_note, fingerprint
 from engine.docker import compose, containers
@@ -145,7 +145,7 @@ def _started(wanted: Mapping[str, Any]) -> int:
     write_json(PROJECT.engine_file, _record({**wanted, "mode": status["mode"]}, "started"))
     ui = compose.asked().get("rabbitmq_ui_port") or "15672"
     login = ", guest/guest" if status["mode"] == "demo" else ""
-    report.summary(status, [f"  RabbitMQ http://localhost:{ui} (on this machine only{login})"])
+    output.summary(status, [f"  RabbitMQ http://localhost:{ui} (on this machine only{login})"])
     return 0
 
 
@@ -242,7 +242,7 @@ def collect() -> dict[str, Any] | None:
     workers = [one for one in there if one.service == "ml-worker"]
     return {
         "engine": "docker",
-        "address": report.address("0.0.0.0", containers.published_port(there) or 80),  # noqa: S104 - as it is printed
+        "address": output.address("0.0.0.0", containers.published_port(there) or 80),  # noqa: S104 - as it is printed
         "state": "healthy" if all(one.is_up and one.is_well for one in there) else "degraded",
         "uptime_s": max((one.uptime_s or 0 for one in there), default=0),
         "host": "0.0.0.0",  # noqa: S104 - as it is
@@ -275,13 +275,13 @@ def status(*, as_json: bool) -> int:
     """Show the containers; exit code 0 when healthy, 1 when not quite, 3 when nothing runs."""
     seen = collect()
     if seen is not None:
-        return report.show(seen, as_json=as_json)
+        return output.show(seen, as_json=as_json)
     reason = compose.why_not()
     if as_json:
         say(json.dumps({"state": "stopped", "last": read_json(PROJECT.engine_file)}))
     else:
         say(f"Not known: {reason}" if reason else "Not running. Start it with: python3 start.py --start")
-    return report.EXIT_NOT_RUNNING
+    return output.EXIT_NOT_RUNNING
 
 
 def logs(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from engine.common.errors import EngineError
-from engine.common.report import say
+from engine.common.output import say
 from engine.common.state import PROJECT, ROOT
 
 FILE = ROOT / "docker-compose.yaml"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.common.errors import EngineError
-from engine.common.report import say
+from engine.common.output import say
 from engine.common.state import CALLER_FOLDER
 
 ONE_SHOTS = ("secrets", "migrate", "worker-image")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from engine.command_line import MODEL_TRIALS
-from engine.common import report
+from engine.common import output
 from engine.common.errors import EngineError
 from engine.common.state import CALLER_FOLDER, PROJECT, ROOT
 from engine.native import control, environment, lifecycle, logs, model_environments, status
@@ -75,12 +75,12 @@ def _restore(arguments: Sequence[str], env: dict[str, str]) -> int:
     """Read a backup back while nothing else works on the database."""
     if "--replace" not in arguments:  # nothing is stopped for a refusal
         return _run_cli(arguments, env)
-    report.tell("  stopping the app, the bot and the workers")
+    output.tell("  stopping the app, the bot and the workers")
     control.ask(PROJECT, {"op": "pause"}, timeout_s=_RESTORE_TIMEOUT_S)
     try:
         return _run_cli(arguments, env)
     finally:
-        report.tell("  starting them again")
+        output.tell("  starting them again")
         control.ask(PROJECT, {"op": "resume"}, timeout_s=_RESTORE_TIMEOUT_S)
 
 
@@ -98,4 +98,4 @@ def run(options: argparse.Namespace) -> int:
     for asked, action in actions:
         if asked:
             return action()
-    raise EngineError(report.NOTHING_ASKED)
+    raise EngineError(output.NOTHING_ASKED)

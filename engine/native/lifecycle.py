@@ -15,7 +15,7 @@ import psutil
 from engine.common import pools, ports
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
-from engine.common.report import address, say, summary, tell
+from engine.common.output import address, say, summary, tell
 from engine.common.state import PROJECT, ROOT, lock_holder, read_json
 from engine.common.version import change_note
 from engine.native import control, model_environments

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.command_line import MODEL_TRIALS
-from engine.common.report import say, tell
+from engine.common.output import say, tell
 from engine.common.state import PROJECT, ROOT
 
 REQUIREMENTS = "requirements.txt"

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from engine.common import pools as pools_of
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_DEFAULT, WORKERS_MAX
+from engine.common.output import PRODUCTION_DATA
 from engine.common.pools import Pool
-from engine.common.report import PRODUCTION_DATA
 from engine.common.state import PROJECT, ROOT, Places, load_secrets, read_json
 from engine.native import environment, model_environments, rabbitmq
 from ml_service.platform.settings.bot import BotSettings

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from engine.common import report
-from engine.common.report import address, say
+from engine.common import output
+from engine.common.output import address, say
 from engine.common.state import PROJECT, ROOT, lock_holder, read_json
 from engine.common.version import change_note
 from engine.native import control
@@ -57,7 +57,7 @@ def show(*, as_json: bool = False) -> int:
     status = collect()
     if status is None:
         return _show_nothing(as_json=as_json)
-    return report.show(status, as_json=as_json)
+    return output.show(status, as_json=as_json)
 
 
 def _show_nothing(*, as_json: bool) -> int:
@@ -72,4 +72,4 @@ def _show_nothing(*, as_json: bool) -> int:
         say("Not running: it ended without --stop (a crash or a reboot). The next --start recovers.")
     else:
         say("Not running. Start it with: python3 start.py --start")
-    return report.EXIT_NOT_RUNNING
+    return output.EXIT_NOT_RUNNING

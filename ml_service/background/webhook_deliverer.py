@@ -15,8 +15,8 @@ from uuid import UUID
 
 import structlog
 
-from ml_service.background.webhook_room import DeliveryRoom, Place
 from ml_service.background.webhook_sender import Sent, WebhookSender
+from ml_service.background.webhook_windows import DeliveryWindows, Place
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.predictions import Prediction
 from ml_service.domain.webhooks import (
@@ -95,7 +95,7 @@ class WebhookDeliverer:
         self._encode = encode
         self._limits = limits
         self._count = count
-        self._room = DeliveryRoom(limits.attempts_max)
+        self._windows = DeliveryWindows(limits.attempts_max)
         self._under_way: dict[asyncio.Task[None], DueMessage] = {}
         self._wake = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
@@ -137,15 +137,15 @@ class WebhookDeliverer:
                     await self._wake.wait()
 
     async def _send_due(self) -> None:
-        room = min(self._room.free, TAKEN_MAX)
-        if room <= 0:
+        free = min(self._windows.free, TAKEN_MAX)
+        if free <= 0:
             return
         async with self._database.autocommit() as session:
             taken = await webhook_deliveries.take_due(
                 session,
-                self._room.of_endpoints(),
-                but_users=self._room.full_users(),
-                limit=room,
+                self._windows.of_endpoints(),
+                but_users=self._windows.full_users(),
+                limit=free,
                 lease_s=self._limits.timeout_s + LEASE_MORE_S,
             )
         if not taken:
@@ -161,7 +161,7 @@ class WebhookDeliverer:
             task = asyncio.create_task(self._deliver(letter, taken_at))
             self._under_way[task] = letter.message
             task.add_done_callback(self._ended)
-        if len(taken) == room:
+        if len(taken) == free:
             self._wake.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -200,7 +200,7 @@ class WebhookDeliverer:
         loop = asyncio.get_running_loop()
         if loop.time() - taken_at > LEASE_MORE_S / 2:
             return  # this process was frozen, and soon another one may send it
-        place = self._room.enter(message.endpoint, str(message.user_id), len(letter.body))
+        place = self._windows.enter(message.endpoint, str(message.user_id), len(letter.body))
         began = loop.time()
         is_delivered = None
         try:
@@ -219,7 +219,7 @@ class WebhookDeliverer:
         except Exception:
             log.exception("webhook_failed", id=message.id)
         finally:
-            self._room.leave(place, is_delivered=is_delivered)
+            self._windows.leave(place, is_delivered=is_delivered)
 
     async def _sent(self, letter: _Letter, place: Place) -> Sent:
         message = letter.message
@@ -230,7 +230,7 @@ class WebhookDeliverer:
 
         def became_slow(limit: asyncio.Timeout) -> None:
             nonlocal is_put_out
-            if not self._room.became_slow(place):
+            if not self._windows.became_slow(place):
                 is_put_out = True
                 limit.reschedule(loop.time())
             self._wake.set()

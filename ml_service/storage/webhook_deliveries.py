@@ -44,7 +44,7 @@ class DueMessage:
 
 
 # The endpoints come from the index by jumps from one to the next, so that a long queue to one costs the others nothing.
-# The rooms are an object, not a table: a join of a thousand with a thousand would be a loop in a loop (INDEXES_ONLY).
+# The windows are an object, not a table: a join of a thousand with a thousand would be a loop in a loop (INDEXES_ONLY).
 _TAKE_DUE = """
     WITH RECURSIVE waiting AS (
         (SELECT min(endpoint) AS endpoint FROM deliveries WHERE delivered_at IS NULL AND kind = 'webhook')
@@ -84,15 +84,15 @@ _TAKE_DUE = """
 
 
 async def take_due(
-    session: Session, rooms: Mapping[str, int], *, but_users: Sequence[str], limit: int, lease_s: float
+    session: Session, windows: Mapping[str, int], *, but_users: Sequence[str], limit: int, lease_s: float
 ) -> list[DueMessage]:
     """Take up to ``limit`` messages, the longest due first.
 
     Args:
-        rooms: How many may be taken for these endpoints; for any other it is one.
+        windows: How many may be taken for these endpoints; for any other it is one.
         but_users: Ids of users for whom enough is under way.
     """
-    rows = await session.fetch(_TAKE_DUE, json.dumps(dict(rooms)), but_users, limit, lease_s)
+    rows = await session.fetch(_TAKE_DUE, json.dumps(dict(windows)), but_users, limit, lease_s)
     return [_due_of(dict(row)) for row in rows]
 
 

@@ -15,8 +15,8 @@ SYSTEMS = ("tests/e2e/test_", "tests/clients/", "tests/faults/test_kills.py")
 TOGETHER = ("tests/e2e/bot/", "tests/integration/nginx/")
 
 
-class Rooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base is not typed
-    """Hands out rooms, the fullest first: tests that share something dear, or one test alone."""
+class SharedGroups(LoadScopeScheduling):  # type: ignore[misc]  # xdist's base is not typed
+    """Hands out groups, the largest first: tests that share something dear, or one test alone."""
 
     def _split_scope(self, nodeid: str) -> Any:
         on_rabbitmq = "rabbitmq" in nodeid

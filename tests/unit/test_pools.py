@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.common.errors import EngineError
+from engine.common.output import _pool_lines
 from engine.common.pools import Pool, changed_numbers, merged, parse
-from engine.common.report import _pool_lines
 
 GPU, CPU = Pool("gpu", 1, ("whisper", "sdxl")), Pool("cpu", 2, ("language",))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from ml_service.background import webhook_deliverer, webhook_room
+from ml_service.background import webhook_deliverer, webhook_windows
 from ml_service.domain import webhooks as domain
 from tests.support.hooks import LOCAL, attempted, create, ended, log_of, patch
 from tests.support.receiver import HookReceiver
@@ -34,7 +34,7 @@ async def service(start_service: StartService) -> AsyncIterator[Service]:
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other at once."""
     monkeypatch.setattr(domain, "DELAYS_S", (0.05, 0.05, 0.05))
-    monkeypatch.setattr(webhook_room, "FAILED_PAUSE_S_MAX", 0.05)
+    monkeypatch.setattr(webhook_windows, "FAILED_PAUSE_S_MAX", 0.05)
 
 
 @pytest.mark.usefixtures("_hurried")

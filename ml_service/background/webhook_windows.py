@@ -1,7 +1,7 @@
 """How many messages may be under way to whom, so that no receiver delays another.
 
 An endpoint has a window, which grows with each message that it takes and falls to one when it fails. A user has a
-share of all. An attempt that is slow leaves the room of the quick ones for another that is as large.
+share of all. An attempt that is slow leaves the places of the quick ones for as many of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Place:
     is_slow: bool = False
 
 
-class DeliveryRoom:
+class DeliveryWindows:
     """The messages under way in one process; ``attempts_max`` quick ones, and as many slow ones."""
 
     def __init__(self, attempts_max: int) -> None:
