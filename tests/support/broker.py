@@ -28,7 +28,7 @@ from ml_service.messaging.queue import (
 from ml_service.messaging.rabbitmq.client.connection import open_connection
 from tests.support.waiting import until
 
-FAST = QueueLimits(timeout_s=5.0, reconnect_s_max=0.3, requeue_delay_s=0.4)
+FAST = QueueLimits(timeout_s=20.0, reconnect_s_max=0.3, requeue_delay_s=0.4)
 
 
 class BrokerNode(Protocol):

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from services.app.http.exchange import Exchange
 from services.app.http.headers import Headers
 from services.app.http.limits import Limits
+from services.app.http.one_write import OneWrite
 from services.app.http.refusals import refusal
 from services.app.http.request_head import RefusedError, head_without_upgrade, scope_of
 from services.app.http.room import Room
@@ -90,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = cast("asyncio.Transport", OneWrite(cast("asyncio.Transport", transport)))
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own two protocols
         self._client = _address(transport.get_extra_info("peername"))
         self._server = _address(transport.get_extra_info("sockname"))
