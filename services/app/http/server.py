@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from ml_service.platform.sd_notify import notify
 from ml_service.platform.settings.app import AppSettings
+from services.app.http.acceptor import Acceptor
 from services.app.http.connection import Connection
 from services.app.http.limits import Limits, connections_that_fit, raise_file_limit
 from services.app.http.room import Room
@@ -36,13 +37,26 @@ SEND_BUFFER_BYTES = 131_072
 
 
 class AppServer(uvicorn.Server):
-    """uvicorn, which tells the supervisor and, once asked to stop, ends by itself with 0."""
+    """uvicorn, which shares its socket, tells the supervisor and, once asked to stop, ends by itself with 0."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
-        await super().startup(sockets)
+        await super().startup([])
         if self.started:
+            self.servers = [Acceptor(one, self._make_connection) for one in sockets or ()]  # type: ignore[misc]
             notify("READY=1")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; what was accepted just now is among the connections that uvicorn asks to end."""
+        for one in self.servers:
+            one.close()
+            await one.wait_closed()
+        await super().shutdown(sockets)
+
+    def _make_connection(self) -> asyncio.Protocol:
+        """As uvicorn makes one."""
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
