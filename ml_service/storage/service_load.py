@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from ml_service.storage.database import Session
 
@@ -47,6 +48,34 @@ _WAITING = """
 async def waiting(session: Session) -> list[Waiting]:
     """What is unfinished, by the version of a model, the longest queue first."""
     return [Waiting(*row) for row in await session.fetch(_WAITING, OPEN_READ_MAX)]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingUser:
+    """A user's unfinished predictions."""
+
+    user_id: UUID
+    username: str
+    queued: int
+    processing: int
+
+
+_WAITING_USERS = """
+    SELECT w.user_id, u.username, w.queued, w.processing
+    FROM (
+        SELECT user_id, count(*) FILTER (WHERE status = 'queued') AS queued,
+            count(*) FILTER (WHERE status = 'processing') AS processing
+        FROM (SELECT user_id, status FROM predictions WHERE finished_at IS NULL LIMIT $1) AS open  -- predictions_open
+        GROUP BY user_id ORDER BY queued DESC, processing DESC, user_id LIMIT $2
+    ) AS w
+    JOIN users AS u ON u.id = w.user_id
+    ORDER BY w.queued DESC, w.processing DESC, w.user_id
+"""
+
+
+async def waiting_users(session: Session, limit: int) -> list[WaitingUser]:
+    """Whose predictions are unfinished: so many users, who has the most queued ones first."""
+    return [WaitingUser(*row) for row in await session.fetch(_WAITING_USERS, OPEN_READ_MAX, limit)]
 
 
 @dataclass(frozen=True, slots=True)

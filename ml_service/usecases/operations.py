@@ -12,7 +12,7 @@ from ml_service.messaging.queue import Queue
 from ml_service.platform.cached import Cached
 from ml_service.storage import models, outbox, service_load, workers
 from ml_service.storage.database import Database, Session
-from ml_service.storage.service_load import RecentWork, Step, Waiting
+from ml_service.storage.service_load import RecentWork, Step, Waiting, WaitingUser
 from ml_service.storage.workers import Worker
 from ml_service.usecases.workers import COUNT_MAX, failed_models
 
@@ -25,6 +25,7 @@ MINUTES_MAX = 30 * 1440
 PARTS_MAX = 24
 PART_MINUTES = 5
 LONG_WAIT_S = 60.0
+USERS_MAX = 5
 
 
 class StepLength(StrEnum):
@@ -88,12 +89,14 @@ class Now:
     """The service at this moment.
 
     Attributes:
+        users: Who has the most queued predictions, `USERS_MAX` at most.
         outbox: Predictions that the queue has not confirmed.
         dead_letters: None: the queue does not answer.
         serving: Live workers by name@version.
     """
 
     waiting: Sequence[Waiting]
+    users: Sequence[WaitingUser]
     pace: RecentWork
     workers: Sequence[Worker]
     outbox: int
@@ -150,6 +153,7 @@ class Operations:
     async def _look(self) -> Now:
         async with self._database.autocommit() as session:
             waiting = await service_load.waiting(session)
+            users = await service_load.waiting_users(session, USERS_MAX)
             pace = await service_load.pace(session)
             live = await workers.list_live(session)
             unsent = await outbox.count(session, COUNT_MAX)
@@ -165,6 +169,7 @@ class Operations:
                 serving[model] = serving.get(model, 0) + 1
         return Now(
             waiting=waiting,
+            users=users,
             pace=pace,
             workers=live,
             outbox=unsent,

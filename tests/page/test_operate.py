@@ -138,6 +138,22 @@ def test_the_overview_goes_back_a_day_and_thirty(open_tab: OpenTab, native: Syst
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_overview_says_whose_the_queue_is(open_tab: OpenTab, native: System, language: Language) -> None:
+    admin, client = somebody(native, "admin"), new_name("client")
+    with native.register(client, 0) as person, open_tab(language=language, width=PHONE) as tab:
+        asked = {"model": "troublesome", "input": {"text": "!hang"}}
+        hanging = person.post("/predictions/predict", json=asked).json()
+        tab.sign_in(admin, PASSWORD).open("/app/operate/overview")
+        users = tab.page.get_by_role("table", name=tab.words("operate.queue_by_user"))
+        expect(users.get_by_role("link", name=client)).to_be_visible()
+        assert tab.overflow() == ""
+        assert tab.accessibility_faults() == []
+        users.get_by_role("link", name=client).click()
+        expect(tab.page.get_by_role("heading", name=client)).to_be_visible()
+        assert person.post(f"/predictions/{hanging['id']}/cancel").status_code == 200
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
 def test_a_failing_webhook_is_found_and_its_messages_are_sent_again(
     open_tab: OpenTab, native: System, language: Language
 ) -> None:

@@ -137,6 +137,7 @@ async def test_the_service_is_shown_at_a_glance(service: Service, anna: Person, 
     queue = (await boss.get("/admin/queue")).json()
     assert (queue["queued"], queue["dead_letters"]) == (1, 0)
     assert [(one["model"], one["queued"], one["workers"]) for one in queue["by_model"]] == [("echo", 1, 0)]
+    assert [(one["username"], one["queued"], one["processing"]) for one in queue["by_user"]] == [("anna", 1, 0)]
     [worker] = (await boss.get("/admin/workers")).json()["items"]
     assert (worker["id"], worker["host"], worker["is_alive"]) == ("worker-9", "host-1", True)
     assert worker["models"][1] == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
@@ -151,6 +152,15 @@ class QueuedModel(BaseModel):
     workers: int = Field(description="Live workers that serve it.")
 
 
+class QueuedUser(BaseModel):
+    """What waits of one user."""
+
+    user_id: UUID
+    username: str
+    queued: int
+    processing: int
+
+
 class QueueState(BaseModel):
     """What waits."""
 
@@ -160,6 +170,7 @@ class QueueState(BaseModel):
     outbox: int = Field(description="Predictions that the queue has not confirmed yet, counted up to a million.")
     dead_letters: int | None = Field(description="Null: the queue does not answer.")
     by_model: list[QueuedModel] = Field(description="The longest queue first.")
+    by_user: list[QueuedUser] = Field(description="The users with the most queued predictions, five at most.")
 
     @classmethod
     def of(cls, now: DomainNow) -> QueueState:
@@ -180,5 +191,9 @@ class QueueState(BaseModel):
                     workers=now.serving.get(f"{one.model}@{one.version}", 0),
                 )
                 for one in now.waiting
+            ],
+            by_user=[
+                QueuedUser(user_id=one.user_id, username=one.username, queued=one.queued, processing=one.processing)
+                for one in now.users
             ],
         )

@@ -50,6 +50,7 @@ export default {
   "operate.as_table": "The same as a table",
   "operate.queue": "Queue",
   "operate.queue_note": "Not yet handed to the queue: {outbox}. Dead letters: {dead}.",
+  "operate.queue_by_user": "Queue by user",
   "operate.worker": "Worker",
   "operate.state": "State",
   "operate.alive": "Alive",

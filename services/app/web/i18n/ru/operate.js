@@ -54,6 +54,7 @@ export default {
   "operate.as_table": "То же таблицей",
   "operate.queue": "Очередь",
   "operate.queue_note": "Ещё не переданы в очередь: {outbox}. Необработанных: {dead}.",
+  "operate.queue_by_user": "Очередь по пользователям",
   "operate.worker": "Воркер",
   "operate.state": "Состояние",
   "operate.alive": "Работает",

@@ -21,6 +21,7 @@ const STATS_MS = 5_000;
  * @typedef {{code: string, since: string | null, model: string | null, count: number | null}} Problem
  * @typedef {{model: string, version: string, queued: number, processing: number, oldest_wait_s: number | null, workers: number}} Waiting
  * @typedef {{id: string, host: string | null, seen_at: string, is_alive: boolean, models: WorkerModel[]}} Worker
+ * @typedef {{user_id: string, username: string, queued: number, processing: number}} WaitingUser
  * @typedef {{model: string, version: string | null, state: string, reason: string | null}} WorkerModel
  */
 
@@ -68,17 +69,28 @@ function Numbers({ now }) {
   />`;
 }
 
+/** @template {{[key: string]: any}} T @param {keyof T & string} key @returns {{key: string, head: string, align: "end", cell: (one: T) => any}} */
+const numbers = (key) => ({
+  key, head: t(`operate.${key}`), align: "end", cell: (one) => html`<span class="num">${fmt.number(one[key])}</span>`,
+});
+
+/** Who fills the queue. @param {{users: WaitingUser[]}} props */
+function QueuedUsers({ users }) {
+  const columns = [
+    { key: "user", head: t("operate.owner"), class: "cell--grow", cell: (/** @type {WaitingUser} */ one) => html`<a class="name truncate" title=${one.username} href=${`/app/operate/users/${one.user_id}`}>${one.username}</a>` },
+    numbers("queued"), numbers("processing"),
+  ];
+  return html`<${Table} label=${t("operate.queue_by_user")} columns=${columns} rows=${users}
+    keyOf=${(/** @type {WaitingUser} */ one) => one.user_id} />`;
+}
+
 function Queue() {
   const { data, error, reload } = usePolling("/admin/queue", {}, STATS_MS);
-  const number = (/** @type {"queued" | "processing" | "workers"} */ key) => ({
-    key, head: t(`operate.${key}`), align: /** @type {const} */ ("end"),
-    cell: (/** @type {Waiting} */ one) => html`<span class="num">${fmt.number(one[key])}</span>`,
-  });
   const columns = [
     { key: "model", head: t("history.model"), class: "cell--grow", cell: (/** @type {Waiting} */ one) => `${one.model}@${one.version}` },
-    number("queued"), number("processing"),
+    numbers("queued"), numbers("processing"),
     { key: "oldest", head: t("operate.oldest_head"), align: /** @type {const} */ ("end"), cell: (/** @type {Waiting} */ one) => (one.oldest_wait_s ? time(one.oldest_wait_s * 1000) : "—") },
-    number("workers"),
+    numbers("workers"),
   ];
   if (error && !data) return html`<${ErrorState} error=${error} onRetry=${reload} />`;
   const note = data ? t("operate.queue_note", { outbox: data.outbox, dead: data.dead_letters ?? "—" }) : "";
@@ -86,6 +98,7 @@ function Queue() {
     <${Table} label=${t("operate.queue")} columns=${columns} rows=${data?.by_model ?? null} skeletonRows=${2}
       empty=${html`<p class="card__note muted">${t("operate.nothing_waits")}.</p>`}
       keyOf=${(/** @type {Waiting} */ one) => `${one.model}@${one.version}`} />
+    ${data?.by_user.length ? html`<${QueuedUsers} users=${data.by_user} />` : null}
   </${Section}>`;
 }
 
