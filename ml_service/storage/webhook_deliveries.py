@@ -249,30 +249,28 @@ _SELECT = """
         )::text AS attempts
     FROM deliveries AS d
 """
-_PAGE = (  # a message that was sent again and again has fifty attempts, each with a kilobyte of an answer
-    """
+# A message that was sent again and again has fifty attempts, each with a kilobyte of an answer.
+_PAGE_OF_LISTED = """
     SELECT * FROM (
         SELECT listed.*, sum(octet_length(attempts)) OVER (
             ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS newer_bytes, count(*) OVER () AS found_count
-        FROM (""",
-    """) AS listed
+        FROM listed
     ) AS page
     WHERE coalesce(newer_bytes, 0) < $5
     ORDER BY id DESC
-""",
-)
+"""
 _LIST_OF_WEBHOOK = (  # deliveries_of_webhook
-    _PAGE[0]
+    "WITH listed AS ("
     + _SELECT
-    + "WHERE d.webhook_id = $2 AND d.user_id = $1 AND d.id < $3 AND d.kind = 'webhook' ORDER BY d.id DESC LIMIT $4"
-    + _PAGE[1]
+    + "WHERE d.webhook_id = $2 AND d.user_id = $1 AND d.id < $3 AND d.kind = 'webhook' ORDER BY d.id DESC LIMIT $4)"
+    + _PAGE_OF_LISTED
 )
 _LIST_OF_USER = (  # deliveries_to_webhooks_of_user
-    _PAGE[0]
+    "WITH listed AS ("
     + _SELECT
-    + "WHERE d.user_id = $1 AND d.kind = 'webhook' AND d.id < $3 AND $2::uuid IS NULL ORDER BY d.id DESC LIMIT $4"
-    + _PAGE[1]
+    + "WHERE d.user_id = $1 AND d.kind = 'webhook' AND d.id < $3 AND $2::uuid IS NULL ORDER BY d.id DESC LIMIT $4)"
+    + _PAGE_OF_LISTED
 )
 _GET = _SELECT + "WHERE d.id = $2 AND d.user_id = $1 AND d.kind = 'webhook'"
 _LAST = 2**63 - 1
