@@ -44,6 +44,7 @@ export default {
   "operate.curve.p50_ms": "p50",
   "operate.curve.p95_ms": "p95",
   "operate.curve.p99_ms": "p99",
+  "operate.no_curve": "Nothing in this time.",
   "operate.step.minute": "Minute",
   "operate.step.hour": "Hour",
   "operate.step.day": "Day (UTC)",

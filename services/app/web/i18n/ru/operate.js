@@ -48,6 +48,7 @@ export default {
   "operate.curve.p50_ms": "p50",
   "operate.curve.p95_ms": "p95",
   "operate.curve.p99_ms": "p99",
+  "operate.no_curve": "За это время ничего не было.",
   "operate.step.minute": "Минута",
   "operate.step.hour": "Час",
   "operate.step.day": "День (UTC)",

@@ -55,6 +55,9 @@ function useCurves(series, names) {
   );
 }
 
+/** Whether there is nothing to draw but zeros. @param {ReturnType<typeof useCurves>} curves */
+const isFlat = (curves) => curves.every(({ values }) => values.every((value) => !value));
+
 /** @param {Date} at */
 export const clock = (at) => at.toLocaleTimeString(language.value === "ru" ? "ru-RU" : "en-GB", { hour: "2-digit", minute: "2-digit" });
 /** @param {number | null} ms */
@@ -101,7 +104,7 @@ export function Curves({ series, ...choice }) {
   const paid = useCurves(series, PAID);
   const formatAt = length === "day" ? (/** @type {Date} */ date) => fmt.dayShort(date) : clock;
   /** @param {string} name @param {ReturnType<typeof useCurves>} curves @param {(n: number) => string} format @param {string} [note] */
-  const section = (name, curves, format, note) => html`<${Section} title=${t(`operate.${name}.${length}`)}>
+  const section = (name, curves, format, note) => html`<${Section} title=${t(`operate.${name}.${length}`)} text=${series && isFlat(curves) ? t("operate.no_curve") : undefined}>
     ${series
       ? html`<${Chart} label=${t(`operate.${name}.${length}`)} at=${at} series=${curves} format=${format} formatAt=${formatAt} labelAt=${t(`operate.step.${length}`)} />`
       : html`<${Skeleton} class="skeleton--chart" />`}
