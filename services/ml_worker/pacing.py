@@ -6,13 +6,16 @@ import time
 
 PACE_S = 0.025
 """The longest wait between the beginnings of two batches."""
+PREDICTION_PACE_S = 0.0008
+"""The least wait, for each prediction of the last batch. Where predictions come faster than this, each batch is fuller
+than the last one, up to `PACE_S`; where they come more slowly, the wait falls to the time of a commit."""
 
 
 class Pacing:
     """Lets a batch that is not full wait for the last one's commit: a batch costs as much as a dozen predictions in it.
 
-    The busier the database and the processors, the longer a commit takes, and the fuller batches get. On an idle system
-    a batch waits for some milliseconds, or for nothing.
+    The busier the database and the processors, the longer a commit takes, and the fuller batches get; and the faster
+    predictions come, the longer a batch waits. On an idle system it waits for some milliseconds, or for nothing.
     """
 
     def __init__(self) -> None:
@@ -31,10 +34,11 @@ class Pacing:
         self._uncommitted -= 1
 
     def wait_s(self) -> float:
-        """Seconds that the next batch should wait for more predictions, unless another batch ends before; 0 or more.
+        """Seconds that the next batch should wait for more predictions; asked again when another batch ends. 0 or more.
 
         After a single prediction it does not wait: they come one at a time.
         """
-        if not self._uncommitted or self._began_with <= 1:
+        if self._began_with <= 1:
             return 0.0
-        return max(0.0, self._began_at + PACE_S - time.monotonic())
+        pace_s = PACE_S if self._uncommitted else min(PACE_S, self._began_with * PREDICTION_PACE_S)
+        return max(0.0, self._began_at + pace_s - time.monotonic())
