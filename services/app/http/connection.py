@@ -155,6 +155,7 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send to the client."""
         if not self._transport.is_closing():
+            self._unsent_bytes += len(data) if not self._writable.is_set() else 0
             self._transport.write(data)
 
     async def drain(self) -> None:

@@ -112,7 +112,7 @@ class Exchange:
 
     async def receive(self) -> dict[str, Any]:
         """ASGI's receive."""
-        if self._expects_continue and not (self._is_started or self._body or self.is_whole):
+        if self._expects_continue and not (self._is_started or self._body or self.is_whole or self._is_gone):
             self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._expects_continue = False
         while not (self._is_gone or self.is_answered):

@@ -46,6 +46,11 @@ class OneWrite:
         self._flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        """Hand over what was written, then close at once."""
+        self._flush()
+        self._transport.abort()
+
     def __getattr__(self, name: str) -> Any:
         """All else is the transport's own."""
         return getattr(self._transport, name)

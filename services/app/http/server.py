@@ -43,6 +43,8 @@ class AppServer(uvicorn.Server):
         """Start, and say so."""
         await super().startup([])
         if self.started:
+            for one in sockets or ():
+                one.listen(BACKLOG)  # whatever who made it has asked for
             self.servers = [Acceptor(one, self._make_connection) for one in sockets or ()]  # type: ignore[misc]
             notify("READY=1")
 

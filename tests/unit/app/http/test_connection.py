@@ -132,6 +132,33 @@ async def test_what_is_not_proper_http_is_refused_as_a_problem(sent: bytes, stat
         wire.lose()
 
 
+async def test_who_is_refused_is_not_asked_to_go_on() -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    wire = await ClientEnd().send(CHUNKED + b"Expect: 100-continue\r\n\r\nzz\r\n")
+    assert wire.statuses == [400]
+    assert b"100 Continue" not in wire.transport.written
+    wire.lose()
+    assert errors == []
+
+
+async def test_a_slow_reader_is_measured_by_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = ClientEnd(limits=Limits(tick_s=0.01, write_check_s=0.02, write_bytes_min=1000))
+    wire.transport.unsent = 100_000
+
+    def taken() -> int:
+        wire.transport.unsent -= 2_000
+        return wire.transport.unsent
+
+    monkeypatch.setattr(wire.transport, "get_write_buffer_size", taken)
+    wire.protocol.pause_writing()  # type: ignore[attr-defined]
+    wire.protocol.write(b"a" * 50_000)  # type: ignore[attr-defined]  # was under way when it paused
+    wire.transport.unsent += 50_000
+    await asyncio.sleep(0.15)
+    assert not wire.transport.is_closed
+    wire.lose()
+
+
 UPGRADES = [
     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n",
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n",

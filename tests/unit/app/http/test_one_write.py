@@ -38,11 +38,11 @@ async def test_what_is_large_is_sent_at_once_and_in_order() -> None:
 
 
 async def test_an_end_comes_after_what_was_written() -> None:
-    ended, closed = Recorder(), Recorder()
-    for wire in (ended, closed):
+    for end in (OneWrite.write_eof, OneWrite.close, OneWrite.abort):
+        wire = Recorder()
         out = OneWrite(wire)
         out.write(b"last")
-        out.write_eof() if wire is ended else out.close()
+        end(out)
         assert (wire.written, wire.has_ended) == (b"last", True)
         await asyncio.sleep(0)
 
