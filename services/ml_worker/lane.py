@@ -36,6 +36,8 @@ CLAIM_AHEAD_S = 0.05
 """So long before the model is free again the next batch is claimed."""
 BULK_EVERY = 4
 """Single predictions go first, because a client may wait for them; every fourth batch begins with bulk ones."""
+TIMER_S = 0.0005
+"""The loop's timers count milliseconds: a wait of less than half of one would be none, asked for again and again."""
 ENDED_CHECK_S = 0.5
 """How often it is looked, while a batch is long, whether somebody still wants it."""
 
@@ -146,7 +148,7 @@ class Lane:
             await _wait(self._model_free, max(self._free_at - CLAIM_AHEAD_S - time.monotonic(), fuller_s))
         while self.ids_waiting < self.batch_size and not self._stopping and (wait_s := self._pacing.wait_s()):
             self._news.clear()
-            await _wait(self._news, wait_s)
+            await _wait(self._news, wait_s + TIMER_S)
         self._batches += 1
         first, second = (self._bulk, self._single) if self._batches % BULK_EVERY == 0 else (self._single, self._bulk)
         taken: list[TaskDelivery] = []
