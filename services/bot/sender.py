@@ -90,7 +90,7 @@ class Sender:
             if error.moved_to is None:
                 raise
             log.info("group_moved", chat_id=chat_id, moved_to=error.moved_to)
-            method.chat_id = error.moved_to
+            method.chat_id, method.reply_parameters = error.moved_to, None  # its messages have new numbers
             return (await self.call(error.moved_to, method, patience_s, around)).message_id
         except Refused as error:
             if method.message_thread_id is None or "thread" not in str(error).lower():
