@@ -43,6 +43,7 @@ def native(_needs_a_browser: None) -> Iterator[System]:
         text = (model / "model.py").read_text()
         text = text.replace("For tests only.", HOSTILE_DESCRIPTION)
         # A rule that the page leaves to the service.
+        text = text.replace("timeout_s = 5.0", "timeout_s = 600.0")
         (model / "model.py").write_text(text.replace('{"type": "string"}', '{"type": "string", "pattern": "^[^#]"}', 1))
         made.models = "echo,sentiment,troublesome"
         # Each test registers its own people; webhooks are received on this machine.

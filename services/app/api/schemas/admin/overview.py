@@ -170,7 +170,7 @@ class QueueState(BaseModel):
     outbox: int = Field(description="Predictions that the queue has not confirmed yet, counted up to a million.")
     dead_letters: int | None = Field(description="Null: the queue does not answer.")
     by_model: list[QueuedModel] = Field(description="The longest queue first.")
-    by_user: list[QueuedUser] = Field(description="The users with the most queued predictions, five at most.")
+    by_user: list[QueuedUser] = Field(description="The five users with most queued predictions, of 200,000 at most.")
 
     @classmethod
     def of(cls, now: DomainNow) -> QueueState:

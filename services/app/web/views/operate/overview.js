@@ -98,7 +98,7 @@ function Queue() {
     <${Table} label=${t("operate.queue")} columns=${columns} rows=${data?.by_model ?? null} skeletonRows=${2}
       empty=${html`<p class="card__note muted">${t("operate.nothing_waits")}.</p>`}
       keyOf=${(/** @type {Waiting} */ one) => `${one.model}@${one.version}`} />
-    ${data?.by_user.length ? html`<${QueuedUsers} users=${data.by_user} />` : null}
+    ${data?.by_user?.length ? html`<${QueuedUsers} users=${data.by_user} />` : null}
   </${Section}>`;
 }
 
