@@ -155,7 +155,8 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send to the client."""
         if not self._transport.is_closing():
-            self._unsent_bytes += len(data) if not self._writable.is_set() else 0
+            if not self._writable.is_set():
+                self._unsent_bytes += len(data)
             self._transport.write(data)
 
     async def drain(self) -> None:

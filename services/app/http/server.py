@@ -43,8 +43,6 @@ class AppServer(uvicorn.Server):
         """Start, and say so."""
         await super().startup([])
         if self.started:
-            for one in sockets or ():
-                one.listen(BACKLOG)  # whatever who made it has asked for
             self.servers = [Acceptor(one, self._make_connection) for one in sockets or ()]  # type: ignore[misc]
             notify("READY=1")
 
@@ -99,6 +97,7 @@ def serve(app: FastAPI, listening: socket.socket, limits: Limits | None = None) 
     """Serve until SIGTERM or SIGINT."""
     limits = limits or Limits()
     room = Room(connections_that_fit(limits.connections_max, raise_file_limit()))
+    listening.listen(BACKLOG)  # whatever who made it has asked for
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # its connections inherit it
     config = uvicorn.Config(
         app,
@@ -110,7 +109,6 @@ def serve(app: FastAPI, listening: socket.socket, limits: Limits | None = None) 
         access_log=False,  # ours has the request's id and no query
         proxy_headers=False,  # whom to believe is decided in addresses.py
         server_header=False,
-        backlog=BACKLOG,
         timeout_graceful_shutdown=FINISH_S,
     )
     AppServer(config).run(sockets=[listening])
