@@ -11,6 +11,7 @@ import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
 import { fmt, has, t } from "../../i18n/index.js";
 import { clock, Curves, RANGES } from "./curves.js";
+import { ownerColumn } from "./owner.js";
 import { usePolling } from "./use_polling.js";
 
 const STATS_MS = 5_000;
@@ -77,7 +78,7 @@ const numbers = (key) => ({
 /** Who fills the queue. @param {{users: WaitingUser[]}} props */
 function QueuedUsers({ users }) {
   const columns = [
-    { key: "user", head: t("operate.owner"), class: "cell--grow", cell: (/** @type {WaitingUser} */ one) => html`<a class="name truncate" title=${one.username} href=${`/app/operate/users/${one.user_id}`}>${one.username}</a>` },
+    { ...ownerColumn(), class: "cell--grow" },
     numbers("queued"), numbers("processing"),
   ];
   return html`<${Table} label=${t("operate.queue_by_user")} columns=${columns} rows=${users}

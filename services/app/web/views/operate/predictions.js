@@ -20,6 +20,7 @@ import { isTerminal } from "../../live.js";
 import { go } from "../../router.js";
 import { may } from "../../session.js";
 import { PredictionPanel } from "../history/panel.js";
+import { ownerColumn } from "./owner.js";
 import { REASON_MAX } from "./rules.js";
 import { predictionColumns } from "./user_page.js";
 
@@ -54,7 +55,7 @@ function One({ id }) {
 
 const columns = () => [
   ...predictionColumns(),
-  { key: "user", head: t("operate.owner"), cell: (/** @type {any} */ one) => html`<a class="name truncate" title=${one.username} href=${`/app/operate/users/${one.user_id}`}>${one.username}</a>` },
+  ownerColumn(),
 ];
 
 function Newest() {

@@ -10,6 +10,7 @@ import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
 import { t } from "../../i18n/index.js";
 import { go, place } from "../../router.js";
+import { ownerColumn } from "./owner.js";
 
 /** @typedef {{kind: string, id: string, user_id: string, username: string, title: string, at: string}} Found */
 
@@ -40,7 +41,7 @@ const columns = () => [
   { key: "kind", head: t("operate.kind"), cell: (/** @type {Found} */ one) => t(`found.${one.kind}`) },
   { key: "id", head: t("history.fact.id"), class: "cell--grow", cell: (/** @type {Found} */ one) => html`<a class="mono small" href=${addressOf(one)}>${one.id}</a>` },
   { key: "title", head: t("operate.target"), cell: (/** @type {Found} */ one) => html`<span class="name truncate" title=${one.title}>${one.title}</span>` },
-  { key: "user", head: t("operate.owner"), cell: (/** @type {Found} */ one) => html`<a class="name truncate" title=${one.username} href=${`/app/operate/users/${one.user_id}`}>${one.username}</a>` },
+  ownerColumn(),
   { key: "at", head: t("operate.at"), cell: (/** @type {Found} */ one) => html`<${Time} at=${one.at} />` },
 ];
 
