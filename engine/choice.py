@@ -7,7 +7,7 @@ from typing import Literal
 
 from engine.common.errors import EngineError
 from engine.common.output import say
-from engine.common.state import PROJECT, lock_holder, read_json
+from engine.common.state import PROJECT, lock_holder, read_engine
 from engine.docker import commands as docker
 from engine.docker import compose
 
@@ -28,7 +28,7 @@ def _running() -> Engine | None:
 
 
 def _last() -> Engine | None:
-    last = read_json(PROJECT.engine_file).get("engine")
+    last = read_engine(PROJECT).get("engine")
     return last if last in ("docker", "native") else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from engine.common import pools
 from engine.common.limits import WORKERS_MAX
+from ml_service.platform.numbers import is_whole
 
 EXAMPLES = """\
 examples:
@@ -29,7 +30,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 def _number(text: str, low: int, high: int) -> int:
-    if not (text.isascii() and text.isdigit()) or not low <= int(text[:20]) <= high:
+    if not is_whole(text) or not low <= int(text) <= high:
         raise argparse.ArgumentTypeError(f"must be a number from {low} to {high}, not {text[:40]!r}")
     return int(text)
 

@@ -9,8 +9,9 @@ import questionary
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_MAX
 from engine.common.output import say
-from engine.common.state import PROJECT, lock_holder, read_json
+from engine.common.state import PROJECT, lock_holder, read_engine
 from engine.docker import commands as docker
+from ml_service.platform.numbers import is_whole
 
 _RUNNING = {
     "Status": ["--status"],
@@ -32,7 +33,7 @@ _QUESTIONS = {"--workers": ("How many workers?", WORKERS_MAX), "--port": ("Which
 
 def _is_number(high: int) -> Callable[[str], bool | str]:
     def check(text: str) -> bool | str:
-        is_one = text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= high
+        is_one = is_whole(text) and 1 <= int(text) <= high
         return is_one or f"A number from 1 to {high}"
 
     return check
@@ -50,7 +51,7 @@ def _complete(arguments: list[str]) -> list[str]:
 
 
 def _title(*, is_running: bool) -> str:
-    last = read_json(PROJECT.engine_file)
+    last = read_engine(PROJECT)
     port = f", port {last['port']}" if is_running and last.get("port") else ""
     return f"ML Service ({'running' + port if is_running else 'not running'})"
 

@@ -114,8 +114,8 @@ def _first_request(status: Mapping[str, Any]) -> str:
 
 
 def show(status: Mapping[str, Any], *, as_json: bool) -> int:
-    """Print a status; exit code 0 when healthy, 1 when not quite (a model that cannot be loaded counts)."""
-    if status["state"] == "healthy" and _failed_models(status["inside"]):
+    """Print a status; exit code 0 when healthy, 1 when not quite (what `/health` calls degraded counts)."""
+    if status["state"] == "healthy" and _problems(status["inside"]):
         status = {**status, "state": "degraded"}
     if as_json:
         say(json.dumps(status, indent=2, default=str))
@@ -126,11 +126,21 @@ def show(status: Mapping[str, Any], *, as_json: bool) -> int:
         say("\n" + _queue_line(status["inside"]))
         for line in _pool_lines(status["inside"]):
             say(line)
-        for line in _failed_models(status["inside"]):
+        for line in _problems(status["inside"]):
             say(line)
         for note in status["notes"]:
             say(f"note: {note}")
     return 0 if status["state"] == "healthy" else 1
+
+
+def _problems(inside: Mapping[str, Any]) -> list[str]:
+    """A line for each thing that is wrong though the processes run, with the next step."""
+    is_queue_away = "error" in (inside.get("queue") or {})
+    return [
+        *(["problem: The queue does not answer. Next: python3 start.py --logs"] if is_queue_away else []),
+        *(f"problem: {problem}" for problem in inside.get("problems", [])),
+        *(f"{line.rstrip('.')}. Next: python3 start.py --logs worker" for line in _failed_models(inside)),
+    ]
 
 
 def _failed_models(inside: Mapping[str, Any]) -> list[str]:

@@ -7,12 +7,13 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.common.errors import EngineError
+from engine.common.limits import WORKERS_MAX
 from ml_service.platform.generated_secrets import DamagedSecrets, keep_secrets
 
 CALLER_FOLDER = Path(os.environ.get("START_PY_CALLED_IN") or Path.cwd())
@@ -105,6 +106,38 @@ def read_json(file: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _is_number(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _are_children(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, list) and len(one) == 2 and _is_number(one[0], 1, 2**31) and isinstance(one[1], float | int)  # noqa: PLR2004
+        for one in value
+    )
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "engine": lambda value: value in ("native", "docker"),
+    "queue": lambda value: value in ("rabbitmq", "postgres"),
+    "port": lambda value: _is_number(value, 1, 65_535),
+    "workers": lambda value: _is_number(value, 0, WORKERS_MAX),
+    "pid": lambda value: _is_number(value, 1, 2**31),
+    "pools": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "children": _are_children,
+    **dict.fromkeys(("state", "error", "code", "started_at"), lambda value: isinstance(value, str)),
+}
+
+
+def read_engine(places: Places) -> dict[str, Any]:
+    """What was started last, without what cannot be: the file may have been damaged, or edited.
+
+    The mode stays as it stands, to be refused: production must not become the demo in silence.
+    """
+    known = read_json(places.engine_file)
+    return {name: value for name, value in known.items() if name not in _FITS or _FITS[name](value)}
+
+
 def load_secrets(places: Places) -> dict[str, str]:
     """The generated secrets, made once and kept: a new JWT secret would log everybody out.
 
@@ -115,6 +148,11 @@ def load_secrets(places: Places) -> dict[str, str]:
         return keep_secrets(places.var / "secrets.json", {"jwt_secret": 48, "rabbitmq_password": 24})[0]
     except DamagedSecrets as error:
         raise EngineError(str(error)) from None
+
+
+def already_running(pid: int | None) -> EngineError:
+    """What refuses a second start."""
+    return EngineError(f"It is already running (process {pid}).")
 
 
 def lock_holder(places: Places) -> int | None:
@@ -159,4 +197,4 @@ def _take(fd: int, places: Places) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise EngineError(f"It is already running (process {lock_holder(places)}).") from None
+        raise already_running(lock_holder(places)) from None

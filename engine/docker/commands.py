@@ -24,10 +24,11 @@ from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
 from engine.common.log_lines import formatter
 from engine.common.output import NOTHING_ASKED, PRODUCTION_DATA, say, tell
-from engine.common.state import PROJECT, ROOT, read_json, write_json
+from engine.common.state import PROJECT, ROOT, read_engine, write_json
 from engine.common.version import change_note, fingerprint
 from engine.docker import compose, containers
 from engine.docker.containers import Container
+from ml_service.platform.numbers import is_whole
 
 _HEALTHY_S = 330
 """A little more than the containers' health checks allow for a start."""
@@ -56,7 +57,7 @@ def _environment(wanted: Mapping[str, Any]) -> dict[str, str]:
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     """Address, number of workers and mode: as asked, else as in the last start, else as the compose file has it."""
-    last = read_json(PROJECT.engine_file)
+    last = read_engine(PROJECT)
     last = last if last.get("engine") == "docker" else {}
     given = compose.asked()
     host, _, asked_port = given.get("http_port", "").rpartition(":")
@@ -65,10 +66,9 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     mode = given.get("mode") or ("production" if last.get("mode") == "production" else None)
     if mode == "demo" and last.get("mode") == "production":
         raise EngineError(PRODUCTION_DATA)
-    try:
-        numbers = {"port": int(port) if port else None, "workers": int(workers) if workers else None}
-    except ValueError:
-        raise EngineError(f"HTTP_PORT is {port!r} and ML_WORKERS is {workers!r}; both are numbers.") from None
+    if not all(is_whole(str(one)) for one in (port, workers) if one):
+        raise EngineError(f"HTTP_PORT is {port!r} and ML_WORKERS is {workers!r}; both are numbers.")
+    numbers = {"port": int(port) if port else None, "workers": int(workers) if workers else None}
     return {**numbers, "host": host or given.get("host"), "mode": mode}
 
 
@@ -133,7 +133,7 @@ def _free_port() -> int:
 
 def _record(wanted: Mapping[str, Any], state: str) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    code = read_json(PROJECT.engine_file).get("code") if state == "started" else fingerprint()
+    code = read_engine(PROJECT).get("code") if state == "started" else fingerprint()
     given = {name: value for name, value in wanted.items() if value is not None}
     return {"engine": "docker", "queue": "rabbitmq", "state": state, "started_at": now, "code": code, **given}
 
@@ -170,21 +170,22 @@ def _already_running(options: argparse.Namespace, wanted: dict[str, Any], runnin
             f"It runs with port {port}. To change that: start.py --stop, then --start --port {options.port}."
         )
     wanted["port"] = port or wanted["port"]
-    mode = read_json(PROJECT.engine_file).get("mode")
+    mode = read_engine(PROJECT).get("mode")
     if wanted["mode"] and mode and wanted["mode"] != mode:
         raise EngineError(f"It runs with mode {mode}, not {wanted['mode']}. To change that: start.py --restart.")
     workers = len([one for one in running if one.service == "ml-worker"])
     if options.workers and options.workers != workers:
         say(f"It is running; going from {workers} to {options.workers} workers.")
-    elif all(one.is_well for one in running):
+        _up(["-d", "--no-build", "--no-recreate", "--no-deps", "ml-worker"], wanted)  # and nothing else changes
+        return _started(wanted)
+    if all(one.is_well for one in running):
         say("It is already running.")
-        if note := change_note(read_json(PROJECT.engine_file).get("code")):
+        if note := change_note(read_engine(PROJECT).get("code")):
             say(note)
         wanted["workers"] = workers
         return _started(wanted)
-    else:
-        say("It is starting; waiting for it.")
-        wanted["workers"] = workers or wanted["workers"]
+    say("It is starting; waiting for it.")
+    wanted["workers"] = workers or wanted["workers"]
     _up(["-d", "--no-build", "--no-recreate"], wanted)
     return _started(wanted)
 
@@ -203,7 +204,7 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
 
     scale = ["--scale", f"ml-worker={wanted['workers']}"] if wanted.get("workers") else []
     try:
-        compose.run("up", *arguments, *scale, environment=_environment(wanted), meanwhile=look)
+        compose.run("up", *scale, *arguments, environment=_environment(wanted), meanwhile=look)
     except EngineError:
         _raise_why_a_one_shot_failed()
         raise
@@ -226,7 +227,7 @@ def stop() -> int:
     tell("  stopping the containers; workers finish what they have begun")
     PROJECT.make()
     compose.run("down", environment=os.environ)
-    write_json(PROJECT.engine_file, {**read_json(PROJECT.engine_file), "engine": "docker", "state": "stopped"})
+    write_json(PROJECT.engine_file, {**read_engine(PROJECT), "engine": "docker", "state": "stopped"})
     tell("Stopped. The data stay in Docker's volumes (docker compose down -v would delete them).")
     return 0
 
@@ -248,10 +249,10 @@ def collect() -> dict[str, Any] | None:
         "host": "0.0.0.0",  # noqa: S104 - as it is
         "port": containers.published_port(there),
         "queue": "rabbitmq",
-        "mode": known.get("mode") or read_json(PROJECT.engine_file).get("mode") or "demo",
+        "mode": known.get("mode") or read_engine(PROJECT).get("mode") or "demo",
         "workers_wanted": len(workers),
         "workers_ready": sum(one.is_up and one.is_well for one in workers),
-        "notes": [note] if (note := change_note(read_json(PROJECT.engine_file).get("code"))) else [],
+        "notes": [note] if (note := change_note(read_engine(PROJECT).get("code"))) else [],
         "processes": processes,
         "inside": known,
     }
@@ -278,7 +279,7 @@ def status(*, as_json: bool) -> int:
         return output.show(seen, as_json=as_json)
     reason = compose.why_not()
     if as_json:
-        say(json.dumps({"state": "stopped", "last": read_json(PROJECT.engine_file)}))
+        say(json.dumps({"state": "stopped", "last": read_engine(PROJECT)}))
     else:
         say(f"Not known: {reason}" if reason else "Not running. Start it with: python3 start.py --start")
     return output.EXIT_NOT_RUNNING
@@ -349,16 +350,28 @@ def cli(arguments: Sequence[str]) -> int:
 
 def _restored(server: Container, arguments: Sequence[str]) -> int:
     """Read a backup back while nothing else works on the database, then look at the books."""
-    containers.check_restore(arguments)
-    writers = ("app", "bot", "ml-worker")
+    containers.check_restore(server, arguments)
+    if "--check" in arguments:
+        return 0
+    writers = [one.id for one in containers.of(ROOT) if one.is_up and one.uses_database]
     tell("  stopping the app, the bot and the workers")
-    compose.run("stop", *writers, environment=os.environ)
     try:
+        _docker("stop", writers)
         code = containers.back_up(server, arguments)
+        if code == 0:
+            tell("  bringing it to the newest schema; if this is interrupted, run the same command again")
+            compose.run("run", "--rm", "-T", "--no-deps", "migrate", environment=os.environ)
     finally:
         tell("  starting them again")
-        compose.run("start", *writers, environment=os.environ)
+        _docker("start", writers)
     return code or cli(["audit"])
+
+
+def _docker(verb: str, ids: Sequence[str]) -> None:
+    """Stop or start these containers, whichever files their services stand in; raises EngineError."""
+    code, said = compose.output(["docker", verb, *ids], _HEALTHY_S)
+    if code != 0:
+        raise EngineError(f"`docker {verb}` failed: {said.strip()}")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,9 +15,11 @@ from typing import Any
 from engine.common.errors import EngineError
 from engine.common.output import say
 from engine.common.state import CALLER_FOLDER
+from ml_service.platform import migration_files
 
 ONE_SHOTS = ("secrets", "migrate", "worker-image")
-HTTP_PORT = "8080/tcp"
+_SINGLE = (*ONE_SHOTS, "postgres", "rabbitmq", "bot", "nginx")
+NGINX_PORT = "8080/tcp"
 """nginx's, inside of its container."""
 _TIMEOUT_S = 20
 _STATES = {"restarting": "waiting", "paused": "waiting", "created": "starting"}
@@ -47,6 +49,11 @@ class Container:
     def is_one_shot(self) -> bool:
         """Whether it is meant to end."""
         return self.service in ONE_SHOTS
+
+    @property
+    def uses_database(self) -> bool:
+        """Whether it works on the database, as the app, the bot and the workers of every pool do."""
+        return not self.is_one_shot and self.service not in ("postgres", "rabbitmq", "nginx")
 
     @property
     def is_up(self) -> bool:
@@ -108,11 +115,11 @@ def _read(value: dict[str, Any]) -> Container:
     labels, state = value["Config"]["Labels"], value["State"]
     service = labels["com.docker.compose.service"]
     number = labels.get("com.docker.compose.container-number", "1")
-    bindings = (value["HostConfig"].get("PortBindings") or {}).get(HTTP_PORT) or []
+    bindings = (value["HostConfig"].get("PortBindings") or {}).get(NGINX_PORT) or []
     started = re.sub(r"(\.\d{6})\d*", r"\1", state["StartedAt"]).replace("Z", "+00:00")
     return Container(
         id=value["Id"],
-        name=f"{service.removeprefix('ml-')}-{number}" if service in ("app", "ml-worker") else service,
+        name=service if service in _SINGLE else f"{service.removeprefix('ml-')}-{number}",
         service=service,
         state=state["Status"],
         health=(state.get("Health") or {}).get("Status"),
@@ -136,13 +143,44 @@ def _file_of(arguments: Sequence[str]) -> Path:
     return CALLER_FOLDER / files[0]
 
 
-def check_restore(arguments: Sequence[str]) -> None:
-    """Raise EngineError unless `restore FILE --replace` can be done."""
+def check_restore(server: Container, arguments: Sequence[str]) -> None:
+    """Raise EngineError unless `restore FILE --replace` can be done, or what `--check` asks."""
     file = _file_of(arguments)
     if not file.is_file():
         raise EngineError(f"There is no file {file}.")
-    if "--replace" not in arguments:
+    if "--check" not in arguments and "--replace" not in arguments:
         raise EngineError("The database is in use; say --replace to replace what it holds.")
+    revision = revision_of(file, ["docker", "exec", "-i", server.id])
+    if "--check" in arguments:
+        say(f"{file} can be read back: it is a whole backup, of the schema {revision}.")
+
+
+# As ml_service/cli/backups.py does it; the file comes once for each program, by the standard input.
+def revision_of(file: Path, inside: Sequence[str]) -> str:
+    """Read a backup to its end by the server's pg_restore, and return the revision of its schema.
+
+    Args:
+        inside: What comes before a command line that runs where the server is.
+
+    Raises:
+        EngineError: it cannot be read, is no whole backup, or one of a version that this code does not know.
+    """
+    listed = _dumped(file, inside, "--list")
+    _dumped(file, inside, "--file=/dev/null")
+    read = _dumped(file, inside, "--data-only", "--table=alembic_version", "--file=-")
+    try:
+        return migration_files.revision_of_backup(listed, read)
+    except ValueError as error:
+        raise EngineError(f"{file} cannot be read back: {error}.") from None
+
+
+def _dumped(file: Path, inside: Sequence[str], *options: str) -> str:
+    with file.open("rb") as source:
+        done = subprocess.run([*inside, "pg_restore", *options], stdin=source, capture_output=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it ended early"]
+        raise EngineError(f"The backup cannot be read back, nothing is changed: {lines[0]}")
+    return done.stdout.decode(errors="replace")
 
 
 def back_up(server: Container, arguments: Sequence[str]) -> int:
@@ -180,7 +218,7 @@ def _dump(server: Container, file: Path) -> int:
 RESTORE = """
 set -o pipefail
 {
-    echo 'BEGIN; DROP TABLE IF EXISTS public.predictions CASCADE;'
+    echo "BEGIN; $1"
     pg_restore --clean --if-exists --no-owner --file=- && echo 'COMMIT;'
 } | PGOPTIONS='-c client_min_messages=warning' psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username=postgres \\
     --dbname=ml_service
@@ -189,5 +227,5 @@ set -o pipefail
 
 def _restore(server: Container, file: Path) -> int:
     with file.open("rb") as source:
-        command = ["docker", "exec", "-i", server.id, "bash", "-c", RESTORE]
+        command = ["docker", "exec", "-i", server.id, "bash", "-c", RESTORE, "restore", migration_files.drop_script()]
         return subprocess.run(command, stdin=source, stdout=subprocess.DEVNULL, check=False).returncode

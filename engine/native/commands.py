@@ -52,7 +52,7 @@ def cli(arguments: Sequence[str]) -> int:
         env = environment.for_service(None, os.environ) | {"SETTINGS_FOLDER": str(ROOT)}
     else:
         raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
-    folders = {"MODELS_FOLDER": str(ROOT / "models"), "MODEL_ENVIRONMENTS": str(model_environments.folder())}
+    folders = {"MODELS_FOLDER": str(ROOT / "models"), "MODEL_ENVIRONMENTS_FOLDER": str(model_environments.folder())}
     env = {**folders, **env, "PYTHONPATH": str(ROOT)}
     if names := model_environments.tried(arguments):
         model_environments.ensure(names)
@@ -73,8 +73,11 @@ def _run_cli(arguments: Sequence[str], env: dict[str, str]) -> int:
 
 def _restore(arguments: Sequence[str], env: dict[str, str]) -> int:
     """Read a backup back while nothing else works on the database."""
-    if "--replace" not in arguments:  # nothing is stopped for a refusal
+    # Nothing is stopped for a refusal, nor for a file that cannot be read back.
+    if "--replace" not in arguments or "--check" in arguments:
         return _run_cli(arguments, env)
+    if code := _run_cli(["restore", "--check", *arguments[1:]], env):
+        return code
     output.tell("  stopping the app, the bot and the workers")
     control.ask(PROJECT, {"op": "pause"}, timeout_s=_RESTORE_TIMEOUT_S)
     try:

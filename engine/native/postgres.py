@@ -46,7 +46,7 @@ SETTINGS: dict[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # Room for two app processes, 48 workers and a look around, on a machine that does other things too.
+    # Room for two app processes, 48 workers and a few psql sessions, on a machine that does other things too.
     "max_connections": "500",
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",

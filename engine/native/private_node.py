@@ -12,6 +12,7 @@ class PrivateNode:
     """A server whose process is ours."""
 
     process: subprocess.Popen[bytes] | None = None
+    _is_frozen = False
 
     @property
     def pid(self) -> int | None:
@@ -21,9 +22,11 @@ class PrivateNode:
     def freeze(self) -> None:
         """Stop the server and its children in mid-air (SIGSTOP): connections stay open and silent."""
         if self.pid is not None:
+            self._is_frozen = True
             signal_all(tree(self.pid), signal.SIGSTOP)
 
     def resume(self) -> None:
-        """End a `freeze()`."""
-        if self.pid is not None:
+        """End a `freeze()`; without one it does nothing, for a look at all processes takes a while."""
+        if self._is_frozen and self.pid is not None:
             signal_all(tree(self.pid), signal.SIGCONT)
+        self._is_frozen = False

@@ -1,7 +1,7 @@
-"""A private RabbitMQ node, run by a `rabbitmq-server` that is installed but by no service of the machine's.
+"""A private RabbitMQ node: the installed `rabbitmq-server`, but not the machine's own RabbitMQ service.
 
-Everything of it lies in one folder (home, cookie, database, ports, log) and listens on loopback only, so that any
-number of nodes stand beside each other and beside the machine's own.
+Its files are all in one folder (home, cookie, database, ports, log) and it listens on loopback only, so that any number
+of nodes can run beside each other and beside the machine's own.
 """
 
 from __future__ import annotations

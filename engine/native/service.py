@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from engine.native.processes import log_tail, signal_all, spawn, tree
 from engine.native.readiness import NotifySocket
 
-State = Literal["stopped", "starting", "ready", "waiting", "stopping"]
+ServiceState = Literal["stopped", "starting", "ready", "waiting", "stopping"]
 
 LISTEN_FD = 3
 """Where socket activation puts the first passed socket (sd_listen_fds(3))."""
@@ -30,7 +30,7 @@ class Patience:
 
     ready_timeout_s: float = 120
     stop_timeout_s: float = 35  # a service drains for up to 30 s
-    healthy_after_s: float = 10  # ready for this long: the next crash is the first one again
+    healthy_after_s: float = 10  # after being ready this long, a crash counts as the first
     backoff_first_s: float = 0.5
     backoff_max_s: float = 15
 
@@ -185,7 +185,7 @@ class SupervisedService:
     part: Part
     patience: Patience = field(default_factory=Patience)
     on_event: Callable[[str], None] = lambda _: None
-    state: State = "stopped"
+    state: ServiceState = "stopped"
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     last_exit: str = ""
@@ -236,7 +236,7 @@ class SupervisedService:
     def _terminate(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.state = "stopping"
-            # A frozen process takes no signal but these.
+            # A frozen process handles other signals only after SIGCONT.
             signal_all(tree(self.process.pid), signal.SIGCONT)
             self.process.send_signal(self.part.stop_signal)
 
@@ -287,7 +287,7 @@ class SupervisedService:
         code = process.wait()
         if self._wanted:
             self.state = "waiting"
-        # What it left behind (a model's child, say) is in its session and must not meet its successor.
+        # What it left behind (a model's child, say) is in its session and has to end before the next start.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         self.part.clean_up()

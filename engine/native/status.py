@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.common import output
 from engine.common.output import address, say
-from engine.common.state import PROJECT, ROOT, lock_holder, read_json
+from engine.common.state import PROJECT, ROOT, lock_holder, read_engine
 from engine.common.version import change_note
 from engine.native import control
 
@@ -47,7 +47,7 @@ def collect() -> dict[str, Any] | None:
     ids = {worker.get("pid"): worker.get("id") for worker in known.get("workers", []) if isinstance(worker, dict)}
     for process in status["processes"]:
         process["worker_id"] = ids.get(process["pid"]) if process["name"].startswith("worker") else None
-    if note := change_note(read_json(PROJECT.engine_file).get("code")):
+    if note := change_note(read_engine(PROJECT).get("code")):
         status["notes"].append(note)
     return {"engine": "native", "address": address(status["host"], status["port"]), **status, "inside": known}
 
@@ -61,7 +61,7 @@ def show(*, as_json: bool = False) -> int:
 
 
 def _show_nothing(*, as_json: bool) -> int:
-    last = read_json(PROJECT.engine_file)
+    last = read_engine(PROJECT)
     if as_json:
         sys.stdout.write(json.dumps({"state": "stopped", "last": last}) + "\n")
     elif lock_holder(PROJECT) is not None:

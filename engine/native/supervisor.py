@@ -21,7 +21,7 @@ import psutil
 
 from engine.common import ports
 from engine.common.errors import EngineError
-from engine.common.state import Places, read_json, supervisor_lock, write_json
+from engine.common.state import Places, read_engine, supervisor_lock, write_json
 from engine.common.version import fingerprint
 from engine.native import control, logs
 from engine.native.adopted import adopt, end_adopted, end_marked
@@ -42,7 +42,7 @@ _HOUSEKEEPING_S = 2.0
 
 def recover(places: Places) -> list[str]:
     """After a run that ended without a stop: end what it left running, and say so."""
-    last = read_json(places.engine_file)
+    last = read_engine(places)
     if not last or last.get("state") in ("stopped", "failed"):
         return []
     notes = [f"The last run (process {last.get('pid')}) ended without --stop (a crash or a reboot); recovering."]
@@ -50,7 +50,7 @@ def recover(places: Places) -> list[str]:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             if abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE:
-                # PostgreSQL and RabbitMQ see to their own (see their prepare()): kill -9 is not for them.
+                # PostgreSQL and RabbitMQ end their own leftovers (see their prepare()), without kill -9.
                 if process.name().startswith(("postgres", "beam", "erl")):
                     continue
                 process.kill()
@@ -319,7 +319,7 @@ def supervise(make_plan: Callable[[], Plan], places: Places, patience: Patience 
             with ports.listen(plan.host, plan.port) as listener:
                 asyncio.run(_run(plan, listener, notes, patience or Patience()))
         except EngineError as error:
-            write_json(places.engine_file, {**read_json(places.engine_file), "state": "failed", "error": str(error)})
+            write_json(places.engine_file, {**read_engine(places), "state": "failed", "error": str(error)})
             raise
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 
 from engine.common.errors import EngineError
-from engine.common.state import PROJECT, ROOT, read_json
+from engine.common.state import PROJECT, ROOT, read_engine
 
 UNIT = """\
 # python3 start.py --systemd | sudo tee /etc/systemd/system/ml-service.service
@@ -77,7 +77,7 @@ def user() -> str:
 
 def show(*, workers: int | None, port: int | None, queue: str | None) -> int:
     """Print the unit with the options that were given, else those of the last start."""
-    last = read_json(PROJECT.engine_file)
+    last = read_engine(PROJECT)
     last = last if last.get("engine") == "native" else {}
     given = {"workers": workers, "port": port or last.get("port"), "queue": queue}
     options = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
