@@ -1,7 +1,7 @@
 """A text classifier from Hugging Face, read from a folder: see "From Hugging Face" in docs/models.md.
 
 Put the model's files (config.json, model.safetensors, the tokenizer's) into the folder `weights` beside this file, and
-have `weights.json` name them: `ml-service models manifest NAME`.
+have `weights.json` name them: `python3 start.py --cli models manifest NAME`.
 """
 
 from typing import Annotated

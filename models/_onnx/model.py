@@ -1,7 +1,7 @@
 """A model in an ONNX file, `model.onnx` beside this one: here, which kind of iris a flower is.
 
-Put your own file in its place, have `weights.json` name it (`ml-service models manifest NAME`), and put the fields of
-its input and output into `Flower` and `Answer`.
+Put your own file in its place, have `weights.json` name it (`python3 start.py --cli models manifest NAME`), and put the
+fields of its input and output into `Flower` and `Answer`.
 """
 
 from typing import Annotated, Literal

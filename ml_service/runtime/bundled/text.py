@@ -1,10 +1,22 @@
-"""What every bundled text model does to a text before it looks at it."""
+"""What bundled text models have in common: their input, and what they do to a text before they look at it."""
 
 from __future__ import annotations
 
 import re
 
+from ml_service.runtime.author import JsonObject
+
 _SURROGATES = re.compile("[\ud800-\udfff]+")
+
+
+def text_input(description: str) -> JsonObject:
+    """Return the schema of an input that is a text, so described."""
+    return {
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 5000, "description": description}},
+        "required": ["text"],
+        "additionalProperties": False,
+    }
 
 
 def without_lone_surrogates(text: str) -> str:
@@ -24,3 +36,12 @@ def head(text: str, chars_max: int) -> str:
     cut = text[:chars_max]
     space = cut.rfind(" ", chars_max * 9 // 10)
     return cut[:space] if space > 0 else cut
+
+
+def tail(text: str, chars_max: int) -> str:
+    """Return the last `chars_max` characters of `text`, cut at a space where one is near the beginning."""
+    if len(text) <= chars_max:
+        return text
+    cut = text[-chars_max:]
+    space = cut.find(" ", 0, chars_max // 10)
+    return cut[space + 1 :]

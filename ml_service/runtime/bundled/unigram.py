@@ -6,10 +6,13 @@ process. Here they are two sorted arrays, 3 MB: a piece is found by the hash of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ml_service.runtime.bundled.shared_arrays import Arrays
 
 Hashes = NDArray[np.uint64]
 
@@ -35,6 +38,21 @@ class PieceIndex(NamedTuple):
     scores: NDArray[np.float32]
     longest: int
 
+    @classmethod
+    def of_arrays(cls, arrays: Arrays) -> PieceIndex:
+        """Return the index that `arrays` was called on."""
+        (longest,) = arrays["pieces.longest"]
+        return cls(arrays["pieces.hashes"], arrays["pieces.tokens"], arrays["pieces.scores"], int(longest))
+
+    def arrays(self) -> Arrays:
+        """Return it as arrays by name."""
+        return {
+            "pieces.hashes": self.hashes,
+            "pieces.tokens": self.tokens,
+            "pieces.scores": self.scores,
+            "pieces.longest": np.array([self.longest]),
+        }
+
 
 def index_of(
     pieces: str, lengths: NDArray[np.int64], scores: NDArray[np.float32], special: tuple[int, ...] = ()
@@ -47,20 +65,26 @@ def index_of(
         scores: The logarithm of each piece's probability.
         special: Tokens whose pieces are never found in a text.
     """
-    stops = np.cumsum(lengths)
-    codes = _codes(pieces)
-    powers, inverses = _powers(len(codes) + 1)
-    sums = _sums(codes, powers)
-    hashes = (sums[stops] - sums[stops - lengths]) * inverses[stops - lengths]
+    hashes = hashes_of(pieces, lengths)
     kept = np.delete(np.arange(len(lengths)), special)
     order = kept[np.argsort(hashes[kept])]
     return PieceIndex(hashes[order], order.astype(np.int32), scores, int(lengths.max()))
 
 
+def hashes_of(pieces: str, lengths: NDArray[np.int64]) -> Hashes:
+    """Return the hash of each piece; ``pieces`` are their characters, one after the other."""
+    stops = np.cumsum(lengths)
+    codes = _codes(pieces)
+    powers, inverses = _powers(len(codes) + 1)
+    sums = _sums(codes, powers)
+    hashes: Hashes = (sums[stops] - sums[stops - lengths]) * inverses[stops - lengths]
+    return hashes
+
+
 class UnigramTokenizer:
     """Splits a text into the most probable sequence of pieces."""
 
-    def __init__(self, index: PieceIndex, folding: dict[int, str], *, unknown: int, chars_max: int) -> None:
+    def __init__(self, index: PieceIndex, folding: Mapping[int, str | int], *, unknown: int, chars_max: int) -> None:
         """Take what it needs.
 
         Args:

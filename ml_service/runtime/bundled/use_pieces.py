@@ -39,10 +39,7 @@ def arrays_of_pieces(file: Path) -> Arrays:
     (trie_bytes,) = struct.unpack_from("<I", data, start)
     trie_start = start + 4
     return {
-        "pieces.hashes": index.hashes,
-        "pieces.tokens": index.tokens,
-        "pieces.scores": index.scores,
-        "pieces.longest": np.array([index.longest]),
+        **index.arrays(),
         "characters.trie": np.frombuffer(data, "<u4", trie_bytes // 4, trie_start),
         "characters.texts": np.frombuffer(data, np.uint8, length - 4 - trie_bytes, trie_start + trie_bytes),
     }
@@ -53,9 +50,7 @@ class UseTokenizer:
 
     def __init__(self, arrays: Arrays, chars_max: int) -> None:
         """Take the arrays of `arrays_of_pieces`."""
-        (longest,) = arrays["pieces.longest"]
-        index = PieceIndex(arrays["pieces.hashes"], arrays["pieces.tokens"], arrays["pieces.scores"], int(longest))
-        self._pieces = UnigramTokenizer(index, {}, unknown=UNKNOWN, chars_max=chars_max)
+        self._pieces = UnigramTokenizer(PieceIndex.of_arrays(arrays), {}, unknown=UNKNOWN, chars_max=chars_max)
         normalizer: Any = pure_tokenizer._Normalizer(None)  # noqa: SLF001 - the same
         normalizer._units = arrays["characters.trie"].view(np.uint8).data.cast("I")  # noqa: SLF001
         normalizer._normalized = arrays["characters.texts"].tobytes()  # noqa: SLF001

@@ -6,26 +6,26 @@ little: each model has one.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
 import os
+import select
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_service.platform.free_memory import give_back, keep_freed_blocks
 from ml_service.runtime import frames
 from ml_service.runtime.author.declarations import declarations_of
 from ml_service.runtime.author.model import PredictionFailure, Retry
 from ml_service.runtime.author.signature import WrongSignature, call_form
-from ml_service.runtime.author.weights import WrongWeights
+from ml_service.runtime.author.weights import WrongWeights, refuse_missing_packages, verified
 from ml_service.runtime.child.calls import Calls, OutOfTime
-from ml_service.runtime.child.confinement import confine, give_back_memory, limit_memory
-from ml_service.runtime.child.importing import ModelImportError, import_model
+from ml_service.runtime.child.confinement import confine, limit_memory
+from ml_service.runtime.child.importing import NAME_IT, ModelImportError, import_model
 from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
-from ml_service.runtime.locations import MANIFEST_FILE
+from ml_service.runtime.child.reports import place_of, print_way_to
 from ml_service.runtime.model_answers import (
     INPUT_REJECTED,
     MODEL_ERROR,
@@ -41,12 +41,15 @@ if TYPE_CHECKING:
 _write, _read = os.write, os.read
 FLUSH_S = 0.1
 """A model that answers inputs one after another hands over what it has so often."""
+IDLE_S = 5.0
+"""A model that was not asked for so long gives back what its answers have freed."""
 
 
 def main() -> None:
     """Load and serve until the host hangs up."""
     wire, options = int(sys.argv[1]), json.loads(sys.argv[2])
     confine(wire, options["parent_pid"], options["memory_bytes_max"])
+    keep_freed_blocks()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     me = os.getpid()
@@ -61,7 +64,10 @@ class BatchServer:
 
     def __init__(self, wire: int, output_bytes_max: int) -> None:
         self._wire = wire
+        self._waiting = select.poll()
+        self._waiting.register(wire, select.POLLIN)
         self._output_bytes_max = output_bytes_max
+        self._folder: Path
         self._outputs: OutputEncoder
         self._calls: Calls
         self._concurrent: ConcurrentCalls | None = None
@@ -69,17 +75,17 @@ class BatchServer:
 
     def run(self, name: str, path: str) -> None:
         """Load the model, say so, and answer until the end of file."""
+        self._folder = Path(path).parent
         try:
             self._load(name, path)
         except (ModelImportError, WrongWeights) as error:
             self._send(frames.frame(frames.UNLOADED, str(error).encode(errors="replace")))
             return
         except BaseException as error:  # noqa: BLE001 - a model may raise anything, SystemExit included
-            with contextlib.suppress(BaseException):  # its traceback may not be printable either
-                traceback.print_exc()
-            self._send(frames.frame(frames.UNLOADED, _load_error(error).encode(errors="replace")))
+            print_way_to(error, self._folder)
+            self._send(frames.frame(frames.UNLOADED, _load_error(error, self._folder).encode(errors="replace")))
             return
-        give_back_memory()
+        give_back()  # reading weights may have taken twice their memory
         self._send(frames.frame(frames.LOADED))
         while request := self._receive():
             kind, payload = request
@@ -108,6 +114,7 @@ class BatchServer:
             raise ModelImportError(f"{path}: {error}") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise ModelImportError(f"{path} declares what is no JSON: {error}.") from error
+        refuse_missing_packages(self._folder)
         self._send(frames.frame(frames.DECLARED, declared))
         if isinstance(own_limit := model_class.memory_bytes_max, int):
             limit_memory(own_limit)
@@ -115,11 +122,7 @@ class BatchServer:
             self._output_bytes_max = own_limit
         self._outputs = OutputEncoder(declarations.get("output_schema"), self._output_bytes_max)
         self._is_batch = form.is_batch
-        folder = Path(path).parent
-        if (folder / MANIFEST_FILE).exists():
-            from ml_service.runtime.author.weights import verified  # noqa: PLC0415 - not every model has weights
-
-            verified(folder)
+        verified(self._folder)
         model = model_class()
         if form.is_async or inspect.iscoroutinefunction(model.load):
             from ml_service.runtime.child.concurrent_calls import ConcurrentCalls  # noqa: PLC0415 - asyncio is large
@@ -139,12 +142,12 @@ class BatchServer:
         except Retry as error:
             # What a batch waits for is not an input's fault.
             predict_ms = (time.perf_counter() - started) * 1e3
-            self._hand_over(first, predict_ms, [_failure(error)] * len(inputs))
+            self._hand_over(first, predict_ms, [self._failed(error)] * len(inputs))
             return
         except BaseException as error:  # noqa: BLE001 - the same
             predict_ms = (time.perf_counter() - started) * 1e3
             if len(inputs) == 1:
-                self._send(frames.answers_frame(first, predict_ms, [_failure(error)]))
+                self._send(frames.answers_frame(first, predict_ms, [self._failed(error)]))
                 return
             self._send(frames.frame(frames.TROUBLE))
         else:
@@ -190,11 +193,14 @@ class BatchServer:
 
     def _encoded(self, output: Any) -> bytes:
         if isinstance(output, BaseException):
-            return _failure(output)
+            return self._failed(output)
         try:
             return self._outputs.encode(output)
         except Exception as error:  # noqa: BLE001 - this output's own error, whatever it is made of
-            return _failure(error)
+            return self._failed(error)
+
+    def _failed(self, error: BaseException) -> bytes:
+        return _failure(error, self._folder)
 
     def _hand_over(self, first: int, predict_ms: float, answers: list[bytes]) -> None:
         size, begin = 0, 0
@@ -213,6 +219,8 @@ class BatchServer:
 
     def _receive(self) -> tuple[int, bytes] | None:
         """Return the next frame, or nothing when the host has hung up."""
+        if not self._waiting.poll(IDLE_S * 1e3):
+            give_back()
         header = self._read_exactly(frames.HEADER_BYTES)
         if not header:
             return None
@@ -230,7 +238,7 @@ class BatchServer:
         return bytes(data)
 
 
-def _failure(error: BaseException) -> bytes:
+def _failure(error: BaseException, folder: Path) -> bytes:
     """Turn what the model raised, or returned in an output's place, into an answer; details go to the log."""
     if isinstance(error, PredictionFailure):
         return frames.failure(INPUT_REJECTED, _text_of(error) or "The model has no answer to this input.")
@@ -244,16 +252,18 @@ def _failure(error: BaseException) -> bytes:
     if isinstance(error, InvalidOutput):
         print(f"The model returned {error}.", file=sys.stderr)  # noqa: T201
         return frames.failure(OUTPUT_INVALID, f"The model returned {error}.")
-    with contextlib.suppress(BaseException):  # a model's exception may fail at being printed
-        traceback.print_exception(error)
+    if not print_way_to(error, folder):
+        print(f"{type(error).__name__}: {_text_of(error)}{place_of(error, folder)}", file=sys.stderr)  # noqa: T201
     # What an exception says may be meant for the operator only; its kind is harmless.
     return frames.failure(MODEL_ERROR, f"The model failed on this input ({type(error).__name__}).")
 
 
-def _load_error(error: BaseException) -> str:
+def _load_error(error: BaseException, folder: Path) -> str:
     if isinstance(error, MemoryError):
         return "The model needs more memory to load than it may take (memory_bytes_max)."
-    return f"Loading it raised {type(error).__name__}: {' '.join(_text_of(error).split())}"
+    remedy = f". {NAME_IT}" if isinstance(error, ModuleNotFoundError) else ""
+    text = " ".join(_text_of(error).split())
+    return f"Loading it raised {type(error).__name__}: {text}{place_of(error, folder)}{remedy}"
 
 
 def _text_of(error: BaseException) -> str:

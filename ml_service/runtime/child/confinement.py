@@ -75,12 +75,6 @@ def limit_memory(memory_bytes_max: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def give_back_memory() -> None:
-    """Return what was freed to the system: reading weights may have taken twice their memory. Only glibc keeps it."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def _die_with(parent_pid: int) -> None:
     """End with the worker, however it ends. Elsewhere than on Linux the socket's end of file does it."""
     if LINUX:

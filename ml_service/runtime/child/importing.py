@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 
 from ml_service.runtime.author import Model
+from ml_service.runtime.child.reports import place_of, print_way_to
 from ml_service.runtime.locations import BUNDLED_FOLDER
+
+NAME_IT = "Name its package in requirements.txt beside model.py."
 
 
 class ModelImportError(Exception):
@@ -31,12 +33,14 @@ def import_model(name: str, path: str) -> type[Model]:
     try:
         module = _import_file(file)
     except ModuleNotFoundError as error:
-        raise ModelImportError(f"{file} needs the Python package {error.name!r}, not installed here.") from error
+        missing = f"{file} needs the Python package {error.name!r}, not installed here. {NAME_IT}"
+        raise ModelImportError(missing) from error
     except MemoryError:
         raise
     except BaseException as error:
-        traceback.print_exc()
-        raise ModelImportError(f"{file} cannot be imported: {_in_one_line(error)}") from error
+        print_way_to(error, file.parent)
+        what = _in_one_line(error) + place_of(error, file.parent)
+        raise ModelImportError(f"{file} cannot be imported: {what}") from error
     found = [
         value
         for value in vars(module).values()
@@ -70,7 +74,5 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Say what was raised and, where the model's file itself is at fault, in which line."""
-    where = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
     what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-    return f"{type(error).__name__}: {what}{where}"
+    return f"{type(error).__name__}: {what}"

@@ -158,7 +158,7 @@ class BatchRun:
         if code == MODEL_TIMEOUT:
             self._last_cause = (code, f"The model was not done in {self._timeout_s:g} s")
         message = self._last_cause[1]
-        _log.warning("model process failed on inputs", code=code, reason=message, inputs=len(unanswered))
+        _log.warning("model_process_failed_on_inputs", code=code, reason=message, inputs=len(unanswered))
         guilty = self._plan.failed(attempt, unanswered, timed_out=code == MODEL_TIMEOUT)
         if self._plan:
             self._isolate()
@@ -182,7 +182,7 @@ class BatchRun:
     async def _give_up(self) -> None:
         code, message = self._last_cause
         remaining = self._plan.remaining()
-        _log.error("isolation took too long", inputs_failed=len(remaining), code=code)
+        _log.error("isolation_took_too_long", inputs_failed=len(remaining), code=code)
         failure = Failure(code, f"{message} on a batch with this input, and again and again since.", 0.0)
         await self._hand_out([(place, failure) for place in remaining])
 

@@ -117,7 +117,7 @@ class _Output(asyncio.Protocol):
 
     def _say_dropped(self) -> None:
         if self._dropped:
-            self._log.warning("the model printed too much", lines_dropped=self._dropped)
+            self._log.warning("model_printed_too_much", lines_dropped=self._dropped)
             self._dropped = 0
 
     def _say(self, line: bytes) -> None:
@@ -129,7 +129,7 @@ class _Output(asyncio.Protocol):
         if self._lines > LOG_LINES_PER_SECOND_MAX:
             self._dropped += 1
         elif text := line[:LOG_LINE_BYTES_MAX].decode(errors="backslashreplace").rstrip():
-            self._log.info("model output", line=text)
+            self._log.info("model_output", line=text)
 
 
 class ChildProcess:

@@ -23,7 +23,7 @@ from ml_service.runtime.host.model_limits import ModelLimits
 _URL_PASSWORD = re.compile(r"://[^/\s@]*@")
 _REASON_CHARS_MAX = 500
 
-State = Literal["loading", "ready", "sleeping", "failed", "stopped"]
+ChildState = Literal["loading", "ready", "sleeping", "failed", "stopped"]
 
 _log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class Children:
         self._is_asleep = False
         self._uses = 0
         self._used_at = time.monotonic()
-        self.state: State = "loading"
+        self.state: ChildState = "loading"
         self.error = ""
         self.declared: Declared | None = None
         self.load_s = 0.0
@@ -151,14 +151,14 @@ class Children:
 
     def _wake(self) -> None:
         if self.state == "sleeping":
-            _log.info("model wakes", model=self._source.name)
+            _log.info("model_wakes", model=self._source.name)
             self._is_asleep = False
             self.state = "loading"
             self._tell()
 
     async def _sleep(self) -> None:
         """End the processes until the next batch."""
-        _log.info("model sleeps", model=self._source.name, idle_s=self._limits.idle_s)
+        _log.info("model_sleeps", model=self._source.name, idle_s=self._limits.idle_s)
         self._is_asleep = True
         self.state = "sleeping"
         warm, self._warm = self._warm, []
@@ -193,7 +193,7 @@ class Children:
                 self.error = _URL_PASSWORD.sub("://…@", str(error))[:_REASON_CHARS_MAX]
                 if not self._warm:
                     self.state = "failed"
-                _log.error("model not loaded", model=self._source.name, reason=self.error, retry_in_s=self._pause_s())
+                _log.error("model_load_failed", model=self._source.name, reason=self.error, retry_in_s=self._pause_s())
             self._tell()
 
     async def _is_idle(self) -> bool:
@@ -254,8 +254,8 @@ class Children:
         if self._files not in ("", files):
             raise _LoadFailed(
                 f"The files of {self._source.path.parent} were changed after the model was loaded: restart the workers "
-                "(or with ml-service models restart this model alone) to serve the new code, under a new version if "
-                "its answers or its schemas differ."
+                f"or this model alone (python3 start.py --cli models restart {self._source.name}), to serve the new "
+                "code, under a new version if its answers or its schemas differ."
             )
         return files
 
@@ -298,7 +298,7 @@ class Children:
         self._used_at = time.monotonic()
         self._warm.append(child)
         child.gone.add_done_callback(lambda gone: self._remove(child, gone))
-        _log.info("model loaded", model=self._source.name, pid=child.pid, load_s=round(self.load_s, 3))
+        _log.info("model_loaded", model=self._source.name, pid=child.pid, load_s=round(self.load_s, 3))
 
     def _remove(self, child: ChildProcess, gone: asyncio.Task[str]) -> None:
         if child not in self._warm:
@@ -309,7 +309,7 @@ class Children:
         if not child.was_told_to_end:
             self.deaths += 1
             self._idle_deaths += self._wanted == 1
-            _log.warning("model process ended", model=self._source.name, pid=child.pid, how=gone.result())
+            _log.warning("model_process_ended", model=self._source.name, pid=child.pid, how=gone.result())
         self._tell()
 
     async def _news(self) -> None:

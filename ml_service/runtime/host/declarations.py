@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import is_normalized
 
 import jsonschema_rs
 import msgspec
@@ -25,10 +26,14 @@ MEMORY_BYTES_MIN = 32 * 2**20
 # Half of the longest frame (`frames.FRAME_BYTES_MAX`), which may hold another answer too.
 OUTPUT_BYTES_MAX = 32 * 2**20
 TEXT_CHARS_MAX = 4000
+JSON_CHARS_MAX = 200_000
+"""Of each schema, and of all examples: every app process holds them, and `GET /models` tells them to anybody."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _POOL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_IN_ADDRESSES = frozenset("/?#%\\")
+"""What `GET /models/NAME@VERSION` could not be asked with."""
 _REQUIRED = ("name", "version", "description", "input_schema", "output_schema")
 
 
@@ -67,6 +72,11 @@ def spec_of(model_class: type[Model]) -> ModelSpec:
     return declared_from(declarations_of(model_class)).spec
 
 
+_SCHEMAS_MISSING = (
+    " Both schemas come from the types of predict's parameters and of what it returns; or the class declares both."
+)
+
+
 def declared_from(declarations: JsonObject) -> Declared:
     """Check a model's declarations (see `declarations_of`; defaults are filled in from `Model`).
 
@@ -83,7 +93,8 @@ def declared_from(declarations: JsonObject) -> Declared:
     if not problems:
         problems = _problems_of_examples(values)
     if problems:
-        raise WrongDeclaration(f"The model declares what cannot be: {'; '.join(problems)}.")
+        hint = "" if "output_schema" in values else _SCHEMAS_MISSING
+        raise WrongDeclaration(f"The model declares what cannot be: {'; '.join(problems)}.{hint}")
     spec = ModelSpec(
         name=values["name"],
         version=values["version"],
@@ -165,6 +176,8 @@ def _not_json(value: Any) -> str:
         msgspec.json.decode(text)
     except (ValueError, TypeError, RecursionError):
         return "has something that JSON cannot hold, such as NaN or a lone surrogate"
+    if len(text) > JSON_CHARS_MAX:
+        return f"must be at most {JSON_CHARS_MAX:,} characters as JSON, has {len(text):,}"
     return "has a NUL character" if re.search(r"(?<!\\)(?:\\\\)*\\u0000", text) else ""
 
 
@@ -178,8 +191,11 @@ def _problems_of_examples(values: JsonObject) -> list[str]:
 
 
 def _version(value: Any) -> str:
-    if isinstance(value, str) and value.strip() and value != value.strip():
-        return f"must not begin or end with a blank, is {value!r}"
+    if isinstance(value, str) and value.strip():
+        if value != value.strip():
+            return f"must not begin or end with a blank, is {value!r}"
+        if not value.isprintable() or not is_normalized("NFC", value) or _IN_ADDRESSES & set(value):
+            return f"must be visible characters (Unicode NFC) without / ? # % \\, is {value!r}"
     return _text(chars_max=64)(value)
 
 

@@ -17,7 +17,7 @@ USER_FOLDER = Path("models")
 # Bundled models that are served only where somebody names them: `echo` measures the service, and is of no use to its
 # users; the others would take each worker's memory for what most services do not need.
 FOR_BENCHMARKS = "echo"
-ONLY_BY_NAME = frozenset({FOR_BENCHMARKS, "embedding-e5", "file-type", "sentiment-fast"})
+ONLY_BY_NAME = frozenset({FOR_BENCHMARKS, "embedding-e5", "entities-ru", "file-type", "sentiment-fast"})
 BESIDES = "+"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from ml_service.domain.models import ModelSpec
 from ml_service.runtime.host.batch_run import BatchRun, BatchStopped, OnAnswers
-from ml_service.runtime.host.children import Children, ModelUnavailable, State
+from ml_service.runtime.host.children import Children, ChildState, ModelUnavailable
 from ml_service.runtime.host.declarations import Declared
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import ModelAnswer
 
-__all__ = ["BatchStopped", "ModelHost", "ModelLimits", "ModelUnavailable", "OnAnswers", "State", "context_of"]
+__all__ = ["BatchStopped", "ChildState", "ModelHost", "ModelLimits", "ModelUnavailable", "OnAnswers", "context_of"]
 
 
 class ModelHost:
@@ -151,7 +151,7 @@ class ModelHost:
         return self._children.state == "ready"
 
     @property
-    def state(self) -> State:
+    def state(self) -> ChildState:
         """One of loading, ready, sleeping (until the next batch), failed (and to be tried again), stopped."""
         return self._children.state
 

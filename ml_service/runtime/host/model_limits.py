@@ -50,7 +50,7 @@ class ModelLimits:
             load_timeout_s=settings.model_load_timeout_s,
             memory_bytes_max=settings.model_memory_bytes_max,
             output_bytes_max=settings.model_output_bytes_max,
-            environments=settings.model_environments,
+            environments=settings.model_environments_folder,
             idle_s=settings.model_idle_s,
             pool=settings.worker_pool,
             environment_names=frozenset(filter(None, map(str.strip, settings.model_environment.split(","))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ml_service.runtime.author import JsonObject, Model
+from ml_service.runtime.bundled.text import text_input
 
 if TYPE_CHECKING:
     from ml_service.runtime.bundled.encoder import SentenceEncoder
@@ -26,19 +27,7 @@ class Embedding(Model):
         "рядом, даже на разных языках. Произведение двух векторов – их сходство. Для поиска, группировки и "
         "поиска дубликатов."
     }
-    input_schema: ClassVar[JsonObject] = {
-        "type": "object",
-        "properties": {
-            "text": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 5000,
-                "description": "The text; its first 600 characters count.",
-            }
-        },
-        "required": ["text"],
-        "additionalProperties": False,
-    }
+    input_schema: ClassVar[JsonObject] = text_input("The text; its first 600 characters count.")
     output_schema: ClassVar[JsonObject] = {
         "type": "object",
         "properties": {

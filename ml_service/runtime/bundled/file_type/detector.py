@@ -6,20 +6,17 @@ import os
 from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; for tools, where no worker has set it
-import onnxruntime
 from magika import Magika
 
 from ml_service.runtime.author import JsonObject
+from ml_service.runtime.bundled.shared_session import shared_session
 
 
 class _OneThread(Magika):
     """The package's own session takes a thread for each core, and spends its time on waking them up."""
 
     def _init_onnx_session(self) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors
-        return onnxruntime.InferenceSession(str(self._model_path), options, providers=["CPUExecutionProvider"])
+        return shared_session("magika", self._model_path)
 
 
 class Detector:

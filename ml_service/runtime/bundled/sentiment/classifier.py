@@ -22,8 +22,9 @@ WEIGHTS = "weights.npz"
 class SentimentClassifier:
     """Positive, neutral or negative, by two numbers.
 
-    z says how positive a text is, by its n-grams and its e5 vector; u how neutral, by the vector alone. The
-    probabilities of negative, neutral and positive are in the proportions exp(-z/2) : exp(u) : exp(z/2).
+    z says how positive a text is, by its n-grams and its e5 vector, that of both ends of a long text; u how neutral, by
+    the vector alone. The probabilities of negative, neutral and positive are in the proportions exp(-z/2) : exp(u) :
+    exp(z/2).
     """
 
     def __init__(self, files: Callable[[str], Path]) -> None:
@@ -51,7 +52,7 @@ class SentimentClassifier:
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return an array (texts, 3): the probabilities of negative, neutral, positive."""
-        vectors = self._encoder.encode(texts)
+        vectors = self._encoder.encode_ends(texts)
         by_ngrams = np.array([self._ngram_score(text) for text in texts])
         # Sums of products one by one: a matrix product's last bits would depend on the number of texts.
         z = (vectors * self._positive).sum(axis=1, dtype=np.float64) + by_ngrams + self._biases[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ml_service.runtime.author import JsonObject, Model
+from ml_service.runtime.bundled.text import text_input
 
 if TYPE_CHECKING:
     from ml_service.runtime.bundled.sentiment.classifier import SentimentClassifier
@@ -18,7 +19,7 @@ class Sentiment(Model):
     """Linear scores of e5-small vectors and of hashed n-grams, calibrated on sets that were left out."""
 
     name = "sentiment"
-    version = "2.0.0"
+    version = "2.1.0"
     price_credits = 1
     description = (
         "Says whether a Russian or English text is positive, neutral or negative, and how sure it is. Made for "
@@ -26,24 +27,14 @@ class Sentiment(Model):
         "Sarcasm and double negation («Не плохо») mislead it."
     )
     descriptions: ClassVar[dict[str, str]] = {
-        "ru": "Определяет, какой текст на русском или английском – позитивный, нейтральный или негативный, и насколько "
-        "она в этом уверена. Для отзывов, комментариев и сообщений в одно или несколько предложений. "
+        "ru": "Определяет, какой текст на русском или английском – положительный, нейтральный или отрицательный, и "
+        "насколько она в этом уверена. Для отзывов, комментариев и сообщений в одно или несколько предложений. "
         "«Нейтральный» она отвечает и тогда, когда трудно сказать. Сарказм и двойное "
         "отрицание («Не плохо») сбивают её с толку."
     }
-    input_schema: ClassVar[JsonObject] = {
-        "type": "object",
-        "properties": {
-            "text": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 5000,
-                "description": "The text, in Russian or English; the first 400 to 500 characters weigh most.",
-            }
-        },
-        "required": ["text"],
-        "additionalProperties": False,
-    }
+    input_schema: ClassVar[JsonObject] = text_input(
+        "The text, in Russian or English; of a long one, the first and the last 400 to 500 characters weigh most."
+    )
     output_schema: ClassVar[JsonObject] = {
         "type": "object",
         "properties": {

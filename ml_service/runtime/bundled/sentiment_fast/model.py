@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ml_service.runtime.author import JsonObject, Model
 from ml_service.runtime.bundled.sentiment import model as accurate
+from ml_service.runtime.bundled.text import text_input
 
 if TYPE_CHECKING:
     from ml_service.runtime.bundled.sentiment_fast.classifier import FastClassifier
@@ -25,7 +26,7 @@ class SentimentFast(Model):
         "ru": "Отвечает то же, что sentiment, вчетверо быстрее, но ошибается чаще, прежде всего на русском: для "
         "множества текстов, где отдельные ответы не важны. «Нейтральный» значит лишь, что трудно сказать."
     }
-    input_schema = accurate.Sentiment.input_schema
+    input_schema = text_input("The text, in Russian or English; the first 400 to 500 characters weigh most.")
     output_schema = accurate.Sentiment.output_schema
     examples = accurate.Sentiment.examples
     batch_size = 64
