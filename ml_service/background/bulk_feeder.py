@@ -1,7 +1,7 @@
 """Feeds bulk jobs to the outbox, counts what has ended, and ends jobs; deletes what was never received whole.
 
-The feeder (feeder.py) takes predictions from the outbox in turns over users. A job keeps only so many lines there as
-the workers get done in some seconds: everything that reads open predictions stays as quick as without the job.
+The batch feeder takes predictions from the outbox in turns over users. A job has only as many lines there as the
+workers finish in a few seconds, so that everything that reads open predictions stays as fast as without the job.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LINES_FED_MAX = 20_000
 CHUNKS_PER_ROUND = 4
 """Of one job, before the next one has its turn."""
 FEED_S_MAX = 1.0
-SETTLED_TOGETHER = 20
+SETTLED_TOGETHER = 5
 COUNTED_CHUNKS = 2
 COUNT_S = 1.0
 """How old the count of a chunk that is being worked on may be."""
@@ -46,9 +46,9 @@ class BulkFeeder:
     """Keeps bulk jobs going.
 
     Args:
-        relaxed: May be one without durable commits: what a crash undoes is done again.
+        relaxed: May commit without waiting for the disk: what a crash undoes is done again.
         encode: A job as the API shows it, in JSON, for webhooks.
-        gone_s: A job whose version no worker has been able to serve for so many seconds fails.
+        gone_s: A job fails when no worker has been able to serve its version for this many seconds.
     """
 
     def __init__(

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import structlog
 
-from ml_service.domain.errors import Unavailable
 from ml_service.storage import batches, bulk_jobs, idempotency, retention
 from ml_service.storage.database import Database
 from ml_service.storage.retention import STATEMENT_S, Partition
@@ -43,15 +42,6 @@ class Retention:
         self._database = database
         self._days = days
         self._text_days = text_days
-
-    async def run(self) -> None:
-        """Do all of it once; for the leader, whose other duties must go on where this one fails."""
-        try:
-            await self.retain()
-        except Unavailable:
-            raise  # a lock was not free, or the database is away: the leader tries again
-        except Exception:
-            log.exception("retention_failed")
 
     async def retain(self) -> Retained:
         """Do all of it once, and say what was done."""

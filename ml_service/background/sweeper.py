@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 ROWS_MAX = 1000
 """Rows that one statement of the sweep takes, so that none of them runs long."""
+REST, REST_S_MAX = 20, 1.0
+"""After a look for what is due that took t seconds, rest REST × t: it reads past what batches have in the outbox."""
 
 
 class Sweeper:
@@ -54,23 +56,28 @@ class Sweeper:
         self._handled_workers.clear()
 
     async def sweep(self) -> None:
-        """Look for everything once."""
+        """Look once for what is overdue, or was lost; `resend_due` sends it."""
         await self._expire()
         await self._resend_of_gone_workers()
         await self._resend_lost()
-        await self._resend_unconfirmed()
 
-    async def _resend_unconfirmed(self) -> None:
-        while True:
-            async with self._database.autocommit() as session:
-                entries = await outbox.take_overdue(
-                    session, older_than_s=self._resend_after_s, again_after_s=self._resend_after_s, limit=ROWS_MAX
-                )
-            if entries:
-                log.info("predictions_resent", predictions=len(entries), reason="not confirmed")
-                await self._relay.send_now(entries)
-            if len(entries) < ROWS_MAX:
-                return
+    async def resend_due(self) -> None:
+        """Send what was postponed and is due, and what was not confirmed in time."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while await self._resend_some_due() == ROWS_MAX:
+            pass
+        await asyncio.sleep(min(REST_S_MAX, REST * (clock() - began)))
+
+    async def _resend_some_due(self) -> int:
+        async with self._database.autocommit() as session:
+            entries = await outbox.take_overdue(
+                session, older_than_s=self._resend_after_s, again_after_s=2 * self._resend_after_s, limit=ROWS_MAX
+            )
+        if entries:
+            log.info("predictions_resent", predictions=len(entries), reason="postponed, or not confirmed")
+            await self._relay.send_now(entries)
+        return len(entries)
 
     async def _expire(self) -> None:
         async with self._database.begin() as session:

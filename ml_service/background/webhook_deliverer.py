@@ -10,19 +10,19 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import structlog
 
-from ml_service.background.webhook_sender import Sent, WebhookSender
-from ml_service.background.webhook_windows import DeliveryWindows, Place
+from ml_service.background.webhook_windows import DeliveryWindows, Sending
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.predictions import Prediction
 from ml_service.domain.webhooks import (
     DeliveryFailure,
     FailureCode,
     Secret,
+    Sent,
     json_event,
     message_id,
     new_secret,
@@ -32,6 +32,9 @@ from ml_service.platform.micro_batch import MicroBatch
 from ml_service.storage import predictions, webhook_deliveries, webhooks
 from ml_service.storage.database import Database, Session
 from ml_service.storage.webhook_deliveries import DueMessage, Mark
+
+if TYPE_CHECKING:
+    from ml_service.background.webhook_sender import WebhookSender
 
 log = structlog.get_logger()
 
@@ -79,19 +82,21 @@ class WebhookDeliverer:
     """Looks for messages that are due, and sends them, until it is closed.
 
     Args:
+        make_sender: Called in a thread when the first message is due.
         encode: A prediction as the API shows it, as JSON.
     """
 
     def __init__(
         self,
         database: Database,
-        sender: WebhookSender,
+        make_sender: Callable[[], WebhookSender],
         encode: Callable[[Prediction], bytes],
         limits: DeliveryLimits,
         count: Count,
     ) -> None:
         self._database = database
-        self._sender = sender
+        self._make_sender = make_sender
+        self._sender: WebhookSender | None = None
         self._encode = encode
         self._limits = limits
         self._count = count
@@ -103,7 +108,6 @@ class WebhookDeliverer:
 
     async def start(self) -> None:
         """Begin; does not wait for the database."""
-        await self._sender.start()
         self._looking = asyncio.create_task(self._look())
 
     async def close(self) -> None:
@@ -118,7 +122,8 @@ class WebhookDeliverer:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._give_back(list(left.values()))
-        await self._sender.close()
+        if self._sender is not None:
+            await self._sender.close()
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -152,17 +157,23 @@ class WebhookDeliverer:
             return
         taken_at = asyncio.get_running_loop().time()
         try:
+            sender = self._sender = self._sender or await self._started_sender()
             async with self._database.autocommit() as session:
                 letters = await self._written(session, taken)
         except BaseException:
             await self._give_back(taken)
             raise
         for letter in letters:
-            task = asyncio.create_task(self._deliver(letter, taken_at))
+            task = asyncio.create_task(self._deliver(sender, letter, taken_at))
             self._under_way[task] = letter.message
             task.add_done_callback(self._ended)
         if len(taken) == free:
             self._wake.set()
+
+    async def _started_sender(self) -> WebhookSender:
+        sender = await asyncio.to_thread(self._make_sender)
+        await sender.start()
+        return sender
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._under_way[task]
@@ -195,16 +206,16 @@ class WebhookDeliverer:
             letters.append(_Letter(one, body, one.secret or own[one.user_id], refusal))
         return letters
 
-    async def _deliver(self, letter: _Letter, taken_at: float) -> None:
+    async def _deliver(self, sender: WebhookSender, letter: _Letter, taken_at: float) -> None:
         message = letter.message
         loop = asyncio.get_running_loop()
         if loop.time() - taken_at > LEASE_MORE_S / 2:
             return  # this process was frozen, and soon another one may send it
-        place = self._windows.enter(message.endpoint, str(message.user_id), len(letter.body))
+        sending = self._windows.enter(message.endpoint, str(message.user_id), len(letter.body))
         began = loop.time()
         is_delivered = None
         try:
-            sent = await self._sent(letter, place)
+            sent = await self._sent(sender, letter, sending)
             if letter.refusal is None:
                 is_delivered = sent.failure is None
             seconds = loop.time() - began
@@ -219,9 +230,9 @@ class WebhookDeliverer:
         except Exception:
             log.exception("webhook_failed", id=message.id)
         finally:
-            self._windows.leave(place, is_delivered=is_delivered)
+            self._windows.leave(sending, is_delivered=is_delivered)
 
-    async def _sent(self, letter: _Letter, place: Place) -> Sent:
+    async def _sent(self, sender: WebhookSender, letter: _Letter, sending: Sending) -> Sent:
         message = letter.message
         if letter.refusal is not None or message.url is None:
             return Sent(None, letter.refusal, is_final=True)
@@ -230,7 +241,7 @@ class WebhookDeliverer:
 
         def became_slow(limit: asyncio.Timeout) -> None:
             nonlocal is_put_out
-            if not self._windows.became_slow(place):
+            if not self._windows.became_slow(sending):
                 is_put_out = True
                 limit.reschedule(loop.time())
             self._wake.set()
@@ -239,7 +250,7 @@ class WebhookDeliverer:
         try:
             async with asyncio.timeout(self._limits.timeout_s) as limit:
                 timer = loop.call_later(SLOW_S, became_slow, limit)
-                return await self._sender.send(message.url, message_id(message.subject_id), letter.body, letter.secret)
+                return await sender.send(message.url, message_id(message.subject_id), letter.body, letter.secret)
         except TimeoutError:
             if is_put_out:
                 return Sent(None, DeliveryFailure(FailureCode.PUT_OUT))

@@ -12,7 +12,6 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +21,7 @@ from standardwebhooks import Webhook as Signer
 from yarl import URL
 
 from ml_service.domain.addresses import Network, is_reachable
-from ml_service.domain.webhooks import DeliveryFailure, FailureCode, Secret
+from ml_service.domain.webhooks import DeliveryFailure, FailureCode, Secret, Sent
 
 ANSWER_BYTES_MAX = 1000
 ANSWER_S_MAX = 1.0
@@ -38,27 +37,11 @@ class AddressRefused(OSError):
     """A connection to a private or reserved address was refused before it was made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What came of sending a message.
-
-    Attributes:
-        failure: Why it is not delivered; None: it is.
-        is_final: Sending it again is no use.
-    """
-
-    status: int | None
-    failure: DeliveryFailure | None
-    answer: str | None = None
-    retry_after_s: float | None = None
-    is_final: bool = False
-
-
 class WebhookSender:
     """Sends messages until it is closed.
 
     Args:
-        networks: What may be connected to besides public addresses.
+        networks: Networks that may be connected to in addition to public addresses.
         dns: Of `aiodns.DNSResolver`, for tests; None: as the host is configured.
     """
 
@@ -69,7 +52,7 @@ class WebhookSender:
 
     async def start(self) -> None:
         """Make the client; connects to nothing."""
-        # A connection for each message: each address is checked, and nobody waits on a connection that is half dead.
+        # A connection for each message: each address is checked, and no message waits on a half-dead connection.
         connector = aiohttp.TCPConnector(
             resolver=_CheckingResolver(self._networks, self._dns),
             socket_factory=self._open_socket,

@@ -1,7 +1,8 @@
-"""How many messages may be under way to whom, so that no receiver delays another.
+"""Limits the messages under way to each receiver, so that no receiver delays another.
 
 An endpoint has a window, which grows with each message that it takes and falls to one when it fails. A user has a
-share of all. An attempt that is slow leaves the places of the quick ones for as many of its own.
+share of all. Slow attempts do not take places from quick ones: they move to places of their own, of which there are as
+many.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _Endpoint:
 
 
 @dataclass(eq=False, slots=True)
-class Place:
+class Sending:
     """What one message under way takes."""
 
     endpoint: str
@@ -72,7 +73,7 @@ class DeliveryWindows:
             key: 0 if one.free_at > now else max(0, one.window - one.in_flight) for key, one in self._endpoints.items()
         }
 
-    def enter(self, endpoint: str, user: str, size: int) -> Place:
+    def enter(self, endpoint: str, user: str, size: int) -> Sending:
         """A message of ``size`` bytes goes to an endpoint of a user's."""
         one = self._endpoints.setdefault(endpoint, _Endpoint())
         one.in_flight += 1
@@ -81,29 +82,29 @@ class DeliveryWindows:
         self._bytes += size
         self._users[user] += 1
         self._user_bytes[user] += size
-        return Place(endpoint, user, size)
+        return Sending(endpoint, user, size)
 
-    def became_slow(self, place: Place) -> bool:
+    def became_slow(self, sending: Sending) -> bool:
         """Make room for quick ones; False: there are too many slow ones already, and this one must end."""
         if self._slow >= self._attempts_max:
             return False
         self._quick -= 1
         self._slow += 1
-        place.is_slow = True
+        sending.is_slow = True
         return True
 
-    def leave(self, place: Place, *, is_delivered: bool | None) -> None:
+    def leave(self, sending: Sending, *, is_delivered: bool | None) -> None:
         """A message is no longer under way; None: that says nothing about its receiver."""
-        if place.is_slow:
+        if sending.is_slow:
             self._slow -= 1
         else:
             self._quick -= 1
-        self._bytes -= place.size
-        for counter, less in ((self._users, 1), (self._user_bytes, place.size)):
-            counter[place.user] -= less
-            if counter[place.user] <= 0:
-                del counter[place.user]
-        one = self._endpoints[place.endpoint]
+        self._bytes -= sending.size
+        for counter, less in ((self._users, 1), (self._user_bytes, sending.size)):
+            counter[sending.user] -= less
+            if counter[sending.user] <= 0:
+                del counter[sending.user]
+        one = self._endpoints[sending.endpoint]
         one.in_flight -= 1
         one.used_at = time.monotonic()
         if is_delivered:

@@ -16,6 +16,7 @@ ServiceError
 ├── ModelDisabled            model_disabled           an admin has switched this model off
 ├── UsernameTaken            username_taken
 ├── LastAdmin                last_admin               somebody has to stay an admin
+├── AccountDeleted           account_deleted          nothing is given to an account that was deleted
 ├── AlreadyFinished          already_finished         a terminal prediction cannot be canceled
 ├── IdempotencyKeyReused     idempotency_key_reused   the same key with another request
 ├── TooManyQueued            too_many_queued          the user's own open predictions are at their limit
@@ -140,6 +141,12 @@ class LastAdmin(ServiceError):
     """Nobody who can sign in would be an admin: somebody else has to be one first."""
 
     code = "last_admin"
+
+
+class AccountDeleted(ServiceError):
+    """The user has deleted the account: it is given nothing any more, no credits, rights or keys."""
+
+    code = "account_deleted"
 
 
 class AlreadyFinished(ServiceError):

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from ml_service.domain.models import ModelSpec
+from ml_service.platform.numbers import is_cell
 
 CHOICES_MAX = 20
 TRUE, FALSE = {"yes", "true", "1", "да", "истина"}, {"no", "false", "0", "нет", "ложь"}
@@ -33,6 +34,9 @@ class Field:
     required: bool
     description: str
     enum: tuple[Any, ...]
+    is_file: bool = False
+    """It takes the bytes of a file, as base64."""
+    chars_max: int | None = None
 
     @property
     def options(self) -> list[str]:
@@ -78,11 +82,10 @@ class Field:
             raise WrongValue(wrong)  # 1,000 may be a thousand: it is not taken for one
         if _GROUPED.match(written):
             written = re.sub("[ \u00a0\u2009\u202f](?=[0-9]{3})", "", written)
-        try:
-            value = float(written.replace(",", "."))
-        except ValueError:
-            raise WrongValue(wrong) from None
-        if not math.isfinite(value) or abs(value) > 2**53 or (whole and value != int(value)):
+        if not is_cell(written, whole=whole):
+            raise WrongValue(wrong)
+        value = float(written.replace(",", "."))
+        if not math.isfinite(value) or (whole and (abs(value) > 2**53 or value != int(value))):
             raise WrongValue(wrong)
         return int(value) if whole else value
 
@@ -100,19 +103,42 @@ def fields_of(spec: ModelSpec) -> list[Field]:
 
 def _field(name: str, schema: Any, *, required: bool) -> Field:
     schema = schema if isinstance(schema, dict) else {}
-    kind, enum = schema.get("type"), schema.get("enum")
-    if isinstance(kind, list):  # X or nothing: to say nothing, the field is left out
-        kind = next((one for one in kind if one != "null"), None)
-        enum = [one for one in enum if one is not None] if isinstance(enum, list) else enum
+    kind, enum = _kind_of(_types_of(schema)), schema.get("enum")
+    if isinstance(enum, list):  # X or nothing: to say nothing, the field is left out
+        enum = [one for one in enum if one is not None]
     title, description = schema.get("title"), schema.get("description")
     words = [word for word in (title, description) if isinstance(word, str)]
     return Field(
         name=name,
-        kind=kind if isinstance(kind, str) else "any",
+        kind=kind,
         required=required,
         description=". ".join(words),
         enum=tuple(enum) if isinstance(enum, list) and len(enum) <= CHOICES_MAX else (),
+        is_file=kind == "string" and schema.get("contentEncoding") == "base64",
+        chars_max=chars_max if isinstance(chars_max := schema.get("maxLength"), int) else None,
     )
+
+
+def _types_of(schema: dict[str, Any]) -> list[Any]:
+    """The types of a field's values; ``int | str`` is written as a list of types or of bare schemas."""
+    types, variants = schema.get("type"), schema.get("anyOf")
+    if (
+        types is None
+        and isinstance(variants, list)
+        and all(isinstance(one, dict) and set(one) == {"type"} for one in variants)
+    ):
+        return [one["type"] for one in variants]
+    return types if isinstance(types, list) else [types]
+
+
+def _kind_of(types: list[Any]) -> str:
+    """What a person is asked for; where there are several, a text if that is one of them."""
+    kinds = [one for one in types if isinstance(one, str) and one != "null"]
+    if "number" in kinds:
+        kinds = [one for one in kinds if one != "integer"]
+    if len(kinds) == 1:
+        return kinds[0]
+    return "string" if "string" in kinds else "any"
 
 
 def takes_text(spec: ModelSpec) -> bool:
@@ -120,6 +146,16 @@ def takes_text(spec: ModelSpec) -> bool:
     fields = fields_of(spec)
     text = next((field for field in fields if field.name == "text"), None)
     return text is not None and text.kind == "string" and not any(f.required for f in fields if f.name != "text")
+
+
+def plain_field(spec: ModelSpec) -> Field | None:
+    """The field that a text, or a file, without a name for it is meant for: ``text``, or the only one required."""
+    fields = fields_of(spec)
+    needed = [one for one in fields if one.required] or fields[:1]
+    if takes_text(spec):
+        return next(one for one in fields if one.name == "text")
+    (only,) = needed if len(needed) == 1 else (None,)
+    return only if only is not None and only.kind == "string" and not only.enum else None
 
 
 def is_text_only(spec: ModelSpec) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 _ids = threading.Lock()
@@ -44,3 +44,8 @@ def first_id_at(moment: datetime) -> UUID:
     """The smallest id of a moment: ids before it are smaller. The time of an id is of the process that made it."""
     milliseconds = int(moment.timestamp() * 1000)
     return UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
+
+
+def time_of_id(id_: UUID) -> datetime:
+    """When an id was made, by the clock of the process that made it."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)

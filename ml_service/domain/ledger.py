@@ -20,7 +20,7 @@ def in_words(amount: int) -> str:
     return f"{amount} credit" if amount == 1 else f"{amount} credits"
 
 
-class Account(StrEnum):
+class LedgerAccount(StrEnum):
     """Where credits can be. Wallet and held exist once per user."""
 
     ISSUER = "issuer"
@@ -43,17 +43,17 @@ class Kind(StrEnum):
     CHARGEBACK = "chargeback"
 
 
-MOVEMENTS: dict[Kind, tuple[Account, Account]] = {
-    Kind.GRANT: (Account.ISSUER, Account.WALLET),
-    Kind.TOP_UP: (Account.ISSUER, Account.WALLET),
-    Kind.HOLD: (Account.WALLET, Account.HELD),
-    Kind.CAPTURE: (Account.HELD, Account.REVENUE),
-    Kind.RELEASE: (Account.HELD, Account.WALLET),
+MOVEMENTS: dict[Kind, tuple[LedgerAccount, LedgerAccount]] = {
+    Kind.GRANT: (LedgerAccount.ISSUER, LedgerAccount.WALLET),
+    Kind.TOP_UP: (LedgerAccount.ISSUER, LedgerAccount.WALLET),
+    Kind.HOLD: (LedgerAccount.WALLET, LedgerAccount.HELD),
+    Kind.CAPTURE: (LedgerAccount.HELD, LedgerAccount.REVENUE),
+    Kind.RELEASE: (LedgerAccount.HELD, LedgerAccount.WALLET),
     # The two kinds that may also be negative. A transfer is two rows, of -amount and +amount, in one commit.
-    Kind.TRANSFER: (Account.ISSUER, Account.WALLET),
-    Kind.ADJUSTMENT: (Account.ISSUER, Account.WALLET),
-    Kind.REFUND: (Account.REVENUE, Account.WALLET),
-    Kind.CHARGEBACK: (Account.WALLET, Account.ISSUER),
+    Kind.TRANSFER: (LedgerAccount.ISSUER, LedgerAccount.WALLET),
+    Kind.ADJUSTMENT: (LedgerAccount.ISSUER, LedgerAccount.WALLET),
+    Kind.REFUND: (LedgerAccount.REVENUE, LedgerAccount.WALLET),
+    Kind.CHARGEBACK: (LedgerAccount.WALLET, LedgerAccount.ISSUER),
 }
 """From which account to which each kind moves its amount."""
 
@@ -61,13 +61,13 @@ MOVEMENTS: dict[Kind, tuple[Account, Account]] = {
 def wallet_change(kind: Kind, amount: int) -> int:
     """Credits by which ``kind`` changes the user's wallet: positive, negative or zero."""
     source, target = MOVEMENTS[kind]
-    return amount * ((target is Account.WALLET) - (source is Account.WALLET))
+    return amount * ((target is LedgerAccount.WALLET) - (source is LedgerAccount.WALLET))
 
 
 def held_change(kind: Kind, amount: int) -> int:
     """Credits by which ``kind`` changes what is held for the user's open predictions."""
     source, target = MOVEMENTS[kind]
-    return amount * ((target is Account.HELD) - (source is Account.HELD))
+    return amount * ((target is LedgerAccount.HELD) - (source is LedgerAccount.HELD))
 
 
 class ActorKind(StrEnum):
@@ -93,7 +93,7 @@ class Actor:
     id: str
 
 
-REGISTRATION = Actor(ActorKind.SYSTEM, "registration")
+REGISTRATION_ACTOR = Actor(ActorKind.SYSTEM, "registration")
 COMMAND_LINE = Actor(ActorKind.ADMIN, "command-line")
 """An admin who has access to the machine; the command line knows no user."""
 

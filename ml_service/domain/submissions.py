@@ -24,7 +24,7 @@ class Receiver(StrEnum):
     """Who can be told of an answer."""
 
     TELEGRAM = "telegram"
-    """The chats that are joined with the account."""
+    """The chats that are linked to the account."""
 
 
 FINGERPRINT_VERSION = b"\x03"

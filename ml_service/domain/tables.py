@@ -146,8 +146,8 @@ def known_names(spec: ModelSpec) -> set[str]:
 
 def division_of(text: str, known: set[str]) -> tuple[str, int]:
     """What divides the cells of a table that begins with ``text``, and how many characters above it say so."""
-    said = re.match(r'(?i)("?)sep=(.)\1[\r\n]+', text)
-    return (said[2], said.end()) if said else (_delimiter(text, known), 0)
+    said = re.match(r'(?i)("?)sep=(\\t|.)\1[\r\n]+', text)
+    return (said[2].replace(r"\t", "\t"), said.end()) if said else (_delimiter(text, known), 0)
 
 
 def parse_rows(text: str, delimiter: str, rows_max: int | None = None) -> list[Row]:

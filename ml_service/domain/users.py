@@ -23,6 +23,8 @@ _RESERVED = frozenset({"admin", "administrator", "root", "support", "system", "t
 _TOGETHER = (frozenset({"CJK", "HIRAGANA", "KATAKANA"}), frozenset({"CJK", "HANGUL"}), frozenset({"CJK", "BOPOMOFO"}))
 """Scripts that one language writes together (UTS #39, 5.2)."""
 _USERNAME = re.compile(r"[\w](?:[\w.@+-]*[\w])?")
+_OF_DELETED = re.compile(r"deleted-[0-9a-f]{32}")
+"""See `deleted_name`: a name that is taken could not be given to the account when it is deleted."""
 
 
 Language = Literal["en", "ru"]
@@ -60,6 +62,14 @@ def username_key(username: str) -> str:
     return unicodedata.normalize("NFKC", username).casefold()
 
 
+DELETED = "This account was deleted."
+
+
+def deleted_name(user_id: UUID) -> str:
+    """What a deleted account is called from then on, and its key; nobody else can be called so."""
+    return f"deleted-{user_id.hex}"
+
+
 def check_username(username: str) -> str:
     """Return the name as it will be kept; raises InvalidInput where it does not fit the rules."""
     name = unicodedata.normalize("NFC", username)
@@ -87,7 +97,7 @@ def _is_of_one_script(name: str) -> bool:
 def _looks_reserved(name: str) -> bool:
     """Whether a name only looks like one that people trust; the name itself may be taken."""
     key = username_key(name)
-    return key not in _RESERVED and key.translate(_ALIKE) in _RESERVED
+    return (key not in _RESERVED and key.translate(_ALIKE) in _RESERVED) or _OF_DELETED.fullmatch(key) is not None
 
 
 def password_of(text: str) -> str:

@@ -130,6 +130,22 @@ class DeliveryFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of sending a message.
+
+    Attributes:
+        failure: Why it is not delivered; None: it is.
+        is_final: Sending it again is no use.
+    """
+
+    status: int | None
+    failure: DeliveryFailure | None
+    answer: str | None = None
+    retry_after_s: float | None = None
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RequestWebhook:
     """A webhook that a request names, for what becomes of it."""
 

@@ -14,7 +14,7 @@ from ml_service.messaging.queue import Result, ResultMessage, TaskMessage
 
 TASKS_VERSION: Literal[2] = 2
 RESULTS_VERSION: Literal[1] = 1
-BODY_BYTES_MAX = 256 * 1024
+MESSAGE_BYTES_MAX = 256 * 1024
 IDS_MAX = 1024
 """Ids in one task message, results in one result message; above any model's batch size."""
 
@@ -94,8 +94,8 @@ def decode_results(body: bytes | str) -> ResultMessage:
 
 
 def _decode(decoder: msgspec.json.Decoder[M], body: bytes | str) -> M:
-    if len(body) > BODY_BYTES_MAX:
-        raise UndecodableMessage(f"the body has {len(body)} bytes, more than {BODY_BYTES_MAX}")
+    if len(body) > MESSAGE_BYTES_MAX:
+        raise UndecodableMessage(f"the body has {len(body)} bytes, more than {MESSAGE_BYTES_MAX}")
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -33,11 +33,11 @@ def read_secrets(file: Path) -> dict[str, str]:
         return {}
     except (OSError, ValueError):
         value = None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not all(isinstance(secret, str) for secret in value.values()):
         raise DamagedSecrets(
             f"{file} cannot be read: restore it from a backup, or delete it to have new secrets generated."
         )
-    return {str(name): str(secret) for name, secret in value.items()}
+    return value
 
 
 def write_secrets(file: Path, values: Mapping[str, str], mode: int = 0o600) -> None:

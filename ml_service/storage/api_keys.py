@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from ml_service.domain.credentials import ApiKey, CapPer, Scope, SpendCap, Spent
-from ml_service.domain.users import User
+from ml_service.domain.users import User, deleted_name
 from ml_service.storage.database import Session
 from ml_service.storage.users import user_of
 
@@ -57,7 +57,7 @@ class KeyFields:
 # The user's row is locked, so that the number of keys is exact.
 _ADD = f"""
     WITH owner AS MATERIALIZED (
-        SELECT u.id FROM users AS u WHERE u.id = $2 FOR NO KEY UPDATE
+        SELECT u.id FROM users AS u WHERE u.id = $2 AND u.username_key <> $13 FOR NO KEY UPDATE
     ), k AS (
         INSERT INTO api_keys (
             id, user_id, name, prefix, scopes, models, cap_credits, cap_per, rate_limit_per_minute, expires_at
@@ -82,10 +82,11 @@ async def add(
     token_hash: bytes,
     keys_max: int,
 ) -> ApiKey | None:
-    """Add a key; None where the user has ``keys_max`` keys that are not revoked."""
+    """Add a key; None where the account was deleted, or has ``keys_max`` keys that are not revoked."""
     # A statement sees what was there when it began, and another one may be adding: wait for the user's row first.
     await session.execute("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
-    row = await session.fetchrow(_ADD, key_id, user_id, fields.name, prefix, *_values(fields), token_hash, keys_max)
+    arguments = (key_id, user_id, fields.name, prefix, *_values(fields), token_hash, keys_max, deleted_name(user_id))
+    row = await session.fetchrow(_ADD, *arguments)
     return None if row is None else _key_of(row)
 
 

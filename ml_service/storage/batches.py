@@ -70,11 +70,18 @@ _PAGE = """
     SELECT id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
         worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at, key_id, passed_count
     FROM (
-        SELECT p.*, count(*) OVER () AS passed_count,
-            sum(octet_length(p.input::text) + coalesce(octet_length(p.output::text), 0)) OVER earlier AS earlier_bytes
-        FROM batches AS b JOIN predictions AS p ON p.id BETWEEN b.first_id AND b.last_id AND p.batch_id = b.id
-        WHERE b.id = $1 AND b.user_id = $2 AND p.id > coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid)
-        WINDOW earlier AS (ORDER BY p.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        SELECT stored.*,
+            sum(octet_length(input::text) + coalesce(octet_length(output::text), 0)) OVER earlier AS earlier_bytes
+        FROM (  -- by their stored sizes first, as in history.py
+            SELECT p.*, count(*) OVER () AS passed_count,
+                sum(pg_column_size(p.input) + coalesce(pg_column_size(p.output), 0)) OVER earlier
+                    AS earlier_stored_bytes
+            FROM batches AS b JOIN predictions AS p ON p.id BETWEEN b.first_id AND b.last_id AND p.batch_id = b.id
+            WHERE b.id = $1 AND b.user_id = $2 AND p.id > coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid)
+            WINDOW earlier AS (ORDER BY p.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(earlier_stored_bytes, 0) < $4
+        WINDOW earlier AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS page
     WHERE coalesce(earlier_bytes, 0) < $4
     ORDER BY id
@@ -90,7 +97,7 @@ async def page(
 
 
 async def delete_old(session: Session, older_than_s: float, limit: int) -> int:
-    """Delete up to ``limit`` batches accepted that long ago of which no prediction is left; returns how many."""
+    """Delete up to ``limit`` batches that are that old and have no prediction left; returns how many."""
     tag = await session.execute(
         """
         DELETE FROM batches WHERE id IN (

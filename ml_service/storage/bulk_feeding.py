@@ -16,7 +16,7 @@ from ml_service.storage.database import Session
 
 @dataclass(frozen=True, slots=True)
 class FeedJob:
-    """An unfinished job as the feeder sees it.
+    """An unfinished job as the bulk feeder sees it.
 
     Attributes:
         fed: Lines that are predictions and have not been counted as ended.
@@ -64,7 +64,7 @@ async def errors_of(session: Session, bulk_id: UUID, number: int) -> tuple[int, 
 
 # The price of these lines leaves the job and is held by the predictions: for the wallet this is nothing, so that no
 # user's row is touched. The update of the job's row comes first, and only one feeder has it.
-_FEED = """
+_FEED_CHUNK = """
     WITH job AS (
         UPDATE bulk_jobs AS b SET chunks_fed = chunks_fed + 1, waiting = b.waiting - c.valid
         FROM bulk_chunks AS c
@@ -94,7 +94,10 @@ _FEED = """
             first_id = least(k.first_id, excluded.first_id), last_id = greatest(k.last_id, excluded.last_id)
     ), unsent AS (
         INSERT INTO outbox (prediction_id, user_id, pool, model, version, bulk)
-        SELECT line.id, job.user_id, job.pool, job.model, job.version, true FROM line CROSS JOIN job ORDER BY line.id
+        SELECT line.id, job.user_id, coalesce((  -- where the version is served now
+            SELECT v.spec ->> 'pool' FROM model_versions AS v WHERE v.name = job.model AND v.version = job.version
+        ), job.pool), job.model, job.version, true
+        FROM line CROSS JOIN job ORDER BY line.id
     )
     SELECT valid FROM job
 """
@@ -108,7 +111,7 @@ async def feed(session: Session, bulk_id: UUID, number: int, ids: Sequence[UUID 
     """
     valid = [one for one in ids if one is not None]
     first, last = (valid[0], valid[-1]) if valid else (None, None)
-    found: int | None = await session.fetchval(_FEED, bulk_id, number, ids, first, last)
+    found: int | None = await session.fetchval(_FEED_CHUNK, bulk_id, number, ids, first, last)
     return found
 
 

@@ -116,7 +116,7 @@ _START = """
         SELECT id, 'hold', cost, $1, 'user', id::text FROM debited
     ), started AS (
         UPDATE bulk_jobs SET status = 'running', started_at = now() WHERE id = $1 AND EXISTS (SELECT FROM debited)
-    ), owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/deliveries.py)
+    ), owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/chat_deliveries.py)
         INSERT INTO deliveries (kind, subject_id, user_id, is_batch, chat_id, is_from_chat, leased_until)
         SELECT 'chat', $1, d.id, true, t.chat_id, $6::bigint IS NOT NULL,
             CASE WHEN $6 IS NOT NULL THEN now() + interval '30 seconds' END
@@ -201,7 +201,7 @@ async def stop(
 
 
 # Rows are locked in the order of their ids, as everywhere; what a worker is just finishing is left to the next call.
-_CANCEL = """
+_CANCEL_OF_JOB = """
     WITH target AS MATERIALIZED (
         SELECT id FROM predictions  -- predictions_open
         WHERE user_id = $1 AND batch_id = $2 AND finished_at IS NULL
@@ -229,7 +229,7 @@ _CANCEL = """
 
 async def cancel_some(session: Session, user_id: UUID, bulk_id: UUID, limit: int) -> int:
     """Cancel up to ``limit`` open predictions of a job and give their credits back; returns how many it canceled."""
-    return int(await session.fetchval(_CANCEL, user_id, bulk_id, limit))
+    return int(await session.fetchval(_CANCEL_OF_JOB, user_id, bulk_id, limit))
 
 
 async def get(session: Session, user_id: UUID | None, bulk_id: UUID) -> BulkJob | None:
@@ -275,7 +275,7 @@ _ABANDONED = """
     WHERE finished_at IS NULL AND status = 'receiving' AND seen_at < now() - $1 * interval '1 second'
     ORDER BY id LIMIT 100
 """
-# The row of a job by an API key stays, without its lines: what the key has spent is counted by it.
+# The row of a job by an API key stays, without its lines, because the key's spending is computed from it.
 _OLD = """
     SELECT id FROM bulk_jobs AS b
     WHERE finished_at < now() - $1 * interval '1 second'

@@ -16,7 +16,7 @@ BYTES_MAX = 500_000
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """Some lines of a job: lists of one length, or None where no line has the like."""
+    """Some lines of a job, as lists of the same length; None instead of a list without any value."""
 
     lines: list[int]
     refs: list[str | None] | None
@@ -36,11 +36,19 @@ async def chunk(session: Session, bulk_id: UUID, number: int) -> StoredChunk | N
 
 _ANSWERS = """
     SELECT id, status, input, output, error_code, error_message, cost FROM (
-        SELECT asked.no, p.id, p.status, CASE WHEN $3 THEN p.input END AS input, p.output, p.error_code,
-            p.error_message, p.cost,
-            sum(coalesce(octet_length(p.output::text), 0) + CASE WHEN $3 THEN octet_length(p.input::text) ELSE 0 END)
-                OVER (ORDER BY asked.no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-        FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, no) LEFT JOIN predictions AS p ON p.id = asked.id
+        SELECT stored.*,
+            sum(coalesce(octet_length(output::text), 0) + coalesce(octet_length(input::text), 0))
+                OVER before AS bytes_before
+        FROM (  -- by their stored sizes first, as in history.py
+            SELECT asked.no, p.id, p.status, CASE WHEN $3 THEN p.input END AS input, p.output, p.error_code,
+                p.error_message, p.cost,
+                sum(coalesce(pg_column_size(p.output), 0) + CASE WHEN $3 THEN pg_column_size(p.input) ELSE 0 END)
+                    OVER before AS stored_bytes_before
+            FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, no) LEFT JOIN predictions AS p ON p.id = asked.id
+            WINDOW before AS (ORDER BY asked.no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(stored_bytes_before, 0) < $2
+        WINDOW before AS (ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS answer
     WHERE coalesce(bytes_before, 0) < $2
     ORDER BY no
@@ -48,5 +56,5 @@ _ANSWERS = """
 
 
 async def answers(session: Session, ids: Sequence[UUID], *, with_inputs: bool) -> list[Any]:
-    """The predictions of ``ids`` in this order, as many as fit; a row without an id: it is kept no more."""
+    """The predictions of ``ids`` in this order, as many as fit; a row without an id if it is no longer kept."""
     return list(await session.fetch(_ANSWERS, ids, BYTES_MAX, with_inputs))

@@ -47,7 +47,7 @@ class Position:
 
     Attributes:
         since: The snapshot whose changes it knows.
-        low: No movement of credits up to this number is unknown to it.
+        low: It knows every movement of credits up to this number.
         balance, held: What it was told last.
         until, after: In the middle of a reading: it also knows what ``until`` has seen of predictions up to ``after``.
     """
@@ -153,33 +153,43 @@ _CHANGES = """
         AS asked (no, user_id, since, low, until, after)
     JOIN users AS u ON u.id = asked.user_id
     LEFT JOIN LATERAL (
-        SELECT found.*, count(*) OVER () AS found_count,
+        SELECT stored.*,
             sum(octet_length(input::text) + coalesce(octet_length(output::text), 0)) OVER before AS bytes_before
-        FROM (
-            SELECT p.*
+        FROM (  -- by their stored sizes first, as in history.py
+            SELECT found.*, count(*) OVER () AS found_count,
+                sum(pg_column_size(input) + coalesce(pg_column_size(output), 0)) OVER before AS stored_bytes_before
             FROM (
-                SELECT t.prediction_id AS id FROM transactions AS t  -- transactions_of_user
-                WHERE t.user_id = asked.user_id AND t.id > asked.low AND t.prediction_id > asked.after
-                    AND NOT is_version_seen(t.xmin, asked.since::pg_snapshot)
-                UNION
-                (SELECT o.id FROM predictions AS o  -- predictions_open
-                 WHERE o.user_id = asked.user_id AND o.batch_id IS NULL AND o.finished_at IS NULL
-                    AND o.id > asked.after AND NOT is_version_seen(o.xmin, asked.since::pg_snapshot)
-                 LIMIT $7)
-            ) AS candidate
-            JOIN predictions AS p ON p.id = candidate.id AND p.user_id = asked.user_id
-            -- In the middle of a reading, what changed after its beginning comes with the next one. A batch's item that
-            -- was claimed meanwhile would not: no movement of credits tells of it again.
-            -- Lines of a bulk job are told by the job.
-            WHERE NOT is_version_seen(p.xmin, asked.since::pg_snapshot)
-                AND (p.batch_id IS NULL OR NOT EXISTS (SELECT FROM bulk_jobs AS b WHERE b.id = p.batch_id))
-                AND CASE
-                WHEN asked.until = '' THEN true
-                WHEN p.batch_id IS NOT NULL AND p.finished_at IS NULL THEN true
-                ELSE is_version_seen(p.xmin, asked.until::pg_snapshot)
-            END
-            ORDER BY p.id LIMIT $8 + 1
-        ) AS found
+                SELECT p.*
+                FROM (
+                    SELECT t.prediction_id AS id FROM transactions AS t  -- transactions_of_user
+                    WHERE t.user_id = asked.user_id AND t.id > asked.low AND t.prediction_id > asked.after
+                        AND NOT is_version_seen(t.xmin, asked.since::pg_snapshot)
+                    UNION
+                    (SELECT o.id FROM predictions AS o  -- predictions_open
+                     WHERE o.user_id = asked.user_id AND o.batch_id IS NULL AND o.finished_at IS NULL
+                        AND o.id > asked.after AND NOT is_version_seen(o.xmin, asked.since::pg_snapshot)
+                     LIMIT $7)
+                ) AS candidate
+                JOIN predictions AS p ON p.id = candidate.id AND p.user_id = asked.user_id
+                -- In the middle of a reading, what changed after its beginning comes with the next one. A batch's item
+                -- that was there and has been claimed meanwhile would not: no movement of credits tells of it again.
+                -- Lines of a bulk job are told by the job.
+                WHERE NOT is_version_seen(p.xmin, asked.since::pg_snapshot)
+                    AND (p.batch_id IS NULL OR NOT EXISTS (SELECT FROM bulk_jobs AS b WHERE b.id = p.batch_id))
+                    AND CASE
+                    WHEN asked.until = '' THEN true
+                    WHEN p.batch_id IS NOT NULL AND p.finished_at IS NULL THEN EXISTS (
+                        SELECT FROM transactions AS h  -- transactions_of_prediction
+                        WHERE h.prediction_id = p.id AND h.kind = 'hold'
+                            AND is_version_seen(h.xmin, asked.until::pg_snapshot)
+                    )
+                    ELSE is_version_seen(p.xmin, asked.until::pg_snapshot)
+                END
+                ORDER BY p.id LIMIT $8 + 1
+            ) AS found
+            WINDOW before AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(stored_bytes_before, 0) < $9
         WINDOW before AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS changed ON coalesce(changed.bytes_before, 0) < $9
     ORDER BY asked.no, changed.id
@@ -263,11 +273,15 @@ _OPEN = """
         newest.*
     FROM users AS u
     LEFT JOIN LATERAL (
-        SELECT p.*,
-            sum(octet_length(p.input::text)) OVER newer AS bytes_before
-        FROM (SELECT id FROM open WHERE NOT is_line ORDER BY id DESC LIMIT $2) AS one
-        JOIN predictions AS p ON p.id = one.id
-        WINDOW newer AS (ORDER BY p.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        SELECT stored.*, sum(octet_length(input::text)) OVER newer AS bytes_before
+        FROM (
+            SELECT p.*, sum(pg_column_size(p.input)) OVER newer AS stored_bytes_before
+            FROM (SELECT id FROM open WHERE NOT is_line ORDER BY id DESC LIMIT $2) AS one
+            JOIN predictions AS p ON p.id = one.id
+            WINDOW newer AS (ORDER BY p.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(stored_bytes_before, 0) < $3
+        WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS newest ON coalesce(newest.bytes_before, 0) < $3
     WHERE u.id = $1
     ORDER BY newest.id DESC

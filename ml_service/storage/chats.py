@@ -16,7 +16,7 @@ class Chat:
     """A private chat and who pays in it.
 
     Attributes:
-        user_id: The account that pays; ``own_user_id`` until the chat is joined with an account of the API.
+        user_id: The account that pays; ``own_user_id`` until the chat is linked to an account of the API.
         own_balance: Credits of the chat's own account that would move to another one: unspent grants do not.
         model: The chosen model, or None for the default one.
         dialog: A half-finished question as JSON text, or None.

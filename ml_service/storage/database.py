@@ -60,6 +60,20 @@ INDEXES_ONLY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_merge
 know yet how the tables will grow, would read them from end to end, and would keep that plan in its prepared statements
 until somebody analyses the tables. `ledger.audit`, which does read everything, takes this back for itself."""
 
+IDLE_S = 60.0
+"""A connection that was not needed for so long is closed: on the server's side each takes some 4 MiB. The one that was
+given back last is taken first, so a few remain, and a burst leaves none behind."""
+
+
+KEPT_ALIVE = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "11s",
+}
+"""After so many seconds without a word the server asks for a sign of life, and again, so many times. What it has said
+must be acknowledged within the last one. On a socket of its own machine none of it counts."""
+
 
 async def _keep_state(_connection: asyncpg.Connection[Any]) -> None:
     """Do nothing on release: no session state is ever set, so a round trip to reset it would be wasted."""
@@ -91,7 +105,7 @@ class Database:
 
     @property
     def timeout_s(self) -> float:
-        """The longest time that a block may take; what waits for others' blocks too should not take longer."""
+        """The longest time that a block may take; waiting for other blocks should not take longer either."""
         return self._timeout_s
 
     @classmethod
@@ -103,7 +117,7 @@ class Database:
             url,
             min_size=0,
             max_size=connections_max,
-            max_inactive_connection_lifetime=300,
+            max_inactive_connection_lifetime=IDLE_S,
             command_timeout=timeout_s,
             timeout=timeout_s,
             reset=_keep_state,
@@ -169,8 +183,13 @@ class Database:
                     await self._pool.release(connection, timeout=1.0)
 
     @asynccontextmanager
-    async def own_connection(self, url: str, name: str) -> AsyncIterator[Session]:
-        """A connection outside of the pool, for session advisory locks: the lock lives as long as the connection."""
+    async def own_connection(self, url: str, name: str, *, is_kept_alive: bool = False) -> AsyncIterator[Session]:
+        """A connection outside of the pool, for session advisory locks: the lock lives as long as the connection.
+
+        Args:
+            is_kept_alive: The server notices within some seconds that a whole host has gone, which says no goodbye;
+                without being asked it would hold the lock for two hours.
+        """
         try:
             connection = await asyncpg.connect(
                 url,
@@ -181,6 +200,12 @@ class Database:
         except UNAVAILABLE as error:
             raise DatabaseUnavailable("The database does not answer at the moment.") from error
         try:
+            if is_kept_alive:  # not at the connection's start, for a pooler takes few settings there
+                await connection.execute(
+                    "SELECT set_config(s.name, s.value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)",
+                    list(KEPT_ALIVE),
+                    list(KEPT_ALIVE.values()),
+                )
             yield connection
         finally:
             connection.terminate()

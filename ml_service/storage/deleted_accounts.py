@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from ml_service.domain.users import deleted_name
 from ml_service.storage import users, webhooks
 from ml_service.storage.database import Session
 
@@ -24,9 +25,8 @@ async def close(session: Session, user_id: UUID, password_hash: str | None) -> b
     Call it in a transaction: from here on the row is locked, and a sign-in meanwhile waits and is refused. Raises
     LastAdmin where nobody who can sign in would be an admin.
     """
-    name = f"deleted-{user_id.hex}"
     with users.keeping_an_admin():
-        tag = await session.execute(_CLOSE, user_id, password_hash, name)
+        tag = await session.execute(_CLOSE, user_id, password_hash, deleted_name(user_id))
     if tag != "UPDATE 1":
         return False
     await session.execute("DELETE FROM sessions WHERE user_id = $1", user_id)
@@ -40,7 +40,7 @@ async def close(session: Session, user_id: UUID, password_hash: str | None) -> b
 
 
 async def leave_chats(session: Session, user_id: UUID) -> None:
-    """Give chats that are joined with the account their own one back; what it owes them is not sent."""
+    """Give chats that are connected to the account their own one back; what it owes them is not sent."""
     await session.execute(
         "DELETE FROM deliveries WHERE id IN ("
         " SELECT d.id FROM telegram_chats AS c JOIN deliveries AS d ON d.chat_id = c.chat_id"
@@ -51,7 +51,7 @@ async def leave_chats(session: Session, user_id: UUID) -> None:
 
 
 # Rows are locked in the order of their ids, as everywhere; what a worker is just finishing is left to the next call.
-_CANCEL = """
+_CANCEL_OF_ACCOUNT = """
     WITH target AS MATERIALIZED (
         SELECT id FROM predictions WHERE user_id = $1 AND finished_at IS NULL  -- predictions_open
         ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
@@ -78,7 +78,7 @@ _CANCEL = """
 
 async def cancel_some(session: Session, user_id: UUID, limit: int) -> int:
     """Cancel up to ``limit`` open predictions and give their credits back; returns how many it canceled."""
-    return int(await session.fetchval(_CANCEL, user_id, limit))
+    return int(await session.fetchval(_CANCEL_OF_ACCOUNT, user_id, limit))
 
 
 _ERASE = """

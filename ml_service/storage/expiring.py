@@ -5,8 +5,8 @@ from __future__ import annotations
 from ml_service.storage.database import Session
 from ml_service.storage.finishing import Finished
 
-# The outbox rows go too: no worker needs to hear of them any more. A worker that computes one notices that it has ended
-# and stops, where nobody else wants its batch. Users' rows are locked in the order of their ids.
+# The outbox rows go too: no worker needs to hear of them any more. A worker that is computing one notices that it has
+# ended, and stops unless others in its batch are still wanted. Users' rows are locked in the order of their ids.
 _EXPIRE = """
     WITH target AS MATERIALIZED (
         SELECT id FROM predictions  -- predictions_deadline

@@ -21,7 +21,7 @@ ROWS_READ_MAX = 5000
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """What of a user's history is wanted; None, or an empty tuple, does not filter.
+    """Filters for a user's history; None or an empty tuple does not filter.
 
     Attributes:
         from_id, until_id: Only ids from the first on, and before the second: a time, by `ids.first_id_at`.
@@ -40,7 +40,7 @@ class HistoryFilter:
 class Page:
     """Some predictions, and the id from which to continue; None where nothing follows.
 
-    A page may be short, even empty, and yet be followed by others: it ends where its bytes or its reading ends.
+    A page may be short or empty although others follow: it ends at its limit of bytes or of rows read.
     """
 
     items: list[Prediction]
@@ -52,24 +52,32 @@ class Page:
 # that only the partitions of its time are looked into. The next query has the same order, so that it stops the reading
 # when it has its rows.
 #
-# The innermost query bounds the reading, the next one filters and bounds the rows, the outermost bounds the bytes.
+# The innermost query bounds the reading, the next one filters and bounds the rows, the outermost bounds the bytes. A
+# text's length is known once it has been read and decompressed, some milliseconds for a megabyte; so the stored sizes,
+# which cost nothing, bound first which texts are looked at.
 _HISTORY = """
     SELECT id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
         worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at, key_id, passed_count
     FROM (
-        SELECT passed.*, count(*) OVER () AS passed_count,
+        SELECT stored.*,
             sum(octet_length(input::text) + coalesce(octet_length(output::text), 0)) OVER newer AS newer_bytes
         FROM (
-            SELECT * FROM (
-                SELECT * FROM predictions  -- predictions_of_user, read backwards
-                WHERE (user_id, id) < ($1, $2) AND (user_id, id) >= ($1, $3) AND id < $2 AND id >= $3
-                ORDER BY user_id DESC, id DESC LIMIT $8
-            ) AS read
-            WHERE ($4::text[] IS NULL OR status = ANY ($4)) AND ($5::text IS NULL OR model = $5)
-                AND ($6::text IS NULL OR source = $6) AND ($7::uuid IS NULL OR batch_id = $7)
-                AND ($11::uuid IS NULL OR key_id = $11)
-            ORDER BY user_id DESC, id DESC LIMIT $9
-        ) AS passed
+            SELECT passed.*, count(*) OVER () AS passed_count,
+                sum(pg_column_size(input) + coalesce(pg_column_size(output), 0)) OVER newer AS newer_stored_bytes
+            FROM (
+                SELECT * FROM (
+                    SELECT * FROM predictions  -- predictions_of_user, read backwards
+                    WHERE (user_id, id) < ($1, $2) AND (user_id, id) >= ($1, $3) AND id < $2 AND id >= $3
+                    ORDER BY user_id DESC, id DESC LIMIT $8
+                ) AS read
+                WHERE ($4::text[] IS NULL OR status = ANY ($4)) AND ($5::text IS NULL OR model = $5)
+                    AND ($6::text IS NULL OR source = $6) AND ($7::uuid IS NULL OR batch_id = $7)
+                    AND ($11::uuid IS NULL OR key_id = $11)
+                ORDER BY user_id DESC, id DESC LIMIT $9
+            ) AS passed
+            WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(newer_stored_bytes, 0) < $10
         WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS page
     WHERE coalesce(newer_bytes, 0) < $10
@@ -80,20 +88,26 @@ _HISTORY_WITHOUT_OUTPUT = """
     SELECT id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
         worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at, key_id, passed_count
     FROM (
-        SELECT passed.*, count(*) OVER () AS passed_count,
+        SELECT stored.*,
             sum(octet_length(input::text) + coalesce(octet_length(output::text), 0)) OVER newer AS newer_bytes
         FROM (
-            SELECT * FROM (
-                SELECT * FROM predictions  -- predictions_without_output, read backwards
-                WHERE (user_id, id) < ($1, $2) AND (user_id, id) >= ($1, $3) AND id < $2 AND id >= $3
-                    AND error_code IS NOT NULL
-                ORDER BY user_id DESC, id DESC LIMIT $8
-            ) AS read
-            WHERE ($4::text[] IS NULL OR status = ANY ($4)) AND ($5::text IS NULL OR model = $5)
-                AND ($6::text IS NULL OR source = $6) AND ($7::uuid IS NULL OR batch_id = $7)
-                AND ($11::uuid IS NULL OR key_id = $11)
-            ORDER BY user_id DESC, id DESC LIMIT $9
-        ) AS passed
+            SELECT passed.*, count(*) OVER () AS passed_count,
+                sum(pg_column_size(input) + coalesce(pg_column_size(output), 0)) OVER newer AS newer_stored_bytes
+            FROM (
+                SELECT * FROM (
+                    SELECT * FROM predictions  -- predictions_without_output, read backwards
+                    WHERE (user_id, id) < ($1, $2) AND (user_id, id) >= ($1, $3) AND id < $2 AND id >= $3
+                        AND error_code IS NOT NULL
+                    ORDER BY user_id DESC, id DESC LIMIT $8
+                ) AS read
+                WHERE ($4::text[] IS NULL OR status = ANY ($4)) AND ($5::text IS NULL OR model = $5)
+                    AND ($6::text IS NULL OR source = $6) AND ($7::uuid IS NULL OR batch_id = $7)
+                    AND ($11::uuid IS NULL OR key_id = $11)
+                ORDER BY user_id DESC, id DESC LIMIT $9
+            ) AS passed
+            WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(newer_stored_bytes, 0) < $10
         WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS page
     WHERE coalesce(newer_bytes, 0) < $10
@@ -117,16 +131,22 @@ _HISTORY_OF_IDS = """
     SELECT id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
         worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at, key_id, passed_count
     FROM (
-        SELECT passed.*, count(*) OVER () AS passed_count,
+        SELECT stored.*,
             sum(octet_length(input::text) + coalesce(octet_length(output::text), 0)) OVER newer AS newer_bytes
         FROM (
-            SELECT p.* FROM unnest($8::uuid[]) AS wanted (id) JOIN predictions AS p ON p.id = wanted.id
-            WHERE p.user_id = $1 AND p.id < $2 AND p.id >= $3
-                AND ($4::text[] IS NULL OR p.status = ANY ($4)) AND ($5::text IS NULL OR p.model = $5)
-                AND ($6::text IS NULL OR p.source = $6) AND ($7::uuid IS NULL OR p.batch_id = $7)
-                AND ($11::uuid IS NULL OR p.key_id = $11)
-            ORDER BY p.id DESC LIMIT $9
-        ) AS passed
+            SELECT passed.*, count(*) OVER () AS passed_count,
+                sum(pg_column_size(input) + coalesce(pg_column_size(output), 0)) OVER newer AS newer_stored_bytes
+            FROM (
+                SELECT p.* FROM unnest($8::uuid[]) AS wanted (id) JOIN predictions AS p ON p.id = wanted.id
+                WHERE p.user_id = $1 AND p.id < $2 AND p.id >= $3
+                    AND ($4::text[] IS NULL OR p.status = ANY ($4)) AND ($5::text IS NULL OR p.model = $5)
+                    AND ($6::text IS NULL OR p.source = $6) AND ($7::uuid IS NULL OR p.batch_id = $7)
+                    AND ($11::uuid IS NULL OR p.key_id = $11)
+                ORDER BY p.id DESC LIMIT $9
+            ) AS passed
+            WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(newer_stored_bytes, 0) < $10
         WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS page
     WHERE coalesce(newer_bytes, 0) < $10

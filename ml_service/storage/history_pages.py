@@ -31,8 +31,8 @@ class Entry:
     open: int
 
 
-# A batch stands where its newest prediction does that is wanted; the others of it are passed over, each by one look at
-# the next one. The pairs of account and id: see storage/history.py.
+# A batch is listed at its newest wanted prediction; its other predictions are skipped, each with one lookup of the
+# next. The pairs of account and id: see storage/history.py.
 _OLDER = """
     SELECT p.id, p.user_id, p.model, p.version, p.status,
         CASE WHEN octet_length(p.input::text) <= $5 THEN p.input
@@ -98,7 +98,7 @@ async def older(
 ) -> list[Entry]:
     """The newest entries of these accounts' histories before an id; with ``statuses``, those with such a prediction.
 
-    A line of each is shown: of a longer input only the beginning of its text is there, and no longer output.
+    Each entry is shown in one line, so a long input is cut to the beginning of its text, and a long output is left out.
     """
     return _entries(await session.fetch(_OLDER, user_ids, statuses, before, limit, TEXT_BYTES_MAX))
 

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from ml_service.domain.ledger import Actor, ActorKind, Balance, Kind, Transaction, Wallet, wallet_change
+from ml_service.domain.users import deleted_name
 from ml_service.storage.database import INDEXES_ONLY, Session
 
 
@@ -57,7 +58,7 @@ _STATEMENT = """
     WHERE (user_id, id) < ($1, $2) AND (user_id, id) >= ($1, 0) AND ($3::text IS NULL OR kind = $3)
     ORDER BY user_id DESC, id DESC LIMIT $4
 """
-# Kinds that few of a user's movements may be of: their page must not read a million others.
+# A user may have few movements of these kinds: a page of them must not read a million others.
 _STATEMENT_OF_KIND = """
     SELECT id, kind, user_id, amount, prediction_id, bulk_id, reason, actor_kind, actor_id, created_at,
         (SELECT u.balance FROM users AS u WHERE u.id = $1) AS balance_now
@@ -80,10 +81,11 @@ async def statement(
     return [transaction_of(row) for row in rows], rows[0]["balance_now"] if rows else None
 
 
+# Nothing is given to a deleted account. What it has may be taken: a payment can be reversed long after.
 _MOVE = """
     WITH moved AS (
         UPDATE users SET balance = balance + $3, grants_left = grants_left + $4
-        WHERE id = $1 AND balance + $3 BETWEEN 0 AND $5
+        WHERE id = $1 AND balance + $3 BETWEEN 0 AND $5 AND ($3 <= 0 OR username_key <> $11)
         RETURNING balance
     ), booked AS (
         INSERT INTO transactions (user_id, kind, amount, reason, actor_kind, actor_id, idempotency_key)
@@ -109,7 +111,7 @@ async def move(
     """Move ``amount`` credits to or from the user's wallet, as ``kind`` says; negative: the other way.
 
     Returns:
-        The balance after, or None where there is no such user or the balance would leave 0 to ``balance_max``.
+        The balance after, or None where there is no such account or the balance would leave 0 to ``balance_max``.
     """
     row = await session.fetchrow(
         _MOVE,
@@ -123,6 +125,7 @@ async def move(
         actor.kind,
         actor.id,
         idempotency_key,
+        deleted_name(user_id),
     )
     return None if row is None else int(row["balance"])
 

@@ -1,4 +1,4 @@
-"""One-time codes that join a chat with an account of the API. Only their hashes are kept."""
+"""One-time codes that link a chat to an account of the API. Only their hashes are kept."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ async def owner(session: Session, code_hash: bytes) -> str | None:
     return name
 
 
-async def joined(session: Session, code_hash: bytes, chat_id: int) -> UUID | None:
-    """The user whose account this chat was joined with by this code; None where it was not."""
+async def linked_user(session: Session, code_hash: bytes, chat_id: int) -> UUID | None:
+    """The user whose account this chat was linked to by this code, or None."""
     user_id: UUID | None = await session.fetchval(
         "SELECT user_id FROM telegram_link_codes WHERE code_hash = $1 AND used_by = $2", code_hash, chat_id
     )
@@ -51,7 +51,7 @@ async def joined(session: Session, code_hash: bytes, chat_id: int) -> UUID | Non
 
 
 async def use(session: Session, code_hash: bytes, chat_id: int) -> UUID | None:
-    """The user who made the code, if it still holds; afterwards it holds only for this chat's own repetition."""
+    """Use a code: returns the user who made it, or None if it has ended. From then on only this chat may repeat it."""
     user_id: UUID | None = await session.fetchval(
         "UPDATE telegram_link_codes SET used_by = $2"
         " WHERE code_hash = $1 AND coalesce(used_by, $2) = $2 AND expires_at > now() RETURNING user_id",

@@ -1,10 +1,13 @@
 """What happens to predictions of versions that no worker serves: parked, sent again, or ended.
 
 A worker drops ("parks") task messages of a version that no live worker serves, so that they do not circulate; the
-rows stay queued. When a worker serves the version again, they are sent again. After a long time they fail.
+rows stay queued, and the batch feeder sends no more of them. When a worker serves the version again, they are sent
+again. After a long time they fail.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from ml_service.storage.database import Session
 from ml_service.storage.finishing import Finished
@@ -15,7 +18,8 @@ _PARK = """
         SELECT FROM workers AS w
         WHERE w.lease_until > now() AND $1 || '@' || $2 = ANY (w.models) AND $3 = ANY (w.pools)
     ), parked AS (
-        UPDATE model_versions SET parked_at = now() WHERE name = $1 AND version = $2 AND NOT EXISTS (SELECT FROM served)
+        UPDATE model_versions SET parked_at = greatest(parked_at, now())
+        WHERE name = $1 AND version = $2 AND NOT EXISTS (SELECT FROM served)
     )
     SELECT NOT EXISTS (SELECT FROM served)
 """
@@ -24,9 +28,28 @@ _PARK = """
 async def park(session: Session, name: str, version: str, pool: str) -> bool:
     """Mark the version as parked if no live worker of the pool serves it; returns whether it is.
 
-    One that has moved to another pool is sent again at once, to that one.
+    One that has moved to another pool is sent again to that one, once every app knows it.
     """
     return bool(await session.fetchval(_PARK, name, version, pool))
+
+
+# Parked again, so that a leader that unparks a version at this moment finds it parked at its next look: what was
+# accepted meanwhile would else be in no queue.
+_PARK_AGAIN = """
+    UPDATE model_versions AS v SET parked_at = now()
+    WHERE (v.name, v.version) IN (SELECT a.name, a.version FROM unnest($1::text[], $2::text[]) AS a (name, version))
+        AND v.parked_at <= now() AND NOT EXISTS (
+            SELECT FROM workers AS w
+            WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models) AND $3 = ANY (w.pools)
+        )
+    RETURNING v.name, v.version
+"""
+
+
+async def park_again(session: Session, versions: Sequence[tuple[str, str]], pool: str) -> set[tuple[str, str]]:
+    """Those of these versions (names and versions) that are parked and that no live worker of the pool serves."""
+    names, numbers = [name for name, _ in versions], [version for _, version in versions]
+    return {tuple(row) for row in await session.fetch(_PARK_AGAIN, names, numbers, pool)}
 
 
 # Time in which no leader looked does not count: workers that start after an outage of the whole host are waited for.
@@ -53,9 +76,10 @@ async def watch(session: Session, *, every_s: float, gap_s: float) -> None:
     await session.execute(_WATCH, every_s, gap_s)
 
 
+# `parked_at` lies ahead where a version has moved to another pool (storage/models.py).
 _UNPARK = """
     UPDATE model_versions AS v SET parked_at = NULL
-    WHERE v.parked_at IS NOT NULL AND EXISTS (
+    WHERE v.parked_at <= clock_timestamp() AND EXISTS (
         SELECT FROM workers AS w
         WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)
     )
@@ -64,7 +88,7 @@ _UNPARK = """
 
 
 async def unpark(session: Session) -> list[str]:
-    """Parked versions that a live worker serves now, as name@version; they are no longer parked."""
+    """Parked versions that a live worker serves now, as name@version; they are parked no longer."""
     return [row["model"] for row in await session.fetch(_UNPARK)]
 
 

@@ -12,9 +12,14 @@ import msgspec
 from ml_service.domain.models import ListedModel, ModelSpec, full_name
 from ml_service.storage.database import Session
 
+MOVED_S = 3.0
+"""After so long every app has noticed that a version has moved to another pool."""
+
 # The schemas of a version never change: predictions were validated by them. Limits, price and description may. The
 # first version of a name becomes its default. A version that was forgotten begins again, and as parked: predictions of
-# it may wait, and workers have dropped its messages. While some wait, its schemas still hold.
+# it may wait, and workers have dropped its messages. While some wait, its schemas still hold. One that has moved to
+# another pool is parked, too, so that what waits in the old pool's queue is sent to the new one: from a moment on at
+# which every app knows the new pool, or what apps accept until then would stay in the old one.
 _ANNOUNCE = """
     WITH announced AS (
         INSERT INTO model_versions AS v (name, version, spec, parked_at)
@@ -25,7 +30,13 @@ _ANNOUNCE = """
             spec = excluded.spec, forgotten_at = NULL,
             announced_at = CASE WHEN v.forgotten_at IS NULL THEN v.announced_at ELSE now() END,
             served_at = CASE WHEN v.forgotten_at IS NULL THEN v.served_at ELSE now() END,
-            parked_at = CASE WHEN v.forgotten_at IS NULL THEN v.parked_at ELSE now() END
+            parked_at = CASE
+                WHEN v.forgotten_at IS NULL
+                    AND coalesce(v.spec ->> 'pool', 'default') = coalesce(excluded.spec ->> 'pool', 'default')
+                    THEN v.parked_at
+                WHEN v.forgotten_at IS NULL THEN now() + $4 * interval '1 second'
+                ELSE now()
+            END
         WHERE (v.spec -> 'input_schema')::jsonb = (excluded.spec -> 'input_schema')::jsonb
             AND (v.spec -> 'output_schema')::jsonb = (excluded.spec -> 'output_schema')::jsonb
             OR v.forgotten_at IS NOT NULL AND NOT EXISTS (
@@ -45,7 +56,7 @@ _ANNOUNCE = """
 """
 
 
-async def announce(session: Session, specs: Sequence[ModelSpec]) -> list[ModelSpec]:
+async def announce(session: Session, specs: Sequence[ModelSpec], moved_s: float = MOVED_S) -> list[ModelSpec]:
     """Publish what a worker serves; returns the specs that were refused.
 
     A spec is refused if its version was announced before with other schemas, unless that version was forgotten and
@@ -56,40 +67,84 @@ async def announce(session: Session, specs: Sequence[ModelSpec]) -> list[ModelSp
         [spec.name for spec in specs],
         [spec.version for spec in specs],
         [msgspec.json.encode(spec).decode() for spec in specs],
+        moved_s,
     )
     announced = {(row["name"], row["version"]) for row in rows}
     return [spec for spec in specs if (spec.name, spec.version) not in announced]
 
 
-_LIST = """
-    SELECT v.spec::text, coalesce(m.price_credits_set, (v.spec ->> 'price_credits')::bigint) AS price, v.announced_at,
-        v.version = m.default_version AS is_default, m.is_enabled,
-        (SELECT count(*) FROM workers AS w
-         WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)) AS workers
-    FROM models AS m JOIN model_versions AS v ON v.name = m.name AND v.forgotten_at IS NULL
-    ORDER BY m.name, is_default DESC, v.announced_at DESC
+_OF_EMPTY_POOLS = """
+    SELECT a.place FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (name, version, pool, place)
+    JOIN model_versions AS v ON v.name = a.name AND v.version = a.version AND v.forgotten_at IS NULL
+    WHERE coalesce(v.spec ->> 'pool', 'default') <> a.pool AND NOT EXISTS (
+        SELECT FROM workers AS w
+        WHERE w.lease_until > now() AND a.name || '@' || a.version = ANY (w.models)
+            AND coalesce(v.spec ->> 'pool', 'default') = ANY (w.pools)
+    )
 """
 
 
-def _listed(row: Any) -> ListedModel:
-    spec = msgspec.json.decode(row["spec"], type=ModelSpec)
+async def of_empty_pools(session: Session, served: Sequence[ModelSpec]) -> list[ModelSpec]:
+    """Those of these specs whose version was announced last for another pool, of which no live worker serves it."""
+    columns = zip(*((one.name, one.version, one.pool) for one in served), strict=True)
+    return [served[row["place"] - 1] for row in await session.fetch(_OF_EMPTY_POOLS, *columns)] if served else []
+
+
+_LIST = """
+    SELECT v.name, v.version, hashtextextended(v.spec::text, 0) AS mark, m.price_credits_set, v.announced_at,
+        v.version = m.default_version AS is_default, m.is_enabled
+    FROM models AS m JOIN model_versions AS v ON v.name = m.name AND v.forgotten_at IS NULL
+    ORDER BY m.name, is_default DESC, v.announced_at DESC
+"""
+_SPECS = """
+    SELECT v.spec::text FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (name, version, place)
+    JOIN model_versions AS v ON v.name = asked.name AND v.version = asked.version
+    ORDER BY asked.place
+"""
+_SERVED = """
+    SELECT model, count(*) FROM workers AS w CROSS JOIN LATERAL unnest(w.models) AS model
+    WHERE w.lease_until > now() GROUP BY model
+"""
+KnownSpecs = dict[tuple[str, str, int], ModelSpec]
+"""Specs that were read before: by name, version, and a hash of what is stored."""
+
+
+async def list_all(session: Session, known: KnownSpecs | None = None) -> list[ListedModel]:
+    """Every version of every model: by name, the default version first, then the newest.
+
+    Each has the price in force and the number of ready workers.
+
+    Args:
+        known: What an earlier call has left in it is not read again, as schemas may be large; the same objects come.
+    """
+    known = {} if known is None else known
+    rows = {tuple(row)[:3]: row for row in await session.fetch(_LIST)}
+    if unknown := [key for key in rows if key not in known]:
+        names, versions, _ = zip(*unknown, strict=True)
+        found = await session.fetch(_SPECS, names, versions)
+        # One that was announced again meanwhile is kept under the hash that it had, so the next call reads it again.
+        known |= zip(unknown, (msgspec.json.decode(row["spec"], type=ModelSpec) for row in found), strict=True)
+    for key in known.keys() - rows.keys():
+        del known[key]
+    served: dict[str, int] = {row[0]: row[1] for row in await session.fetch(_SERVED)}
+    return [_listed(known[key], row, served.get(known[key].full_name, 0)) for key, row in rows.items()]
+
+
+def _listed(spec: ModelSpec, row: Any, workers: int) -> ListedModel:
     return ListedModel(
         spec,
-        row["price"],
-        is_live=row["workers"] > 0,
-        workers=row["workers"],
+        spec.price_credits if row["price_credits_set"] is None else row["price_credits_set"],
+        is_live=workers > 0,
+        workers=workers,
         announced_at=row["announced_at"],
         is_default=row["is_default"],
         is_enabled=row["is_enabled"],
     )
 
 
-async def list_all(session: Session) -> list[ListedModel]:
-    """Every version of every model: by name, the default version first, then the newest.
-
-    Each has the price in force and the number of ready workers.
-    """
-    return [_listed(row) for row in await session.fetch(_LIST)]
+async def enabled_names(session: Session) -> set[str]:
+    """The models that are not switched off."""
+    return {row["name"] for row in await session.fetch("SELECT name FROM models WHERE is_enabled")}
 
 
 async def pools(session: Session) -> list[str]:
@@ -140,7 +195,10 @@ async def promote(session: Session, name: str, version: str) -> bool:
         """
         UPDATE models AS m SET
             default_version = $2,
-            previous_version = CASE WHEN default_version = $2 THEN previous_version ELSE default_version END
+            previous_version = CASE
+                WHEN default_version = $2 THEN coalesce(previous_version, $2)
+                ELSE default_version
+            END
         WHERE name = $1 AND EXISTS (
             SELECT FROM model_versions AS v WHERE v.name = $1 AND v.version = $2 AND v.forgotten_at IS NULL
         )
@@ -149,6 +207,41 @@ async def promote(session: Session, name: str, version: str) -> bool:
         version,
     )
     return bool(tag == "UPDATE 1")
+
+
+_REPLACE_UNSERVED = """
+    UPDATE models AS m SET default_version = a.version
+    FROM unnest($1::text[], $2::text[]) AS a (name, version)
+    WHERE m.name = a.name AND m.default_version <> a.version AND m.previous_version IS NULL
+        AND EXISTS (
+            SELECT FROM model_versions AS v
+            WHERE v.name = a.name AND v.version = a.version AND v.forgotten_at IS NULL
+        )
+        AND NOT EXISTS (
+            SELECT FROM workers AS w
+            WHERE w.stopped_at IS NULL AND (
+                m.name || '@' || m.default_version = ANY (w.models)
+                OR w.model_states -> m.name ->> 'version' = m.default_version
+            )
+        )
+    RETURNING m.name || '@' || m.default_version
+"""
+
+
+async def replace_unserved(session: Session, served: Sequence[tuple[str, str]]) -> list[str]:
+    """Make these versions the default ones where every worker with the default has stopped and no admin chose one.
+
+    For models that come with a release, whose old version is gone with the old release. What was accepted for the old
+    one keeps it. A worker that is silent, or loads the model again, still has it.
+
+    Args:
+        served: Names and versions that the caller serves.
+
+    Returns:
+        The new default versions, each as name@version.
+    """
+    rows = await session.fetch(_REPLACE_UNSERVED, [name for name, _ in served], [version for _, version in served])
+    return [row[0] for row in rows]
 
 
 async def is_served(session: Session, name: str, version: str) -> bool:
@@ -169,6 +262,7 @@ async def rollback(session: Session, name: str) -> str | None:
         WHERE name = $1 AND EXISTS (
             SELECT FROM model_versions AS v
             WHERE v.name = m.name AND v.version = m.previous_version AND v.forgotten_at IS NULL
+                AND m.previous_version <> m.default_version
         )
         RETURNING default_version
         """,

@@ -38,13 +38,17 @@ async def delete(session: Session, sent: Sequence[OutboxEntry]) -> None:
 
 
 # Taking a row postpones it, so that another sweeper at the same moment finds other rows. Sending twice would be
-# harmless too: only one claim takes a row.
+# harmless too: only one claim takes a row. The process that accepted a new row is about to send it, and gets time for
+# that; what was postponed (storage/postponing.py), or taken here before, is sent at its time by nobody else.
 _OVERDUE = """
     UPDATE outbox SET send_after = now() + $2 * interval '1 second'
     WHERE prediction_id IN (
-        SELECT prediction_id FROM outbox
-        WHERE NOT bulk AND send_after < now() - $1 * interval '1 second'
-        ORDER BY prediction_id LIMIT $3
+        SELECT o.prediction_id FROM outbox AS o
+        WHERE NOT o.bulk AND o.send_after <= now() AND (
+            o.send_after < now() - $1 * interval '1 second'
+            OR o.send_after > (SELECT p.created_at FROM predictions AS p WHERE p.id = o.prediction_id)
+        )
+        ORDER BY o.prediction_id LIMIT $3
         FOR UPDATE SKIP LOCKED
     )
     RETURNING prediction_id AS id, pool, model, version, send_after
@@ -52,7 +56,12 @@ _OVERDUE = """
 
 
 async def take_overdue(session: Session, *, older_than_s: float, again_after_s: float, limit: int) -> list[OutboxEntry]:
-    """Single predictions that were not confirmed in time: their publisher died or the broker was away."""
+    """Single predictions whose time has come: postponed, or not confirmed (their publisher died, the broker was away).
+
+    Args:
+        older_than_s: The least age of unconfirmed rows.
+        again_after_s: After how long the rows taken now are due again.
+    """
     rows = await session.fetch(_OVERDUE, older_than_s, again_after_s, limit)
     return [OutboxEntry(**row) for row in rows]
 

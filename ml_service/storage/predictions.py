@@ -59,10 +59,16 @@ _GET_SOME = """
     SELECT id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
         worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at, key_id
     FROM (
-        SELECT p.*, wanted.place,
-            sum(octet_length(p.input::text) + coalesce(octet_length(p.output::text), 0)) OVER before AS bytes_before
-        FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN predictions AS p ON p.id = wanted.id
-        WINDOW before AS (ORDER BY wanted.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        SELECT stored.*,
+            sum(octet_length(input::text) + coalesce(octet_length(output::text), 0)) OVER before AS bytes_before
+        FROM (  -- by their stored sizes first, as in history.py
+            SELECT p.*, wanted.place,
+                sum(pg_column_size(p.input) + coalesce(pg_column_size(p.output), 0)) OVER before AS stored_bytes_before
+            FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN predictions AS p ON p.id = wanted.id
+            WINDOW before AS (ORDER BY wanted.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS stored
+        WHERE coalesce(stored_bytes_before, 0) < $2
+        WINDOW before AS (ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS page
     WHERE coalesce(bytes_before, 0) < $2
     ORDER BY place
@@ -123,19 +129,22 @@ async def batch_ids(session: Session, user_id: UUID, batch_id: UUID) -> list[UUI
     return [row["id"] for row in await session.fetch(_BATCH_IDS, batch_id, user_id)]
 
 
-async def under_way(session: Session, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these are unfinished, do not wait to be sent again, and are of a version that is not parked."""
-    rows = await session.fetch(
-        """
-        SELECT p.id FROM predictions AS p
-        WHERE p.id = ANY ($1::uuid[]) AND p.finished_at IS NULL AND NOT EXISTS (
-            SELECT FROM model_versions AS v
-            WHERE v.name = p.model AND v.version = p.version AND v.parked_at IS NOT NULL
-        ) AND NOT EXISTS (SELECT FROM outbox AS o WHERE o.prediction_id = p.id)
-        """,
-        ids,
-    )
-    return {row["id"] for row in rows}
+# Messages of a parked version that no worker serves were dropped. One that is about to be sent again is in the outbox.
+_UNDER_WAY_OR_ENDED = """
+    SELECT p.id, p.finished_at IS NOT NULL AS has_ended FROM predictions AS p
+    WHERE p.id = ANY ($1::uuid[]) AND (p.finished_at IS NOT NULL OR NOT EXISTS (
+        SELECT FROM model_versions AS v
+        WHERE v.name = p.model AND v.version = p.version AND v.parked_at <= now() AND NOT EXISTS (
+            SELECT FROM workers AS w WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models)
+        )
+    ) AND NOT EXISTS (SELECT FROM outbox AS o WHERE o.prediction_id = p.id))
+"""
+
+
+async def under_way_and_ended(session: Session, ids: Sequence[UUID]) -> tuple[set[UUID], set[UUID]]:
+    """Which of these are under way, and which have ended; the others wait to be sent again, or for a worker."""
+    rows = await session.fetch(_UNDER_WAY_OR_ENDED, ids)
+    return {row["id"] for row in rows if not row["has_ended"]}, {row["id"] for row in rows if row["has_ended"]}
 
 
 async def count_open(session: Session, count_max: int) -> int:

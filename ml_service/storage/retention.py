@@ -52,7 +52,7 @@ async def make_partition(session: Session, width: timedelta) -> str | None:
 
 
 async def attach_partition(session: Session, width: timedelta) -> None:
-    """Attach the table that was made; in a transaction of its own, so that no lock on users is held meanwhile."""
+    """Attach the table that was made; in a transaction of its own, so that no other lock is held meanwhile."""
     await session.execute("SELECT attach_prediction_partition($1)", width)
 
 
@@ -65,7 +65,7 @@ async def detach_partitions(session: Session, older_than: timedelta) -> list[str
 
 
 async def drop_detached(session: Session) -> None:
-    """Drop what was detached, now or before a crash; in a transaction of its own, because it locks users."""
+    """Drop what was detached, now or before a crash."""
     await session.execute("SELECT drop_detached_prediction_partitions()", timeout=STATEMENT_S)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import asyncpg
 
-VERSIONS = Path(__file__).parent / "migrations" / "versions"
+from ml_service.platform import migration_files
 
 
 def known() -> list[str]:
-    """All revisions, the oldest first: versions are numbered, and the file of each begins with its number."""
-    return sorted(path.stem.partition("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
+    """All revisions, the oldest first."""
+    return migration_files.revisions()
 
 
 def expected() -> str:

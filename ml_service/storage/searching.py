@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ml_service.domain.users import username_key
-from ml_service.storage.accounts import LAST_CHARACTER
+from ml_service.storage.admin_users import LAST_CHARACTER
 from ml_service.storage.database import Session
 
 

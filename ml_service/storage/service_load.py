@@ -17,7 +17,7 @@ NEWEST_READ_MAX = 20_000
 ENDS_READ_MAX = 2000
 """Predictions that are looked at for them."""
 SERIES_READ_MAX = 180_000
-"""Predictions that are read for a series, an equal share for each part of a step; beyond it the rest is estimated."""
+"""Predictions that are read for a series; of more, an equal share for each part of a step tells of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,6 @@ class Waiting:
     oldest_wait_s: float | None
 
 
-_WAITING = """
-    SELECT model, version, count(*) FILTER (WHERE status = 'queued') AS queued,
-        count(*) FILTER (WHERE status = 'processing') AS processing,
-        min(created_at) FILTER (WHERE status = 'queued') AS oldest_at,
-        extract(epoch FROM now() - min(created_at) FILTER (WHERE status = 'queued'))::float8 AS oldest_wait_s
-    FROM (
-        SELECT model, version, status, created_at FROM predictions  -- predictions_open
-        WHERE finished_at IS NULL LIMIT $1
-    ) AS open
-    GROUP BY model, version ORDER BY queued DESC, model, version
-"""
-
-
-async def waiting(session: Session) -> list[Waiting]:
-    """What is unfinished, by the version of a model, the longest queue first."""
-    return [Waiting(*row) for row in await session.fetch(_WAITING, OPEN_READ_MAX)]
-
-
 @dataclass(frozen=True, slots=True)
 class WaitingUser:
     """A user's unfinished predictions."""
@@ -60,22 +42,55 @@ class WaitingUser:
     processing: int
 
 
-_WAITING_USERS = """
-    SELECT w.user_id, u.username, w.queued, w.processing
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """What is unfinished: by the version of a model, the longest queue first, and of those who have the most queued."""
+
+    by_version: list[Waiting]
+    by_user: list[WaitingUser]
+
+
+# Both groupings come of one read.
+_OPEN = """
+    WITH open AS MATERIALIZED (
+        SELECT user_id, model, version, count(*) FILTER (WHERE status = 'queued') AS queued,
+            count(*) FILTER (WHERE status = 'processing') AS processing,
+            min(created_at) FILTER (WHERE status = 'queued') AS oldest_at
+        FROM (
+            SELECT user_id, model, version, status, created_at FROM predictions  -- predictions_open
+            WHERE finished_at IS NULL LIMIT $1
+        ) AS read
+        GROUP BY GROUPING SETS ((model, version), (user_id))
+    )
+    SELECT model, version, NULL::uuid AS user_id, NULL AS username, queued, processing, oldest_at,
+        extract(epoch FROM now() - oldest_at)::float8 AS oldest_wait_s
+    FROM open WHERE user_id IS NULL
+    UNION ALL
+    SELECT NULL, NULL, busy.user_id, u.username, busy.queued, busy.processing, NULL, NULL
     FROM (
-        SELECT user_id, count(*) FILTER (WHERE status = 'queued') AS queued,
-            count(*) FILTER (WHERE status = 'processing') AS processing
-        FROM (SELECT user_id, status FROM predictions WHERE finished_at IS NULL LIMIT $1) AS open  -- predictions_open
-        GROUP BY user_id ORDER BY queued DESC, processing DESC, user_id LIMIT $2
-    ) AS w
-    JOIN users AS u ON u.id = w.user_id
-    ORDER BY w.queued DESC, w.processing DESC, w.user_id
+        SELECT user_id, queued, processing FROM open WHERE user_id IS NOT NULL
+        ORDER BY queued DESC, processing DESC, user_id LIMIT $2
+    ) AS busy
+    JOIN users AS u ON u.id = busy.user_id
+    ORDER BY queued DESC, processing DESC, model, version, user_id
 """
 
 
-async def waiting_users(session: Session, limit: int) -> list[WaitingUser]:
-    """Whose predictions are unfinished: so many users, who has the most queued ones first."""
-    return [WaitingUser(*row) for row in await session.fetch(_WAITING_USERS, OPEN_READ_MAX, limit)]
+async def open_work(session: Session, users_max: int) -> OpenWork:
+    """What is unfinished; ``users_max`` is how many users are named."""
+    rows = await session.fetch(_OPEN, OPEN_READ_MAX, users_max)
+    return OpenWork(
+        [
+            Waiting(*(row[name] for name in ("model", "version", "queued", "processing", "oldest_at", "oldest_wait_s")))
+            for row in rows
+            if row["user_id"] is None
+        ],
+        [
+            WaitingUser(*(row[name] for name in ("user_id", "username", "queued", "processing")))
+            for row in rows
+            if row["user_id"] is not None
+        ],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +207,15 @@ _SERIES = """
 """
 
 
+# A burst would make the newest of its minute tell of far too many, so that all are read where they are few enough.
+_FIT = """
+    SELECT count(*) <= $3 FROM (
+        SELECT FROM predictions WHERE id >= first_id_of(date_bin($2::interval, now() - $1::interval, 'epoch') + $2)
+        LIMIT $3 + 1
+    ) AS wanted
+"""
+
+
 async def series(
     session: Session, length: timedelta, step: timedelta, *, parts: int = 1, model: str | None = None
 ) -> list[Step]:
@@ -201,7 +225,9 @@ async def series(
         parts: Into how many each step is divided to be read.
         model: None: all of them.
     """
-    share = SERIES_READ_MAX // (-(-length // step) * parts)
+    share = SERIES_READ_MAX
+    if not await session.fetchval(_FIT, length, step, SERIES_READ_MAX):
+        share //= -(-length // step) * parts
     rows = await session.fetch(_SERIES, length, step, max(1, share), parts, model)
     return [
         Step(

@@ -150,7 +150,7 @@ _RANKED_BY_KEY = """
         WINDOW earlier AS (PARTITION BY r.user_id ORDER BY r.no),
             earlier_of_key AS (PARTITION BY r.key_id ORDER BY r.no)
 """
-_KEYED = """
+_IDEMPOTENT = """
     ), keyed AS (
         INSERT INTO idempotency_keys (user_id, key, fingerprint, prediction_id, batch_id)
         SELECT user_id, key, fingerprint, first_id, batch_id FROM ranked
@@ -167,7 +167,7 @@ _KEYED = """
             END AS decision
         FROM ranked
 """
-_NOT_KEYED = """
+_NOT_IDEMPOTENT = """
     ), decided AS NOT MATERIALIZED (
         SELECT * FROM ranked
 """
@@ -182,14 +182,14 @@ _ACCEPTED = """
         ) AS d
         WHERE users.id = d.user_id AND users.id = ANY($2) AND users.balance >= d.amount
         RETURNING users.id, users.balance, d.singles
-    ), charged AS MATERIALIZED (
+    ), covered AS MATERIALIZED (
         SELECT a.* FROM accepted AS a JOIN debited AS d ON d.id = a.user_id
     ), item AS MATERIALIZED (
         SELECT i.*, c.user_id, c.batch_id, c.source, c.deadline_s, c.key_id,
             c.has_webhooks OR c.no = ANY ($22::int[]) AS owes_webhooks
         FROM unnest($12::int[], $13::uuid[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::text[])
             AS i (no, id, model, version, pool, cost, input)
-        JOIN charged AS c ON c.no = i.no
+        JOIN covered AS c ON c.no = i.no
     ), inserted AS (
         INSERT INTO predictions (
             id, user_id, model, version, source, cost, batch_id, deadline_at, input, owes_webhooks, key_id
@@ -207,12 +207,12 @@ _ACCEPTED = """
         SELECT id, user_id, pool, model, version, batch_id IS NOT NULL FROM item ORDER BY id
 """
 _OWED = """
-    ), owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/deliveries.py)
+    ), owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/chat_deliveries.py)
         INSERT INTO deliveries (kind, subject_id, user_id, is_batch, chat_id, is_from_chat, leased_until)
         SELECT 'chat', coalesce(c.batch_id, c.first_id), c.user_id, c.batch_id IS NOT NULL, t.chat_id,
             c.chat_id IS NOT NULL, CASE WHEN c.chat_id IS NOT NULL THEN now() + interval '30 seconds' END
         FROM (
-            SELECT * FROM charged WHERE chat_id IS NOT NULL OR coalesce(notifies_chats, prefers_chats)
+            SELECT * FROM covered WHERE chat_id IS NOT NULL OR coalesce(notifies_chats, prefers_chats)
         ) AS c
         JOIN telegram_chats AS t ON t.user_id = c.user_id  -- telegram_chats_of_user
         WHERE c.chat_id IS NULL OR t.chat_id = c.chat_id
@@ -226,9 +226,8 @@ _SPENT = """
             spent_day = c.amount + CASE WHEN a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day ELSE 0 END,
             spent_on = (now() AT TIME ZONE 'UTC')::date,
             last_used_at = now()
-        FROM (SELECT key_id, sum(cost) AS amount FROM charged WHERE key_id IS NOT NULL GROUP BY key_id) AS c
-        WHERE a.id = c.key_id AND a.id = ANY (ARRAY(SELECT id FROM spender))
-        RETURNING a.id, c.amount
+        FROM (SELECT key_id, sum(cost) AS amount FROM covered WHERE key_id IS NOT NULL GROUP BY key_id) AS c
+        WHERE a.id = c.key_id  -- which `spender` has locked
 """
 _BATCHES = """
     ), batched AS (
@@ -242,7 +241,7 @@ _WEBHOOKS = """
         INSERT INTO request_webhooks (subject_id, user_id, url, origin, events)
         SELECT coalesce(c.batch_id, c.first_id), c.user_id, w.url, w.origin, string_to_array(w.events, ',')
         FROM unnest($22::int[], $24::text[], $25::text[], $26::text[]) AS w (no, url, origin, events)
-        JOIN charged AS c ON c.no = w.no
+        JOIN covered AS c ON c.no = w.no
 """
 _OUTCOMES = """
     )
@@ -259,7 +258,7 @@ _OUTCOMES = """
         coalesce(k.open_count, 0) + coalesce(d.singles, 0) AS open_count,
         r.replayed_id, r.replayed_batch_id, r.replayed_fingerprint,
         CASE WHEN k.cap_left IS NOT NULL THEN
-            (k.cap_left - coalesce((SELECT sum(c.cost) FROM charged AS c WHERE c.key_id = r.key_id), 0))::bigint
+            (k.cap_left - coalesce((SELECT sum(c.cost) FROM covered AS c WHERE c.key_id = r.key_id), 0))::bigint
         END AS cap_left  -- as in Outcome
     FROM request AS r
     LEFT JOIN decided AS k ON k.no = r.no
@@ -269,12 +268,12 @@ _OUTCOMES = """
 
 
 @cache
-def _statement(*, by: str, has_keys: bool, has_batches: bool, has_webhooks: bool) -> str:
+def _statement(*, by: str, has_idempotency_keys: bool, has_batches: bool, has_webhooks: bool) -> str:
     return (
         {"session": _REQUESTS_BY_SESSION, "chat": _REQUESTS_BY_CHAT, "key": _REQUESTS_BY_KEY}[by]
         + _PAYERS
         + (_RANKED_BY_KEY if by == "key" else _RANKED)
-        + (_KEYED if has_keys else _NOT_KEYED)
+        + (_IDEMPOTENT if has_idempotency_keys else _NOT_IDEMPOTENT)
         + _ACCEPTED
         + _OWED
         + (_SPENT if by == "key" else "")
@@ -299,7 +298,7 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
     keys = [submission.key for submission in submissions]
     by = "key" if any(token_hashes) else "session" if any(session_ids) else "chat"
     rows = await session.fetch(
-        _statement(by=by, has_keys=any(keys), has_batches=any(batch_ids), has_webhooks=bool(webhooks)),
+        _statement(by=by, has_idempotency_keys=any(keys), has_batches=any(batch_ids), has_webhooks=bool(webhooks)),
         list(range(len(submissions))),
         [submission.principal.user_id for submission in submissions],
         [submission.cost for submission in submissions],
@@ -329,7 +328,7 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
 
 
 def _columns_of(webhooks: Sequence[RequestWebhook]) -> tuple[list[str], ...]:
-    """What the statement with webhooks takes more; nothing for the one without."""
+    """The additional arguments of the statement with webhooks; none for the one without."""
     if not webhooks:
         return ()
     return [one.url for one in webhooks], [one.origin for one in webhooks], [",".join(one.events) for one in webhooks]

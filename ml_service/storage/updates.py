@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ml_service.storage.database import Session
 
@@ -127,12 +128,14 @@ async def retry_later(session: Session, bot_id: int, update_id: int, seconds: fl
     )
 
 
-async def forget_leases(session: Session, bot_id: int) -> None:
-    """Take over from a process that is gone; only for one who knows that no other runs."""
+async def forget_leases(session: Session, bot_id: int, taken_before: datetime) -> None:
+    """Free what was taken before, by processes that are gone; only for one that knows that no other runs."""
     await session.execute(
         "UPDATE telegram_updates SET leased_until = NULL"
-        " WHERE bot_id = $1 AND handled_at IS NULL AND leased_until IS NOT NULL",
+        " WHERE bot_id = $1 AND handled_at IS NULL AND leased_until <= $2::timestamptz + $3 * interval '1 second'",
         bot_id,
+        taken_before,
+        LEASE_S,
     )
 
 

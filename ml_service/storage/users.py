@@ -12,7 +12,7 @@ import asyncpg
 
 from ml_service.domain.errors import LastAdmin
 from ml_service.domain.roles import Role
-from ml_service.domain.users import User, username_key
+from ml_service.domain.users import User, deleted_name, username_key
 from ml_service.storage.database import Session
 
 
@@ -86,9 +86,24 @@ async def login_of(session: Session, username: str) -> Login | None:
     return None if row is None else Login(*row)
 
 
-async def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> None:
-    """Replace a user's password hash."""
-    await session.execute("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, password_hash)
+async def is_deleted(session: Session, user_id: UUID) -> bool:
+    """Whether the user has deleted the account; the row stays, for the ledger."""
+    return bool(
+        await session.fetchval(
+            "SELECT EXISTS (SELECT FROM users WHERE id = $1 AND username_key = $2)", user_id, deleted_name(user_id)
+        )
+    )
+
+
+async def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> bool:
+    """Replace a user's password hash; False where there is no such account."""
+    tag = await session.execute(
+        "UPDATE users SET password_hash = $2 WHERE id = $1 AND username_key <> $3",
+        user_id,
+        password_hash,
+        deleted_name(user_id),
+    )
+    return bool(tag == "UPDATE 1")
 
 
 async def replace_password_hash(session: Session, user_id: UUID, old: str | None, new: str) -> bool:
@@ -103,22 +118,21 @@ _SET_PREFERENCES = """
     UPDATE users SET
         language = CASE WHEN $2 THEN $3 ELSE language END,
         notify = coalesce($4::text[], notify)
-    WHERE id = $1
+    WHERE id = $1 AND username_key <> $5
     RETURNING id, username, is_admin, staff_role, is_demo, balance, created_at, language, notify
 """
 
 
 async def set_preferences(
     session: Session, user_id: UUID, *, sets_language: bool, language: str | None, notify: Sequence[str] | None
-) -> User:
-    """Change what a user prefers; ``notify`` None leaves it as it is."""
-    row = await session.fetchrow(_SET_PREFERENCES, user_id, sets_language, language, notify)
-    assert row is not None  # noqa: S101  users are never deleted
-    return user_of(row)
+) -> User | None:
+    """Change what a user prefers; ``notify`` None leaves it as it is. None where the account was just deleted."""
+    row = await session.fetchrow(_SET_PREFERENCES, user_id, sets_language, language, notify, deleted_name(user_id))
+    return None if row is None else user_of(row)
 
 
 async def set_role(session: Session, user_id: UUID, role: Role | None) -> tuple[Role | None] | None:
-    """Give a user a role; returns the one before, in a tuple, or None where there is no such user.
+    """Give a user a role; returns the one before, in a tuple, or None where there is no such account.
 
     The role is looked up at each request, so this is in force on all replicas as soon as it is committed.
 
@@ -126,7 +140,11 @@ async def set_role(session: Session, user_id: UUID, role: Role | None) -> tuple[
         LastAdmin: Nobody who can sign in would be an admin.
         asyncpg.CheckViolationError: It is the demo user.
     """
-    row = await session.fetchrow("SELECT is_admin, staff_role FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
+    row = await session.fetchrow(
+        "SELECT is_admin, staff_role FROM users WHERE id = $1 AND username_key <> $2 FOR NO KEY UPDATE",
+        user_id,
+        deleted_name(user_id),
+    )
     if row is None:
         return None
     staff_role = None if role is Role.ADMIN else role

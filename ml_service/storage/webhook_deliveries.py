@@ -313,7 +313,7 @@ def _delivery_of(row: Any) -> WebhookDelivery:
 
 
 async def resend(session: Session, user_id: UUID, id_: int) -> bool:
-    """Make a message due now, with all attempts before it again; False where there is none."""
+    """Make a message due now, with a new set of attempts; False if there is no such message."""
     tag = await session.execute(
         """
         UPDATE deliveries SET

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ml_service.domain.users import deleted_name
 from ml_service.domain.webhooks import DisabledReason, Secret, Webhook
 from ml_service.storage.database import Session
 
@@ -49,9 +50,13 @@ LOOKED_AT_MAX = 1000
 """Webhooks whose waiting messages are counted for a list, the longest failing first."""
 
 
-async def lock(session: Session, user_id: UUID) -> int:
-    """Lock the user's webhooks until the commit; returns how many there are."""
-    await session.execute("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
+async def lock(session: Session, user_id: UUID) -> int | None:
+    """Lock the user's webhooks until the commit; returns how many there are, None where the account was deleted."""
+    tag = await session.execute(
+        "SELECT FROM users WHERE id = $1 AND username_key <> $2 FOR NO KEY UPDATE", user_id, deleted_name(user_id)
+    )
+    if tag != "SELECT 1":
+        return None
     return int(await session.fetchval("SELECT count(*) FROM webhooks WHERE user_id = $1", user_id))
 
 
@@ -144,7 +149,7 @@ async def change(
     is_disabled: bool | None = None,
     reason: DisabledReason = DisabledReason.USER,
 ) -> Webhook | None:
-    """Change what is not None; the user's are locked. Switching it on forgets that it failed."""
+    """Change what is not None; call `lock` first. Switching a webhook on forgets that it failed."""
     row = await session.fetchrow(_CHANGE, id_, user_id, url, events, is_disabled, reason.value, balance_low_credits)
     if row is None:
         return None
@@ -153,7 +158,7 @@ async def change(
 
 
 async def delete(session: Session, user_id: UUID, id_: UUID) -> bool:
-    """Delete a webhook; the user's are locked. Its log is purged in its time."""
+    """Delete a webhook; call `lock` first. Its log is purged later."""
     tag = await session.execute("DELETE FROM webhooks WHERE id = $1 AND user_id = $2", id_, user_id)
     await _note(session, user_id)
     return bool(tag == "DELETE 1")

@@ -15,7 +15,7 @@ from ml_service.storage import bulk_jobs, chats, deleted_accounts, sessions, use
 from ml_service.storage.database import Database, Session
 from ml_service.storage.sessions import SignIn
 from ml_service.usecases.passwords import Passwords
-from ml_service.usecases.users import WRONG
+from ml_service.usecases.users import WRONG, unauthenticated
 
 SIGN_INS_MAX = 200
 ERASED_TOGETHER = 500
@@ -37,14 +37,20 @@ async def set_preferences(
     Args:
         sets_language: Whether ``language`` counts; None then means: as the browser says.
         notify: Who also gets answers where a request does not say; None leaves it as it is.
+
+    Raises:
+        Unauthenticated: The account was deleted meanwhile.
     """
-    return await users.set_preferences(
+    changed = await users.set_preferences(
         session,
         user.id,
         sets_language=sets_language,
         language=language,
         notify=None if notify is None else sorted(set(notify)),
     )
+    if changed is None:
+        raise unauthenticated()
+    return changed
 
 
 async def sign_ins(session: Session, user: User, session_id: UUID) -> list[SignIn]:
@@ -54,7 +60,7 @@ async def sign_ins(session: Session, user: User, session_id: UUID) -> list[SignI
 
 
 async def chats_of(session: Session, user: User) -> list[int]:
-    """The chats that are joined with the account; the demo user's are other people's."""
+    """The chats that are connected to the account; the demo user's are other people's."""
     return [] if user.is_demo else await chats.ids_of(session, user.id)
 
 
@@ -79,7 +85,7 @@ async def end_other_sign_ins(session: Session, user: User, session_id: UUID) -> 
 async def delete(database: Database, passwords: Passwords, user: User, password: str, *, at_once_s: float) -> None:
     """Delete a user's account, without a way back.
 
-    In one commit the name, the password, the sign-ins, what is preferred and the joined chats are gone. Then open
+    In one commit the name, the password, the sign-ins, what is preferred and the connected chats are gone. Then open
     predictions are canceled and texts erased, for ``at_once_s`` seconds; what is left the background finishes
     (`background/erasure.py`). The ledger stays, without a name.
 

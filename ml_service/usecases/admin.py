@@ -8,18 +8,26 @@ from typing import Any
 from uuid import UUID
 
 from ml_service.domain.bulk import BulkJob
-from ml_service.domain.errors import Forbidden, InvalidInput, ModelNotFound, NotFound, PermissionDenied
+from ml_service.domain.errors import (
+    AccountDeleted,
+    Forbidden,
+    InvalidInput,
+    ModelNotFound,
+    NotFound,
+    PermissionDenied,
+)
 from ml_service.domain.ledger import COMMAND_LINE, Actor, ActorKind, Kind, wallet_change
 from ml_service.domain.roles import Role
+from ml_service.domain.users import DELETED
 from ml_service.messaging.queue import Handled, Queue
-from ml_service.storage import accounts, admin_actions, link_codes, sessions, users
+from ml_service.storage import admin_actions, admin_users, link_codes, sessions, users
 from ml_service.storage import models as stored_models
-from ml_service.storage.accounts import UserAccount
 from ml_service.storage.admin_actions import AdminAction
+from ml_service.storage.admin_users import UserAccount
 from ml_service.storage.database import Database, Session
 from ml_service.usecases import bulk, ledger, models
 
-CREDITS_MAX = 1_000_000_000
+CREDITS_BY_HAND_MAX = 1_000_000_000
 """In one movement by hand; a slip of the finger is not a fortune."""
 PRICE_MAX = 999_999_999
 REASON_LENGTH_MAX = 500
@@ -59,7 +67,7 @@ async def record(
     after: Mapping[str, Any] | None = None,
     reason: str | None = None,
 ) -> None:
-    """Write an action into the log, in the transaction of the change; raises InvalidInput for such a reason."""
+    """Write an action into the log, in the transaction of the change; raises InvalidInput for a bad reason."""
     await admin_actions.record(
         session,
         admin.id,
@@ -73,7 +81,7 @@ async def record(
 
 
 def checked_reason(reason: str) -> str:
-    """A reason as it is kept; raises InvalidInput where it says nothing, or too much."""
+    """A reason as it is stored; raises InvalidInput if it is empty or too long."""
     if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
         raise InvalidInput(f"Give a reason of at most {REASON_LENGTH_MAX} characters.")
     return reason.strip()
@@ -87,17 +95,22 @@ async def actions(session: Session, *, before: int | None, limit: int) -> tuple[
 
 async def account(session: Session, user_id: UUID) -> UserAccount:
     """A user as an admin looks at them; raises NotFound."""
-    found = await accounts.get(session, user_id)
+    found = await admin_users.get(session, user_id)
     if found is None:
         raise NotFound(NO_USER)
     return found
+
+
+async def _no_account(session: Session, user_id: UUID) -> AccountDeleted | NotFound:
+    """Why a statement found no account to change."""
+    return AccountDeleted(DELETED) if await users.is_deleted(session, user_id) else NotFound(NO_USER)
 
 
 async def list_accounts(
     session: Session, *, name: str | None, before: UUID | None, limit: int
 ) -> tuple[list[UserAccount], UUID | None]:
     """A page of users, the newest first, and the id to continue before; ``name``: whose name begins with it."""
-    page = await accounts.page(session, name=name, before=before, limit=limit + 1)
+    page = await admin_users.page(session, name=name, before=before, limit=limit + 1)
     return page[:limit], page[limit - 1].id if len(page) > limit else None
 
 
@@ -108,14 +121,15 @@ async def set_blocked(session: Session, admin: Admin, user_id: UUID, *, is_block
 
     Raises:
         NotFound: There is no such user.
+        AccountDeleted: The user has deleted the account.
         InvalidInput: An admin blocks themselves.
         LastAdmin: Nobody who can sign in would be an admin.
     """
     if user_id == admin.id and is_blocked:
         raise InvalidInput("Admins cannot block themselves.")
-    before = await accounts.set_blocked(session, user_id, is_blocked=is_blocked)
+    before = await admin_users.set_blocked(session, user_id, is_blocked=is_blocked)
     if before is None:
-        raise NotFound(NO_USER)
+        raise await _no_account(session, user_id)
     if is_blocked:
         await sessions.revoke_all_of(session, user_id)
         await link_codes.end_unused(session, user_id)
@@ -138,12 +152,12 @@ async def move_credits(
     Raises:
         NotFound: There is no such user.
         Forbidden: The role does not allow it, or not so much in a day.
-        InvalidInput, IdempotencyKeyReused: As `ledger.move_by_hand`.
+        InvalidInput, IdempotencyKeyReused, AccountDeleted: As `ledger.move_by_hand`.
     """
     reason = None if reason is None else checked_reason(reason)
-    if abs(amount) > CREDITS_MAX:
-        raise InvalidInput(f"One movement by hand has at most {CREDITS_MAX} credits.")
-    if await accounts.get(session, user_id) is None:
+    if abs(amount) > CREDITS_BY_HAND_MAX:
+        raise InvalidInput(f"One movement by hand has at most {CREDITS_BY_HAND_MAX} credits.")
+    if await admin_users.get(session, user_id) is None:
         raise NotFound(NO_USER)
     if admin.credits_per_day_max is not None and (amount < 0 or user_id == admin.id):
         raise Forbidden("Only an admin may take credits away, or move their own.", role=Role.ADMIN)
@@ -182,6 +196,7 @@ async def set_role(session: Session, admin: Admin, user_id: UUID, role: Role | N
 
     Raises:
         NotFound: There is no such user.
+        AccountDeleted: The user has deleted the account.
         PermissionDenied: It is the demo user, whose password all know.
         LastAdmin: Nobody who can sign in would be an admin.
     """
@@ -189,7 +204,7 @@ async def set_role(session: Session, admin: Admin, user_id: UUID, role: Role | N
         raise PermissionDenied("The demo user cannot have a role.")
     before = await users.set_role(session, user_id, role)
     if before is None:
-        raise NotFound(NO_USER)
+        raise await _no_account(session, user_id)
     await record(
         session,
         admin,

@@ -10,13 +10,15 @@ from ml_service.storage.api_keys import KeyFields
 from ml_service.storage.database import Session
 from ml_service.usecases import api_keys
 from ml_service.usecases.admin import Admin, record
-from ml_service.usecases.api_keys import NewKey
+from ml_service.usecases.api_keys import KeyWithToken
 
 KEYS_MAX = 10_000
 """Of one user; what users may make themselves is a setting."""
 
 
-async def create(session: Session, admin: Admin, user_id: UUID, fields: KeyFields, *, reason: str | None) -> NewKey:
+async def create(
+    session: Session, admin: Admin, user_id: UUID, fields: KeyFields, *, reason: str | None
+) -> KeyWithToken:
     """Make a key for a user; raises as `api_keys.create`."""
     made = await api_keys.create(session, user_id, fields, keys_max=KEYS_MAX)
     after = {"key": str(made.key.id), "name": fields.name, "scopes": sorted(fields.scopes)}
@@ -24,7 +26,7 @@ async def create(session: Session, admin: Admin, user_id: UUID, fields: KeyField
     return made
 
 
-async def rotate(session: Session, admin: Admin, key_id: UUID, *, grace_s: float, reason: str | None) -> NewKey:
+async def rotate(session: Session, admin: Admin, key_id: UUID, *, grace_s: float, reason: str | None) -> KeyWithToken:
     """Give a user's key a new token; raises as `api_keys.rotate`."""
     user_id = await _owner_of(session, key_id)
     made = await api_keys.rotate(session, user_id, key_id, grace_s=grace_s)

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from ml_service.domain.errors import NotFound
 from ml_service.domain.predictions import Prediction, Status
-from ml_service.storage import prediction_lists, users
+from ml_service.storage import admin_predictions, users
 from ml_service.storage import predictions as stored_predictions
+from ml_service.storage.admin_predictions import ListedPrediction
 from ml_service.storage.database import Session
-from ml_service.storage.prediction_lists import ListedPrediction
 from ml_service.usecases import predictions
 from ml_service.usecases.admin import Admin, record
 from ml_service.usecases.predictions import MISSING
@@ -30,9 +30,9 @@ async def listed(
         if user_id is None:
             return [], None
     if prediction_id is not None:
-        found = await prediction_lists.of_id(session, prediction_id)
+        found = await admin_predictions.of_id(session, prediction_id)
         return ([found] if found is not None and user_id in {None, found.user_id} else []), None
-    page = await prediction_lists.newest(session, user_id=user_id, before=before, limit=limit + 1)
+    page = await admin_predictions.newest(session, user_id=user_id, before=before, limit=limit + 1)
     return page[:limit], page[limit - 1].id if len(page) > limit else None
 
 
@@ -50,7 +50,7 @@ async def cancel(session: Session, admin: Admin, prediction_id: UUID, *, reason:
     Raises:
         NotFound, AlreadyFinished: There is no such prediction, or it has ended otherwise.
     """
-    found = await prediction_lists.of_id(session, prediction_id)
+    found = await admin_predictions.of_id(session, prediction_id)
     if found is None:
         raise NotFound(MISSING)
     canceled = await predictions.cancel(session, found.user_id, prediction_id, by=admin.actor)
@@ -70,7 +70,7 @@ async def cancel(session: Session, admin: Admin, prediction_id: UUID, *, reason:
 async def shown(session: Session, prediction_id: UUID) -> tuple[Prediction, str]:
     """A prediction of anyone, and the user's name; raises NotFound."""
     found = (await stored_predictions.get_many(session, [prediction_id])).get(prediction_id)
-    listed_too = await prediction_lists.of_id(session, prediction_id)
+    listed_too = await admin_predictions.of_id(session, prediction_id)
     if found is None or listed_too is None:
         raise NotFound(MISSING)
     return found, listed_too.username

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from ml_service.domain.credentials import SHOWN_LENGTH, ApiKey, Scope, hash_of, new_token
 from ml_service.domain.errors import (
+    AccountDeleted,
     InvalidInput,
     ModelNotAllowed,
     NotFound,
@@ -19,7 +20,8 @@ from ml_service.domain.errors import (
     TooManyRequests,
 )
 from ml_service.domain.ids import new_id
-from ml_service.storage import api_keys
+from ml_service.domain.users import DELETED
+from ml_service.storage import api_keys, users
 from ml_service.storage.api_keys import KeyFields
 from ml_service.storage.database import Session
 
@@ -34,19 +36,20 @@ MISSING = "There is no such API key."
 
 
 @dataclass(frozen=True, slots=True)
-class NewKey:
+class KeyWithToken:
     """A key with its token, which is shown this once."""
 
     key: ApiKey
     token: str
 
 
-async def create(session: Session, user_id: UUID, fields: KeyFields, *, keys_max: int) -> NewKey:
+async def create(session: Session, user_id: UUID, fields: KeyFields, *, keys_max: int) -> KeyWithToken:
     """Make a key.
 
     Raises:
         InvalidInput: Its name or a model's cannot be one, or it would have expired already.
         PermissionDenied: The user has ``keys_max`` keys.
+        AccountDeleted: The user has deleted the account.
     """
     _check_names(fields)
     _check(fields)
@@ -61,8 +64,10 @@ async def create(session: Session, user_id: UUID, fields: KeyFields, *, keys_max
         keys_max=keys_max,
     )
     if key is None:
+        if await users.is_deleted(session, user_id):
+            raise AccountDeleted(DELETED)
         raise PermissionDenied(f"An account has at most {keys_max} API keys; revoke one first.")
-    return NewKey(key, token)
+    return KeyWithToken(key, token)
 
 
 async def list_of(session: Session, user_id: UUID, *, keys_max: int) -> list[ApiKey]:
@@ -88,7 +93,7 @@ async def change(session: Session, user_id: UUID, key_id: UUID, wanted: Mapping[
     return changed
 
 
-async def rotate(session: Session, user_id: UUID, key_id: UUID, *, grace_s: float) -> NewKey:
+async def rotate(session: Session, user_id: UUID, key_id: UUID, *, grace_s: float) -> KeyWithToken:
     """Give a key a new token; id, fields and what was spent stay. The token before is valid for ``grace_s`` seconds.
 
     A rotation that is repeated, because its answer was lost, takes nothing from the tokens before it.
@@ -103,7 +108,7 @@ async def rotate(session: Session, user_id: UUID, key_id: UUID, *, grace_s: floa
     token = new_token()
     prefix = token[:SHOWN_LENGTH]
     await api_keys.rotate(session, key, prefix=prefix, token_hash=hash_of(token), grace_s=grace_s)
-    return NewKey(replace(key, prefix=prefix), token)
+    return KeyWithToken(replace(key, prefix=prefix), token)
 
 
 async def revoke(session: Session, user_id: UUID, key_id: UUID) -> None:
@@ -144,5 +149,5 @@ def _check_names(fields: KeyFields) -> None:
 
 def _check(fields: KeyFields) -> None:
     if fields.expires_at is not None and fields.expires_at <= datetime.now(UTC):
-        message = "It lies in the past."
+        message = "This time is in the past."
         raise InvalidInput(message, errors=[{"location": "body.expires_at", "message": message}])

@@ -32,7 +32,7 @@ from ml_service.domain.ledger import Actor, ActorKind, in_words
 from ml_service.domain.models import ListedModel
 from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import Decision, fingerprint_of, is_same_request
-from ml_service.storage import bulk_jobs, bulk_spending, sessions
+from ml_service.storage import bulk_jobs, bulk_key_spending, sessions
 from ml_service.storage.database import Database, Session
 from ml_service.usecases.api_keys import model_not_allowed, scope_missing
 from ml_service.usecases.bulk_reading import CsvLines, JsonLines, Parse, Reader
@@ -160,14 +160,16 @@ class Bulk:
             return None
         known = await self._known(principal, order.key)
         if known is None:
-            raise DatabaseUnavailable("Another request with this Idempotency-Key came just now.", retry_after_s=1.0)
+            raise DatabaseUnavailable(
+                "Another request with this Idempotency-Key came just now; try again.", retry_after_s=1.0
+            )
         return known
 
     async def _spend(self, session: Session, receiving: Receiving, principal: Principal, cost: int) -> None:
         """Count the price for the API key; raises where the key may not."""
         assert principal.token_hash is not None  # noqa: S101  asked before
         model = receiving.model
-        decision, cap_left = await bulk_spending.spend(
+        decision, cap_left = await bulk_key_spending.spend(
             session, receiving.id, principal.user_id, principal.token_hash, model=model, cost=cost
         )
         match decision:
@@ -178,7 +180,7 @@ class Bulk:
             case Decision.MODEL_NOT_ALLOWED:
                 raise model_not_allowed([model])
             case Decision.LATE:
-                raise DatabaseUnavailable("A day has just ended; ask again.", retry_after_s=1.0)
+                raise DatabaseUnavailable("A day has just ended; try again.", retry_after_s=1.0)
             case Decision.KEY_CAP_EXCEEDED:
                 message = f"This costs {in_words(cost)}, and the spend cap of the API key leaves {cap_left}."
                 raise KeyCapExceeded(message, cost=cost, cap_left=cap_left or 0)

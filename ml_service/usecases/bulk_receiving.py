@@ -85,7 +85,8 @@ class Receiving:
                 open_max=self._limits.bulk_jobs_per_user_max,
             )
         if not is_made:
-            message = f"At most {self._limits.bulk_jobs_per_user_max} bulk jobs of a user may be unfinished."
+            limit = self._limits.bulk_jobs_per_user_max
+            message = f"At most {limit} bulk jobs of a user may be unfinished; wait for one, or cancel it."
             raise TooManyQueued(message, retry_after_s=10.0)
 
     async def take(self, pieces: AsyncIterator[bytes], reader: Reader) -> None:

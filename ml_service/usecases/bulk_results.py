@@ -24,7 +24,7 @@ async def results(
 ) -> AsyncIterator[list[ResultRow]]:
     """What became of each line, in the order of the file, some at a time, each with its input where that is wanted.
 
-    No connection is held while the reader is slow. Ends early where the reader is no longer welcome.
+    No connection is held while the reader is slow. Ends early when `is_welcome` says no.
     """
     number = 0
     while await is_welcome():

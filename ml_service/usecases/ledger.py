@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from ml_service.domain.errors import IdempotencyKeyReused, InvalidInput, NotFound
+from ml_service.domain.errors import AccountDeleted, IdempotencyKeyReused, InvalidInput, NotFound
 from ml_service.domain.ledger import (
     CREDITS_MAX,
-    REGISTRATION,
+    REGISTRATION_ACTOR,
     Actor,
     ActorKind,
     Balance,
     Kind,
     Transaction,
     Wallet,
+    in_words,
 )
-from ml_service.storage import ledger
+from ml_service.domain.users import DELETED
+from ml_service.storage import ledger, users
 from ml_service.storage.database import Database, Session
 from ml_service.storage.ledger import Books
 
@@ -70,7 +72,7 @@ async def statement(
 async def export(
     database: Database, user_id: UUID, kind: Kind | None, is_welcome: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[list[StatementLine]]:
-    """All of a user's transactions, newest first, some at a time; ends early where the reader is no longer welcome."""
+    """All of a user's transactions, newest first, some at a time; ends early when `is_welcome` says no."""
     cursor: StatementCursor | None = None
     while await is_welcome():
         async with database.autocommit() as session:
@@ -83,7 +85,7 @@ async def export(
 
 async def grant(session: Session, user_id: UUID, amount: int) -> int:
     """Give a new user starting credits; returns the balance."""
-    return await _move(session, user_id, Kind.GRANT, amount, REGISTRATION)
+    return await _move(session, user_id, Kind.GRANT, amount, REGISTRATION_ACTOR)
 
 
 class Moved(NamedTuple):
@@ -105,16 +107,17 @@ async def move_by_hand(
     Raises:
         InvalidInput: It has no reason or no key where it needs one, or the amount cannot be.
         IdempotencyKeyReused: The key stood for another movement.
+        AccountDeleted: It would give something to an account that its user has deleted.
     """
     needs_key = kind in {Kind.REFUND, Kind.CHARGEBACK}
     if amount == 0 or (amount < 0 and kind is not Kind.ADJUSTMENT):
-        raise InvalidInput(f"A movement of the kind {kind} is of 1 credit or more; an adjustment may also be negative.")
+        raise InvalidInput(f"A movement of the kind {kind} has 1 credit or more; only an adjustment may be negative.")
     if (kind is not Kind.TOP_UP and not (reason or "").strip()) or (needs_key and not (key or "").strip()):
         raise InvalidInput(f"A movement of the kind {kind} needs a reason" + (" and a key." if needs_key else "."))
     if key is not None and (done := await _done_before(session, user_id, kind, amount, actor, reason, key)) is not None:
         return Moved(done.balance, is_repeated=True)
     if kind is Kind.REFUND and amount > (paid := await ledger.paid(session, user_id)):
-        raise InvalidInput(f"A refund is of at most what the user has paid for predictions: {paid} credits.")
+        raise InvalidInput(f"A refund is at most what the user has paid for predictions: {in_words(paid)}.")
     balance = await _move(session, user_id, kind, amount, actor, reason=reason, key=key)
     return Moved(balance, is_repeated=False)
 
@@ -182,7 +185,7 @@ async def _done_before(
         amount,
         reason,
     ):
-        raise IdempotencyKeyReused("This idempotency key stood for a different movement before.")
+        raise IdempotencyKeyReused("This idempotency key was used for a different movement before.")
     return wallet
 
 
@@ -202,5 +205,7 @@ async def _move(
         session, user_id, kind, amount, actor, reason=reason, balance_max=CREDITS_MAX, idempotency_key=key
     )
     if after is None:
+        if amount > 0 and await users.is_deleted(session, user_id):
+            raise AccountDeleted(DELETED)
         raise InvalidInput(f"The balance would leave the range from 0 to {CREDITS_MAX}, or there is no such user.")
     return after

@@ -11,7 +11,7 @@ from ml_service.storage import prediction_stats
 from ml_service.storage.database import Database
 
 REFRESH_S = 5.0
-WAIT_S_MAX = 1.0
+TIMEOUT_S = 1.0
 """A list of models does not wait longer for what only decorates it."""
 ROWS_READ = 2000
 """Of the newest predictions; reading them takes some milliseconds."""
@@ -35,7 +35,7 @@ class ModelTimes:
 
     async def _look(self) -> Mapping[str, AnswerTimes]:
         try:
-            async with self._database.autocommit(WAIT_S_MAX) as session:
+            async with self._database.autocommit(TIMEOUT_S) as session:
                 self._times |= await prediction_stats.answer_times(session, ROWS_READ)
         except DatabaseUnavailable:
             pass  # asked again after the same pause

@@ -16,6 +16,7 @@ from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelDis
 from ml_service.domain.models import ListedModel, full_name
 from ml_service.storage import models
 from ml_service.storage.database import Database, Session
+from ml_service.storage.models import KnownSpecs
 from ml_service.usecases.workers import failed_models, list_live
 
 log = structlog.get_logger()
@@ -88,7 +89,9 @@ async def forget(session: Session, name: str) -> None:
     Raises:
         ModelNotFound: There is none of this name, or a worker still serves it.
     """
-    name, _, version = name.partition("@")
+    name, at, version = name.partition("@")
+    if at and not version:
+        raise ModelNotFound(f"Name a version behind the @, or forget all versions of {name!r} by its name alone.")
     if not await models.forget(session, name, version or None):
         raise ModelNotFound(f"There is no model named {name!r} that no worker serves.")
 
@@ -108,7 +111,9 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._offers: dict[str, _Offer] = {}  # by name@version
+        self._versions: dict[str, list[ListedModel]] = {}  # by name
         self._defaults: dict[str, _Offer] = {}  # by name
+        self._specs: KnownSpecs = {}
         self._work: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
         self._refreshed_at = -math.inf
@@ -144,19 +149,21 @@ class Catalog:
             if since is not None and self._refreshed_at >= since:
                 return
             async with self._database.autocommit() as session:
-                listed = await models.list_all(session)
+                listed = await models.list_all(session, self._specs)
                 if since is not None:
                     self._failed = {one.name: one.reason for one in failed_models(await list_live(session))}
-            offers = {}
+            offers: dict[str, _Offer] = {}
+            versions: dict[str, list[ListedModel]] = {}
             for model in listed:
                 name = model.spec.full_name
                 known = self._offers.get(name)
-                if known is not None and known.listed.spec == model.spec:
+                if known is not None and known.listed.spec is model.spec:
                     validator = known.validator
                 else:
                     validator = jsonschema_rs.Draft202012Validator(model.spec.input_schema)
                 offers[name] = _Offer(model, validator)
-            self._offers = offers
+                versions.setdefault(model.spec.name, []).append(model)
+            self._offers, self._versions = offers, versions
             self._defaults = {offer.listed.spec.name: offer for offer in offers.values() if offer.listed.is_default}
             self._refreshed_at = began
 
@@ -166,7 +173,7 @@ class Catalog:
 
     def versions(self, name: str) -> list[ListedModel]:
         """All versions of a model, the default one first, then the newest."""
-        return [offer.listed for offer in self._offers.values() if offer.listed.spec.name == name]
+        return self._versions.get(name, [])
 
     def why_unserved(self, name: str, failed: Mapping[str, str]) -> str | None:
         """Why requests for a model wait at the moment, in a sentence or two; None while a worker serves it.
@@ -187,7 +194,7 @@ class Catalog:
         )
         live = [one.spec.version for one in self.versions(spec.name) if one.is_live]
         if live and offer.listed.is_default:
-            promote = f"ml-service models promote {spec.name}@{live[0]}"
+            promote = f"python3 start.py --cli models promote {spec.name}@{live[0]}"
             reason += f" It is the default version; live: {', '.join(live)}. To change the default: {promote}"
         return reason
 

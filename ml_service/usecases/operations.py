@@ -152,24 +152,24 @@ class Operations:
 
     async def _look(self) -> Now:
         async with self._database.autocommit() as session:
-            waiting = await service_load.waiting(session)
-            users = await service_load.waiting_users(session, USERS_MAX)
+            unfinished = await service_load.open_work(session, USERS_MAX)
             pace = await service_load.pace(session)
             live = await workers.list_live(session)
             unsent = await outbox.count(session, COUNT_MAX)
             unserved = await service_load.unserved_since(session)
-            known = {one.spec.name for one in await models.list_all(session) if one.is_enabled}
+            known = await models.enabled_names(session)
         try:
             dead_letters: int | None = await self._queue.count_dead()
         except QueueUnavailable:
             dead_letters = None
+        waiting = unfinished.by_version
         serving: dict[str, int] = {}
         for worker in live:
             for model in worker.models if worker.is_alive else ():
                 serving[model] = serving.get(model, 0) + 1
         return Now(
             waiting=waiting,
-            users=users,
+            users=unfinished.by_user,
             pace=pace,
             workers=live,
             outbox=unsent,

@@ -19,18 +19,17 @@ from ml_service.domain.users import PASSWORD_LENGTH_MAX, password_of
 
 WAITING_MAX = 64
 """Passwords that may wait for a core; about two seconds on one core."""
+MEMORY_KIB = 19456
+"""Of each hash: OWASP's minimum for two passes."""
 
 Result = TypeVar("Result")
 
 
 class Passwords:
-    """Argon2id (RFC 9106) in threads, as many at once as there are cores: each takes 19 MiB and some 35 ms.
-
-    The parameters are OWASP's minimum: m = 19456 KiB, t = 2, p = 1.
-    """
+    """Argon2id (RFC 9106) in threads, as many at once as there are cores: each takes 19 MiB and some 35 ms."""
 
     def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=MEMORY_KIB, parallelism=1)
         self._places = asyncio.Semaphore(os.cpu_count() or 1)
         self._waiting = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -51,7 +50,7 @@ class Passwords:
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[None]:
-        """Let the sign-ins of one ``key`` in one by one, so that right passwords are not counted beside each other."""
+        """Serialise the sign-ins of one ``key``, so that correct passwords sent at once do not count as wrong ones."""
         lock = self._turns.setdefault(key, asyncio.Lock())
         async with lock:
             yield

@@ -62,7 +62,7 @@ async def export(
 ) -> AsyncIterator[list[Prediction]]:
     """All of a user's predictions that are wanted, newest first, some at a time.
 
-    No connection is held while the reader is slow. Ends early where the reader is no longer welcome.
+    No connection is held while the reader is slow. Ends early when `is_welcome` says no.
     """
     before: UUID | None = None
     while await is_welcome():

@@ -34,7 +34,7 @@ def _insufficient_credits(submission: Submission, outcome: Outcome) -> ServiceEr
 
 def _too_many_open(submission: Submission, _outcome: Outcome) -> ServiceError:
     return TooManyQueued(
-        f"At most {submission.open_max} predictions of a user may be unfinished; send many as a batch.",
+        f"At most {submission.open_max} predictions of a user may be unfinished; wait for some, or send a batch.",
         retry_after_s=1.0,
     )
 
@@ -61,8 +61,8 @@ _ERRORS: dict[Decision, Callable[[Submission, Outcome], ServiceError]] = {
     Decision.SCOPE_MISSING: lambda *_: scope_missing(Scope.PREDICT),
     Decision.MODEL_NOT_ALLOWED: _model_not_allowed,
     Decision.KEY_CAP_EXCEEDED: _key_cap_exceeded,
-    Decision.LATE: lambda *_: DatabaseUnavailable("A day has just ended; ask again.", retry_after_s=1.0),
+    Decision.LATE: lambda *_: DatabaseUnavailable("A day has just ended; try again.", retry_after_s=1.0),
     Decision.TWIN: lambda *_: DatabaseUnavailable(
-        "Another request with this Idempotency-Key came just now.", retry_after_s=1.0
+        "Another request with this Idempotency-Key came just now; try again.", retry_after_s=1.0
     ),
 }

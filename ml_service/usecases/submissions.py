@@ -130,7 +130,7 @@ class Submitter:
         if not 1 <= len(request.items) <= (self._limits.batch_items_max if request.is_batch else 1):
             raise InvalidInput(f"A batch has 1 to {self._limits.batch_items_max} items.")
         if request.deadline_s is not None and not 0 < request.deadline_s <= self._limits.deadline_s_max:
-            raise InvalidInput(f"deadline_s lies between 0 and {self._limits.deadline_s_max:g} seconds.")
+            raise InvalidInput(f"deadline_s must be between 0 and {self._limits.deadline_s_max:g} seconds.")
         items = []
         errors: list[dict[str, Any]] = []
         for place, asked in enumerate(request.items):

@@ -1,4 +1,4 @@
-"""What can be done from Telegram beside asking: get an account, join it with one of the API, look around."""
+"""What can be done from Telegram beside asking: get an account, link the chat to one of the API, look around."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CANCELED_AT_ONCE = 100
 async def ensure_chat(session: Session, chat_id: int, language: str, *, starting_credits: int) -> Chat:
     """The chat of this id; at its first message it gets an account with the starting credits.
 
-    What comes back to the chat's own account after it was joined with another one follows to that one.
+    What comes back to the chat's own account after the chat was linked to another one follows to that one.
     """
     chat = await chats.get(session, chat_id)
     if chat is None:
@@ -81,7 +81,7 @@ class LinkCode:
 
 
 async def issue_code(session: Session, principal: Principal, note: Note = unnoted) -> LinkCode:
-    """Make a code that joins one chat with this account; ``note`` gets how many more may be made.
+    """Make a code that links one chat to this account; ``note`` gets how many more may be made.
 
     Raises:
         Unauthenticated: The sign-in has ended.
@@ -110,7 +110,7 @@ async def check_link_rate(session: Session, chat_id: int) -> None:
 
 
 async def look_at_code(session: Session, code: str) -> tuple[str, bytes]:
-    """Whose account a code would join, before anybody agrees to it.
+    """Whose account a code would link the chat to, before anybody agrees to it.
 
     Returns:
         The account's name, and what names the code for `link`.
@@ -125,13 +125,13 @@ async def look_at_code(session: Session, code: str) -> tuple[str, bytes]:
     return username, code_hash
 
 
-async def has_joined(session: Session, chat: Chat, code: str) -> bool:
-    """Whether it was this code that joined the chat with the account that pays now: its link was opened again."""
-    return await link_codes.joined(session, _hash(code), chat.chat_id) == chat.user_id
+async def is_linked_by(session: Session, chat: Chat, code: str) -> bool:
+    """Whether this code linked the chat to the account that pays now: its deep link was opened again."""
+    return await link_codes.linked_user(session, _hash(code), chat.chat_id) == chat.user_id
 
 
 async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, int]:
-    """Join a chat with the account whose owner made the code; its own balance follows in the same commit.
+    """Link a chat to the account whose owner made the code; its own balance follows in the same commit.
 
     Args:
         code_hash: From `look_at_code`.
@@ -147,9 +147,9 @@ async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, in
         raise InvalidInput("This code is wrong, was used, or is too old.")
     await chats.set_payer(session, chat.chat_id, user_id)
     moved = await ledger.transfer_all(session, chat.own_user_id, user_id, _reason(chat.chat_id))
-    joined = await chats.get(session, chat.chat_id)
-    assert joined is not None  # noqa: S101  chats are never deleted
-    return joined, moved
+    linked = await chats.get(session, chat.chat_id)
+    assert linked is not None  # noqa: S101  chats are never deleted
+    return linked, moved
 
 
 async def unlink(session: Session, chat: Chat) -> None:
@@ -161,7 +161,7 @@ async def start_over(session: Session, chat: Chat) -> None:
     """Forget the person behind a chat: its own account is closed, and the chat begins again with an empty one.
 
     What that account has open is canceled, and its texts are erased, by the app's background within a minute; the
-    ledger keeps the amounts, without a name. A joined account of the API stays, and the chat leaves it. The number of
+    ledger keeps the amounts, without a name. A linked account of the API stays, unlinked. The number of
     the chat is kept, so that nobody gets the starting credits twice.
     """
     await chats.close_account(session, chat.chat_id)
@@ -254,7 +254,7 @@ async def recent_failures(session: Session, *, seconds: float, limit: int) -> li
 
 
 def _reason(chat_id: int) -> str:
-    return f"joined with Telegram chat {chat_id}"
+    return f"connected to Telegram chat {chat_id}"
 
 
 def _hash(code: str) -> bytes:

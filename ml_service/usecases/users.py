@@ -262,7 +262,7 @@ async def check_rate(session: Session, key: str, *, hits_max: int, window_s: flo
     limit = await _count(session, key, hits_max, window_s)
     note(limit)
     if limit.is_exceeded:
-        raise TooManyRequests("Too many requests; wait a while.", retry_after_s=limit.seconds_left)
+        raise TooManyRequests("Too many requests; wait as long as Retry-After says.", retry_after_s=limit.seconds_left)
 
 
 async def _count(session: Session, key: str, hits_max: int, window_s: float) -> RateLimit:

@@ -9,8 +9,9 @@ from uuid import UUID
 import orjson
 
 from ml_service.domain.addresses import Network
-from ml_service.domain.errors import InvalidInput, NotFound
+from ml_service.domain.errors import AccountDeleted, InvalidInput, NotFound
 from ml_service.domain.ids import new_id
+from ml_service.domain.users import DELETED
 from ml_service.domain.webhooks import (
     TEST_EVENT,
     Secret,
@@ -55,10 +56,14 @@ async def create(
 
     Raises:
         InvalidInput: The URL is none that is sent to, or there are too many webhooks.
+        AccountDeleted: The account was deleted meanwhile.
     """
     limits.check(url)
-    if await webhooks.lock(session, user_id) >= limits.per_user_max:
-        raise InvalidInput(f"An account has at most {limits.per_user_max} webhooks.")
+    count = await webhooks.lock(session, user_id)
+    if count is None:
+        raise AccountDeleted(DELETED)
+    if count >= limits.per_user_max:
+        raise InvalidInput(f"An account has at most {limits.per_user_max} webhooks; delete one first.")
     secret = new_secret()
     made = await webhooks.add(
         session, new_id(), user_id, url, sorted(set(events)), secret, balance_low_credits=balance_low_credits

@@ -233,7 +233,7 @@ class PostgresQueue:
                 lambda c: c.execute("SELECT pg_notify($1, queue) FROM unnest($2::text[]) AS queue", TASKS, queues)
             )
         except QueueUnavailable as error:
-            log.debug("not_notified", reason=str(error))  # consumers look for messages twice a second anyway
+            log.debug("tasks_not_notified", reason=str(error))  # consumers look for messages twice a second anyway
 
     async def _trim(self) -> None:
         limits = self._limits

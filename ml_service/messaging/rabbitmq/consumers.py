@@ -89,7 +89,7 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
                 return
             await self._cancel(channel)
             await self._consume(channel, self._pools)
-        log.debug("prefetch", messages=self._prefetch_told)
+        log.debug("prefetch_changed", messages=self._prefetch_told)
 
     async def requeue(self, deliveries: Sequence[TaskDelivery]) -> None:
         """See `queue.TaskConsumer.requeue`.

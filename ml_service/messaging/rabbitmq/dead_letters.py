@@ -114,18 +114,24 @@ async def _letters(channel: Channel, limit: int | None, timeout_s: float) -> Asy
 
 def _letter(content: Content) -> DeadLetter:
     headers: dict[str, Any] = dict(content.properties.headers or {})
-    deaths: list[dict[str, Any]] = headers.get("x-death") or []
-    reason = str(headers.get(REASON) or (deaths[0].get("reason") if deaths else None) or "unknown")
+    death = _death_of(headers.get("x-death"))
+    reason = str(headers.get(REASON) or death.get("reason") or "unknown")
     message: TaskMessage | None = None
     try:
         message = decode_tasks(content.body)
     except UndecodableMessage as error:
         reason = f"undecodable: {error}"
-    since: datetime | None = deaths[0].get("time") if deaths else content.properties.timestamp
+    since = death.get("time", content.properties.timestamp)
     return DeadLetter(
         id=content.properties.message_id or hashlib.sha256(content.body).hexdigest()[:32],
         body=content.body.decode(errors="replace"),
         reason=reason,
         message=message,
-        since=since,
+        since=since if isinstance(since, datetime) else None,
     )
+
+
+def _death_of(header: Any) -> dict[str, Any]:
+    """How a letter died, as the broker writes it; a publisher may write anything under its name."""
+    first = header[0] if isinstance(header, list) and header else None
+    return first if isinstance(first, dict) else {}

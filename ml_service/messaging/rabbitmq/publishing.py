@@ -154,7 +154,7 @@ class ConfirmedPublisher:
         unroutable = await self._publish(messages)
         if unroutable:
             again = [message for message in messages if message.routing_key in unroutable]
-            log.warning("unroutable", routing_keys=sorted(unroutable), messages=len(again))
+            log.warning("messages_unroutable", routing_keys=sorted(unroutable), messages=len(again))
             try:
                 await self._repair((await self._open()).connection, sorted(unroutable))
             except (AmqpError, OSError) as error:

@@ -87,7 +87,7 @@ class AppSettings(EdgeSettings, RetentionSettings):
     @field_validator("webhook_ports")
     @classmethod
     def _are_ports(cls, value: str) -> str:
-        if not re.fullmatch(r"\s*\d{1,5}(-\d{1,5})?\s*(,\s*\d{1,5}(-\d{1,5})?\s*)*", value):
+        if not re.fullmatch(r"\s*[0-9]{1,5}(-[0-9]{1,5})?\s*(,\s*[0-9]{1,5}(-[0-9]{1,5})?\s*)*", value):
             raise ValueError(f"{value!r} is not a list of ports such as 80,443,8000-8999")
         return value
 

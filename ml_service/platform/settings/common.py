@@ -6,7 +6,9 @@ import re
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from ml_service.platform.numbers import what_is_wrong
 
 SECRET_LENGTH_MIN = 32
 _DIFFERENT_CHARACTERS_MIN = 8
@@ -55,6 +57,15 @@ class CommonSettings(BaseModel):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_in_digits(cls, value: object, info: ValidationInfo) -> object:
+        text = value if isinstance(value, str) else ""  # a default is no text, and an empty text may mean none
+        wrong = text and what_is_wrong(text, cls.model_fields[str(info.field_name)].annotation)
+        if wrong:
+            raise ValueError(f"{wrong}, not {text[:40]!r}")
+        return value
 
     @field_validator("mode", "queue_backend", "log_format", mode="before")
     @classmethod
@@ -135,11 +146,21 @@ def _starting_credits(settings: dict[str, Any]) -> int:
     return 0 if settings.get("mode") == "production" else 100
 
 
-class EdgeSettings(CommonSettings):
+class DefaultModelSettings(CommonSettings):
+    """Which model answers where a request names none, for all services and for the command line."""
+
+    default_model: str = "sentiment"  # workers load it first
+
+    @field_validator("default_model")
+    @classmethod
+    def _lower_model(cls, value: str) -> str:
+        return value.lower()
+
+
+class EdgeSettings(DefaultModelSettings):
     """What the services that take requests (the app and the bot) have in common."""
 
     database_connections_max: int = Field(10, ge=2)
-    default_model: str = "sentiment"
     starting_credits: int = Field(default_factory=_starting_credits, ge=0, le=2**53)
     input_bytes_max: int = Field(65_536, ge=64, le=16 * 2**20)  # of one prediction's input as JSON
     batch_items_max: int = Field(1000, ge=1)
@@ -148,8 +169,3 @@ class EdgeSettings(CommonSettings):
     queued_predictions_max: int = Field(1_000_000, ge=1)
     bulk_lines_max: int = Field(1_000_000, ge=1)  # of one bulk job
     bulk_jobs_per_user_max: int = Field(10, ge=1, le=20)  # unfinished ones
-
-    @field_validator("default_model")
-    @classmethod
-    def _lower_model(cls, value: str) -> str:
-        return value.lower()

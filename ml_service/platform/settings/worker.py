@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, Json, field_validator
+from pydantic import Field, Json
 
-from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.common import DefaultModelSettings
 
 
-class WorkerSettings(CommonSettings):
+class WorkerSettings(DefaultModelSettings):
     """A worker's settings."""
 
     service: ClassVar[str] = "ml_worker"
@@ -18,12 +18,11 @@ class WorkerSettings(CommonSettings):
     database_url: str = "postgresql://ml_service_worker@127.0.0.1/ml_service"
     worker_name: str | None = None
     alive_file: Path | None = None  # touched every few seconds while the worker is well
-    default_model: str = "sentiment"  # loaded first
     models: str = ""  # names a worker serves, comma-separated; empty: the usual ones; with a +: besides those
     models_left_out: str = ""  # names that it does not serve all the same, if it has no WORKER_POOL: a pool has them
     worker_pool: str = Field("", pattern=r"^([a-z0-9][a-z0-9_-]{0,62})?$")  # of all its models; empty: as each declares
     models_folder: Path = Path("models")
-    model_environments: Path | None = None  # a folder with a Python environment for each model that has one
+    model_environments_folder: Path | None = None  # a folder with a Python environment for each model that has one
     model_load_timeout_s: float = Field(600.0, gt=0, le=86_400)  # where a model declares none, as the next two
     model_idle_s: float = Field(900.0, ge=0)  # a model asked nothing for so long gives its memory back; 0: never
     model_memory_bytes_max: int = Field(4 * 2**30, ge=32 * 2**20)  # private memory of a model's process
@@ -38,8 +37,3 @@ class WorkerSettings(CommonSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(0, ge=0, le=65535)  # Prometheus' address of this worker; 0: none
     drain_timeout_s: float = Field(25.0, gt=0)
-
-    @field_validator("default_model")
-    @classmethod
-    def _lower_model(cls, value: str) -> str:
-        return value.lower()

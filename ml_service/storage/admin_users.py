@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from ml_service.domain.roles import Role
-from ml_service.domain.users import username_key
+from ml_service.domain.users import deleted_name, username_key
 from ml_service.storage.database import Session
 from ml_service.storage.users import keeping_an_admin, role_of
 
@@ -34,6 +34,11 @@ class UserAccount:
     is_blocked: bool
     created_at: datetime
     last_seen_at: datetime | None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the user has deleted the account, of which the ledger is left."""
+        return self.username == deleted_name(self.id)
 
 
 # For each user of a page: predictions_open, sessions_of_user and predictions_of_user; see storage/history.py for the
@@ -111,13 +116,15 @@ async def get(session: Session, user_id: UUID) -> UserAccount | None:
 
 
 async def set_blocked(session: Session, user_id: UUID, *, is_blocked: bool) -> bool | None:
-    """Block a user or end the block; returns whether they were blocked before, None where there is no such user.
+    """Block a user or end the block; returns whether they were blocked before, None where there is no such account.
 
-    The user's row stays locked until the commit: a sign-in meanwhile waits, and is then refused, or was faster
-    and is signed in already. Raises LastAdmin where nobody who can sign in would be an admin.
+    The user's row stays locked until the commit: a concurrent sign-in waits and is refused, or has been committed
+    before. Raises LastAdmin where nobody who can sign in would be an admin.
     """
     before: bool | None = await session.fetchval(
-        "SELECT is_blocked FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id
+        "SELECT is_blocked FROM users WHERE id = $1 AND username_key <> $2 FOR NO KEY UPDATE",
+        user_id,
+        deleted_name(user_id),
     )
     if before is not None:
         with keeping_an_admin():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from ml_service.storage.database import Session
@@ -97,8 +98,8 @@ async def add(
     return ChatDelivery(**dict(row))
 
 
-async def hold(session: Session, ids: Sequence[int]) -> None:
-    """Hold these back a while longer: their "accepted" is still on its way."""
+async def keep_back(session: Session, ids: Sequence[int]) -> None:
+    """Keep these back a while longer: their "accepted" is still on its way."""
     await session.execute(
         "UPDATE deliveries SET leased_until = now() + $2 * interval '1 second'"
         " WHERE id = ANY ($1::bigint[]) AND message_id IS NULL AND delivered_at IS NULL",
@@ -107,7 +108,7 @@ async def hold(session: Session, ids: Sequence[int]) -> None:
     )
 
 
-async def release(session: Session, id_: int, message_id: int | None) -> None:
+async def let_go(session: Session, id_: int, message_id: int | None) -> None:
     """The chat shows "accepted" in this message (None: it could not be shown): the answer may follow."""
     await session.execute(
         "UPDATE deliveries SET message_id = coalesce($2, message_id), leased_until = NULL"
@@ -196,11 +197,14 @@ async def retry_later(session: Session, delivery: ChatDelivery, seconds: float, 
     )
 
 
-async def forget_leases(session: Session) -> None:
-    """Take over from a process that is gone; only for a process that knows that no other one runs."""
+async def forget_leases(session: Session, taken_before: datetime) -> None:
+    """Free what was taken before, by processes that are gone; only for one that knows that no other runs."""
     await session.execute(
         "UPDATE deliveries SET leased_until = NULL"
-        " WHERE delivered_at IS NULL AND leased_until IS NOT NULL AND chat_id IS NOT NULL"
+        " WHERE delivered_at IS NULL AND chat_id IS NOT NULL"
+        " AND leased_until <= $1::timestamptz + $2 * interval '1 second'",
+        taken_before,
+        LEASE_S,
     )
 
 

@@ -1,5 +1,6 @@
 """What a bulk job holds by an API key: counted against the key's cap when the job starts, and given back by line.
 
+What single predictions and batches hold by a key is counted in the statement that accepts them (`submissions.py`).
 The key's row is locked after the job's and the user's, as everywhere.
 """
 
