@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.queue import Queue
 from ml_service.platform.settings.common import CommonSettings, EdgeSettings
 from ml_service.storage.database import Database
-from ml_service.usecases.bulk_receiving import BulkLimits
-from ml_service.usecases.submissions import SubmitLimits
+
+if TYPE_CHECKING:
+    from ml_service.usecases.bulk_receiving import BulkLimits
+    from ml_service.usecases.submissions import SubmitLimits
 
 
 async def open_database(
@@ -53,6 +56,8 @@ async def open_queue(settings: CommonSettings, stack: AsyncExitStack, name: str)
 
 def bulk_limits_of(settings: EdgeSettings) -> BulkLimits:
     """What a bulk job may hold."""
+    from ml_service.usecases.bulk_receiving import BulkLimits  # noqa: PLC0415 - a worker does without
+
     return BulkLimits(
         input_bytes_max=settings.input_bytes_max,
         bulk_lines_max=settings.bulk_lines_max,
@@ -62,6 +67,8 @@ def bulk_limits_of(settings: EdgeSettings) -> BulkLimits:
 
 def limits_of(settings: EdgeSettings) -> SubmitLimits:
     """What one request and one user may ask for."""
+    from ml_service.usecases.submissions import SubmitLimits  # noqa: PLC0415 - the same
+
     return SubmitLimits(
         input_bytes_max=settings.input_bytes_max,
         batch_items_max=settings.batch_items_max,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from ml_service.cli.common import begin, command, new_table, out, user_named
+from ml_service.cli.common import Reason, begin, command, new_table, out, user_named, whole
 from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
 from ml_service.domain.ledger import Kind, in_words
 from ml_service.domain.roles import Role
@@ -17,7 +17,7 @@ from ml_service.domain.users import User, check_username
 from ml_service.storage import sessions
 from ml_service.storage import users as stored_users
 from ml_service.usecases import admin, admin_predictions, operations, searching, users
-from ml_service.usecases.admin import CREDITS_MAX, OPERATOR
+from ml_service.usecases.admin import CREDITS_BY_HAND_MAX, OPERATOR
 from ml_service.usecases.operations import MINUTES_MAX, SeriesWanted, StepLength
 from ml_service.usecases.passwords import Passwords
 
@@ -86,11 +86,14 @@ async def _promote(user: User, role: Role, password: str | None) -> None:
     out.print(f"{user.username} is {_named(role)}" + (" with a new password." if password_hash else "."))
 
 
+MoveReason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
+
+
 @app.command("top-up")
 @command
 async def top_up(
     username: Username,
-    amount: Annotated[int, typer.Argument(min=1, max=CREDITS_MAX, help="Credits to add.")],
+    amount: Annotated[int, typer.Argument(**whole(1, CREDITS_BY_HAND_MAX), help="Credits to add.")],
     reason: Annotated[str | None, typer.Option(help="Kept in the ledger, for example an invoice's number.")] = None,
 ) -> None:
     """Add credits to a user's balance."""
@@ -105,9 +108,12 @@ async def top_up(
 async def adjust(
     username: Username,
     amount: Annotated[
-        int, typer.Argument(min=-CREDITS_MAX, max=CREDITS_MAX, help="Credits to add, or with a minus to take.")
+        int,
+        typer.Argument(
+            **whole(-CREDITS_BY_HAND_MAX, CREDITS_BY_HAND_MAX), help="Credits to add, or with a minus to take."
+        ),
     ],
-    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
+    reason: MoveReason,
 ) -> None:
     """Correct a user's balance, either way."""
     async with begin() as session:
@@ -116,14 +122,13 @@ async def adjust(
     out.print(f"{user.username} has {in_words(moved.balance)} now.")
 
 
-Amount = Annotated[int, typer.Argument(help="Credits, 1 or more.")]
-Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
+Amount = Annotated[int, typer.Argument(**whole(), help="Credits, 1 or more.")]
 Key = Annotated[str, typer.Option(help="Repeating the command with the same key moves nothing again.")]
 
 
 @app.command()
 @command
-async def refund(username: Username, amount: Amount, reason: Reason, key: Key) -> None:
+async def refund(username: Username, amount: Amount, reason: MoveReason, key: Key) -> None:
     """Give back credits that a user has paid for predictions."""
     async with begin() as session:
         user = await user_named(session, username)
@@ -133,7 +138,7 @@ async def refund(username: Username, amount: Amount, reason: Reason, key: Key) -
 
 @app.command()
 @command
-async def chargeback(username: Username, amount: Amount, reason: Reason, key: Key) -> None:
+async def chargeback(username: Username, amount: Amount, reason: MoveReason, key: Key) -> None:
     """Take back credits whose payment was reversed."""
     async with begin() as session:
         user = await user_named(session, username)
@@ -148,9 +153,11 @@ async def show(username: Username) -> None:
     async with begin() as session:
         user = await admin.account(session, (await user_named(session, username)).id)
     role = "demo user" if user.is_demo else user.role or "user"
+    states = "".join(
+        f", {name}" for name, holds in (("blocked", user.is_blocked), ("deleted", user.is_deleted)) if holds
+    )
     out.print(
-        f"{user.username}: {role}{', blocked' if user.is_blocked else ''}, balance {user.balance}, held {user.held},"
-        f" since {user.created_at:%Y-%m-%d}"
+        f"{user.username}: {role}{states}, balance {user.balance}, held {user.held}, since {user.created_at:%Y-%m-%d}"
     )
 
 
@@ -195,7 +202,7 @@ async def block(username: Username, reason: Reason) -> None:
 @app.command()
 @command
 async def unblock(username: Username, reason: Reason) -> None:
-    """End the block of a user."""
+    """Unblock a user."""
     async with begin() as session:
         user = await user_named(session, username)
         await admin.set_blocked(session, OPERATOR, user.id, is_blocked=False, reason=reason)
@@ -204,7 +211,7 @@ async def unblock(username: Username, reason: Reason) -> None:
 
 @app.command()
 @command
-async def actions(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -> None:
+async def actions(limit: Annotated[int, typer.Option(**whole(1, 10_000))] = 50) -> None:
     """List what admins have done, on the page and here, the newest first."""
     async with begin() as session:
         found, _ = await admin.actions(session, before=None, limit=limit)
@@ -234,7 +241,7 @@ async def search(text: Annotated[str, typer.Argument(help="An id, a number, or h
 @command
 async def stats(
     *,
-    minutes: Annotated[int, typer.Option(min=5, max=MINUTES_MAX, help="How far back.")] = 60,
+    minutes: Annotated[int, typer.Option(**whole(5, MINUTES_MAX), help="How far back.")] = 60,
     step: Annotated[StepLength | None, typer.Option(help="At most 60; by itself the shortest that fits.")] = None,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
 ) -> None:
@@ -258,7 +265,7 @@ async def price(
         str, typer.Argument(metavar="CREDITS", help="A whole number, or `own` for the model's own price.")
     ],
 ) -> None:
-    """Set the price of a model; it is in force within a second, for what is asked from then on."""
+    """Set the price of a model; it applies to new predictions within a second."""
     if credits_ != "own" and not re.fullmatch(r"[0-9]{1,9}", credits_):
         raise InvalidInput("A price is a whole number of credits from 0 to 999,999,999, or the word own.")
     async with begin() as session:

@@ -16,14 +16,16 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import typer
 
-from ml_service.cli.common import begin, command, database_of, out
+from ml_service.cli.common import begin, command, counted, database_of, out
 from ml_service.domain.errors import InvalidInput, Unavailable
+from ml_service.platform import migration_files
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
 from ml_service.storage.database import Session
 from ml_service.storage.users import any_exists
 from ml_service.usecases import ledger
 
+AGAIN = "If this is interrupted, run the same command again."
 File = Annotated[Path, typer.Argument(help="The file, for example backup.dump.", dir_okay=False)]
 
 
@@ -54,22 +56,35 @@ async def restore(
     file: File,
     *,
     replace: Annotated[bool, typer.Option(help="Replace what the database holds now.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the file could be read back.")] = False,
 ) -> None:
-    """Read a backup back, all or nothing, and audit the books. Stop the app, the bot and the workers before."""
+    """Read a backup back, all or nothing, and audit the books. The app, the bot and the workers have to be stopped.
+
+    `start.py --cli restore` stops and starts them itself. A backup of an older version is brought to the newest schema.
+    """
     file = Path.cwd() / file
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}.")
     settings = read_settings(CommonSettings)
     async with database_of(settings) as database, database.autocommit() as session:
         major = await _major(session)
-        if await any_exists(session) and not replace:
+        if not (replace or check) and await any_exists(session):
             raise InvalidInput("The database is in use; say --replace to replace what it holds.")
     url, env = _without_password(settings.database_url)
     programs = await _find(major, "pg_restore"), await _find(major, "psql")
+    revision = await _check(programs[0], file, env)
+    if check:
+        out.print(f"{file} can be read back: it is a whole backup, of the schema {revision}.")
+        return
     await asyncio.to_thread(_read_back, *programs, url, file, env)
+    if revision != migration_files.revisions()[-1]:
+        from ml_service.storage.schema import migrate  # noqa: PLC0415  seconds, where there is work for it
+
+        out.print(f"It is back, with the schema {revision}; bringing it to the newest. {AGAIN}")
+        await migrate(settings.database_url)
     async with begin() as session:
         books = await ledger.audit(session)
-    out.print(f"Restored: {books.users} users, {books.transactions} transactions.")
+    out.print(f"Restored: {counted(books.users, 'user')}, {counted(books.transactions, 'transaction')}.")
     if not books.is_clean:
         out.print("The books are wrong. See: ml-service audit", style="red")
         raise typer.Exit(1)
@@ -89,11 +104,42 @@ def _without_password(url: str) -> tuple[str, dict[str, str]]:
     return address, env | ({"PGPASSWORD": passwords[-1]} if passwords[-1] else {})
 
 
+async def _check(pg_restore: str, file: Path, env: Mapping[str, str]) -> str:
+    """Read a backup to its end, and return the revision of its schema.
+
+    Raises:
+        Unavailable: It cannot be read.
+        InvalidInput: It is no whole backup of this service, or one of a version that this code does not know.
+    """
+    listed = await _output(pg_restore, "--list", str(file), env=env)
+    await _output(pg_restore, "--file=/dev/null", str(file), env=env)
+    read = await _output(pg_restore, "--data-only", "--table=alembic_version", "--file=-", str(file), env=env)
+    try:
+        return migration_files.revision_of_backup(listed, read)
+    except ValueError as error:
+        raise InvalidInput(f"{file} cannot be read back: {error}.") from None
+
+
+async def _output(program: str, *arguments: str, env: Mapping[str, str]) -> str:
+    """What pg_restore prints; raises Unavailable where it fails, as it does for any other file."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(program, *arguments, env=env, stdout=pipe, stderr=pipe)
+    read, words = await process.communicate()
+    if process.returncode != 0:
+        raise Unavailable(f"The backup cannot be read back, nothing is changed: {_first_error(words)}")
+    return read.decode(errors="replace")
+
+
+def _first_error(words: bytes) -> str:
+    lines = words.decode(errors="replace").strip().splitlines()
+    return ([line for line in lines if "error:" in line.lower()] or lines or ["it ended early"])[0]
+
+
 def _read_back(pg_restore: str, psql: str, url: str, file: Path, env: Mapping[str, str]) -> None:
     """Replace what the database holds, in one transaction; raises Unavailable with the first error.
 
     psql runs what pg_restore writes, between our own first and last statements: pg_restore by itself cannot drop the
-    keys of partitions, and COMMIT comes only where the backup was read to its end.
+    keys of partitions, nor what is newer than the backup, and COMMIT comes only where that was read to its end.
     """
     options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--no-password", f"--dbname={url}"]
     quiet = {**env, "PGOPTIONS": "-c client_min_messages=warning"}
@@ -104,7 +150,7 @@ def _read_back(pg_restore: str, psql: str, url: str, file: Path, env: Mapping[st
         assert writer.stdin is not None  # noqa: S101
         is_read = False
         with suppress(BrokenPipeError):
-            writer.stdin.write(b"BEGIN;\nDROP TABLE IF EXISTS public.predictions CASCADE;\n")
+            writer.stdin.write(f"BEGIN;\n{migration_files.drop_script()}".encode())
             writer.stdin.flush()
             command = [pg_restore, "--clean", "--if-exists", "--no-owner", "--file=-", str(file)]
             if subprocess.run(command, env=env, stdout=writer.stdin, stderr=errors, check=False).returncode == 0:
@@ -115,9 +161,8 @@ def _read_back(pg_restore: str, psql: str, url: str, file: Path, env: Mapping[st
         if writer.wait() == 0 and is_read:
             return
         errors.seek(0)
-        lines = errors.read().decode(errors="replace").strip().splitlines()
-    found = [line for line in lines if "error:" in line.lower()] or lines or ["it ended early"]
-    raise Unavailable(f"The backup cannot be read back, nothing is changed: {found[0]}")
+        words = errors.read()
+    raise Unavailable(f"The backup cannot be read back, nothing is changed: {_first_error(words)}")
 
 
 async def _run(major: int, program: str, *arguments: str, env: Mapping[str, str]) -> None:

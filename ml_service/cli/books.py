@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ml_service.cli.common import command, database_of, new_table, out
+from ml_service.cli.common import command, counted, database_of, new_table, out
+from ml_service.domain.ledger import in_words
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
 from ml_service.usecases import ledger
@@ -27,8 +28,8 @@ async def audit(
         out.print_json(json.dumps({"clean": books.is_clean, **asdict(books)}))
     else:
         out.print(
-            f"{books.users} users, {books.transactions} transactions: issued {books.issued} = wallets {books.wallets}"
-            f" + held {books.held} + revenue {books.revenue} credits"
+            f"{counted(books.users, 'user')}, {counted(books.transactions, 'transaction')}: issued {books.issued}"
+            f" = wallets {books.wallets} + held {books.held} + revenue {in_words(books.revenue)}"
         )
         if books.differences:
             table = new_table("rule", "of", "expected", "actual")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from ml_service.cli.common import begin, command, database_of, new_table, out
+from ml_service.cli.common import Reason, begin, command, database_of, new_table, out, whole
 from ml_service.domain.bulk import BulkJob
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
@@ -22,7 +22,7 @@ LIST_MAX = 10_000
 
 @app.command("list")
 @command
-async def list_(limit: Annotated[int, typer.Option(min=1, max=LIST_MAX)] = 100) -> None:
+async def list_(limit: Annotated[int, typer.Option(**whole(1, LIST_MAX))] = 100) -> None:
     """List unfinished bulk jobs, the oldest first."""
     async with begin() as session:
         jobs = await bulk_jobs.open_jobs(session, limit)
@@ -48,7 +48,7 @@ def _row(job: BulkJob) -> list[str]:
 async def cancel(
     bulk_id: Annotated[UUID, typer.Argument(metavar="ID")],
     *,
-    reason: Annotated[str, typer.Option(help="Kept in the log of actions.")],
+    reason: Reason,
 ) -> None:
     """Cancel anybody's bulk job: what has succeeded stays, and is paid; the rest is given back."""
     async with database_of(read_settings(CommonSettings)) as database:

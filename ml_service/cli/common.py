@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import asyncpg
 import typer
@@ -21,6 +21,7 @@ from rich.text import Text
 from ml_service.domain.errors import InvalidInput, NotFound, ServiceError
 from ml_service.domain.users import User
 from ml_service.messaging.queue import Queue
+from ml_service.platform import numbers
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.terminal import escape
@@ -29,6 +30,8 @@ from ml_service.usecases import users
 from ml_service.wiring import open_database, open_queue
 
 Arguments = ParamSpec("Arguments")
+Reason = Annotated[str, typer.Option(help="Why; kept in the log of actions.")]
+OptionalReason = Annotated[str | None, typer.Option(help="Why; kept in the log of actions.")]
 
 # A table that a program reads, or that goes to a file, is as wide as it needs to be: a folded id is found by no `grep`.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 1000
@@ -56,6 +59,34 @@ LONG_S = 3600.0
 def new_table(*names: str) -> Table:
     """An empty table with these columns; where the terminal is narrow, the ids stay whole."""
     return Table(*(Column(name, no_wrap=name == "id") for name in names))
+
+
+def counted(number: int, noun: str) -> str:
+    """As in "1 file" and "2 files"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def whole(least: int | None = None, most: int | None = None) -> dict[str, Any]:
+    """What makes an option or an argument a whole number within bounds, by our rule instead of Python's."""
+    return {"min": least, "max": most, "parser": _number_parser(int, least, most)}
+
+
+def decimal(least: int, most: int) -> dict[str, Any]:
+    """The same for a number that may have a fraction."""
+    return {"min": least, "max": most, "parser": _number_parser(float, least, most)}
+
+
+def _number_parser(kind: type[int | float], least: int | None, most: int | None) -> Callable[[object], float]:
+    def parse(given: object) -> float:
+        text = str(given)
+        if wrong := numbers.what_is_wrong(text, kind):
+            raise typer.BadParameter(f"{text[:40]!r} {wrong}.")
+        number = kind(text)
+        if (least is not None and number < least) or (most is not None and number > most):
+            raise typer.BadParameter(f"{text[:40]!r} must be from {least} to {most}.")
+        return number
+
+    return parse
 
 
 def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callable[Arguments, None]:

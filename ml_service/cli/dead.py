@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ml_service.cli.common import command, database_of, new_table, out, queue_of
+from ml_service.cli.common import command, database_of, new_table, out, queue_of, whole
 from ml_service.domain.errors import NotFound
 from ml_service.messaging.queue import NO_SUCH_LETTER, Handled
 from ml_service.platform.settings.common import CommonSettings
@@ -24,7 +24,7 @@ Everything = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 
 @app.command("list")
 @command
-async def list_(limit: Annotated[int, typer.Option(min=1, max=LIST_MAX)] = 100) -> None:
+async def list_(limit: Annotated[int, typer.Option(**whole(1, LIST_MAX))] = 100) -> None:
     """List the oldest dead letters; they stay where they are."""
     async with queue_of(read_settings(CommonSettings)) as queue:
         letters = await queue.dead_letters(limit)

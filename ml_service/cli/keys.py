@@ -9,20 +9,19 @@ from uuid import UUID
 
 import typer
 
-from ml_service.cli.admin import Reason, Username
-from ml_service.cli.common import begin, command, new_table, out, user_named
+from ml_service.cli.admin import Username
+from ml_service.cli.common import OptionalReason, Reason, begin, command, new_table, out, user_named, whole
 from ml_service.domain.credentials import ApiKey, CapPer, Scope, SpendCap
 from ml_service.domain.errors import InvalidInput
 from ml_service.domain.ledger import CREDITS_MAX
 from ml_service.storage.api_keys import KeyFields
 from ml_service.usecases import admin_keys, api_keys
 from ml_service.usecases.admin import OPERATOR
-from ml_service.usecases.api_keys import GRACE_S_MAX, NewKey
+from ml_service.usecases.api_keys import GRACE_S_MAX, KeyWithToken
 
 app = typer.Typer(help="List, make, rotate and revoke API keys; every change is logged.", no_args_is_help=True)
 
 KeyId = Annotated[UUID, typer.Argument(help="The id of the key, as `list` shows it.")]
-MaybeReason = Annotated[str | None, typer.Option(help="Kept in the log of actions.")]
 
 
 @app.command("list")
@@ -64,9 +63,9 @@ async def create(
         str | None, typer.Option(metavar="CREDITS/PER", help="Such as 100/day, 1000/month, 5/total.")
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="May be repeated; without it all models.")] = None,
-    rate_limit_per_minute: Annotated[int | None, typer.Option(min=1, max=1_000_000)] = None,
-    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Until it expires.")] = None,
-    reason: MaybeReason = None,
+    rate_limit_per_minute: Annotated[int | None, typer.Option(**whole(1, 1_000_000))] = None,
+    days: Annotated[int | None, typer.Option(**whole(1, 36_500), help="Until it expires.")] = None,
+    reason: OptionalReason = None,
 ) -> None:
     """Make a key for a user; it is printed once."""
     fields = KeyFields(
@@ -94,8 +93,8 @@ def _cap_of(text: str) -> SpendCap:
 @command
 async def rotate(
     key_id: KeyId,
-    grace_s: Annotated[int, typer.Option(min=0, max=GRACE_S_MAX, help="Seconds for which the old one works.")] = 60,
-    reason: MaybeReason = None,
+    grace_s: Annotated[int, typer.Option(**whole(0, GRACE_S_MAX), help="Seconds for which the old one works.")] = 60,
+    reason: OptionalReason = None,
 ) -> None:
     """Give a key a new token, which is printed once; id, bounds and what was spent stay."""
     async with begin() as session:
@@ -106,12 +105,12 @@ async def rotate(
 @app.command()
 @command
 async def revoke(key_id: KeyId, reason: Reason) -> None:
-    """End a key at once, on all processes."""
+    """Revoke a key at once, on all processes."""
     async with begin() as session:
         await admin_keys.revoke(session, OPERATOR, key_id, reason=reason)
     out.print("The key is revoked.")
 
 
-def _print(made: NewKey) -> None:
+def _print(made: KeyWithToken) -> None:
     out.print(f"{made.key.name} ({made.key.id}); the key is not shown again:")
     out.print(made.token)

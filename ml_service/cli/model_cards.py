@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ml_service.cli.model_trials import Findings, Rate, best_of
+from ml_service.domain.ledger import in_words
 from ml_service.domain.models import ModelSpec
 from ml_service.runtime.model_answers import Success
 
@@ -28,7 +29,7 @@ def draft(spec: ModelSpec, found: Findings, rates: list[Rate]) -> str:
             "",
             "| | |",
             "|---|---|",
-            f"| price | {spec.price_credits} credits |",
+            f"| price | {in_words(spec.price_credits)} |",
             "| source, licence | *where the weights come from, and what their licence allows* |",
             "| training data | *what it has seen* |",
             f"| speed | {speed} |",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_service.cli.common import counted
 from ml_service.domain.errors import InvalidInput
 from ml_service.runtime.author import WrongWeights
 from ml_service.runtime.author.weights import PICKLE_SUFFIXES, is_hidden, manifest_of, read
@@ -62,7 +63,12 @@ def summary(folder: Path) -> str:
     """Say what the manifest holds; empty where there is none."""
     files = read(folder)
     size = sum(one.size for one in files.values())
-    return f"{len(files)} files of weights, {size / 2**20:,.1f} MiB, are as {MANIFEST_FILE} says." if files else ""
+    are = "is" if len(files) == 1 else "are"
+    return (
+        f"{counted(len(files), 'file')} of weights, {size / 2**20:,.1f} MiB, {are} as {MANIFEST_FILE} says."
+        if files
+        else ""
+    )
 
 
 def _named(folder: Path, wanted: Sequence[str]) -> list[str]:

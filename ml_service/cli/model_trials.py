@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,11 @@ import orjson
 import structlog
 
 from ml_service.domain.errors import InvalidInput, NotFound
+from ml_service.domain.fields import plain_field
 from ml_service.domain.models import ModelSpec
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.terminal import escape
 from ml_service.runtime.host.model_folders import BESIDES, ModelSource, UnknownModel, discover
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits
@@ -74,9 +77,11 @@ def source_of(name: str) -> ModelSource:
 @asynccontextmanager
 async def on_trial(name: str) -> AsyncIterator[ModelHost]:
     """The model, loaded; raises NotFound or InvalidInput with the reason."""
-    # What a command prints is for another program; what the model prints, and why it fails, is for a person.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    host = ModelHost(source_of(name), ModelLimits.of(read_settings(WorkerSettings)))
+    # What a command prints is for another program; what the model prints is for a person.
+    structlog.configure(processors=[_line_of], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    source, settings = source_of(name), read_settings(WorkerSettings)
+    os.environ.update(settings.model_variables)  # as a worker does
+    host = ModelHost(source, ModelLimits.of(settings))
     try:
         await host.start()
         if not host.ready:
@@ -84,6 +89,16 @@ async def on_trial(name: str) -> AsyncIterator[ModelHost]:
         yield host
     finally:
         await host.close()
+
+
+def _line_of(_log: object, _level: str, event: MutableMapping[str, Any]) -> str:
+    """What a person reads of an event of the host; what the command says itself is left out."""
+    if event["event"] in ("model_loaded", "model_load_failed"):
+        raise structlog.DropEvent
+    if event["event"] == "model_output":
+        return f"  | {escape(str(event['line']))}"
+    more = ", ".join(f"{name} {value}" for name, value in event.items() if name not in ("event", "model", "pid"))
+    return f"  {event['event'].replace('_', ' ')}" + (f": {more}" if more else "")
 
 
 def why(answer: Failure | Postponed) -> str:
@@ -103,9 +118,9 @@ def input_of(spec: ModelSpec, text: str) -> bytes:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = text.rstrip("\n")
-    properties = spec.input_schema.get("properties", {})
-    if not isinstance(value, dict) and "text" in properties:
-        value = {"text": value if isinstance(value, str) else text}
+    field = plain_field(spec)
+    if not isinstance(value, dict) and field is not None:
+        value = {field.name: value if isinstance(value, str) else text}
     problems = [
         f"{'.'.join(map(str, error.instance_path)) or 'input'}: {error.message}"
         for error in jsonschema_rs.Draft202012Validator(spec.input_schema).iter_errors(value)
@@ -158,6 +173,10 @@ async def measure(host: ModelHost) -> list[Rate]:
     inputs = [json.dumps(one, ensure_ascii=False) for one in host.spec.examples]
     if not inputs:
         raise InvalidInput("It has no examples to measure with.")
+    for place, text in enumerate(inputs, 1):
+        [answer] = await host.predict([text])
+        if not isinstance(answer, Success):
+            raise InvalidInput(f"Example {place} has no answer to measure: {why(answer)}")
     rates = []
     for size in sizes_up_to(host.spec.batch_size):
         batch = [inputs[at % len(inputs)] for at in range(size)]

@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from ml_service.cli import model_manifests, model_templates
-from ml_service.cli.common import begin, command, err, new_table, out, read_text
+from ml_service.cli.common import OptionalReason, Reason, begin, command, counted, err, new_table, out, read_text
 from ml_service.cli.model_cards import CARD_FILE, draft
 from ml_service.cli.model_templates import Template
 from ml_service.cli.model_trials import best_of, examine, input_of, measure, on_trial, source_of, why
@@ -32,15 +32,13 @@ NAMED_MAX = 3
 
 OwnName = Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")]
 Name = Annotated[str, typer.Argument(help="The model's name.")]
-Reason = Annotated[str, typer.Option(help="Why; kept in the log of actions.")]
 Unserved = Annotated[bool, typer.Option("--unserved", help="Even if no worker serves it: requests then wait.")]
-OptionalReason = Annotated[str | None, typer.Option(help="Why; kept in the log of actions.")]
 
 
 @app.command("list")
 @command
 async def list_() -> None:
-    """List every model that a worker has announced, and every other one that is there to be served."""
+    """List every model that a worker has announced, and every other one that could be served."""
     listed: list[ListedModel] = []
     try:
         async with begin() as session:
@@ -73,7 +71,7 @@ async def promote(
     """Make a version the default one: requests that name no version get it within a second."""
     name, _, version = model.partition("@")
     if not version:
-        raise InvalidInput(f"Name a version, as in ml-service models promote {name}@1.1.0")
+        raise InvalidInput(f"Name a version, as in python3 start.py --cli models promote {name}@1.1.0")
     async with begin() as session:
         await admin.change_model(
             session, OPERATOR, name, {"default_version": version}, reason=reason, allow_unserved=unserved
@@ -125,7 +123,7 @@ async def restart(name: Name) -> None:
     """Have every worker load a model again with the files as they are now; everything else goes on."""
     async with begin() as session:
         await admin.restart_model(session, OPERATOR, name)
-    out.print(f"The workers load {name} again, as soon as what they compute with it is done.")
+    out.print(f"The workers load {name} again as soon as they have finished what they compute with it.")
 
 
 @app.command()
@@ -134,9 +132,9 @@ async def new(
     name: Annotated[str, typer.Argument(help="The new model's name: lower case letters, digits and hyphens.")],
     template: Annotated[Template, typer.Option(help="What it begins as.")] = Template.PYTHON,
 ) -> None:
-    """Make a folder in models/ with a model that works, to be changed."""
+    """Make a folder in models/ with a working model to start from."""
     folder = model_templates.create(name, template, read_settings(WorkerSettings).models_folder)
-    out.print(f"{folder} is a model now. Change it, and try it: ml-service models check {name}")
+    out.print(f"{folder} is a model now. Change it, and try it: python3 start.py --cli models check {name}")
     if (folder / "requirements.txt").exists():
         out.print(
             f"It needs the packages of {folder / 'requirements.txt'}: start.py installs them where it runs natively."
@@ -166,7 +164,7 @@ async def manifest(
         raise InvalidInput(
             f"{file} cannot be written here ({error.strerror}): put there what --print prints."
         ) from error
-    out.print(f"{file} names {text.count('sha256')} files. Restart the model to load what it names.")
+    out.print(f"{file} names {counted(text.count('sha256'), 'file')}. Restart the model to load what it names.")
 
 
 @app.command()
@@ -176,7 +174,8 @@ async def check(name: OwnName) -> None:
     async with on_trial(name) as host:
         spec = host.spec
         out.print(
-            f"{spec.name} {spec.version}: loaded in {host.load_s:.2f} s, {spec.price_credits} credits a prediction"
+            f"{spec.name} {spec.version}: loaded in {host.load_s:.2f} s, "
+            f"{counted(spec.price_credits, 'credit')} a prediction"
         )
         found = await examine(host)
         _print_answers(spec, found.answers)
@@ -184,14 +183,15 @@ async def check(name: OwnName) -> None:
             out.print(f"Note: {note}")
         if found.problems:
             raise InvalidInput(" ".join(found.problems))
-        out.print(f"All {len(spec.examples)} examples are right.")
+        number = len(spec.examples)
+        out.print("The example is right." if number == 1 else f"All {number} examples are right.")
         folder = host.source.path.parent
         if said := model_manifests.summary(folder):
             out.print(said)
         if unverified := [] if host.source.is_bundled else model_manifests.unverified(folder):
             out.print(
-                f"Note: {', '.join(unverified[:NAMED_MAX])} may be changed unseen. ml-service models manifest {name} "
-                "has all weights verified before each load."
+                f"Note: {', '.join(unverified[:NAMED_MAX])} may be changed unseen. "
+                f"python3 start.py --cli models manifest {name} has all weights verified before each load."
             )
         limits = ModelLimits.of(read_settings(WorkerSettings))
         own = host.declared

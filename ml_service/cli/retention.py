@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ml_service.background.retention import Retention
+from ml_service.background.usage_sums import UsageSums
 from ml_service.cli.common import command, database_of, new_table, out
 from ml_service.platform.settings.common import RetentionSettings
 from ml_service.platform.settings.reading import read_settings
@@ -22,6 +23,7 @@ async def retention(
     async with database_of(settings) as database:
         keeper = Retention(database, days=settings.retention_days, text_days=settings.text_retention_days)
         if run:
+            await UsageSums(database).sum()  # what is not summed is not dropped
             done = await keeper.retain()
             out.print(f"Dropped: {', '.join(done.dropped) or 'nothing'}. Texts looked at for erasing: {done.erased}.")
         table = new_table("partition", "from", "until", "MB", "unfinished")

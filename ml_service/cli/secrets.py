@@ -147,7 +147,7 @@ def make(folder: Folder) -> None:
 
 @app.command()
 def rotate(folder: Folder) -> None:
-    """Replace all of them. They hold from the next `docker compose up -d --force-recreate` on."""
+    """Replace all of them. They take effect with the next `docker compose up -d --force-recreate`."""
     _check(folder)
     old = _kept(folder)
     fresh = fresh_secrets(BYTES)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from ml_service.cli.common import command, database_of, err, new_table, out, queue_of
+from ml_service.cli.common import command, database_of, decimal, err, new_table, out, queue_of
 from ml_service.domain.errors import ServiceError
 from ml_service.domain.models import DEFAULT_POOL
-from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.common import CommonSettings, DefaultModelSettings
 from ml_service.platform.settings.reading import read_settings
 from ml_service.storage import revision
 from ml_service.storage.database import UNAVAILABLE
+from ml_service.storage.workers import Worker
 from ml_service.usecases import workers
+from ml_service.usecases.models import Catalog
 
 
 @command
 async def migrate(
     wait_s: Annotated[
-        float, typer.Option(min=0, max=86_400, help="Seconds to wait for the database to answer.")
+        float, typer.Option(**decimal(0, 86_400), help="Seconds to wait for the database to answer.")
     ] = 30.0,
 ) -> None:
     """Bring the database to the newest schema; safe to run again, and by several at once."""
@@ -55,11 +58,14 @@ async def migrate(
 
 @command
 async def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the workers, the models, and what waits."""
-    settings = read_settings(CommonSettings)
+    """Show the workers, the models, what waits, and why answers may wait."""
+    settings = read_settings(DefaultModelSettings)
     async with database_of(settings) as database, queue_of(settings) as queue:
         async with database.autocommit(10) as session:
             state = await workers.overview(session)
+        catalog = Catalog(database)
+        await catalog.refresh()
+        problems = _problems(catalog, settings.default_model, state.workers)
         try:
             depth = asdict(await queue.depth(DEFAULT_POOL))
             dead_letters: int | None = await queue.count_dead()
@@ -67,8 +73,7 @@ async def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print 
             depth, dead_letters = {"error": error.message}, None
     if as_json:
         known = {"mode": settings.mode, "backend": settings.backend, "queue": depth, "dead_letters": dead_letters}
-        known |= asdict(state)
-        out.print_json(json.dumps(known, default=str))
+        out.print_json(json.dumps({**known, "problems": problems, **asdict(state)}, default=str))
         return
     table = new_table("worker", "state", "host", "pid", "models", "since")
     for worker in state.workers:
@@ -83,12 +88,27 @@ async def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print 
     out.print(table)
     for failed in workers.failed_models(state.workers):
         out.print(f"model {failed.name} cannot be loaded ({', '.join(failed.workers)}): {failed.reason}")
+    for problem in problems:
+        out.print(f"problem: {problem}")
     waiting = depth.get("error") or f"{depth['ready']} messages ready"
     out.print(
         f"queue ({settings.backend}): {waiting}; {state.open} predictions open, {state.unsent} of them not sent yet"
     )
     if dead_letters:
         out.print(f"dead letters: {dead_letters}; see them with `dead list`")
+
+
+def _problems(catalog: Catalog, default_model: str, live: Sequence[Worker]) -> list[str]:
+    """What `/health` calls so, each with its next step; a model that cannot be loaded is told apart from this."""
+    failed = {one.name: one.reason for one in workers.failed_models(live)}
+    problem = catalog.why_unserved(default_model, failed)
+    if problem is None or problem in failed.values():
+        return []
+    if "python3 start.py" in problem:
+        return [problem]
+    name = default_model.partition("@")[0]
+    is_off = any(not one.is_enabled for one in catalog.versions(name))
+    return [f"{problem} Next: python3 start.py {f'--cli models enable {name}' if is_off else '--logs worker'}"]
 
 
 def add_to(app: typer.Typer) -> None:

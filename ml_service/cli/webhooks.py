@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from ml_service.cli.common import begin, command, new_table, out
+from ml_service.cli.common import Reason, begin, command, new_table, out, whole
 from ml_service.usecases import admin_webhooks
 from ml_service.usecases.admin import OPERATOR
 
@@ -19,7 +19,7 @@ app = typer.Typer(help="List webhooks that fail, send messages again, switch one
 async def list_(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also those that work.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    limit: Annotated[int, typer.Option(**whole(1, 10_000))] = 100,
 ) -> None:
     """List webhooks that fail or are switched off, those with the most waiting messages first."""
     async with begin() as session:
@@ -38,7 +38,7 @@ async def list_(
 @command
 async def disable(
     webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
-    reason: Annotated[str, typer.Option(help="Why; kept in the log of actions.")],
+    reason: Reason,
 ) -> None:
     """Switch a webhook off. Its owner sees it, and can switch it on again."""
     async with begin() as session:
@@ -50,7 +50,7 @@ async def disable(
 @command
 async def log(
     webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    limit: Annotated[int, typer.Option(**whole(1, 10_000))] = 50,
 ) -> None:
     """List messages to a webhook with their last attempt, newest first."""
     async with begin() as session:
@@ -68,7 +68,7 @@ async def log(
 @command
 async def resend(
     webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
-    delivery_id: Annotated[int, typer.Argument(metavar="MESSAGE", min=1, max=2**63 - 1, help="As `log` lists it.")],
+    delivery_id: Annotated[int, typer.Argument(metavar="MESSAGE", **whole(1, 2**63 - 1), help="As `log` lists it.")],
 ) -> None:
     """Send a message again, under the same id."""
     async with begin() as session:
