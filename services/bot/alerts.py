@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import structlog
 
 from ml_service.storage import alerts, chats
+from ml_service.storage.database import Session
 from ml_service.usecases import workers
 from services.bot.deps import Deps
 from services.bot.failures import ChatGone, Later, Refused
@@ -24,6 +26,8 @@ at once counts as alive until its lease ends, so this is more than a lease."""
 ADMINS_AT_ONCE = 16
 """Told at the same time: one whose messages hang must not keep the alert from the others."""
 NO_WORKERS = "no_workers"
+Note = Callable[[Session, str, datetime, int], Awaitable[None]]
+"""Writes down that a chat has heard of the alert of this name that began then, or of its end."""
 
 
 class WorkerAlert:
@@ -33,10 +37,18 @@ class WorkerAlert:
         self._deps = deps
         self._none_since: float | None = None
         self._back_since: float | None = None
+        # By chat: what it has heard, of the alert that began when, and the database does not know yet. Another leader
+        # may have ended that one and begun the next before this process leads again.
+        self._unnoted: dict[int, tuple[Note, datetime]] = {}
+
+    def forget(self) -> None:
+        """Forget since when workers are there or not: nobody has looked between two terms of a leader."""
+        self._none_since = self._back_since = None
 
     async def look(self) -> None:
         """Look once, and tell those who have not heard; raises DatabaseUnavailable."""
         now = asyncio.get_running_loop().time()
+        await self._note()  # while that fails, nobody is told anything again
         async with self._deps.database.autocommit() as session:
             is_alive = any(worker.is_alive for worker in await workers.list_live(session))
         if is_alive:
@@ -52,38 +64,43 @@ class WorkerAlert:
 
     async def _tell_begin(self) -> None:
         async with self._deps.database.autocommit() as session:
-            await alerts.begin(session, NO_WORKERS)
+            raised_at = await alerts.begin(session, NO_WORKERS)
             untold = await alerts.untold_admins(session, NO_WORKERS)
         if not untold:
             return
         waiting = await self._deps.backlog.open()
 
         async def tell(chat_id: int, language: str) -> bool:
-            is_done = await self._send(chat_id, View(menus.alert(language, "alert-no-workers", waiting=waiting)))
-            if is_done:
-                async with self._deps.database.autocommit() as session:
-                    await alerts.told(session, NO_WORKERS, chat_id)
-            return is_done
+            view = View(menus.alert(language, "alert-no-workers", waiting=waiting))
+            return await self._send(chat_id, view, (alerts.told, raised_at))
 
         await _tell_all(tell, untold)
 
     async def _tell_end(self) -> None:
         async with self._deps.database.autocommit() as session:
+            raised_at = await alerts.raised_at(session, NO_WORKERS)
+            if raised_at is None:
+                return
             told = await alerts.told_chats(session, NO_WORKERS)
 
         async def tell(chat_id: int, language: str) -> bool:
-            is_done = await self._send(chat_id, View(menus.alert(language, "alert-workers-back", waiting=0)))
-            if is_done:
-                async with self._deps.database.autocommit() as session:
-                    await alerts.end_told(session, NO_WORKERS, chat_id)
-            return is_done
+            view = View(menus.alert(language, "alert-workers-back", waiting=0))
+            return await self._send(chat_id, view, (alerts.end_told, raised_at))
 
         if not await _tell_all(tell, told):
             return
         async with self._deps.database.autocommit() as session:
-            await alerts.end(session, NO_WORKERS)
+            await alerts.end(session, NO_WORKERS, raised_at)
 
-    async def _send(self, chat_id: int, view: View) -> bool:
+    async def _note(self, *chats_: int) -> None:
+        """Write down what these chats have heard, or all of which that is not known yet; raises DatabaseUnavailable."""
+        for chat_id in chats_ or list(self._unnoted):
+            async with self._deps.database.autocommit() as session:
+                note, raised_at = self._unnoted[chat_id]
+                await note(session, NO_WORKERS, raised_at, chat_id)
+            del self._unnoted[chat_id]
+
+    async def _send(self, chat_id: int, view: View, note: tuple[Note, datetime]) -> bool:
         """Whether nothing more is to be done for this chat; False: try again at the next look."""
         try:
             await self._deps.sender.send(chat_id, view, patience_s=1.0)
@@ -96,6 +113,8 @@ class WorkerAlert:
                 await chats.set_blocked(session, chat_id)
         except Refused as error:
             log.error("alert_not_sent", chat_id=chat_id, why=str(error))  # noqa: TRY400  no trace helps
+        self._unnoted[chat_id] = note
+        await self._note(chat_id)
         return True
 
 

@@ -12,7 +12,7 @@ from ml_service.platform.logs import set_up_logs
 from ml_service.platform.metrics import share_metrics
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.reading import read_settings
-from services.bot.service import run
+from services.bot.wiring import run
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ import structlog
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.predictions import Prediction, Status
 from ml_service.messaging.queue import RESULTS
-from ml_service.storage import chats, deliveries, predictions
-from ml_service.storage.deliveries import ChatDelivery
+from ml_service.storage import chat_deliveries, chats, predictions
+from ml_service.storage.chat_deliveries import ChatDelivery
 from services.bot import batch_reports
 from services.bot.deps import Deps
 from services.bot.failures import ChatGone, Later, Refused
@@ -99,7 +99,7 @@ class Deliverer:
         if room <= 0:
             return
         async with self._deps.database.autocommit() as session:
-            due = await deliveries.take_due(session, but_chats=list(self._sending), limit=room)
+            due = await chat_deliveries.take_due(session, but_chats=list(self._sending), limit=room)
         for delivery in due:
             task = asyncio.create_task(self._send(delivery))
             self._sending[delivery.chat_id] = task
@@ -122,7 +122,7 @@ class Deliverer:
                 return
             async with self._deps.database.begin() as session:
                 await chats.set_blocked(session, delivery.chat_id)  # owed until the person comes back
-                await deliveries.retry_later(session, delivery, 0, str(error))
+                await chat_deliveries.retry_later(session, delivery, 0, str(error))
         except LeaseLost:
             log.info("delivery_lease_lost", id=delivery.id)
         except Refused as error:
@@ -192,7 +192,7 @@ class Deliverer:
 
         async def mark() -> None:
             async with self._deps.database.autocommit() as session:
-                await deliveries.file_sent(session, delivery.id)
+                await chat_deliveries.file_sent(session, delivery.id)
 
         try:
             await self._deps.sender.send_file(
@@ -239,7 +239,7 @@ class Deliverer:
         async def around(do: Callable[[], Awaitable[Any]]) -> Any:
             async with self._one_at_a_time:
                 async with self._deps.database.autocommit() as session:
-                    if not await deliveries.still_held(session, delivery):
+                    if not await chat_deliveries.still_held(session, delivery):
                         raise LeaseLost
                 async with asyncio.timeout(ALONE_S_MAX):
                     result = await do()
@@ -253,7 +253,7 @@ class Deliverer:
         while True:
             try:
                 async with self._deps.database.autocommit() as session:
-                    await deliveries.delivered(session, delivery.id, error)
+                    await chat_deliveries.delivered(session, delivery.id, error)
             except DatabaseUnavailable:
                 if asyncio.get_running_loop().time() > until:
                     raise
@@ -264,7 +264,7 @@ class Deliverer:
     async def _retry_later(self, delivery: ChatDelivery, seconds: float, why: str | None = None) -> None:
         with contextlib.suppress(DatabaseUnavailable):
             async with self._deps.database.autocommit() as session:
-                await deliveries.retry_later(session, delivery, seconds, why)
+                await chat_deliveries.retry_later(session, delivery, seconds, why)
 
 
 def _backoff_s(delivery: ChatDelivery) -> float:

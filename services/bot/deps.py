@@ -1,4 +1,4 @@
-"""What handlers depend on, made once for each process by `service.py`."""
+"""What handlers depend on, made once for each process by `wiring.py`."""
 
 from __future__ import annotations
 

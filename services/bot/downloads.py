@@ -13,7 +13,7 @@ from services.bot.talk import Talk
 log = structlog.get_logger()
 
 DOWNLOAD_S_MAX = 30
-ATTEMPTS_MAX = 5
+DOWNLOAD_ATTEMPTS_MAX = 5
 """After these the sender is told: later messages of the chat wait behind this one."""
 
 
@@ -36,7 +36,7 @@ async def download(talk: Talk, file_id: str) -> bytes:
         if meaning is None and not is_away(error):
             raise
         log.warning("file_not_downloaded", attempts=talk.attempts, error=what_failed(error))
-        if isinstance(meaning, Later) and talk.attempts < ATTEMPTS_MAX:
+        if isinstance(meaning, Later) and talk.attempts < DOWNLOAD_ATTEMPTS_MAX:
             raise meaning from error
         raise NotDownloaded from error
     return content.getvalue()

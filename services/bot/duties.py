@@ -8,8 +8,8 @@ import structlog
 from aiogram.methods import SetMyCommands, SetMyDescription, SetMyShortDescription, TelegramMethod
 
 from ml_service.background.leader import Duty, Leader
-from ml_service.storage import deliveries, link_codes, updates
-from services.bot import polling, webhook
+from ml_service.storage import chat_deliveries, link_codes, updates
+from services.bot import polling, telegram_webhook
 from services.bot.alerts import WorkerAlert
 from services.bot.deps import Deps
 from services.bot.failures import is_away, what_failed
@@ -48,29 +48,27 @@ def make_leader(deps: Deps) -> Leader:
             Duty("alert admins", alert.look, ALERT_S),
             Duty("purge", lambda: _purge(deps), PURGE_S),
         ],
+        on_elected=alert.forget,
     )
 
 
 async def _receive(deps: Deps) -> None:
     if is_called(deps):
         await polling.introduce(deps)
-        await webhook.set_webhook(deps)
+        await telegram_webhook.set_webhook(deps)
         await asyncio.Event().wait()  # once in a term is enough
-    async with deps.database.begin() as session:
-        await updates.forget_leases(session, deps.bot_id)
-        await deliveries.forget_leases(session)
     try:
         await polling.introduce(deps)
         await polling.poll(deps)
     finally:
         deps.health.enter("standby")
-        log.info("standby", why="another bot process may receive now")
+        log.info("standby", why="this process receives nothing now")
 
 
 async def _purge(deps: Deps) -> None:
     async with deps.database.autocommit() as session:
         await updates.purge(session)
-        await deliveries.purge(session)
+        await chat_deliveries.purge(session)
         await link_codes.purge(session)
 
 

@@ -12,7 +12,7 @@ import structlog
 from aiogram.types import Message
 
 from ml_service.domain.errors import DatabaseUnavailable, InsufficientCredits, ServiceError
-from ml_service.domain.fields import takes_text
+from ml_service.domain.fields import plain_field
 from ml_service.storage import chats
 from ml_service.storage.updates import Update
 from services.bot import schema_errors, submitting
@@ -65,14 +65,15 @@ async def _ask(talk: Talk, text: str) -> None:
     t = talk.t
     try:
         spec = (await talk.listed()).spec
+        field = plain_field(spec)
         if not text:
             await talk.say(t("group-empty", bot=talk.deps.sender.username))
-        elif not takes_text(spec):
+        elif field is None or field.is_file:
             await talk.say(t("group-needs-text", model=spec.name))
-        elif wrong := schema_errors.explain(t, spec, {"text": text}):
+        elif wrong := schema_errors.explain(t, spec, {field.name: text}):
             await talk.say(t("error-invalid_input", message="; ".join(wrong)))
         else:
-            await submitting.submit(talk, spec.name, [{"text": text}])
+            await submitting.submit(talk, spec.name, [{field.name: text}])
     except DatabaseUnavailable:
         raise
     except InsufficientCredits:

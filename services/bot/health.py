@@ -9,19 +9,19 @@ from ml_service.platform.sd_notify import notify
 
 SILENT_S_MAX = 60.0
 """A poll is answered within half a minute; after twice that, polling has stopped."""
-State = Literal["starting", "standby", "polling", "webhook", "resting"]
+BotState = Literal["starting", "standby", "polling", "webhook", "resting"]
 
 
 class BotHealth:
     """What is known of the connection to Telegram. Changes are told to the supervisor."""
 
     def __init__(self) -> None:
-        self.state: State = "starting"
+        self.state: BotState = "starting"
         self.trouble: str | None = None
         self._heard_at = time.monotonic()
         self._told = ""
 
-    def enter(self, state: State) -> None:
+    def enter(self, state: BotState) -> None:
         """Go on to another state, with a fresh start for the clock."""
         self.state = state
         self._heard_at = time.monotonic()

@@ -17,7 +17,7 @@ from aiogram.types import Message
 from aiogram.types import Update as TelegramUpdate
 
 from ml_service.domain.errors import DatabaseUnavailable, ServiceError
-from ml_service.storage import chats, deliveries, updates
+from ml_service.storage import chat_deliveries, chats, updates
 from ml_service.storage.database import Session
 from ml_service.storage.updates import LEASE_S, Update
 from ml_service.usecases import telegram
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 CHATS_MAX = 32
 """Chats that are served at the same time."""
 SWEEP_S = 1.0
-ATTEMPTS_MAX = 5
+UPDATE_ATTEMPTS_MAX = 5
 """After so many exceptions of ours an update is given up: the next message of the chat must not wait forever."""
 LATER_ATTEMPTS_MAX = 200
 BACKOFF_S_MAX = 60.0
@@ -54,7 +54,7 @@ class Inbox:
 
     async def start(self) -> None:
         """Begin; does not wait for the database."""
-        self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._renew())]
+        self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._keep_renewing())]
 
     async def close(self, drain_s: float) -> None:
         """Take no more, and finish what has begun; what cannot be finished in time is left to the next process."""
@@ -101,18 +101,22 @@ class Inbox:
         self._talks.pop(chat_id, None)
         self._deps.arrived.set()
 
-    async def _renew(self) -> None:
+    async def _keep_renewing(self) -> None:
         while True:
             await asyncio.sleep(LEASE_S / 3)
-            if not self._handling:
-                continue
-            holding = [id_ for talk in self._talks.values() for id_ in talk.holding]
             try:
-                async with self._deps.database.autocommit() as session:
-                    await updates.renew(session, self._deps.bot_id, list(self._updates.values()))
-                    await deliveries.hold(session, holding)
+                await self.renew()
             except DatabaseUnavailable as error:
                 log.warning("leases_not_renewed", error=error.message)
+
+    async def renew(self) -> None:
+        """Renew the leases of what is being handled; raises DatabaseUnavailable."""
+        if not self._handling:
+            return
+        holding = [id_ for talk in self._talks.values() for id_ in talk.holding]
+        async with self._deps.database.autocommit() as session:
+            await updates.renew(session, self._deps.bot_id, list(self._updates.values()))
+            await chat_deliveries.keep_back(session, holding)
 
     async def _handle(self, update: Update) -> None:
         try:
@@ -128,7 +132,7 @@ class Inbox:
             raise
         except Exception as error:
             log.exception("update_failed", update_id=update.update_id, chat_id=update.chat_id)
-            await self._put_off(update, _backoff_s(update), repr(error)[:500], ATTEMPTS_MAX)
+            await self._put_off(update, _backoff_s(update), repr(error)[:500], UPDATE_ATTEMPTS_MAX)
 
     async def _feed(self, update: Update) -> None:
         parsed = parse(update.body, self._deps.sender.bot)
@@ -228,7 +232,7 @@ class Inbox:
                 t = phrases(chat.language if chat else language_of(language_code(update.body)))
                 await self._deps.sender.send(update.chat_id, View(t("given-up")))
         except (DatabaseUnavailable, Later, ChatGone, Refused) as error:
-            log.warning("not_told", chat_id=update.chat_id, error=str(error))
+            log.warning("apology_not_sent", chat_id=update.chat_id, error=str(error))
 
     async def _retry_later(self, session: Session, update: Update, seconds: float) -> None:
         await updates.retry_later(session, self._deps.bot_id, update.update_id, seconds)

@@ -159,7 +159,7 @@ async def poll(deps: Deps) -> NoReturn:
 async def _get_updates(deps: Deps, offset: int) -> list[Any]:
     """One long poll, as Telegram sends it: an update that aiogram cannot read must not hide the others."""
     http = deps.sender.bot.session
-    assert isinstance(http, AiohttpSession)  # noqa: S101  made by service.py
+    assert isinstance(http, AiohttpSession)  # noqa: S101  made by wiring.py
     url = http.api.api_url(token=deps.sender.bot.token, method="getUpdates")
     fields = {"offset": str(offset), "timeout": str(POLL_S), "allowed_updates": orjson.dumps(KINDS).decode()}
     session = await http.create_session()

@@ -23,15 +23,15 @@ from aiogram.types import BufferedInputFile, InlineKeyboardMarkup, ReplyParamete
 
 from services.bot.failures import ChatGone, Later, Refused, is_away, meaning_of, what_failed
 from services.bot.metrics import BotMetrics
-from services.bot.pace import ChatClosed, Pace
 from services.bot.phrases import Html
 from services.bot.views.view import View
+from services.bot.write_limits import ChatClosed, Pace
 
 log = structlog.get_logger()
 
 REQUEST_TIMEOUT_S = 10
 PATIENCE_S = 20.0
-WAIT_S_MAX = 3.0
+CHAT_WAIT_S_MAX = 3.0
 """A chat that Telegram closes for longer is left, and its work put off: others need the place."""
 BACKOFF_S = (0.3, 1.0, 2.0, 4.0, 8.0)
 T = TypeVar("T")
@@ -171,7 +171,7 @@ class Sender:
                     self._metrics.called(name, "done")
                     return result
             except ChatClosed as error:
-                later, wait_s_max = Later(error.seconds, str(error)), WAIT_S_MAX
+                later, wait_s_max = Later(error.seconds, str(error)), CHAT_WAIT_S_MAX
             except Exception as error:  # noqa: BLE001  `_later` raises what is not Telegram's
                 later, wait_s_max = self._later(chat_id, name, error, tries)
                 tries += 1
@@ -192,7 +192,7 @@ class Sender:
         if isinstance(error, TelegramRetryAfter):
             log.warning("telegram_asks_to_wait", chat_id=chat_id, retry_after_s=meaning.seconds)
             self._pace.refused(chat_id, meaning.seconds)
-            return meaning, WAIT_S_MAX
+            return meaning, CHAT_WAIT_S_MAX
         log.warning("telegram_away", chat_id=chat_id, error=str(meaning))
         return meaning, BACKOFF_S[-1]
 

@@ -10,14 +10,15 @@ from uuid import UUID
 import orjson
 
 from ml_service.domain.credentials import Principal
-from ml_service.domain.models import full_name
+from ml_service.domain.models import ModelSpec, full_name
 from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import ModelInput, Outcome, SubmitRequest
-from ml_service.storage import deliveries
-from ml_service.storage.deliveries import ChatDelivery
+from ml_service.storage import chat_deliveries
+from ml_service.storage.chat_deliveries import ChatDelivery
 from ml_service.usecases import ledger, telegram
 from ml_service.usecases import workers as workers_usecase
 from ml_service.usecases.bulk import BulkOrder
+from services.bot import schema_errors
 from services.bot.failures import ChatGone
 from services.bot.talk import Talk
 from services.bot.views import answers
@@ -71,6 +72,14 @@ async def submit(
     await _show(talk, delivery, lambda: _accepted(talk, outcome, ahead), is_batch=batch is not None)
 
 
+async def submit_checked(talk: Talk, spec: ModelSpec, value: dict[str, Any]) -> None:
+    """Submit one input, or say what is wrong with it; raises as `submit`."""
+    if wrong := schema_errors.explain(talk.t, spec, value):
+        await talk.say(talk.t("error-invalid_input", message="; ".join(wrong)), reply=True)
+        return
+    await submit(talk, spec.name, [value])
+
+
 async def submit_file(talk: Talk, model: str, inputs: Sequence[dict[str, Any]], batch: ConfirmedBatch) -> None:
     """Submit more inputs than a batch takes, as a bulk job; else as `submit`."""
     order = BulkOrder(Source.TELEGRAM, "jsonl", model, key=batch.key, chat_id=talk.chat.chat_id)
@@ -112,7 +121,7 @@ async def _show(talk: Talk, delivery: ChatDelivery, view: Callable[[], Awaitable
 async def _owe(talk: Talk, subject_id: UUID, user_id: UUID, batch: ConfirmedBatch | None) -> ChatDelivery:
     reply_to = batch.message_id if batch else None if talk.query_id else talk.message_id
     async with talk.deps.database.autocommit() as session:
-        return await deliveries.add(
+        return await chat_deliveries.add(
             session,
             subject_id,
             user_id,
@@ -126,7 +135,7 @@ async def _owe(talk: Talk, subject_id: UUID, user_id: UUID, batch: ConfirmedBatc
 
 async def _release(talk: Talk, delivery_id: int, message_id: int | None) -> None:
     async with talk.deps.database.autocommit() as session:
-        await deliveries.release(session, delivery_id, message_id)
+        await chat_deliveries.let_go(session, delivery_id, message_id)
     talk.holding.discard(delivery_id)
     talk.deps.answered.set()
 

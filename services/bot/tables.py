@@ -27,14 +27,14 @@ from ml_service.domain.tables import (
     parse_rows,
 )
 from services.bot import schema_errors
+from services.bot.encoding import encoding_of
 from services.bot.phrases import Phrases
 
 FILE_BYTES_MAX = 10_000_000
 ROWS_MAX = 100_000
 """All rows of a file are in memory."""
 SAMPLE_BYTES = 65_536
-ENCODINGS = ["cp1251", "koi8_r", "cp866", "cp1252", "utf_16_le", "utf_16_be", "mac_cyrillic"]
-"""What spreadsheets in Russian and English write, besides UTF-8."""
+WIDE = ["utf_16_le", "utf_16_be"]
 UTF8_DAMAGE_MAX = 0.02
 UNREADABLE = "\ufffd"
 _CONTROL = re.compile("[\x01-\x08\x0e-\x19\x1b-\x1f]")
@@ -116,8 +116,8 @@ def text_of(content: bytes) -> str:
         raise NotText
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return _checked(content.decode("utf-16", errors="replace"))
-    if b"\0" in content:
-        return _checked(_guessed(content))  # UTF-16 without a mark may pass for UTF-8
+    if b"\0" in content and _is_wide(content):
+        return _checked(_guessed(content))
     try:
         return _checked(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -128,9 +128,18 @@ def text_of(content: bytes) -> str:
     return _checked(_guessed(content))
 
 
+def _is_wide(content: bytes) -> bool:
+    """Whether content with NUL bytes is UTF-16 without a mark. As UTF-8, that has odd characters everywhere."""
+    try:  # a character may be cut at the end of the sample
+        text = codecs.getincrementaldecoder("utf-8")().decode(content[:SAMPLE_BYTES])
+    except UnicodeDecodeError:
+        return True
+    return text.count("\0") + len(_CONTROL.findall(text)) > len(text) // 8
+
+
 def _guessed(content: bytes) -> str:
-    found = from_bytes(content[:SAMPLE_BYTES], cp_isolation=ENCODINGS).best()
-    return content.decode(found.encoding if found else "cp1251", errors="replace")
+    found = from_bytes(content[:SAMPLE_BYTES], cp_isolation=WIDE).best() if b"\0" in content else None
+    return content.decode(found.encoding if found else encoding_of(content[:SAMPLE_BYTES]), errors="replace")
 
 
 def _checked(text: str) -> str:

@@ -11,7 +11,7 @@ from aiogram.types import Message
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.domain.models import DEFAULT_POOL
 from ml_service.messaging.queue import QueueDepth
-from ml_service.storage import deliveries
+from ml_service.storage import chat_deliveries
 from ml_service.usecases import telegram, workers
 from services.bot.talk import Talk
 from services.bot.views import menus
@@ -28,7 +28,7 @@ async def admin(_message: Message, talk: Talk) -> None:
         return
     async with talk.deps.database.autocommit() as session:
         overview = await workers.overview(session)
-        owed = await deliveries.count_open(session, DELIVERIES_COUNT_MAX)
+        owed = await chat_deliveries.count_open(session, DELIVERIES_COUNT_MAX)
         failures = await telegram.recent_failures(session, seconds=FAILURES_S, limit=FAILURES_SHOWN)
     depth: QueueDepth | None = None
     with suppress(QueueUnavailable):

@@ -18,6 +18,7 @@ from ml_service.domain.tables import NotATable
 from ml_service.usecases import ledger, telegram
 from services.bot import submitting
 from services.bot.downloads import NotDownloaded, download, is_readable, is_table
+from services.bot.handlers import files
 from services.bot.phrases import cut
 from services.bot.submitting import ConfirmedBatch
 from services.bot.tables import (
@@ -52,13 +53,15 @@ async def ask_lines(talk: Talk, text: str) -> None:
 
 
 async def document(message: Message, talk: Talk) -> None:
-    """Ask whether each line, or row, of a file is to be submitted."""
+    """Ask whether each line, or row, of a file is to be submitted; a model that takes files gets it as it is."""
+    if await files.take(message, talk):
+        return
     found = message.document
     assert found is not None  # noqa: S101  the filter says so
     if not is_readable(found):
         await talk.say(talk.t("batch-file-kind"), reply=True)
     elif (found.file_size or 0) > FILE_BYTES_MAX:
-        await talk.say(talk.t("batch-file-too-big", kilobytes=FILE_BYTES_MAX // 1000), reply=True)
+        await talk.say(talk.t("batch-file-too-big", megabytes=FILE_BYTES_MAX // 1_000_000), reply=True)
     else:
         source: Dialog = {
             "file": found.file_id,
@@ -125,7 +128,7 @@ async def _read(talk: Talk, source: Dialog, listed: ListedModel, column: str | N
             return read_lines(t, source["text"], spec, rows_max=_batch_max(talk))
         content = await download(talk, source["file"])
         if len(content) > FILE_BYTES_MAX:
-            await talk.say(t("batch-file-too-big", kilobytes=FILE_BYTES_MAX // 1000), reply=True)
+            await talk.say(t("batch-file-too-big", megabytes=FILE_BYTES_MAX // 1_000_000), reply=True)
             return None
         text = await asyncio.to_thread(text_of, content)
         if source["is_table"]:

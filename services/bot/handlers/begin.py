@@ -19,7 +19,7 @@ NAME_CHARS_MAX = 64
 
 
 async def start(message: Message, command: CommandObject, talk: Talk) -> None:
-    """Greet; a deep link may bring a code that offers to join the chat with an account."""
+    """Greet; a deep link may bring a code that offers to connect the chat to an account."""
     talk.dialog = None
     if command.args and link.is_code(command.args.strip()):
         await link.offer(talk, command.args.strip())

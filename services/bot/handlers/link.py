@@ -1,4 +1,4 @@
-"""Joining a chat with an account of the API, and leaving it."""
+"""Linking a chat to an account of the API, and unlinking it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_code(text: str) -> bool:
 
 
 async def offer(talk: Talk, code: str) -> None:
-    """Say whose account the code joins, and ask: a link from a stranger would join this chat with the stranger's.
+    """Say whose account the code is for, and ask: a stranger's deep link would link the chat to the stranger's account.
 
     The question is the chat's own dialog, so no other chat can answer it, and it ends with the next one.
     """
@@ -36,7 +36,7 @@ async def offer(talk: Talk, code: str) -> None:
     talk.dialog = None
     try:
         async with database.autocommit() as session:
-            if await telegram.has_joined(session, talk.chat, code):
+            if await telegram.is_linked_by(session, talk.chat, code):
                 await talk.say(talk.t("link-already", username=talk.chat.username))
                 return
             username, code_hash = await telegram.look_at_code(session, code)
@@ -48,7 +48,7 @@ async def offer(talk: Talk, code: str) -> None:
 
 
 async def decide(query: CallbackQuery, talk: Talk) -> None:
-    """Join, or do not: only as an answer to the question that is open in this chat."""
+    """Link, or do not: only as an answer to the question that is open in this chat."""
     _, said, number = (query.data or "").split(":")
     dialog = talk.dialog or {}
     if dialog.get("kind") != "link" or dialog["hash"][:NUMBER_CHARS] != number:
@@ -59,10 +59,10 @@ async def decide(query: CallbackQuery, talk: Talk) -> None:
     if said == "no":
         await talk.show(View(talk.t("link-dropped")))
         return
-    await talk.show(View(await _join(talk, bytes.fromhex(dialog["hash"]))))
+    await talk.show(View(await _link(talk, bytes.fromhex(dialog["hash"]))))
 
 
-async def _join(talk: Talk, code_hash: bytes) -> Html:
+async def _link(talk: Talk, code_hash: bytes) -> Html:
     """The account that made the code pays from now on, and this chat's credits move to it."""
     database, t = talk.deps.database, talk.t
     try:

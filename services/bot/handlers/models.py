@@ -9,7 +9,7 @@ from aiogram import F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
-from ml_service.domain.fields import Field, WrongValue, fields_of, takes_text
+from ml_service.domain.fields import Field, WrongValue, fields_of, plain_field
 from services.bot import schema_errors, submitting
 from services.bot.talk import Talk
 from services.bot.views import menus
@@ -28,7 +28,8 @@ async def choose(query: CallbackQuery, talk: Talk) -> None:
     # Callback data is short: a very long name stands there by its beginning.
     listed = await talk.listed(wanted if wanted in names else next((n for n in names if n.startswith(wanted)), wanted))
     talk.model, talk.dialog = listed.spec.name, None
-    how = talk.t("model-how-text" if takes_text(listed.spec) else "model-how-form")
+    field = plain_field(listed.spec)
+    how = talk.t("model-how-form" if field is None else "model-how-file" if field.is_file else "model-how-text")
     await talk.pop_up()
     await talk.show(menus.models(talk.t, talk.deps.catalog.all(), talk.model_name))
     await talk.say(talk.t("model-chosen", model=listed.spec.name, how=how))
@@ -56,6 +57,12 @@ async def fill_in(talk: Talk, text: str) -> None:
         await talk.say(talk.t("form-wrong-value", reason="; ".join(wrong_value)))
         return
     await _take(talk, field, value)
+
+
+async def open_file_field(talk: Talk) -> Field | None:
+    """The field that the form asks for, where it takes a file."""
+    field = await _field(talk) if (talk.dialog or {}).get("kind") == "form" else None
+    return field if field is not None and field.is_file else None
 
 
 async def tap(query: CallbackQuery, talk: Talk) -> None:

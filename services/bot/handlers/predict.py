@@ -7,15 +7,17 @@ from aiogram import F, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 
-from ml_service.domain.fields import is_text_only, takes_text
-from services.bot import schema_errors, submitting
-from services.bot.handlers import batch, models
+from ml_service.domain.fields import is_text_only, plain_field
+from services.bot import submitting
+from services.bot.handlers import batch, files, models
 from services.bot.raw_updates import has_content
 from services.bot.talk import Talk
 
 
-async def predict(_message: Message, command: CommandObject, talk: Talk) -> None:
-    """Ask with the text behind the command; without one, ask for it."""
+async def predict(message: Message, command: CommandObject, talk: Talk) -> None:
+    """Ask with the text behind the command, or with the picture above it; without one, ask for it."""
+    if await files.take(message, talk):
+        return
     talk.dialog = None
     if command.args:
         await ask_text(talk, command.args)
@@ -33,14 +35,12 @@ async def ask_text(talk: Talk, text: str) -> None:
     spec = (await talk.listed()).spec
     value = _json_object(text)
     if value is None or is_text_only(spec):
-        value = {"text": text}
-        if not takes_text(spec):
+        field = plain_field(spec)
+        if field is None or field.is_file:
             await models.begin_form(talk, spec.name)
             return
-    if wrong := schema_errors.explain(talk.t, spec, value):
-        await talk.say(talk.t("error-invalid_input", message="; ".join(wrong)), reply=True)
-        return
-    await submitting.submit(talk, spec.name, [value])
+        value = {field.name: text}
+    await submitting.submit_checked(talk, spec, value)
 
 
 async def cancel(_message: Message, talk: Talk) -> None:
@@ -52,6 +52,8 @@ async def cancel(_message: Message, talk: Talk) -> None:
 
 async def any_text(message: Message, talk: Talk) -> None:
     """A text without a command, or the words under a picture: what was asked for last, else a prediction."""
+    if await files.take(message, talk):
+        return
     text = message.text or message.caption or ""
     kind = (talk.dialog or {}).get("kind")
     if text.startswith("/"):
@@ -73,6 +75,8 @@ async def edited(message: Message, talk: Talk) -> None:
 
 async def anything(message: Message, talk: Talk) -> None:
     """A picture, a voice, a sticker. What Telegram itself says (pinned, a new wallpaper) is nobody's question."""
+    if await files.take(message, talk):
+        return
     if message.document is not None:
         await batch.document(message, talk)  # says which files it reads
     elif has_content(message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 import orjson
@@ -14,6 +15,7 @@ from services.bot.views.view import View, keyboard, paragraphs
 INPUT_CHARS_MAX = 300
 VERSION_CHARS_MAX = 40
 SHORTEST_S = 0.05
+_BASE64 = re.compile("[A-Za-z0-9+/]{24,}={0,2}")
 
 
 def input_text(stored: str) -> str:
@@ -22,6 +24,17 @@ def input_text(stored: str) -> str:
     if isinstance(value, dict) and set(value) == {"text"} and isinstance(value["text"], str):
         return value["text"]
     return stored
+
+
+def shown_input(t: Phrases, stored: str) -> str:
+    """An input for people: as `input_text`, but the one text of any name, and a file by its size."""
+    value = orjson.loads(stored)
+    only = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(only, str):
+        return stored
+    if "text" not in value and len(only) % 4 == 0 and _BASE64.fullmatch(only):
+        return t.plain("input-file", kilobytes=round(len(only) * 3 / 4000, 1))
+    return only
 
 
 def accepted(t: Phrases, prediction_id: UUID, *, cost: int, balance: int, seconds: int | None) -> View:
@@ -51,7 +64,7 @@ def answer(t: Phrases, prediction: Prediction, *, nonce: str = "0", back: str | 
         nonce: Goes into "again", so that a double tap on one button submits once.
         back: Callback data of a button that leads back to the history.
     """
-    asked = Html(f"<blockquote>{escaped(cut(input_text(prediction.input), INPUT_CHARS_MAX))}</blockquote>")
+    asked = Html(f"<blockquote>{escaped(cut(shown_input(t, prediction.input), INPUT_CHARS_MAX))}</blockquote>")
     outcome, is_cut = _outcome(t, prediction)
     row = [(t.plain("button-back"), back)] if back else []
     if prediction.is_terminal:

@@ -12,7 +12,7 @@ from ml_service.storage.history_pages import Entry
 from ml_service.usecases.telegram import HistoryPage
 from services.bot.phrases import Html, Phrases, cut, escaped
 from services.bot.views import outputs
-from services.bot.views.answers import input_text
+from services.bot.views.answers import shown_input
 from services.bot.views.view import View, date_of, keyboard, lines, paragraphs
 
 PAGE_SIZE = 5
@@ -90,7 +90,7 @@ def _line(t: Phrases, entry: Entry) -> Html:
         return Html(f"{_mark(entry)} <i>{date}</i> {_batch(t, entry)}")
     label = _label(t, one)
     end = f" → <b>{escaped(cut(label, 40))}</b>" if label else ""
-    return Html(f"{_mark(entry)} <i>{date}</i> {escaped(cut(_one_line(one), 60))}{end}")
+    return Html(f"{_mark(entry)} <i>{date}</i> {escaped(cut(_one_line(t, one), 60))}{end}")
 
 
 def _short(t: Phrases, entry: Entry) -> str:
@@ -98,7 +98,7 @@ def _short(t: Phrases, entry: Entry) -> str:
     if one.batch_id is not None:
         return f"{_mark(entry)} {t.plain('history-batch', done=entry.done, total=entry.total)}"
     label = _label(t, one)
-    return f"{_mark(entry)} {cut(_one_line(one), 19)}{' → ' + cut(label, 16) if label else ''}"
+    return f"{_mark(entry)} {cut(_one_line(t, one), 19)}{' → ' + cut(label, 16) if label else ''}"
 
 
 def _mark(entry: Entry) -> str:
@@ -111,8 +111,8 @@ def _batch(t: Phrases, entry: Entry) -> Html:
     return t("history-batch", done=entry.done, total=entry.total)
 
 
-def _one_line(one: Prediction) -> str:
-    return " ".join(input_text(one.input).split())
+def _one_line(t: Phrases, one: Prediction) -> str:
+    return " ".join(shown_input(t, one.input).split())
 
 
 def _label(t: Phrases, one: Prediction) -> str | None:

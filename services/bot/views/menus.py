@@ -81,7 +81,8 @@ def form_field(t: Phrases, model: str, field: Field, *, form: str, number: int, 
     description = escaped(cut(field.description, DESCRIPTION_CHARS_MAX * 2)) if field.description else None
     title = t("form-field", model=model, number=number + 1, total=total, field=cut(field.name, NAME_CHARS_MAX))
     optional = None if field.required else t("form-optional")
-    return View(lines(title, description, optional), keyboard(*rows))
+    file = t("form-file") if field.is_file else None
+    return View(lines(title, description, file, optional), keyboard(*rows))
 
 
 def languages(t: Phrases) -> View:
@@ -103,7 +104,7 @@ def delete(t: Phrases, balance: int, account: str | None, number: str) -> View:
 
     Args:
         balance: Credits of the chat's own account, which would be lost.
-        account: The joined account of the API, which stays; None: there is none.
+        account: The connected account of the API, which stays; None: there is none.
         number: The question's own.
     """
     return View(
@@ -118,7 +119,7 @@ def delete(t: Phrases, balance: int, account: str | None, number: str) -> View:
 
 
 def link(t: Phrases, username: str, own_balance: int, number: str) -> View:
-    """Asks whether to join the account of this name; ``number`` is the question's own."""
+    """Asks whether to connect to the account of this name; ``number`` is the question's own."""
     return View(
         t("link-ask", username=username, moved=t("credits", count=own_balance)),
         keyboard(

@@ -1,4 +1,4 @@
-"""A model's output for people: a label with its scores as bars; any other object as its fields."""
+"""A model's output for people: a label with its scores as bars, spans of a text by their kinds, else its fields."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ OUTPUT_CHARS_MAX = 1500
 LABEL_CHARS_MAX = 300
 NAME_CHARS_MAX = 40
 FIELDS_MAX = 12
+NUMBERS_MAX, NUMBERS_SHOWN = 16, 4
+"""A vector of more numbers is shown by its first ones."""
 BAR_CELLS = 10
 LABEL_FIELDS = ("label", "language")
 """What an output's main word may be called; `confidence` beside it says how sure the model is."""
@@ -47,9 +49,11 @@ def show(t: Phrases, output: Any) -> tuple[Html, bool]:
     """An output as HTML, and whether something of it was left out."""
     if not isinstance(output, dict):
         return _raw(output)
+    if output and all(value == [] for value in output.values()):
+        return t("output-nothing"), False
     rest = dict(output)
     head = _head(t, rest)
-    shown = [_field(name, value) for name, value in list(rest.items())[:FIELDS_MAX]]
+    shown = [*_spans(t, rest), *(_field(t, name, value) for name, value in list(rest.items())[:FIELDS_MAX])]
     is_cut = len(rest) > FIELDS_MAX or any(cut_short for _, cut_short in shown)
     text = lines(*head, *(field for field, _ in shown), Html("…") if len(rest) > FIELDS_MAX else None)
     if not text or len(text) > 2 * OUTPUT_CHARS_MAX:
@@ -82,15 +86,41 @@ def _head(t: Phrases, rest: dict[str, Any]) -> list[Html]:
     return head
 
 
+def _spans(t: Phrases, rest: dict[str, Any]) -> list[tuple[Html, bool]]:
+    """A line for each kind of what is found in a text, each word once; taken out of ``rest``."""
+    found = next((name for name, value in rest.items() if _are_spans(value)), None)
+    if found is None:
+        return []
+    texts: dict[str, dict[str, None]] = {}
+    for span in rest.pop(found):
+        texts.setdefault(span["type"], {})[" ".join(span["text"].split())] = None
+    kinds = list(texts.items())
+    shown = [_field(t, label_of(t, kind, "spans"), ", ".join(words)) for kind, words in kinds[:FIELDS_MAX]]
+    return [(line, is_cut or len(kinds) > FIELDS_MAX) for line, is_cut in shown]
+
+
+def _are_spans(value: Any) -> bool:
+    parts = (("type", str), ("text", str), ("start", int), ("end", int))
+    return (
+        isinstance(value, list)
+        and value != []
+        and all(isinstance(one, dict) and all(isinstance(one.get(part), kind) for part, kind in parts) for one in value)
+    )
+
+
 def _bars(t: Phrases, scores: Sequence[tuple[Any, Any]], kind: str) -> list[Html]:
     best = sorted(scores, key=lambda item: -item[1])[:FIELDS_MAX]
     rows = [f"{bar(t, share)}  {label_of(t, cut(str(name), NAME_CHARS_MAX), kind)}" for name, share in best]
     return [Html(f"<pre>{escaped(chr(10).join(rows))}</pre>")] if rows else []
 
 
-def _field(name: str, value: Any) -> tuple[Html, bool]:
+def _field(t: Phrases, name: str, value: Any) -> tuple[Html, bool]:
     shown = value if isinstance(value, str) else orjson.dumps(value).decode()
-    short = cut(shown, VALUE_CHARS_MAX)
+    if isinstance(value, list) and len(value) > NUMBERS_MAX and all(isinstance(one, int | float) for one in value):
+        first = ", ".join(orjson.dumps(one).decode() for one in value[:NUMBERS_SHOWN])
+        short = t.plain("output-numbers", first=first, count=len(value))
+    else:
+        short = cut(shown, VALUE_CHARS_MAX)
     return Html(f"<b>{escaped(cut(name, 60))}</b>: {escaped(short)}"), len(short) < len(shown)
 
 

@@ -41,12 +41,12 @@ help = <b>What I can do</b>
     /history – your requests and their answers
     /balance – your credits and latest transactions
     /models – choose a model
-    /link <i>code</i> – join this chat with your API account
+    /link <i>code</i> – connect this chat to your API account
     /unlink – leave the API account and pay from this chat again
-    /delete_me – delete what I keep of you
+    /delete_me – delete what I keep about you
     /notify – answers to your API requests in this chat: on or off
     /language – Русский or English
-    /cancel – drop what you have started
+    /cancel – cancel what you have started
     /stop – no messages until you write again
 stopped = 🔕 No more messages. Finished answers will be in /history. Write anything to hear from me again.
 language-choose = 🌐 Choose a language
@@ -83,8 +83,8 @@ canceled-popup = Cancelled. Your credits have been refunded.
 
 # Answers
 answer-foot = <i>{ $model } { $version } · { $time } · { $cost }</i>
-time = { $seconds } s
-shortest-time = &lt;0.1 s
+time = { $seconds }{"\u00A0"}s
+shortest-time = &lt;0.1{"\u00A0"}s
 answer-failed = ❌ <b>Failed</b>: { $reason }
     { $cost } refunded
 answer-canceled = ✖️ <b>Cancelled.</b> { $cost } refunded
@@ -97,6 +97,9 @@ notice-webhook-disabled-gone = 🔕 The webhook { $url } is switched off: its re
 answer-deleted = 🗑 This request has been deleted: it was older than the service keeps answers.
 answer-refused = ⚠️ The answer is ready, but it cannot be shown here. You will find it in /history.
 output-cut = The answer is long; all of it is in the file.
+output-nothing = Nothing found.
+output-numbers = [{ $first }, … ] ({ $count } numbers)
+input-file = 📎 file, { $kilobytes }{"\u00A0"}KB
 output-file-name = answer.json
 percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) }%
 yes = yes
@@ -115,6 +118,9 @@ csv-delimiter = ,
 label-positive = 🙂 positive
 label-neutral = 😐 neutral
 label-negative = 🙁 negative
+spans-person = 👤 People
+spans-place = 📍 Places
+spans-organization = 🏢 Organizations
 language-ar = Arabic
 language-be = Belarusian
 language-bg = Bulgarian
@@ -175,9 +181,10 @@ batch-more-errors = … and { $count } more
 batch-errors-next = Please correct the file and send it again.
 batch-errors-rest = Without them, { $rows } can be sent.
 batch-cells = it has { $count } cells, and there are { $columns } columns
-batch-empty = There are no texts in it.
+batch-empty = There are no texts here.
 batch-too-many = Too many rows; the limit is { $max }.
-batch-file-too-big = The file is too big; the limit is { $kilobytes } KB.
+file-too-big = The file is too big; the limit is { $kilobytes }{"\u00A0"}KB.
+batch-file-too-big = The file is too big; the limit is { $megabytes }{"\u00A0"}MB.
 batch-file-kind = I can only read .txt and .csv files.
 batch-file-not-text = This file is not a text. Save it as CSV or as plain text and send it again.
 batch-file-not-fetched = ⚠️ Telegram did not give me the file. Please send it again.
@@ -185,7 +192,7 @@ batch-needs-text = The model { $model } needs more than a text. Send a .csv file
 
 # Balance
 balance = 💳 <b>Balance: { $balance }</b>
-    Reserved for unfinished predictions: { $held }
+    On hold for unfinished predictions: { $held }
 balance-account = Account: { $username }
 balance-last = <b>Latest transactions</b>
 balance-line = { $date } · { $what } · <b>{ $change }</b>
@@ -195,10 +202,10 @@ kind-grant = starting credits
 kind-top_up = top-up
 kind-hold = prediction
 kind-capture = prediction paid
-kind-release = refund
+kind-release = given back
 kind-transfer = moved between your accounts
 kind-adjustment = correction
-kind-refund = payment refunded
+kind-refund = refund for predictions
 kind-chargeback = payment reversed
 
 # History
@@ -219,9 +226,11 @@ models-live = 🟢 running
 models-away = ⚪️ temporarily unavailable
 model-chosen = ✅ Selected: <b>{ $model }</b>. { $how }
 model-how-text = Send a text to get an answer.
+model-how-file = Send a file or a picture to get an answer.
 model-how-form = /predict asks for its fields one by one; you can also send them as JSON.
 form-field = ✏️ <b>{ $model }</b>, field { $number } of { $total }: <b>{ $field }</b>
 form-optional = (optional)
+form-file = Send a file or a picture.
 form-skip = Skip
 form-wrong-number = This is not a number. Try again, or /cancel
 form-wrong-integer = This is not a whole number. Try again, or /cancel
@@ -258,15 +267,15 @@ schema-format = does not have the expected form
 schema-const = is not the expected value
 schema-other = is not what the model expects
 
-# Joining accounts
-link-how = 🔗 To join this chat with your API account, request a code from the API:
+# Connecting accounts
+link-how = 🔗 To connect this chat to your API account, press Account → Connect Telegram on the service's page, or request a code from the API:
     <pre>POST /users/me/telegram</pre>
     Open the link in its answer, or send me <code>/link CODE</code> within ten minutes. Credits bought in this chat move to that account; unspent starting credits stay here.
-link-ask = 🔗 Join this chat with the account <b>{ $username }</b>?
+link-ask = 🔗 Connect this chat to the account <b>{ $username }</b>?
     That account will pay for requests from this chat, its owner will be able to read them, and the credits bought here move there: { $moved }. Unspent starting credits stay.
 
     Agree only if you requested this code yourself.
-button-link = ✅ Join { $username }
+button-link = ✅ Connect to { $username }
 button-link-no = ✖️ No
 link-dropped = ✖️ Cancelled. Nothing has changed.
 link-old = This question is closed. Send /link CODE again.
@@ -276,16 +285,16 @@ link-already = This chat uses the account <b>{ $username }</b>. Leave it: /unlin
 link-wrong = This code is wrong, has been used, or is older than ten minutes. Request a new one.
 unlinked = This chat pays for itself again; balance: { $balance }. Credits that were moved stay where they are.
 unlink-none = This chat pays for itself already.
-delete-ask = 🗑 Delete everything I keep of you? Your requests, answers and files, what you have chosen, and this chat's own account with { $balance }. There is no way back.
+delete-ask = 🗑 Delete everything I keep about you? Your requests, answers and files, what you have chosen, and this chat's own account with { $balance }. This cannot be undone.
 
     What stays: amounts in the ledger, without a name, and the number of this chat, so that starting credits are given once. Messages in Telegram stay until you delete them there.
-delete-account-stays = Your API account <b>{ $username }</b> stays, and this chat leaves it. You can delete it by the API.
+delete-account-stays = Your API account <b>{ $username }</b> stays, and this chat leaves it. You can delete it on the page or through the API.
 button-delete = 🗑 Delete it all
 button-delete-no = ✖️ No
 delete-dropped = ✖️ Cancelled. Nothing was deleted.
 delete-old = This question is closed. Send /delete_me again.
 delete-done = 🗑 Done. Unfinished requests are being cancelled and texts erased; that takes a minute or so.
-notify-none = First join this chat with your API account: /link
+notify-none = First connect this chat to your API account: /link
 notify-on = 🔔 Answers to your API requests will come to this chat.
 notify-off = 🔕 Answers to your API requests no longer come to this chat, unless a request asks for it.
 notify-ask = Should answers to your API requests come to this chat?
@@ -293,7 +302,7 @@ button-notify-on = 🔔 Yes
 button-notify-off = 🔕 No
 
 # Admins
-admin-only = This command is for admins. /link joins this chat with an admin's account.
+admin-only = This command is for admins. To connect this chat to an admin's account: /link
 admin = 🛠 <b>Service</b>
     Unfinished: { $open }, not sent yet: { $unsent }
     Queue: { $queue }
@@ -325,6 +334,7 @@ error-not_found = ⚠️ There is no such request. It may have been deleted beca
 error-model_not_found = ⚠️ There is no such model. Available models: /models
 error-username_taken = ⚠️ This name is taken.
 error-last_admin = ⚠️ You are the last admin. Make somebody else an admin first.
+error-account_deleted = ⚠️ This account was deleted.
 error-already_finished = It has already finished.
 error-idempotency_key_reused = ⚠️ This request was already sent with another text.
 error-too_many_queued = ⏳ You have many unfinished predictions. Wait for some of them, or send many texts as a /batch
@@ -343,10 +353,10 @@ command-batch = Many texts at once
 command-history = Your requests and answers
 command-balance = Credits and transactions
 command-models = Choose a model
-command-link = Join with your API account
+command-link = Connect to your API account
 command-notify = Answers to API requests here
 command-language = Русский / English
-command-cancel = Drop what you have started
+command-cancel = Cancel what you have started
 command-stop = No more messages
 command-delete_me = Delete my data
 command-help = What I can do

@@ -40,19 +40,19 @@ start = 👋 Здравствуйте, { $name }!
     Всё, что я умею: /help
 help = <b>Что я умею</b>
 
-    Пришлите текст – ответит выбранная модель.
-    /predict <i>текст</i> – отправить запрос; без текста – спрошу его
-    /batch – много текстов сразу: по одному в строке или файл .txt или .csv
-    /history – ваши запросы и ответы
-    /balance – кредиты и последние операции
-    /models – выбрать модель
-    /link <i>код</i> – подключить этот чат к вашему аккаунту API
-    /unlink – отсоединить аккаунт API
-    /delete_me – удалить всё, что я о вас храню
-    /notify – присылать сюда ответы на запросы по API или нет
-    /language – Русский или English
-    /cancel – отменить начатое
-    /stop – не присылать сообщений, пока вы не напишете
+    Пришлите текст — ответит выбранная модель.
+    /predict <i>текст</i> — отправить запрос; без текста — спрошу его
+    /batch — много текстов сразу: по одному в строке или файл .txt или .csv
+    /history — ваши запросы и ответы
+    /balance — кредиты и последние операции
+    /models — выбрать модель
+    /link <i>код</i> — подключить этот чат к вашему аккаунту API
+    /unlink — отсоединить аккаунт API
+    /delete_me — удалить всё, что я о вас храню
+    /notify — присылать сюда ответы на запросы по API или нет
+    /language — Русский или English
+    /cancel — отменить начатое
+    /stop — не присылать сообщений, пока вы не напишете
 stopped = 🔕 Больше не пишу. Готовые ответы будут в /history. Чтобы я снова писал, пришлите что угодно.
 language-choose = 🌐 Выберите язык
 language-chosen = ✅ Теперь пишу по-русски.
@@ -80,7 +80,7 @@ group-first = 👋 Сначала напишите мне в личные соо
 group-empty = Напишите текст после команды: <code>/predict@{ $bot } ваш текст</code>
 group-needs-text = Модели <b>{ $model }</b> мало одного текста. Спросите её в личных сообщениях или выберите там другую: /models
 group-no-credits = 💸 У вас не хватает кредитов. Баланс покажу в личных сообщениях.
-given-up = ⚠️ Что-то пошло не так, запрос не обработан. Отправленные запросы – в /history.
+given-up = ⚠️ Что-то пошло не так, запрос не обработан. Отправленные запросы — в /history.
 unknown-command = Такой команды нет. Что я умею: /help
 nothing-to-cancel = Отменять нечего.
 dialog-canceled = ✖️ Отменено.
@@ -88,8 +88,8 @@ canceled-popup = Отменено, кредиты возвращены.
 
 # Ответы
 answer-foot = <i>{ $model } { $version } · { $time } · { $cost }</i>
-time = { $seconds } с
-shortest-time = &lt;0,1 с
+time = { $seconds }{"\u00A0"}с
+shortest-time = &lt;0,1{"\u00A0"}с
 answer-failed = ❌ <b>Ошибка</b>: { $reason }
     Возвращено: { $cost }
 answer-canceled = ✖️ <b>Отменено.</b> Возвращено: { $cost }
@@ -102,17 +102,20 @@ notice-webhook-disabled-gone = 🔕 Вебхук { $url } выключен: по
 answer-deleted = 🗑 Запрос удалён: вышел срок хранения ответов.
 answer-refused = ⚠️ Ответ готов, но показать его здесь не получилось. Он есть в /history.
 output-cut = Ответ длинный, целиком он в файле.
+output-nothing = Ничего не нашлось.
+output-numbers = [{ $first }, … ] (чисел: { $count })
+input-file = 📎 файл, { $kilobytes }{"\u00A0"}КБ
 output-file-name = otvet.json
-percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) } %
+percent = { NUMBER($share, minimumFractionDigits: 1, maximumFractionDigits: 1) }{"\u00A0"}%
 yes = да
 no = нет
 batch-done = ✅ <b>Пакет готов</b>: успешно { $done } из { $total }.
 batch-failed = С ошибкой: { $count }; кредиты за них возвращены.
 batch-labels = { $label }: { $count }
 batch-paid = Списано: { $cost }
-batch-file = Все ответы – в файле.
+batch-file = Все ответы — в файле.
 batch-file-cut = Самые длинные ответы в файл не поместились; их можно открыть в /history.
-batch-file-refused = ⚠️ Telegram не принял файл. Все ответы – в /history.
+batch-file-refused = ⚠️ Telegram не принял файл. Все ответы — в /history.
 batch-file-name = otvety.csv
 csv-delimiter = ;
 
@@ -120,6 +123,9 @@ csv-delimiter = ;
 label-positive = 🙂 положительный
 label-neutral = 😐 нейтральный
 label-negative = 🙁 отрицательный
+spans-person = 👤 Люди
+spans-place = 📍 Места
+spans-organization = 🏢 Организации
 language-ar = арабский
 language-be = белорусский
 language-bg = болгарский
@@ -180,11 +186,12 @@ batch-errors = { $count ->
 batch-row-error = <b>Строка { $row }</b>: { $reason }
 batch-more-errors = … и ещё { $count }
 batch-errors-next = Исправьте файл и пришлите его ещё раз.
-batch-errors-rest = Без них можно отправить { $rows }.
-batch-cells = ячеек в строке – { $count }, а столбцов – { $columns }
+batch-errors-rest = Остальное можно отправить: { $rows }.
+batch-cells = ячеек в строке — { $count }, а столбцов — { $columns }
 batch-empty = Здесь нет текстов.
 batch-too-many = Слишком много строк; можно не больше { $max }.
-batch-file-too-big = Файл слишком большой; можно не больше { $kilobytes } КБ.
+file-too-big = Файл слишком большой: можно до { $kilobytes }{"\u00A0"}КБ.
+batch-file-too-big = Файл слишком большой; можно не больше { $megabytes }{"\u00A0"}МБ.
 batch-file-kind = Я читаю только файлы .txt и .csv.
 batch-file-not-text = В этом файле не текст. Сохраните его как CSV или как простой текст и пришлите ещё раз.
 batch-file-not-fetched = ⚠️ Telegram не отдал файл. Пришлите его ещё раз.
@@ -192,20 +199,20 @@ batch-needs-text = Модели { $model } одного текста мало. �
 
 # Баланс
 balance = 💳 <b>Баланс: { $balance }</b>
-    Зарезервировано под незавершённые запросы: { $held }
+    Удержано за незавершённые запросы: { $held }
 balance-account = Аккаунт: { $username }
 balance-last = <b>Последние операции</b>
 balance-line = { $date } · { $what } · <b>{ $change }</b>
 balance-none = Операций пока нет.
 balance-many = { $what } × { $count }
-kind-grant = начальные кредиты
+kind-grant = стартовые кредиты
 kind-top_up = пополнение
 kind-hold = запрос
 kind-capture = запрос оплачен
 kind-release = возврат
 kind-transfer = перенос между вашими аккаунтами
 kind-adjustment = корректировка
-kind-refund = возврат платежа
+kind-refund = возврат оплаты
 kind-chargeback = платёж отозван
 
 # История
@@ -225,14 +232,16 @@ models-line = <b>{ $name }</b> { $version } · { $price } · { $state }
 models-live = 🟢 работает
 models-away = ⚪️ временно недоступна
 model-chosen = ✅ Выбрана модель <b>{ $model }</b>. { $how }
-model-how-text = Пришлите текст – ответит выбранная модель.
+model-how-text = Пришлите текст — ответит выбранная модель.
+model-how-file = Пришлите файл или картинку — ответит выбранная модель.
 model-how-form = /predict спросит поля по одному; можно прислать их и в виде JSON.
 form-field = ✏️ <b>{ $model }</b>, поле { $number } из { $total }: <b>{ $field }</b>
 form-optional = (можно пропустить)
+form-file = Пришлите файл или картинку.
 form-skip = Пропустить
 form-wrong-number = Это не число. Попробуйте ещё раз или нажмите /cancel
 form-wrong-integer = Это не целое число. Попробуйте ещё раз или нажмите /cancel
-form-wrong-json = Это неправильный JSON. Попробуйте ещё раз или нажмите /cancel
+form-wrong-json = Это не JSON. Попробуйте ещё раз или нажмите /cancel
 form-wrong-choice = Нажмите одну из кнопок или /cancel
 form-wrong-value = ⚠️ Значение не подходит: { $reason }. Попробуйте ещё раз или нажмите /cancel
 form-old = Этот вопрос уже закрыт.
@@ -266,11 +275,11 @@ schema-const = не то значение
 schema-other = не то, чего ждёт модель
 
 # Подключение аккаунта
-link-how = 🔗 Чтобы подключить этот чат к вашему аккаунту API, запросите у API код:
+link-how = 🔗 Чтобы подключить этот чат к вашему аккаунту API, нажмите на странице сервиса «Аккаунт» → «Подключить Telegram» или запросите у API код:
     <pre>POST /users/me/telegram</pre>
-    Откройте ссылку из ответа или пришлите мне <code>/link КОД</code> в течение десяти минут. Купленные в этом чате кредиты перейдут на тот аккаунт; неизрасходованные начальные останутся здесь.
+    Откройте ссылку из ответа или пришлите мне <code>/link КОД</code> в течение десяти минут. Купленные в этом чате кредиты перейдут на тот аккаунт; неизрасходованные стартовые останутся здесь.
 link-ask = 🔗 Подключить этот чат к аккаунту <b>{ $username }</b>?
-    За запросы отсюда будет платить тот аккаунт, его владелец сможет их прочитать, и туда перейдут купленные здесь кредиты: { $moved }. Неизрасходованные начальные останутся.
+    За запросы отсюда будет платить тот аккаунт, его владелец сможет их прочитать, и туда перейдут купленные здесь кредиты: { $moved }. Неизрасходованные стартовые останутся.
 
     Соглашайтесь, только если запросили код сами.
 button-link = ✅ Подключить: { $username }
@@ -285,8 +294,8 @@ unlinked = Аккаунт отсоединён, чат снова платит �
 unlink-none = Этот чат и так платит сам.
 delete-ask = 🗑 Удалить всё, что я о вас храню? Запросы, ответы и файлы, ваши настройки и собственный аккаунт этого чата, на котором { $balance }. Вернуть это будет нельзя.
 
-    Останутся суммы в журнале операций, без имени, и номер этого чата – чтобы начальные кредиты не выдавались дважды. Сообщения в самом Telegram останутся, пока вы их не удалите.
-delete-account-stays = Аккаунт API <b>{ $username }</b> останется, а чат отсоединится от него. Удалить его можно через API.
+    Останутся суммы в журнале операций, без имени, и номер этого чата — чтобы стартовые кредиты не выдавались дважды. Сообщения в самом Telegram останутся, пока вы их не удалите.
+delete-account-stays = Аккаунт API <b>{ $username }</b> останется, а чат отсоединится от него. Удалить его можно на странице или через API.
 button-delete = 🗑 Удалить всё
 button-delete-no = ✖️ Нет
 delete-dropped = ✖️ Отменено. Ничего не удалено.
@@ -294,7 +303,7 @@ delete-old = Этот вопрос уже закрыт. Отправьте /dele
 delete-done = 🗑 Готово. Незавершённые запросы отменяются, тексты стираются; это займёт около минуты.
 notify-none = Сначала подключите чат к вашему аккаунту API: /link
 notify-on = 🔔 Ответы на запросы по API будут приходить сюда.
-notify-off = 🔕 Ответы на запросы по API больше не будут приходить сюда – кроме тех, для которых это указано в самом запросе.
+notify-off = 🔕 Ответы на запросы по API больше не будут приходить сюда — кроме тех, для которых это указано в самом запросе.
 notify-ask = Присылать сюда ответы на ваши запросы по API?
 button-notify-on = 🔔 Да
 button-notify-off = 🔕 Нет
@@ -326,12 +335,13 @@ error-blocked = ⛔ Аккаунт заблокирован. Обратитес�
 error-model_disabled = ⚠️ Эта модель сейчас отключена. Другие модели: /models
 error-scope_missing = ⚠️ Этому ключу API это не разрешено.
 error-model_not_allowed = ⚠️ Этому ключу API эта модель не разрешена.
-error-key_cap_exceeded = 💸 Лимита этого ключа API не хватает на эту цену.
+error-key_cap_exceeded = 💸 Лимита трат этого ключа API на это не хватает.
 error-insufficient_credits = 💸 Не хватает кредитов. Цена: { $cost } · баланс: { $balance }
 error-not_found = ⚠️ Такого запроса нет. Возможно, он удалён: вышел срок хранения.
 error-model_not_found = ⚠️ Такой модели нет. Доступные модели: /models
 error-username_taken = ⚠️ Это имя занято.
 error-last_admin = ⚠️ Вы последний администратор. Сначала назначьте другого.
+error-account_deleted = ⚠️ Этот аккаунт удалён.
 error-already_finished = Уже завершено.
 error-idempotency_key_reused = ⚠️ Этот запрос уже отправлен с другим текстом.
 error-too_many_queued = ⏳ У вас много незавершённых запросов. Подождите ответов или пришлите тексты пакетом: /batch

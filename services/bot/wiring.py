@@ -32,9 +32,10 @@ from services.bot.handlers import make_dispatcher
 from services.bot.health import BotHealth
 from services.bot.inbox import Inbox
 from services.bot.metrics import BotMetrics
-from services.bot.pace import Pace
+from services.bot.presence import BotPresence
 from services.bot.sender import Sender
-from services.bot.webhook import WebhookServer
+from services.bot.telegram_webhook import WebhookServer
+from services.bot.write_limits import Pace
 
 log = structlog.get_logger()
 
@@ -77,7 +78,9 @@ async def _touching(file: Path | None, is_well: Callable[[], bool]) -> AsyncIter
 
 async def _serve(deps: Deps, stop: asyncio.Event) -> None:
     inbox = Inbox(deps, make_dispatcher())
+    presence = BotPresence(deps, inbox.renew)
     deliverer, leader, server = Deliverer(deps), make_leader(deps), WebhookServer(deps)
+    await presence.start()
     await inbox.start()
     await deliverer.start()
     if deps.settings.telegram_webhook_url:
@@ -98,6 +101,7 @@ async def _serve(deps: Deps, stop: asyncio.Event) -> None:
     await server.close()
     await leader.close()
     await asyncio.gather(inbox.close(DRAIN_S), deliverer.close(DRAIN_S))
+    await presence.close()
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
             await deps.commits.drain()

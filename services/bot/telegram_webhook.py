@@ -21,9 +21,9 @@ from services.bot.raw_updates import KINDS, loads
 
 log = structlog.get_logger()
 
-BODY_BYTES_MAX = 1_000_000
+UPDATE_BYTES_MAX = 1_000_000
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
-CONNECTIONS_MAX = 40
+TELEGRAM_CONNECTIONS_MAX = 40
 
 
 def webhook_secret(settings: BotSettings) -> str:
@@ -39,7 +39,7 @@ async def set_webhook(deps: Deps) -> None:
         url=deps.settings.telegram_webhook_url,
         secret_token=webhook_secret(deps.settings),
         allowed_updates=KINDS,
-        max_connections=CONNECTIONS_MAX,
+        max_connections=TELEGRAM_CONNECTIONS_MAX,
     )
     while True:
         try:
@@ -63,7 +63,7 @@ class WebhookServer:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._secret = webhook_secret(deps.settings).encode()
-        app = web.Application(client_max_size=BODY_BYTES_MAX)
+        app = web.Application(client_max_size=UPDATE_BYTES_MAX)
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)
         if deps.settings.telegram_webhook_url:
