@@ -8,7 +8,7 @@
  * signed in again and then goes on, so that nothing typed is lost.
  * 429, 503 and lost connections are retried, with the same Idempotency-Key, as long as that is harmless: for GET and
  * whatever has a key. `onWait({reason, until} | null)` tells the view; without it the page's banner shows
- * `trouble`. `retry: false` throws at once. reasonOf(error) → why it waits.
+ * `delay`. `retry: false` throws at once. reasonOf(error) → why it waits.
  */
 import { signal as makeSignal } from "@preact/signals";
 import { pause, retryDelayS } from "./lib/wait.js";
@@ -16,17 +16,17 @@ import { ApiError, readAnswer, unanswered } from "./problem.js";
 import { accessToken, renew, state, user } from "./session.js";
 
 /**
- * @typedef {{reason: "offline" | "unreachable" | "busy" | "pace", until: number}} Trouble
+ * @typedef {{reason: "offline" | "unreachable" | "busy" | "pace" | "full", until: number}} Delay
  *   why a request waits, and the time (ms since 1970) when it goes on
  * @typedef {{query?: Record<string, any>, key?: string, prefer?: string, headers?: Record<string, string>,
- *   signal?: AbortSignal, cache?: RequestCache, retry?: boolean, onWait?: (trouble: Trouble | null) => void}} Options
+ *   signal?: AbortSignal, cache?: RequestCache, retry?: boolean, onWait?: (delay: Delay | null) => void}} Options
  */
 
 /**
- * The trouble of the requests that have no view of their own for it.
- * @type {import("@preact/signals").Signal<Trouble | null>}
+ * The delay of the requests whose view does not show it itself.
+ * @type {import("@preact/signals").Signal<Delay | null>}
  */
-export const trouble = makeSignal(null);
+export const delay = makeSignal(null);
 
 /** @param {string} path @param {Record<string, any>} [query] undefined, null and "" are left out; arrays repeat */
 export function address(path, query = {}) {
@@ -120,9 +120,10 @@ async function attempt(method, path, body, options) {
   return response;
 }
 
-/** @param {ApiError} error @returns {Trouble["reason"]} */
+/** @param {ApiError} error @returns {Delay["reason"]} */
 export function reasonOf(error) {
   if (error.code === "offline" || error.code === "unreachable") return error.code;
+  if (error.code === "too_many_queued") return "full";
   return error.status === 429 ? "pace" : "busy";
 }
 
@@ -132,7 +133,7 @@ export function reasonOf(error) {
  */
 async function raw(method, path, body, options = {}) {
   const mayRepeat = options.retry !== false && (method === "GET" || options.key !== undefined);
-  const tell = options.onWait ?? ((/** @type {Trouble | null} */ found) => (trouble.value = found));
+  const tell = options.onWait ?? ((/** @type {Delay | null} */ found) => (delay.value = found));
   for (let failures = 0; ; failures++) {
     try {
       const response = await attempt(method, path, body, options);

@@ -1,7 +1,8 @@
 /** Starts the page: language, the shell, the session, the live stream. */
 import { html, render } from "htm/preact";
-import { reasonOf, trouble } from "./api.js";
+import { delay, reasonOf } from "./api.js";
 import { explain } from "./errors.js";
+import { keepFocus } from "./focus.js";
 import { preferred, setLanguage } from "./i18n/index.js";
 import { pause, retryDelayS } from "./lib/wait.js";
 import { ApiError } from "./problem.js";
@@ -46,19 +47,20 @@ async function openSession() {
       await session.start();
     } catch (error) {
       if (!(error instanceof ApiError) || !error.isTransient) {
-        session.forget();
+        session.forgetSession();
         throw error;
       }
       const seconds = retryDelayS(error.retryAfterS, failures);
-      trouble.value = { reason: reasonOf(error), until: Date.now() + seconds * 1000 };
+      delay.value = { reason: reasonOf(error), until: Date.now() + seconds * 1000 };
       await pause(seconds, undefined);
     }
   }
-  trouble.value = null;
+  delay.value = null;
 }
 
 async function start() {
   router.start();
+  keepFocus();
   service.loadModels().catch(() => undefined); // the first view asks again, and says what is wrong
   service.start().catch((error) => console.warn(explain(error)));
   const opened = openSession();

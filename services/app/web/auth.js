@@ -5,14 +5,14 @@
 import { signal } from "@preact/signals";
 import { signIn } from "./session.js";
 
-/** @typedef {"sign_in" | "create"} Kind */
-/** @type {import("@preact/signals").Signal<Kind | null>} */
+/** @typedef {"sign_in" | "create"} AuthKind */
+/** @type {import("@preact/signals").Signal<AuthKind | null>} */
 export const wanted = signal(null);
 /** What the person was about to do. @type {(() => unknown) | null} */
 let next = null;
 const DEMO = { username: "test", password: "test" };
 
-/** @param {Kind} kind @param {() => unknown} [then] runs once the person is in */
+/** @param {AuthKind} kind @param {() => unknown} [then] runs once the person is in */
 export function openAuth(kind, then) {
   next = then ?? (wanted.peek() ? next : null);
   wanted.value = kind;

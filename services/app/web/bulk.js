@@ -13,8 +13,8 @@ import { newKey } from "./lib/ids.js";
 
 /** @typedef {import("./bulk/types.js").Piece} Piece */
 /** @typedef {import("./bulk/types.js").Job} Job */
-/** @typedef {import("./bulk/types.js").State} State */
-/** @typedef {import("./bulk/types.js").Problem} Problem */
+/** @typedef {import("./bulk/types.js").JobState} JobState */
+/** @typedef {import("./bulk/types.js").JobProblem} JobProblem */
 /** @typedef {import("./bulk/types.js").Order} Order */
 /** @typedef {import("./bulk/types.js").Remote} Remote */
 /** @typedef {import("./problem.js").ApiError} ApiError */
@@ -24,7 +24,7 @@ const POLL_MS = 1000;
 const RETRY_S = 3;
 const KEY_KEPT_MS = 23 * 3_600_000; // the service forgets keys after 24 hours
 const NOTHING = { succeeded: 0, failed: 0, canceled: 0, refused: 0, charged: 0 };
-/** @type {State} */
+/** @type {JobState} */
 export const IDLE = { phase: "idle", job: null, done: 0, perSecond: 0, secondsLeft: null, problem: null };
 
 /** @param {Parts} parts */
@@ -33,7 +33,7 @@ export function createBulkRunner(parts) {
 }
 
 export class BulkRunner {
-  /** @type {Set<(state: State) => void>} */
+  /** @type {Set<(state: JobState) => void>} */
   #listeners = new Set();
   /** @type {Promise<void> | null} */
   #running = null;
@@ -52,7 +52,7 @@ export class BulkRunner {
   }
 
   /**
-   * @param {(state: State) => void} listener Called at every change.
+   * @param {(state: JobState) => void} listener Called at every change.
    * @returns {() => void} Ends it.
    */
   subscribe(listener) {
@@ -126,7 +126,7 @@ export class BulkRunner {
 
   /**
    * All rows with their answers, in the order of the input, some at a time.
-   * @returns {AsyncGenerator<import("./bulk/types.js").Answered>}
+   * @returns {AsyncGenerator<import("./bulk/types.js").AnsweredRows>}
    */
   async *answered() {
     const { job } = this.state;
@@ -249,7 +249,7 @@ export class BulkRunner {
     });
   }
 
-  /** States are never changed in place: who draws them compares. @param {Partial<Job>} change @param {Problem | null} [problem] */
+  /** States are never changed in place: who draws them compares. @param {Partial<Job>} change @param {JobProblem | null} [problem] */
   async #set(change, problem = null) {
     if (!this.state.job) return;
     const job = { ...this.state.job, ...change };
@@ -257,7 +257,7 @@ export class BulkRunner {
     if (job.pieces > 0) await this.store.saveJob(job);
   }
 
-  /** @param {State} state */
+  /** @param {JobState} state */
   #publish(state) {
     this.state = state;
     for (const listener of this.#listeners) listener(state);
@@ -269,7 +269,7 @@ function rowsOf({ counts }) {
   return counts.succeeded + counts.failed + counts.canceled + counts.refused;
 }
 
-/** @param {string} code @param {Partial<ApiError>} [error] @returns {Problem} */
+/** @param {string} code @param {Partial<ApiError>} [error] @returns {JobProblem} */
 function problemOf(code, error = {}) {
   return {
     code,

@@ -4,7 +4,7 @@
  * balance, held (signals, number | null) · connection (signal): "off" (signed out), "connecting", "live", "lost",
  * "absent" (the service has no stream) · prediction(id) → signal of the prediction as last seen, or null ·
  * onPredictions(fn) → stop; fn gets a list of changed predictions, at most once per frame · seen(prediction): tell the
- * page what an answer of the API said · forget(): another person comes.
+ * page what an answer of the API said · forgetPredictions(): another person comes.
  */
 import { batch, signal } from "@preact/signals";
 
@@ -88,6 +88,6 @@ function flush() {
   });
 }
 
-export function forget() {
+export function forgetPredictions() {
   watched.clear();
 }

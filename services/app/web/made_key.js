@@ -2,7 +2,7 @@
  * The API key that was made last in this tab: the code beside it has it until the tab is closed or reloaded. It is kept
  * nowhere else.
  *
- * remember(key) · forget(id) · keyFor(model) → the key, where it may ask this model, else null
+ * rememberKey(key) · forgetKey(id) · keyFor(model) → the key, where it may ask this model, else null
  */
 import { signal } from "@preact/signals";
 import { user } from "./session.js";
@@ -13,12 +13,12 @@ import { user } from "./session.js";
 const last = signal(null);
 
 /** @param {Made} made */
-export function remember(made) {
+export function rememberKey(made) {
   last.value = { who: user.peek()?.id, made };
 }
 
 /** It was revoked. @param {string} id */
-export function forget(id) {
+export function forgetKey(id) {
   if (last.peek()?.made.id === id) last.value = null;
 }
 

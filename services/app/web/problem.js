@@ -30,6 +30,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What a proxy in front of the service means, which says it in its own page. @type {Record<number, string>} */
+const PROXY_CODES = { 408: "request_timeout", 413: "payload_too_large", 429: "too_many_requests", 502: "unavailable", 503: "unavailable", 504: "unavailable" };
+
 /** What a rejected fetch means. @param {unknown} error @returns {unknown} */
 export function unanswered(error) {
   if (error instanceof DOMException && error.name === "AbortError") return error;
@@ -43,7 +46,7 @@ export async function readAnswer(response) {
   if (response.ok) return isJson ? response.json() : response.text();
   const body = isJson ? await response.json().catch(() => ({})) : {};
   const retryAfter = Number(response.headers.get("retry-after"));
-  throw new ApiError(response.status, body.code ?? `http_${response.status}`, body.detail ?? response.statusText, {
+  throw new ApiError(response.status, body.code ?? PROXY_CODES[response.status] ?? `http_${response.status}`, body.detail ?? "", {
     errors: body.errors ?? [],
     requestId: body.request_id ?? response.headers.get("x-request-id"),
     retryAfterS: retryAfter > 0 ? retryAfter : null,

@@ -20,12 +20,12 @@ import { ApiError, readAnswer, unanswered } from "./problem.js";
  * @typedef {{id: string, username: string, balance: number, role: Role | null, is_admin: boolean, is_demo: boolean, created_at: string,
  *   language?: "en" | "ru" | null, notify?: string[]}} User
  * @typedef {{access_token: string, expires_in: number, user: User}} Opened
- * @typedef {"unknown" | "in" | "out" | "ended"} State
+ * @typedef {"unknown" | "in" | "out" | "ended"} SignInState
  */
 
 /** @type {import("@preact/signals").Signal<User | null>} */
 export const user = signal(null);
-/** @type {import("@preact/signals").Signal<State>} */
+/** @type {import("@preact/signals").Signal<SignInState>} */
 export const state = signal("unknown");
 
 const ROLES = ["viewer", "support", "admin"];
@@ -48,7 +48,7 @@ function open(opened, tell = true) {
   if (tell) tabs?.postMessage({ opened });
 }
 
-/** @param {State} next @param {boolean} [tell] */
+/** @param {SignInState} next @param {boolean} [tell] */
 function close(next, tell = true) {
   access = null;
   state.value = next;
@@ -106,7 +106,7 @@ export async function signOut() {
 }
 
 /** Leave without a request: the account or the session is gone already. */
-export function forget() {
+export function forgetSession() {
   close("out");
 }
 

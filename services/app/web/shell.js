@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { hurry } from "./lib/wait.js";
-import { trouble } from "./api.js";
+import { delay } from "./api.js";
 import { openAuth, wanted } from "./auth.js";
 import { Banner } from "./components/banner.js";
 import { Button } from "./components/button.js";
@@ -97,7 +97,7 @@ addEventListener("online", () => (isOnline.value = true));
 addEventListener("offline", () => (isOnline.value = false));
 
 function Banners() {
-  const found = isOnline.value ? trouble.value : { reason: "offline", until: 0 };
+  const found = isOnline.value ? delay.value : { reason: "offline", until: 0 };
   /** @param {number} n */
   const words = (n) => t(`state.${found?.reason}`, { n });
   const now = html`<${Button} size="small" onClick=${hurry}>${t("action.retry_now")}</${Button}>`;

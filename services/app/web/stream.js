@@ -9,7 +9,7 @@ import { api } from "./api.js";
 import { holding } from "./lib/lock.js";
 import { parser } from "./lib/sse.js";
 import { pause, retryDelayS } from "./lib/wait.js";
-import { balance, connection, forget, held, seen } from "./live.js";
+import { balance, connection, forgetPredictions, held, seen } from "./live.js";
 import { ApiError } from "./problem.js";
 import { state, user } from "./session.js";
 
@@ -111,7 +111,7 @@ export function start() {
     running = null;
     isReader = false;
     lastId = null;
-    if (now !== "ended") forget();
+    if (now !== "ended") forgetPredictions();
     connection.value = who ? "connecting" : "off";
     balance.value = who ? (user.peek()?.balance ?? null) : now === "ended" ? balance.peek() : null;
     held.value = null;

@@ -158,12 +158,12 @@ export function hasText(row) {
 }
 
 /**
- * Whether the commas are those of sentences: each is followed by a space.
+ * Whether the commas or semicolons are those of sentences: each is followed by a space.
  * @param {string[][]} rows
  * @param {string} delimiter
  */
 function isProse(rows, delimiter) {
-  return delimiter === "," && rows.every((row) => row.slice(1).every((cell) => cell.startsWith(" ")));
+  return ",;".includes(delimiter) && rows.every((row) => row.slice(1).every((cell) => cell.startsWith(" ")));
 }
 
 /** @param {string} text */

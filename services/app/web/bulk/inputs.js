@@ -2,13 +2,15 @@
  * Rows as a model's inputs: by the columns that are named like its fields, or one column as its text.
  */
 
+import { numberOf } from "../lib/numbers.js";
+import { typesOf } from "../lib/schema.js";
 import { textColumnOf } from "./source.js";
 
 /**
  * @typedef {import("./source.js").Source} Source
- * @typedef {import("./source.js").Table} Table
- * @typedef {{ type?: string | string[], enum?: unknown[] }} Field
- * @typedef {{ properties?: Record<string, Field>, required?: string[] }} InputSchema
+ * @typedef {import("./source.js").TextTable} TextTable
+ * @typedef {{ type?: string | string[], enum?: unknown[], anyOf?: unknown[] }} InputField
+ * @typedef {{ properties?: Record<string, InputField>, required?: string[] }} InputSchema
  * @typedef {{ row: number, cells: string[], input: Record<string, unknown> }} Item What goes to the model; `cells` go into the result.
  *
  * @typedef {object} Plan
@@ -46,7 +48,7 @@ export function planOf(source, schema, column) {
  * @returns {Plan}
  */
 function impossible(schema, missing) {
-  return { by: "impossible", missing: missing ?? Object.keys(schema.properties ?? {}) };
+  return { by: "impossible", missing: missing?.length ? missing : Object.keys(schema.properties ?? {}) };
 }
 
 /**
@@ -63,15 +65,15 @@ export function textFieldOf(schema) {
 }
 
 /**
- * @param {Field | undefined} field
+ * @param {InputField | undefined} field
  * @param {string} type
  */
 function hasType(field, type) {
-  return Array.isArray(field?.type) ? field.type.includes(type) : field?.type === type;
+  return field !== undefined && typesOf(field).includes(type);
 }
 
 /**
- * @param {Table} table
+ * @param {TextTable} table
  * @param {InputSchema} schema
  * @returns {(string | undefined)[]} The field of each column.
  */
@@ -106,7 +108,7 @@ export function itemsOf(source, schema, plan) {
 }
 
 /**
- * @param {Table} table
+ * @param {TextTable} table
  * @param {InputSchema} schema
  * @returns {Item[]}
  */
@@ -136,15 +138,14 @@ const WORDS = new Map(
 /**
  * A cell as its field's type; where it is none, the cell itself: the schema says what is wrong with it.
  * @param {string} cell
- * @param {Field | undefined} field
+ * @param {InputField | undefined} field
  * @returns {unknown}
  */
 export function valueOf(cell, field) {
   const text = cell.trim();
   if (field?.enum) return field.enum.find((one) => String(one).toLowerCase() === text.toLowerCase()) ?? text;
   if (hasType(field, "integer") || hasType(field, "number")) {
-    const number = Number(text.replace(/[\s\u00a0]/g, "").replace(",", "."));
-    return text !== "" && Number.isFinite(number) ? number : text;
+    return numberOf(text, !hasType(field, "number")) ?? text;
   }
   if (hasType(field, "boolean")) return WORDS.get(text.toLowerCase()) ?? text;
   if (hasType(field, "array") || hasType(field, "object")) {

@@ -6,7 +6,7 @@
 /** @typedef {import("./types.js").Api} Api */
 /** @typedef {import("./types.js").Job} Job */
 /** @typedef {import("./types.js").Piece} Piece */
-/** @typedef {import("./types.js").Answer} Answer */
+/** @typedef {import("./types.js").RowAnswer} RowAnswer */
 /** @typedef {import("./types.js").Remote} Remote */
 
 /** @param {Api} api */
@@ -48,7 +48,7 @@ export function jobsOf(api) {
     /**
      * What became of each row, in the order of the rows.
      * @param {string} id
-     * @returns {AsyncGenerator<Answer>}
+     * @returns {AsyncGenerator<RowAnswer>}
      */
     async *results(id) {
       const response = await api.raw("GET", `/bulk/${id}/results`, undefined, { headers: { Accept: "*/*" } });

@@ -4,13 +4,13 @@
 import { csvLine } from "./csv.js";
 
 /** @typedef {import("./types.js").Job} Job */
-/** @typedef {import("./types.js").Answered} Answered */
+/** @typedef {import("./types.js").AnsweredRows} AnsweredRows */
 
 const MARK = "\ufeff"; // spreadsheets take the file for UTF-8 by it
 const DEPTH_MAX = 2;
 
 /**
- * @param {Job} job @param {() => AsyncIterable<Answered>} pieces Read twice: for the columns, then for the rows.
+ * @param {Job} job @param {() => AsyncIterable<AnsweredRows>} pieces Read twice: for the columns, then for the rows.
  * @returns {AsyncGenerator<string>}
  */
 export async function* resultLines(job, pieces) {

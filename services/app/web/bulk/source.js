@@ -10,7 +10,7 @@ import { CsvParser, delimiterOf, firstLine, hasText, NO_DELIMITER, parseCsv } fr
  * @typedef {{ row: number, value: unknown }} JsonRow
  * @typedef {{ row: number, code: "not_json" | "not_an_input" | "too_many_cells" }} RowError
  *
- * @typedef {object} Table
+ * @typedef {object} TextTable
  * @property {"table"} kind
  * @property {string[]} columns Names, or "1", "2", … where the file has none.
  * @property {boolean} hasHeader
@@ -25,7 +25,7 @@ import { CsvParser, delimiterOf, firstLine, hasText, NO_DELIMITER, parseCsv } fr
  * @property {number} blank
  * @property {RowError[]} errors
  *
- * @typedef {Table | JsonLines} Source
+ * @typedef {TextTable | JsonLines} Source
  *
  * @typedef {object} ReadOptions
  * @property {Iterable<string>} [fields] Names of the model's fields.
@@ -35,14 +35,16 @@ import { CsvParser, delimiterOf, firstLine, hasText, NO_DELIMITER, parseCsv } fr
  */
 
 const TEXT_COLUMNS = new Set(
-  ("text texts comment comments review reviews message sentence phrase content body title " +
+  ("text texts comment comments review reviews message sentence phrase content body " +
     "текст тексты комментарий комментарии отзыв отзывы сообщение фраза предложение")
     .split(" "),
 );
 const SLICE_CHARS = 131_072;
 const BUSY_MS = 10;
+const SAMPLE_CHARS = 65_536;
 const SAMPLE_ROWS = 64;
 const HEADER_CHARS_MAX = 40;
+const SAID = /^("?)sep=(\\t|.)\1[\r\n]+/i; // the first line says what divides, as Excel reads it
 const NUMBER = /^[\s\d.,:/#№%+-]*\d[\s\d.,:/#№%+-]*$/;
 
 /**
@@ -52,16 +54,39 @@ const NUMBER = /^[\s\d.,:/#№%+-]*\d[\s\d.,:/#№%+-]*$/;
  */
 export async function readSource(text, options = {}) {
   const clean = text.startsWith("\ufeff") ? text.slice(1) : text;
-  if (looksLikeJsonLines(clean)) return readJsonLines(clean, options);
-  return readTable(clean, options);
+  const isKnown = knownIn(options);
+  if (looksLikeJsonLines(clean, isKnown)) return readJsonLines(clean, options);
+  return readTable(clean, isKnown, options);
+}
+
+/**
+ * Whether a header may name a column so.
+ * @param {ReadOptions} options
+ * @returns {(name: string) => boolean}
+ */
+function knownIn({ fields = [] }) {
+  const known = new Set([...fields].map((name) => name.toLowerCase()));
+  return (name) => known.has(name.toLowerCase()) || TEXT_COLUMNS.has(name.toLowerCase());
+}
+
+/**
+ * A line in quotes may be JSON or a table's one cell: it is JSON if all that follow are, and it is no column's name.
+ * @param {string} text
+ * @param {(name: string) => boolean} isKnown
+ */
+function looksLikeJsonLines(text, isKnown) {
+  const first = firstLine(text.trimStart()).trim();
+  if (first.startsWith("{")) return isJson(first);
+  if (!first.startsWith('"') || SAID.test(text) || isKnown(first.slice(1, -1).trim())) return false;
+  const lines = text.slice(0, SAMPLE_CHARS).split(/\r\n|\n|\r/).map((line) => line.trim()).filter(Boolean);
+  if (text.length > SAMPLE_CHARS) lines.pop(); // it may have been cut
+  return isJson(first) && lines.slice(0, SAMPLE_ROWS).every(isJson);
 }
 
 /** @param {string} text */
-export function looksLikeJsonLines(text) {
-  const first = firstLine(text.trimStart()).trim();
-  if (!first.startsWith("{") && !first.startsWith('"')) return false;
+function isJson(text) {
   try {
-    JSON.parse(first);
+    JSON.parse(text);
     return true;
   } catch {
     return false;
@@ -114,16 +139,14 @@ function inputOf(value) {
 
 /**
  * @param {string} text
+ * @param {(name: string) => boolean} isKnown
  * @param {ReadOptions} options
- * @returns {Promise<Table>}
+ * @returns {Promise<TextTable>}
  */
-async function readTable(text, options) {
-  const known = new Set([...(options.fields ?? [])].map((name) => name.toLowerCase()));
-  /** @param {string} name */
-  const isKnown = (name) => known.has(name.toLowerCase()) || TEXT_COLUMNS.has(name.toLowerCase());
-  const said = /^sep=(.)[\r\n]+/i.exec(text);
+async function readTable(text, isKnown, options) {
+  const said = SAID.exec(text);
   const body = said ? text.slice(said[0].length) : text;
-  const delimiter = said?.[1] ?? delimiterFor(body, isKnown, options.isPasted ?? false);
+  const delimiter = said?.[2]?.replace("\\t", "\t") ?? delimiterFor(body, isKnown, options.isPasted ?? false);
   const rows = await divide(body, delimiter, options);
   return { ...tableOf(rows, isKnown, said ? 1 : 0), delimiter };
 }
@@ -164,7 +187,7 @@ async function divide(text, delimiter, options) {
  * @param {string[][]} all
  * @param {(name: string) => boolean} isKnown
  * @param {number} skipped Lines above the first row.
- * @returns {Omit<Table, "delimiter">}
+ * @returns {Omit<TextTable, "delimiter">}
  */
 function tableOf(all, isKnown, skipped) {
   const numbered = all.map((cells, place) => ({ row: place + 1 + skipped, cells }));
@@ -220,7 +243,7 @@ function isHeader(rows, isKnown) {
 
 /**
  * The column that is the text: by its name, else the one with the longest words.
- * @param {Table} table
+ * @param {TextTable} table
  * @returns {number}
  */
 export function textColumnOf(table) {

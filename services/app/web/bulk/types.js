@@ -40,7 +40,7 @@
  * @property {number | null} estimated_s
  * @property {string | null} finished_at
  *
- * @typedef {object} Answer
+ * @typedef {object} RowAnswer
  * @property {string} status As the API names it, or "refused": the input does not fit the model and costs nothing.
  * @property {unknown} output
  * @property {string | null} error
@@ -51,9 +51,9 @@
  * @property {number} number
  * @property {Item[]} items
  *
- * @typedef {{ items: Item[], answers: (Answer | null)[] }} Answered One answer for each item.
+ * @typedef {{ items: Item[], answers: (RowAnswer | null)[] }} AnsweredRows One answer for each item.
  *
- * @typedef {object} Problem
+ * @typedef {object} JobProblem
  * @property {string} code
  * @property {string} detail
  * @property {number | null} retryAt
@@ -61,13 +61,13 @@
  * @property {number | null} balance
  * @property {string | null} requestId
  *
- * @typedef {object} State
+ * @typedef {object} JobState
  * @property {Phase} phase
  * @property {Job | null} job
  * @property {number} done Rows that have ended, whichever way.
  * @property {number} perSecond
  * @property {number | null} secondsLeft
- * @property {Problem | null} problem
+ * @property {JobProblem | null} problem
  *
  * @typedef {object} Store
  * @property {(owner: string) => Promise<Job | null>} loadJob The last one.

@@ -9,14 +9,14 @@ import { about, explain, Faults } from "../errors.js";
 import { t } from "../i18n/index.js";
 import { ApiError } from "../problem.js";
 import { service } from "../service.js";
-import { forget, register, signIn, user } from "../session.js";
+import { forgetSession, register, signIn, user } from "../session.js";
 import { Banner } from "./banner.js";
 import { Button } from "./button.js";
 import { Countdown } from "./countdown.js";
 import { Dialog } from "./dialog.js";
 import { TextField } from "./field.js";
 
-/** @typedef {import("../auth.js").Kind} Kind */
+/** @typedef {import("../auth.js").AuthKind} AuthKind */
 
 const NAME = /^[\p{L}\p{M}\p{N}_][\p{L}\p{M}\p{N}_.@+-]{1,62}[\p{L}\p{M}\p{N}_]$/u;
 const PASSWORD_MIN = 8;
@@ -124,7 +124,7 @@ function Failure({ error, pausedUntil }) {
   return html`<${Banner} kind="danger">${explain(error)}</${Banner}>`;
 }
 
-/** The way to the other dialog. @param {{kind: Kind}} props */
+/** The way to the other dialog. @param {{kind: AuthKind}} props */
 function Other({ kind }) {
   return html`<button class="link" type="button" onClick=${() => openAuth(kind)}>${t(`auth.${kind}`)}</button>`;
 }
@@ -196,7 +196,7 @@ function EndedDialog() {
           ${isBlocked ? null : html`<p class="muted">${t(keeps ? "auth.again" : "auth.again_plain")}</p>`}
           <p class="dialog__who">${user.value?.username}</p>
         </${Credentials}>`}
-    <p class="dialog__aside"><button class="link" type="button" onClick=${forget}>${t("auth.other")}</button></p>
+    <p class="dialog__aside"><button class="link" type="button" onClick=${forgetSession}>${t("auth.other")}</button></p>
   </${Dialog}>`;
 }
 

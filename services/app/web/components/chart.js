@@ -10,7 +10,7 @@ import { Skeleton } from "./skeleton.js";
 
 /**
  * @typedef {{label: string, values: (number | null)[], color: string, isBars?: boolean}} Series
- * @typedef {{label: string, at: number[], series: Series[], format: (n: number) => string, formatAt: (at: Date) => string, labelAt: string}} Props
+ * @typedef {{label: string, at: number[], series: Series[], format: (n: number) => string, formatAt: (at: Date) => string, labelAt: string}} ChartProps
  */
 
 const HEIGHT = 220;
@@ -19,7 +19,9 @@ const DASHES = [[], [7, 4], [2, 3]];
 const BAR_SHARE = 0.7;
 const BAR_WIDTH_MAX = 36;
 const TICK_GAP = 80;
+/** Of the upright axis: room for its longest label, and never less than this, so that charts stand in line. */
 const AXIS_WIDTH = 56;
+const AXIS_PADDING = 10;
 const AXIS_HEIGHT = 34;
 /** Between the axis and its moments: the first one would touch the zero of the other axis. */
 const AXIS_GAP = 10;
@@ -51,14 +53,26 @@ function token(box, name) {
   return found;
 }
 
-/** @param {HTMLElement} box @param {Props} props */
+/** @param {string} font @returns {(chart: any, labels: string[] | null) => number} */
+function widthIn(font) {
+  return ({ ctx }, labels) => {
+    ctx.save();
+    ctx.font = font;
+    const longest = Math.max(0, ...(labels ?? []).map((label) => ctx.measureText(label).width));
+    ctx.restore();
+    return Math.max(AXIS_WIDTH, Math.ceil(longest) + AXIS_PADDING);
+  };
+}
+
+/** @param {HTMLElement} box @param {ChartProps} props */
 function axesOf(box, { format, formatAt }) {
-  const common = { stroke: token(box, "--text-muted"), font: `12px ${getComputedStyle(box).fontFamily}`, ticks: { show: false } };
+  const font = `12px ${getComputedStyle(box).fontFamily}`;
+  const common = { stroke: token(box, "--text-muted"), font, ticks: { show: false } };
   /** @param {(tick: number) => string} show */
   const labels = (show) => (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(show);
   return [
     { ...common, grid: { show: false }, space: TICK_GAP, size: AXIS_HEIGHT, gap: AXIS_GAP, values: labels((tick) => formatAt(new Date(tick * 1000))) },
-    { ...common, grid: { stroke: token(box, "--chart-grid"), width: 1 }, size: AXIS_WIDTH, incrs: STEPS, values: labels(format) },
+    { ...common, grid: { stroke: token(box, "--chart-grid"), width: 1 }, size: widthIn(font), incrs: STEPS, values: labels(format) },
   ];
 }
 
@@ -77,14 +91,19 @@ function idle({ root, cursor }) {
   root.classList.toggle("is-idle", (cursor.idx ?? null) === null);
 }
 
-/** @param {any} UPlot @param {HTMLElement} box @param {Props} props */
+/** The whole is one picture. @param {any} chart */
+function silent({ root }) {
+  root.setAttribute("aria-hidden", "true");
+}
+
+/** @param {any} UPlot @param {HTMLElement} box @param {ChartProps} props */
 function optionsOf(UPlot, box, props) {
   const { at, series, format, formatAt, labelAt } = props;
   const step = series.some(({ isBars }) => isBars) ? ((at[1] ?? 0) - (at[0] ?? 0)) / 2 : 0; // a bar stands around its moment
   return {
     width: box.clientWidth,
     height: HEIGHT,
-    hooks: { ready: [idle], setCursor: [idle] },
+    hooks: { init: [silent], ready: [idle], setCursor: [idle] },
     cursor: { y: false, drag: { setScale: false, x: false, y: false } },
     scales: {
       x: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [low - step, high + step] },
@@ -119,7 +138,7 @@ function useSystemTheme() {
   return isDark;
 }
 
-/** @param {Props} props */
+/** @param {ChartProps} props */
 export function Chart(props) {
   const box = /** @type {{current: HTMLElement | null}} */ (useRef(null));
   const chart = useRef(/** @type {any} */ (null));

@@ -50,7 +50,8 @@ export function CopyButton({ text, isSmall = false, label = t("action.copy") }) 
       kind="quiet"
       size="small"
       icon=${isDone ? "check" : "copy"}
-      label=${isSmall ? shown : undefined}
+      aria-label=${label}
+      title=${isSmall ? label : undefined}
       onClick=${onClick}
     >
       ${isSmall ? null : shown}

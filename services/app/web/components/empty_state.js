@@ -3,7 +3,7 @@
  * ErrorState: <${ErrorState} error=${ApiError} onRetry=${…} />: what happened, the request id to quote, and a way on.
  */
 import { html } from "htm/preact";
-import { explain } from "../errors.js";
+import { sentenceOf } from "../errors.js";
 import { t } from "../i18n/index.js";
 import { later } from "../loading.js";
 import { ApiError } from "../problem.js";
@@ -30,6 +30,6 @@ export function ErrorState({ error, onRetry }) {
     : null;
   const action = onRetry ? html`<${Button} icon="repeat" onClick=${onRetry}>${t("action.retry")}</${Button}>` : null;
   return html`<div role="alert">
-    <${EmptyState} icon="alert" title=${explain(error)} text=${text} action=${action} />
+    <${EmptyState} icon="alert" title=${sentenceOf(error)} text=${text} action=${action} />
   </div>`;
 }

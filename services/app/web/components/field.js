@@ -6,7 +6,8 @@
  *   label's right (a counter).
  * <${TextField} label value onValue type="password" … /> · <${TextArea} label value onValue rows /> ·
  * <${SelectField} label value onValue options=${[{value, label}]} /> · <${CheckField} label value onValue />
- * Other props go to the element.
+ * unfinishedIn(form) → the names of its dates that are typed only in part: the browser gives no value for them.
+ * isErrorSaid: the focus stays where it is when the error comes, so that it has to be announced. Other props go to the element.
  */
 import { html } from "htm/preact";
 import { useId } from "preact/hooks";
@@ -14,11 +15,11 @@ import { Icon } from "./icon.js";
 
 /**
  * @typedef {{label: any, hint?: any, error?: string | null | undefined, aside?: any, required?: boolean,
- *   isLabelHidden?: boolean, [name: string]: any}} FieldProps
+ *   isLabelHidden?: boolean, isErrorSaid?: boolean, [name: string]: any}} FieldProps
  */
 
 /** @param {FieldProps} props */
-export function Field({ label, hint, error, aside, required = false, isLabelHidden = false, id: given, children }) {
+export function Field({ label, hint, error, aside, required = false, isLabelHidden = false, isErrorSaid = false, id: given, children }) {
   const made = useId();
   const id = given ?? made;
   const control = {
@@ -35,23 +36,29 @@ export function Field({ label, hint, error, aside, required = false, isLabelHidd
     </div>
     ${children(control)}
     ${hint ? html`<p class="field__hint" id=${`${id}-hint`}>${hint}</p>` : null}
-    <${FieldError} id=${`${id}-error`} text=${error} />
+    <${ErrorText} id=${`${id}-error`} text=${error} role=${isErrorSaid ? "alert" : undefined} />
   </div>`;
 }
 
-/** @param {{id?: string, text: string | null | undefined}} props */
-export function FieldError({ id, text }) {
-  return text ? html`<p class="field__error" id=${id}><${Icon} name="alert" />${text}</p>` : null;
+/** @param {{id?: string, text: string | null | undefined, role?: "alert" | undefined}} props */
+export function ErrorText({ id, text, role }) {
+  return text ? html`<p class="field__error" id=${id} role=${role}><${Icon} name="alert" />${text}</p>` : null;
 }
 
 /** @param {Record<string, any>} props @returns {[FieldProps, Record<string, any>]} the field's props and the element's */
-function split({ label, hint, error, aside, required, isLabelHidden, id, value, onValue, ...rest }) {
-  return [/** @type {FieldProps} */ ({ label, hint, error, aside, required, isLabelHidden, id }), rest];
+function split({ label, hint, error, aside, required, isLabelHidden, isErrorSaid, id, value, onValue, ...rest }) {
+  return [/** @type {FieldProps} */ ({ label, hint, error, aside, required, isLabelHidden, isErrorSaid, id }), rest];
 }
 
 /** @param {(value: string) => void} onValue */
 const typed = (onValue) => (/** @type {Event} */ event) =>
   onValue(/** @type {HTMLInputElement} */ (event.currentTarget).value);
+
+/** @param {HTMLFormElement} form @returns {string[]} */
+export function unfinishedIn(form) {
+  const inputs = [...form.querySelectorAll("input")]; // not `elements`: a field may have that name
+  return inputs.filter((one) => one.validity.badInput).map((one) => one.name);
+}
 
 /** @param {FieldProps & {value: string, onValue: (value: string) => void}} props */
 export function TextField(props) {
@@ -105,6 +112,6 @@ export function CheckField({ label, hint, error, value, onValue, id: given, ...r
       <span>${label}</span>
     </label>
     ${hint ? html`<p class="field__hint" id=${`${id}-hint`}>${hint}</p>` : null}
-    <${FieldError} id=${`${id}-error`} text=${error} />
+    <${ErrorText} id=${`${id}-error`} text=${error} />
   </div>`;
 }

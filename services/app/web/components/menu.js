@@ -1,9 +1,21 @@
 /**
  * Menu: <${Menu} label="Account menu" trigger=${node}>${(close) => items}</${Menu}>: a button that discloses a panel of
- * links and buttons; Esc and a click elsewhere close it. Items are <a class="menu__item"> or <button class="menu__item">.
+ * links and buttons; arrows, Home and End walk through them, Esc and a click elsewhere close it. Items are <a class="menu__item"> or <button class="menu__item">.
  */
 import { html } from "htm/preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+/** From one item to another; switches have arrows of their own. @param {KeyboardEvent} event @param {HTMLElement} box */
+function walk(event, box) {
+  const now = document.activeElement;
+  if (now instanceof HTMLInputElement) return;
+  const items = /** @type {HTMLElement[]} */ ([...box.querySelectorAll(".menu__panel :is(a, button)")]).filter((one) => one.offsetParent);
+  const place = items.findIndex((one) => one === now);
+  const next = { ArrowDown: place + 1, ArrowUp: place < 0 ? -1 : place - 1, Home: 0, End: -1 }[event.key];
+  if (next === undefined) return;
+  event.preventDefault(); // the page would scroll under the panel
+  items.at(next % items.length)?.focus();
+}
 
 /** @param {{label: string, trigger: any, class?: string, children: (close: () => void) => any}} props */
 export function Menu({ label, trigger, class: className = "", children }) {
@@ -11,7 +23,13 @@ export function Menu({ label, trigger, class: className = "", children }) {
   const box = /** @type {{current: HTMLElement | null}} */ (useRef(null));
   const [isOpen, setOpen] = useState(false);
   const close = () => setOpen(false);
-  useEffect(() => {
+  const choose = () => {
+    // The item goes with its panel; a dialog that it opens gives the focus back to the menu's button.
+    if (box.current?.contains(document.activeElement)) box.current.querySelector("button")?.focus();
+    close();
+  };
+  // Before the next frame: Escape belongs to a dialog as soon as an item has opened it.
+  useLayoutEffect(() => {
     if (!isOpen) return undefined;
     /** @param {Event} event */
     const onOutside = (event) => {
@@ -19,6 +37,7 @@ export function Menu({ label, trigger, class: className = "", children }) {
     };
     /** @param {KeyboardEvent} event */
     const onKey = (event) => {
+      if (box.current?.contains(document.activeElement)) walk(event, box.current);
       if (event.key !== "Escape") return;
       event.preventDefault();
       close();
@@ -44,6 +63,6 @@ export function Menu({ label, trigger, class: className = "", children }) {
     >
       ${trigger}
     </button>
-    <div class="menu__panel" id=${id} hidden=${!isOpen}>${isOpen ? children(close) : null}</div>
+    <div class="menu__panel" id=${id} hidden=${!isOpen}>${isOpen ? children(choose) : null}</div>
   </div>`;
 }

@@ -1,5 +1,6 @@
 /**
- * Page: <${Page} title="History" actions=${node}>…</${Page}>: a view's frame: its heading, its title in the tab.
+ * Page: <${Page} title="History" actions=${node}>…</${Page}>: a view's frame: its heading, its title in the tab. part: which
+ * part of the view is shown, for the tab.
  * useTitle(title) for a view with a frame of its own.
  */
 import { html } from "htm/preact";
@@ -12,9 +13,9 @@ export function useTitle(title) {
   }, [title]);
 }
 
-/** @param {{title: string, actions?: any, isTitleHidden?: boolean, children?: any}} props */
-export function Page({ title, actions, isTitleHidden = false, children }) {
-  useTitle(title);
+/** @param {{title: string, part?: string, actions?: any, isTitleHidden?: boolean, children?: any}} props */
+export function Page({ title, part, actions, isTitleHidden = false, children }) {
+  useTitle(part ? `${part} · ${title}` : title);
   return html`<div class="page">
     <header class=${isTitleHidden ? "visually-hidden" : "page__head"}>
       <h1 tabindex="-1">${title}</h1>

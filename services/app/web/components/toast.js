@@ -1,11 +1,12 @@
 /**
- * Short news that needs no answer: toast("Copied") · toast(text, {kind: "danger"}). <${Toasts} /> stands once in the shell.
+ * Short news that needs no answer: toast("Copied") · toast(text, {kind: "danger"}). <${Toasts} /> stands in the shell, and in
+ * each dialog: what is below a dialog is neither seen well nor said.
  */
 import { signal } from "@preact/signals";
 import { html } from "htm/preact";
 import { Icon } from "./icon.js";
 
-const SHOWN_MS = 4_000;
+const SHOWN_MS = { info: 4_000, danger: 10_000 };
 const SHOWN_MAX = 3;
 
 /** @type {import("@preact/signals").Signal<{id: number, text: string, kind: "info" | "danger"}[]>} */
@@ -18,7 +19,7 @@ export function toast(text, { kind = "info" } = {}) {
   shown.value = [...shown.value.slice(1 - SHOWN_MAX), { id, text, kind }];
   setTimeout(() => {
     shown.value = shown.value.filter((one) => one.id !== id);
-  }, SHOWN_MS);
+  }, SHOWN_MS[kind]);
 }
 
 export function Toasts() {

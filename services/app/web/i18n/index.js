@@ -2,7 +2,8 @@
  * The language of the page and everything that depends on it.
  *
  * t("predict.button", {n}) → the phrase; reading it inside a component subscribes the component to the language.
- * told(text) → what a bundled model says of its input or calls a part of its answer, translated · aboutOf(model) → what a model says it does, in the
+ * told(text) → what a bundled model says of its input or calls a part of its answer, translated · refused(text) → what the
+ * service says is wrong, translated · aboutOf(model) → what a model says it does, in the
  * page's language where its author wrote that.
  * language (signal "en" | "ru") · setLanguage("ru") loads and switches · fmt.{number, percent, duration, bytes, moment,
  * fullMoment, day, ago} are lib/format.js in the page's language.
@@ -24,6 +25,8 @@ export const language = signal("en");
 const dictionary = signal({});
 /** @type {import("@preact/signals").Signal<Record<string, string>>} */
 const modelTexts = signal({});
+/** @type {import("@preact/signals").Signal<Record<string, string>>} */
+const refusals = signal({});
 /** The files of phrases that are in use; every view needs the first three. */
 const loaded = new Set(["common", "auth", "predict"]);
 
@@ -41,6 +44,13 @@ export function has(key) {
 export function told(text) {
   if (text === undefined) return undefined;
   return Object.hasOwn(modelTexts.value, text) ? modelTexts.value[text] : text;
+}
+
+/** What the service says is wrong, in the person's language where its words are known. @param {string} text */
+export function refused(text) {
+  const numbers = text.match(/\d+/g) ?? [];
+  const found = refusals.value[text.replace(/\d+/g, "#")];
+  return found ? found.replace(/#/g, () => numbers.shift() ?? "") : text;
 }
 
 /** @param {{description: string, descriptions: Record<string, string>}} model */
@@ -80,7 +90,7 @@ export async function loadWords(names) {
  * @param {Language} next @param {{remember?: boolean}} [options] remember: also next time, on this device
  */
 export async function setLanguage(next, { remember = false } = {}) {
-  const texts = next === "ru" ? await import("./ru/models.js") : null;
+  const [texts, wrong] = next === "ru" ? await Promise.all([import("./ru/models.js"), import("./ru/refusals.js")]) : [];
   /** @type {Dictionary} */
   let words = {};
   for (let size = 0; size !== loaded.size; ) {
@@ -90,6 +100,7 @@ export async function setLanguage(next, { remember = false } = {}) {
   batch(() => {
     dictionary.value = words;
     modelTexts.value = texts?.default ?? {};
+    refusals.value = wrong?.default ?? {};
     language.value = next;
   });
   document.documentElement.lang = next;

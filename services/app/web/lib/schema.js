@@ -8,26 +8,45 @@
  * A path is the names and places joined by dots, "" for the whole.
  */
 
+import { numberOf } from "./numbers.js";
+
 /**
- * @typedef {"text" | "longtext" | "number" | "integer" | "choice" | "checkbox" | "object" | "array" | "file" | "json"} Kind
+ * @typedef {"text" | "longtext" | "moment" | "number" | "integer" | "choice" | "checkbox" | "object" | "array" | "file" | "json"} Kind
  * @typedef {{path: string, code: string, limit?: number | string}} Fault
  */
 
 const LONG_TEXT = 200;
 const DEPTH_MAX = 6;
 const EXCERPT_MAX = 300;
-const SHORT_FORMATS = ["date", "date-time", "time", "duration", "email", "uri", "uuid", "ipv4", "ipv6", "hostname"];
+const SHORT_FORMATS = ["date", "time", "duration", "email", "uri", "uuid", "ipv4", "ipv6", "hostname"];
 
-/** @param {any} schema @returns {string | undefined} its type, without null */
+/** @param {any} schema @returns {string[]} its types, also where they are written as alternatives without any rules */
+export function typesOf({ type, anyOf }) {
+  const isBare = (/** @type {any} */ one) => typeof one?.type === "string" && Object.keys(one).length === 1;
+  if (type === undefined && Array.isArray(anyOf) && anyOf.every(isBare)) return anyOf.map((one) => one.type);
+  return [type ?? []].flat();
+}
+
+/** @param {any} schema @returns {string | undefined} its one type, without null; a whole number is a number */
 function typeOf(schema) {
-  const { type } = schema;
-  return Array.isArray(type) ? type.find((one) => one !== "null") : type;
+  const types = typesOf(schema).filter((one) => one !== "null");
+  const wide = types.includes("number") ? types.filter((one) => one !== "integer") : types;
+  return wide.length === 1 ? wide[0] : undefined;
 }
 
 /** @param {any} schema @returns {boolean} whether nothing is one of the values of a type */
-function mayBeNull(schema) {
-  return Array.isArray(schema.type) && schema.type.includes("null");
+export function mayBeNull(schema) {
+  const options = Array.isArray(schema?.anyOf) ? schema.anyOf : [];
+  return typesOf(schema ?? {}).includes("null") || options.some((/** @type {any} */ one) => one?.type === "null");
 }
+
+/** @param {any} schema of an object @returns {Set<string>} the fields that have to be filled in: an empty one may stand for null */
+export function filledIn({ properties, required = [] }) {
+  return new Set(required.filter((/** @type {string} */ name) => !mayBeNull(properties[name])));
+}
+
+/** @param {any} schema @returns {boolean} whether whatever is typed is one of its values, as a text if as nothing else */
+export const takesAnyText = (schema) => typesOf(schema).includes("string");
 
 /** @param {any} schema @returns {any[] | null} the values of a choice; leaving it out stands for null */
 export function choicesOf(schema) {
@@ -60,6 +79,7 @@ export function kindOf(schema, depth = 0) {
   switch (typeOf(schema)) {
     case "string":
       if (isFile(schema)) return "file";
+      if (schema.format === "date-time") return "moment";
       if (SHORT_FORMATS.includes(schema.format)) return "text";
       return schema.maxLength === undefined || schema.maxLength > LONG_TEXT ? "longtext" : "text";
     case "number":
@@ -82,12 +102,12 @@ export function initial(schema, depth = 0, isRequired = true) {
   if (schema?.default !== undefined) return toForm(schema, schema.default, depth);
   switch (kindOf(schema, depth)) {
     case "object": {
-      const needed = new Set(schema.required ?? []);
+      const needed = filledIn(schema);
       const parts = Object.entries(schema.properties);
       return Object.fromEntries(parts.map(([name, one]) => [name, initial(one, depth + 1, needed.has(name))]));
     }
     case "array":
-      return Array.from({ length: isRequired ? (schema.minItems ?? 0) : 0 }, () => initial(schema.items, depth + 1));
+      return Array.from({ length: isRequired ? (schema.minItems ?? 0) : 0 }, () => initial(schema.items, depth + 1, !mayBeNull(schema.items)));
     case "checkbox":
       return false;
     default:
@@ -101,15 +121,15 @@ export function initial(schema, depth = 0, isRequired = true) {
  */
 export function toForm(schema, value, depth = 0) {
   switch (kindOf(schema, depth)) {
-    case "object":
+    case "object": {
+      const needed = filledIn(schema);
       return Object.fromEntries(
         Object.entries(schema.properties).map(([name, one]) => [
           name,
-          value?.[name] === undefined
-            ? initial(one, depth + 1, schema.required?.includes(name) ?? false)
-            : toForm(one, value[name], depth + 1),
+          value?.[name] === undefined ? initial(one, depth + 1, needed.has(name)) : toForm(one, value[name], depth + 1),
         ]),
       );
+    }
     case "array":
       return (Array.isArray(value) ? value : []).map((one) => toForm(schema.items, one, depth + 1));
     case "checkbox":
@@ -119,10 +139,20 @@ export function toForm(schema, value, depth = 0) {
       return place < 0 ? "" : String(place);
     }
     case "json":
-      return JSON.stringify(value, null, 2);
+      if (value === null && mayBeNull(schema)) return "";
+      return takesAnyText(schema) && typeof value === "string" ? value : JSON.stringify(value, null, 2);
+    case "moment":
+      return localOf(value);
     default:
       return value === null || value === undefined ? "" : String(value);
   }
+}
+
+/** @param {unknown} at "2026-01-31T12:00:00Z" @returns {string} "2026-01-31T15:00", on the clock of this device */
+function localOf(at) {
+  const ms = typeof at === "string" ? Date.parse(at) : NaN;
+  if (Number.isNaN(ms)) return "";
+  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().replace(/(:00)?\.\d+Z$/, "");
 }
 
 /** @param {any} value @returns {boolean} whether a form's value says nothing */
@@ -143,40 +173,46 @@ export function clean(schema, value, isRequired = true, depth = 0) {
   if (kind === "object") return cleanObject(schema, value, isRequired, depth);
   if (isEmpty(value)) return kind === "array" && isRequired ? [] : undefined;
   if (kind === "array") {
-    return value.map((/** @type {any} */ one) => clean(schema.items, one, true, depth + 1));
+    return value.map((/** @type {any} */ one) => clean(schema.items, one, !mayBeNull(schema.items), depth + 1) ?? null);
   }
-  if (kind === "number" || kind === "integer") return asNumber(value);
+  if (kind === "number" || kind === "integer") return numberOf(String(value), kind === "integer") ?? value;
   if (kind === "choice") return (choicesOf(schema) ?? [])[Number(value)];
-  if (kind === "json") return parsed(value);
+  if (kind === "json") return parsed(value, schema);
+  if (kind === "moment") return Number.isNaN(Date.parse(value)) ? value : new Date(value).toISOString();
   return value;
 }
 
 /** @param {any} schema @param {any} value @param {boolean} isRequired @param {number} depth */
 function cleanObject(schema, value, isRequired, depth) {
-  const needed = new Set(schema.required ?? []);
+  const needed = filledIn(schema);
   /** @type {Record<string, any>} */
   const found = {};
   for (const [name, one] of Object.entries(schema.properties)) {
     const part = clean(one, value?.[name], needed.has(name), depth + 1);
     if (part !== undefined) found[name] = part;
+    else if (schema.required?.includes(name) && mayBeNull(one)) found[name] = null;
   }
   const isUntouched = JSON.stringify(value) === JSON.stringify(initial(schema, depth));
   return isRequired || !isUntouched ? found : undefined;
 }
 
-/** @param {string} text @returns {number | string} the text itself where it is no number, for the server to refuse */
-function asNumber(text) {
-  const number = Number(String(text).trim().replace(",", "."));
-  return Number.isFinite(number) ? number : text;
-}
-
-/** @param {string} text @returns {any} */
-function parsed(text) {
+/** @param {string} text @param {any} schema @returns {any} the text itself where it is no JSON, or no value of its types */
+function parsed(text, schema) {
   try {
-    return JSON.parse(text);
+    const value = JSON.parse(text);
+    return takesAnyText(schema) && !typesOf(schema).some((type) => isOf(type, value, text)) ? text : value;
   } catch {
     return text;
   }
+}
+
+/** @param {string} type @param {any} value @param {string} text as which it is written: a long number would be rounded */
+function isOf(type, value, text) {
+  if (type === "null") return value === null;
+  if (type === "array") return Array.isArray(value);
+  if (type === "object") return value !== null && typeof value === "object" && !Array.isArray(value);
+  if (type !== "integer" && type !== "number") return typeof value === type;
+  return typeof value === "number" && (type === "number" || Number.isInteger(value)) && String(value) === text.trim();
 }
 
 /** @param {string} path @param {string | number} name */
@@ -198,7 +234,7 @@ function visit(schema, value, path, isRequired, depth, faults) {
   const kind = kindOf(schema, depth);
   if (kind === "object") {
     if (clean(schema, value, isRequired, depth) === undefined) return;
-    const needed = new Set(schema.required ?? []);
+    const needed = filledIn(schema);
     for (const [name, one] of Object.entries(schema.properties)) {
       visit(one, value?.[name], joined(path, name), needed.has(name), depth + 1, faults);
     }
@@ -210,15 +246,15 @@ function visit(schema, value, path, isRequired, depth, faults) {
     if (size < minItems && (isRequired || size)) faults.push({ path, code: "minItems", limit: minItems });
     if (size > maxItems) faults.push({ path, code: "maxItems", limit: maxItems });
     for (const [place, one] of (value ?? []).entries()) {
-      visit(items, one, joined(path, place), true, depth + 1, faults);
+      visit(items, one, joined(path, place), !mayBeNull(items), depth + 1, faults);
     }
     return;
   }
   if (kind === "checkbox") return;
   const isText = kind === "text" || kind === "longtext";
   if (isEmpty(value) || (isText && isRequired && value.trim() === "")) {
-    const mayBeEmpty = isText && !schema.minLength;
-    if (isRequired && !mayBeEmpty) faults.push({ path, code: isText ? "text" : "required" });
+    const mayBeEmpty = isText && !schema.minLength && !schema.format;
+    if (isRequired && !mayBeEmpty) faults.push({ path, code: isText && !schema.format ? "text" : "required" });
     return;
   }
   const fault = faultOf(kind, schema, value);
@@ -233,13 +269,12 @@ function faultOf(kind, schema, value) {
     if (length > (schema.maxLength ?? Infinity)) return { code: "maxLength", limit: schema.maxLength };
   }
   if (kind === "number" || kind === "integer") {
-    const number = asNumber(value);
-    if (typeof number === "string") return { code: "number" };
-    if (kind === "integer" && !Number.isInteger(number)) return { code: "integer" };
+    const number = numberOf(String(value), kind === "integer");
+    if (number === null) return { code: kind === "integer" && numberOf(String(value), false) !== null ? "integer" : "number" };
     if (number < (schema.minimum ?? -Infinity)) return { code: "minimum", limit: schema.minimum };
     if (number > (schema.maximum ?? Infinity)) return { code: "maximum", limit: schema.maximum };
   }
-  if (kind === "json" && typeof value === "string") {
+  if (kind === "json" && typeof value === "string" && !takesAnyText(schema)) {
     try {
       JSON.parse(value);
     } catch {

@@ -8,11 +8,11 @@
 
 /**
  * @template T
- * @typedef {{ items: T[], next_cursor: string | null }} Answer
+ * @typedef {{ items: T[], next_cursor: string | null }} FetchedPage
  */
 /**
  * @template T
- * @typedef {{ cursor: string | null, first: number, count: number, items: T[] | null, isLoading: boolean }} Page
+ * @typedef {{ cursor: string | null, first: number, count: number, items: T[] | null, isLoading: boolean }} ListPage
  */
 
 const KEEP = 8;
@@ -22,7 +22,7 @@ const EMPTY_PAGES_MAX = 50; // a filter that few rows pass gives empty pages; af
  * @template {{ id: string | number }} T
  */
 export class Pages {
-  /** @type {Page<T>[]} */
+  /** @type {ListPage<T>[]} */
   #pages = [];
   /** @type {string | null} */
   #next = null;
@@ -31,7 +31,7 @@ export class Pages {
   #isLoadingNext = false;
   #stop = new AbortController();
 
-  /** @param {{ fetchPage: (cursor: string | null, signal: AbortSignal) => Promise<Answer<T>>, keep?: number }} options */
+  /** @param {{ fetchPage: (cursor: string | null, signal: AbortSignal) => Promise<FetchedPage<T>>, keep?: number }} options */
   constructor({ fetchPage, keep = KEEP }) {
     this.fetchPage = fetchPage;
     this.keep = keep;
@@ -134,7 +134,7 @@ export class Pages {
     let high = this.#pages.length - 1;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (/** @type {Page<T>} */ (this.#pages[middle]).first <= index) low = middle;
+      if (/** @type {ListPage<T>} */ (this.#pages[middle]).first <= index) low = middle;
       else high = middle - 1;
     }
     return low;
@@ -159,7 +159,7 @@ export class Pages {
     this.#tell();
   }
 
-  /** @param {Answer<T>} answer */
+  /** @param {FetchedPage<T>} answer */
   #append({ items, next_cursor: next }) {
     if (items.length > 0) {
       this.#pages.push({ cursor: this.#next, first: this.count, count: items.length, items, isLoading: false });

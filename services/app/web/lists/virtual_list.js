@@ -1,13 +1,14 @@
 /**
  * VirtualList: <${VirtualList} pages=${Pages} label="…" row=${(item, toggle) => node} panel=${(item) => node} openId onOpen />
  * A long list that scrolls with the page and draws only what is in view. Rows have one height (`--vlist-row`); the open
- * one has its panel below it. Up and down move between rows.
+ * one has its panel below it. Up and down move between rows. The row that has the focus stays drawn, however far the page is
+ * scrolled, so that the focus is not lost.
  */
 import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 import { ErrorState } from "../components/empty_state.js";
 import { Loading, Skeleton } from "../components/skeleton.js";
-import { rebased, windowOf } from "./window.js";
+import { rebased, topOf, windowOf } from "./window.js";
 
 const FIRST_ROWS = 8;
 const MORE_ROWS = 2;
@@ -15,7 +16,7 @@ const ROW_HEIGHT = 56;
 
 /**
  * @typedef {{pages: import("./pages.js").Pages<any>, label: string, row: (item: any, toggle: any) => any,
- *   panel: (item: any) => any, openId: string | null, onOpen: (id: string | null) => void}} Props
+ *   panel: (item: any) => any, openId: string | null, onOpen: (id: string | null) => void}} ListProps
  */
 
 /** Where the list is on the screen. @param {{current: HTMLElement | null}} list */
@@ -61,7 +62,7 @@ function useHeights(list) {
   return heights;
 }
 
-/** @param {Props} props */
+/** @param {ListProps} props */
 function useOpen({ pages, openId }) {
   const at = useRef(/** @type {number | null} */ (null));
   if (openId === null) at.current = null;
@@ -69,7 +70,49 @@ function useOpen({ pages, openId }) {
   return at.current;
 }
 
-/** @param {Props} props */
+/**
+ * The row that has the focus, and what its keys do.
+ * @param {import("./pages.js").Pages<any>} pages @param {{current: HTMLElement | null}} list @param {() => void} redraw
+ */
+function useHeld(pages, list, redraw) {
+  const held = useRef(/** @type {{index: number, item: any, element: HTMLElement} | null} */ (null));
+  const isMoved = useRef(false);
+  if (held.current) held.current.index = pages.indexOf(held.current.item.id) ?? held.current.index; // new rows came above it
+  useEffect(() => () => void (held.current = null), [pages]);
+  useLayoutEffect(() => {
+    const { index = 0, element } = held.current ?? {};
+    if (isMoved.current) /** @type {any} */ (list.current?.querySelector(`[aria-posinset="${index + 1}"] > .vlist__head`))?.focus();
+    else if (document.activeElement === document.body) element?.focus({ preventScroll: true }); // its row was put in another place
+    isMoved.current = false;
+  });
+  /** @param {FocusEvent} event */
+  const onFocusIn = ({ target }) => {
+    const element = /** @type {HTMLElement} */ (target);
+    const index = Number(element.closest("[aria-posinset]")?.getAttribute("aria-posinset")) - 1;
+    const item = pages.at(index) ?? held.current?.item;
+    if (item) held.current = { index, item, element };
+  };
+  const onFocusOut = () =>
+    queueMicrotask(() => {
+      if (!list.current?.contains(document.activeElement)) held.current = null; // another window leaves it where it is
+    });
+  /** @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    const { current } = held;
+    if (!step || !current || !current.element.matches("button.vlist__head")) return;
+    const index = current.index + step;
+    const item = pages.at(index);
+    if (!item) return; // at an end the page scrolls
+    event.preventDefault();
+    held.current = { ...current, index, item };
+    isMoved.current = true;
+    redraw();
+  };
+  return { held: held.current, keys: { onFocusIn, onFocusOut, onKeyDown } };
+}
+
+/** @param {ListProps} props */
 export function VirtualList(props) {
   const { pages, label, row, panel, onOpen } = props;
   const list = /** @type {{current: HTMLElement | null}} */ (useRef(null));
@@ -77,7 +120,9 @@ export function VirtualList(props) {
   const [, redraw] = useReducer((/** @type {number} */ round) => round + 1, 0);
   const openAt = useOpen(props);
   const heights = useHeights(list);
-  const view = windowOf({ base, count: pages.count, openAt, ...heights, ...useViewport(list) });
+  const place = { base, count: pages.count, openAt, ...heights, ...useViewport(list) };
+  const view = windowOf(place);
+  const { held, keys } = useHeld(pages, list, () => redraw(0));
   useEffect(() => pages.subscribe(() => redraw(0)), [pages]);
   useEffect(() => pages.need(view.first, view.last));
   useLayoutEffect(() => {
@@ -86,24 +131,26 @@ export function VirtualList(props) {
     setBase(next);
     scrollBy({ top: (base - next) * heights.rowHeight, behavior: "instant" });
   });
-  if (pages.isFirst) return html`<${Loading}><ol class="vlist">${placeholders(FIRST_ROWS)}</ol></${Loading}>`;
+  if (pages.isFirst) return html`<${Loading}><ol class="vlist" aria-hidden="true">${placeholders(FIRST_ROWS)}</ol></${Loading}>`;
+  /** @param {number} index @param {any} item @param {object} [style] */
+  const drawn = (index, item, style) =>
+    html`<${Row} key=${item?.id ?? `at ${index}`} item=${item} index=${index} isOpen=${index === openAt} style=${style} ...${{ row, panel, onOpen }} />`;
   const rows = [];
-  for (let index = view.first; index <= view.last && index < pages.count; index += 1) {
-    const item = pages.at(index);
-    rows.push(html`<${Row} key=${item?.id ?? `at ${index}`} item=${item} index=${index} isOpen=${index === openAt} ...${{ row, panel, onOpen }} />`);
-  }
+  for (let index = view.first; index <= view.last && index < pages.count; index += 1) rows.push(drawn(index, pages.at(index)));
+  if (held && held.index < view.first) rows.unshift(drawn(held.index, held.item, { top: `${topOf(place, held.index)}px` }));
+  if (held && held.index > view.last) rows.push(drawn(held.index, held.item, { top: `${topOf(place, held.index)}px` }));
   return html`<ol
       class="vlist"
       role="list"
       ref=${list}
       aria-label=${label}
-      onKeyDown=${moveByKey}
+      ...${keys}
       style=${{ height: `${view.height}px`, paddingTop: `${view.top}px` }}
     >
       ${rows}
     </ol>
     ${pages.error ? html`<${ErrorState} error=${pages.error} onRetry=${() => pages.retry()} />` : null}
-    ${pages.isAtEnd || pages.error ? null : html`<${Loading}><ol class="vlist">${placeholders(MORE_ROWS)}</ol></${Loading}>`}`;
+    ${pages.isAtEnd || pages.error ? null : html`<${Loading}><ol class="vlist" aria-hidden="true">${placeholders(MORE_ROWS)}</ol></${Loading}>`}`;
 }
 
 /** @param {number} count */
@@ -115,8 +162,11 @@ function Placeholder() {
   return html`<li class="vlist__row"><div class="vlist__head vlist__head--empty"><${Skeleton} /></div></li>`;
 }
 
-/** @param {{item: any, index: number, isOpen: boolean, row: Props["row"], panel: Props["panel"], onOpen: Props["onOpen"]}} props */
-function Row({ item, index, isOpen, row, panel, onOpen }) {
+/**
+ * @param {{item: any, index: number, isOpen: boolean, style?: object, row: ListProps["row"], panel: ListProps["panel"], onOpen: ListProps["onOpen"]}} props
+ *   style: of a row that stands outside of what is in view
+ */
+function Row({ item, index, isOpen, style, row, panel, onOpen }) {
   if (!item) return html`<${Placeholder} />`;
   const toggle = {
     type: "button",
@@ -124,20 +174,9 @@ function Row({ item, index, isOpen, row, panel, onOpen }) {
     "aria-expanded": isOpen ? "true" : "false",
     onClick: () => onOpen(isOpen ? null : item.id),
   };
-  return html`<li class=${`vlist__row ${isOpen ? "vlist__row--open" : ""}`} aria-setsize="-1" aria-posinset=${index + 1}>
+  const classes = `vlist__row ${isOpen ? "vlist__row--open" : ""} ${style ? "vlist__row--apart" : ""}`;
+  return html`<li class=${classes} style=${style} aria-setsize="-1" aria-posinset=${index + 1}>
     ${row(item, toggle)}
     ${isOpen ? html`<div class="vlist__panel">${panel(item)}</div>` : null}
   </li>`;
-}
-
-/** @param {KeyboardEvent} event */
-function moveByKey(event) {
-  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-  const target = event.target instanceof Element && event.target.closest(".vlist__head");
-  if (!step || !target || !(event.currentTarget instanceof Element)) return;
-  const heads = [...event.currentTarget.querySelectorAll(".vlist__head")];
-  const next = heads[heads.indexOf(target) + step];
-  if (!(next instanceof HTMLElement)) return;
-  event.preventDefault();
-  next.focus();
 }

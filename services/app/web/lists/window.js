@@ -1,5 +1,5 @@
 /**
- * Which rows of a long list are drawn: windowOf(view), rebased(base, first). Pure.
+ * Which rows of a long list are drawn: windowOf(view), topOf(view, row), rebased(base, first). Pure.
  *
  * Browsers draw no element higher than some ten million pixels, so a very long list begins at row `base`, which moves
  * along in large steps.
@@ -22,11 +22,15 @@ const STEP_ROWS = 50_000;
  *   rows first to last are drawn, seenFirst to seenLast are in view; `top` stands above the first one.
  */
 
+/** Where a row stands in the list. @param {View} view @param {number} row @returns {number} */
+export function topOf({ base, rowHeight, openAt, extra }, row) {
+  return (row - base) * rowHeight + (openAt !== null && openAt >= base && openAt < row ? extra : 0);
+}
+
 /** @param {View} view @returns {Window} */
-export function windowOf({ base, count, rowHeight, openAt, extra, scroll, viewport }) {
+export function windowOf(view) {
+  const { base, count, rowHeight, openAt, extra, scroll, viewport } = view;
   const height = Math.max(0, count - base) * rowHeight + (openAt !== null && openAt >= base ? extra : 0);
-  /** @param {number} row */
-  const topOf = (row) => (row - base) * rowHeight + (openAt !== null && openAt >= base && openAt < row ? extra : 0);
   /** @param {number} y */
   const rowAt = (y) => {
     const plain = base + Math.floor(y / rowHeight);
@@ -38,7 +42,7 @@ export function windowOf({ base, count, rowHeight, openAt, extra, scroll, viewpo
   const seenFirst = bounded(rowAt(Math.max(0, scroll)));
   const seenLast = bounded(rowAt(Math.max(0, scroll + viewport)));
   const first = bounded(seenFirst - OVERSCAN_ROWS);
-  return { first, last: bounded(seenLast + OVERSCAN_ROWS), seenFirst, seenLast, top: topOf(first), height };
+  return { first, last: bounded(seenLast + OVERSCAN_ROWS), seenFirst, seenLast, top: topOf(view, first), height };
 }
 
 /**

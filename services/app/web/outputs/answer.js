@@ -1,4 +1,4 @@
-/** Answer: <${Answer} output input view />: an answer drawn for its kind (shape.js chooses), with the JSON behind it. */
+/** Answer: <${Answer} output input model=${Model | undefined} />: an answer drawn for its kind (shape.js chooses), with the JSON behind it. */
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { CopyButton } from "../components/copy_button.js";
@@ -12,16 +12,16 @@ import { Spans } from "./spans.js";
 import { TableOutput } from "./table.js";
 import { Vector } from "./vector.js";
 
-/** @param {{output: any, input?: any, view?: string | null}} props */
-export function Answer({ output, input, view = null }) {
+/** @param {{output: any, input?: any, model?: import("../service.js").Model | undefined}} props model: whose answer it is, where that is known */
+export function Answer({ output, input, model }) {
   const [isRaw, setRaw] = useState(false);
-  const shape = shapeOf(view, output);
+  const shape = shapeOf(model?.view, output);
   const kinds = [
     { value: "shown", label: t("answer.shown") },
     { value: "json", label: "JSON" },
   ];
   return html`<div class="stack">
-    ${isRaw ? html`<${JsonText} value=${output} />` : html`<${Drawn} shape=${shape} output=${output} input=${input} />`}
+    ${isRaw ? html`<${JsonText} value=${output} />` : html`<${Drawn} shape=${shape} output=${output} input=${input} schema=${model?.output_schema} />`}
     <div class="row row--apart">
       <${Segmented}
         label=${t("answer.as")}
@@ -34,8 +34,8 @@ export function Answer({ output, input, view = null }) {
   </div>`;
 }
 
-/** @param {{shape: import("./shape.js").Shape, output: any, input: any}} props */
-function Drawn({ shape, output, input }) {
+/** @param {{shape: import("./shape.js").Shape, output: any, input: any, schema: any}} props */
+function Drawn({ shape, output, input, schema }) {
   switch (shape) {
     case "label":
       return html`<${Label} output=${output} />`;
@@ -50,6 +50,6 @@ function Drawn({ shape, output, input }) {
     case "text":
       return html`<p class="output-text">${textOf(output)}</p>`;
     default:
-      return html`<${Json} value=${output} />`;
+      return html`<${Json} value=${output} schema=${schema} />`;
   }
 }

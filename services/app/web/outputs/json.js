@@ -1,38 +1,46 @@
 /** Json: any answer: few plain fields as a list of names and values (Fields), everything else as JSON text. */
 import { html } from "htm/preact";
-import { fmt, t, told } from "../i18n/index.js";
-import { labelOf } from "../lib/schema.js";
+import { fmt, t } from "../i18n/index.js";
+import { fileBytes, kindOf, labelOf } from "../lib/schema.js";
+import { fileWords } from "./asked.js";
 
 const FIELDS_MAX = 12;
 const TEXT_MAX = 100_000;
+
+const LISTED_MAX = 20;
+
+/** @param {any} one */
+const isPlain = (one) => one === null || typeof one !== "object";
 
 /** @param {any} value @returns {[string, any][] | null} */
 function plainFields(value) {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
   const fields = Object.entries(value);
-  const isPlain = fields.every(([, one]) => one === null || typeof one !== "object");
-  return isPlain && fields.length > 0 && fields.length <= FIELDS_MAX ? fields : null;
+  const areShort = fields.every(([, one]) => isPlain(one) || (Array.isArray(one) && one.length <= LISTED_MAX && one.every(isPlain)));
+  return areShort && fields.length > 0 && fields.length <= FIELDS_MAX ? fields : null;
 }
 
 /** @param {unknown} value @returns {string} */
 function words(value) {
-  if (Array.isArray(value)) return value.map(words).join(", ");
+  if (Array.isArray(value)) return value.map(words).join(", ") || "—";
   if (typeof value === "number") return fmt.number(value, { maximumFractionDigits: 6 });
   if (typeof value === "boolean") return t(value ? "answer.yes" : "answer.no");
   return value === null ? "—" : String(value);
 }
 
-/** @param {{value: any}} props */
-export function Json({ value }) {
+/** @param {{value: any, schema?: any}} props */
+export function Json({ value, schema }) {
   const fields = plainFields(value);
-  return fields ? html`<${Fields} fields=${fields} />` : html`<${JsonText} value=${value} />`;
+  /** @param {string} name @param {any} one */
+  const shown = (name, one) => (one && kindOf(schema?.properties?.[name], 1) === "file" ? fileWords(fileBytes(one)) : one);
+  return fields ? html`<${Fields} fields=${fields.map(([name, one]) => [labelOf(name, {}), shown(name, one)])} />` : html`<${JsonText} value=${value} />`;
 }
 
-/** @param {{fields: [string, any][]}} props */
+/** @param {{fields: [string, any][]}} props by what each is called */
 export function Fields({ fields }) {
   return html`<dl class="output-fields">
     ${fields.map(
-      ([name, one]) => html`<div key=${name}><dt>${told(labelOf(name, {}))}</dt><dd class="num">${words(one)}</dd></div>`,
+      ([name, one]) => html`<div key=${name}><dt>${name}</dt><dd class="num">${words(one)}</dd></div>`,
     )}
   </dl>`;
 }

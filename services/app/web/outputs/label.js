@@ -1,6 +1,7 @@
 /** Label: one word, how sure the model is, the scores of the others as bars, and what else the answer says. */
 import { html } from "htm/preact";
-import { fmt, t } from "../i18n/index.js";
+import { fmt, t, told } from "../i18n/index.js";
+import { labelOf } from "../lib/schema.js";
 import { Fields } from "./json.js";
 import { besidesOf, headline, scoresOf } from "./shape.js";
 import { labelWords } from "./words.js";
@@ -34,6 +35,6 @@ export function Label({ output }) {
           )}
         </dl>`
       : null}
-    ${besides.length ? html`<${Fields} fields=${besides} />` : null}
+    ${besides.length ? html`<${Fields} fields=${besides.map(([name, one]) => [told(labelOf(name, {})), one])} />` : null}
   </div>`;
 }

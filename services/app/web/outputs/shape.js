@@ -4,6 +4,7 @@
  * shapeOf(view, output) → "label" | "spans" | "vector" | "table" | "text" | "image" | "json": the model's hint
  * `x-view` where the output fits it, else what the output's own shape says.
  * headline(output) → {name, label, confidence} | null: the word that an answer says, for lists.
+ * isNothing(output) → whether all that it says are lists without anything in them.
  * besidesOf(output) → [[name, value]]: the plain values that stand beside that word.
  */
 
@@ -68,6 +69,12 @@ export function spansOf(output) {
   return lists.find((one) => Array.isArray(one) && one.length > 0 && one.every(isSpan)) ?? null;
 }
 
+/** @param {any} output @returns {boolean} */
+export function isNothing(output) {
+  const values = isObject(output) ? Object.values(output) : [];
+  return values.length > 0 && values.every((one) => Array.isArray(one) && one.length === 0);
+}
+
 /** @param {any} output @returns {number[] | null} */
 export function vectorOf(output) {
   const lists = Array.isArray(output) ? [output] : isObject(output) ? Object.values(output) : [];
@@ -94,6 +101,12 @@ export function textOf(output) {
   return values.length === 1 && typeof values[0] === "string" ? values[0] : null;
 }
 
+/** The only thing that is said, where it is a number, as a price. @param {any} output @returns {number | null} */
+export function soleNumberOf(output) {
+  const values = isObject(output) ? Object.values(output) : [];
+  return values.length === 1 && typeof values[0] === "number" ? values[0] : null;
+}
+
 /** @type {Record<Exclude<Shape, "json">, (output: any) => unknown>} */
 const FITS = {
   image: imageOf,
@@ -109,6 +122,7 @@ export function shapeOf(view, output) {
   const order = /** @type {Exclude<Shape, "json">[]} */ (Object.keys(FITS));
   const hinted = order.find((one) => one === view);
   if (view === "json") return "json";
+  if (view === "spans" && isNothing(output)) return "spans";
   if (hinted && FITS[hinted](output) !== null) return hinted;
   return order.find((one) => FITS[one](output) !== null) ?? "json";
 }

@@ -43,18 +43,18 @@ function Nothing() {
 
 /** @param {{run: Run, onSay: (text: string) => void}} props onSay: what a screen reader says when the phase changes */
 function Phase({ run: now, onSay }) {
-  if (now.trouble && now.phase !== "refused") return html`<${Troubled} trouble=${now.trouble} />`;
+  if (now.delay && now.phase !== "refused") return html`<${Delayed} delay=${now.delay} />`;
   return html`<${Answered} run=${now} onSay=${onSay} />`;
 }
 
-/** @param {{trouble: import("../api.js").Trouble}} props */
-function Troubled({ trouble }) {
+/** @param {{delay: import("../api.js").Delay}} props */
+function Delayed({ delay }) {
   const stop = html`<${Button} size="small" onClick=${cancel}>${t("predict.cancel")}</${Button}>`;
   /** @param {number} n */
-  const words = (n) => t(`state.${trouble.reason}`, { n });
+  const words = (n) => t(`state.${delay.reason}`, { n });
   return html`<div class="stack">
     <${Banner} kind="warning" action=${stop}>
-      <${Countdown} key=${trouble.until} until=${trouble.until} render=${words} />
+      <${Countdown} key=${delay.until} until=${delay.until} render=${words} />
     </${Banner}>
     <${Skeleton} lines=${4} />
   </div>`;

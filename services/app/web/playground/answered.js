@@ -96,7 +96,7 @@ function Open({ prediction: one, price }) {
 
 /** @param {{prediction: Prediction, price: number | null}} props */
 function Done({ prediction: one, price }) {
-  const view = models.value?.find((each) => each.name === one.model)?.view ?? null;
+  const model = models.value?.find((each) => each.name === one.model);
   return html`<div class="answer__done">
     <div class="answer__head">
       ${one.status === "succeeded"
@@ -107,7 +107,7 @@ function Done({ prediction: one, price }) {
     <${NewPrice} price=${price} cost=${one.cost} />
     <div class="answer__output">
       ${one.status === "succeeded"
-        ? html`<${Answer} output=${one.output} input=${one.input} view=${view} />`
+        ? html`<${Answer} output=${one.output} input=${one.input} model=${model} />`
         : one.status === "failed" && one.error
           ? html`<p class="muted">${one.error.message}</p>`
           : null}

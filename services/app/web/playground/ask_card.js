@@ -1,8 +1,9 @@
 /** AskCard: the question's side of the playground: model, form, examples, cost, button. onAsk decides what it takes. */
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../components/button.js";
 import { ErrorState } from "../components/empty_state.js";
+import { unfinishedIn } from "../components/field.js";
 import { Skeleton } from "../components/skeleton.js";
 import { aboutOf, t } from "../i18n/index.js";
 import { balance } from "../live.js";
@@ -10,7 +11,7 @@ import { asked } from "../outputs/asked.js";
 import { models } from "../service.js";
 import { SchemaForm } from "./form.js";
 import { ModelFacts, ModelPicker } from "./model_picker.js";
-import { examplesOf, faults, fill, formOf, model, run, setForm } from "./state.js";
+import { examplesOf, faults, fill, formOf, isReady, model, run, setForm } from "./state.js";
 
 const EXAMPLES_MAX = 4;
 
@@ -20,6 +21,7 @@ const EXAMPLES_MAX = 4;
  */
 export function AskCard({ onAsk, isBusy = false, error, onRetry }) {
   const one = model();
+  const form = /** @type {{current: HTMLFormElement | null}} */ (useRef(null));
   useEffect(() => {
     const first = document.querySelector(".ask__form [aria-invalid]");
     if (!(first instanceof HTMLElement)) return;
@@ -31,7 +33,9 @@ export function AskCard({ onAsk, isBusy = false, error, onRetry }) {
   if (!one) return html`<section class="card card__body"><p class="muted">${t("model.none")}</p></section>`;
   const isWaiting = isBusy || ["sending", "open"].includes(run.value?.phase ?? "");
   const submit = () => {
-    if (!isWaiting) onAsk(one);
+    const unfinished = form.current ? unfinishedIn(form.current) : [];
+    if (unfinished.length > 0) isReady(one, unfinished);
+    else if (!isWaiting) onAsk(one);
   };
   /** @param {Event} event */
   const onSubmit = (event) => {
@@ -43,7 +47,7 @@ export function AskCard({ onAsk, isBusy = false, error, onRetry }) {
       <div class="row row--apart"><${ModelPicker} model=${one} /><${ModelFacts} model=${one} /></div>
       <${About} text=${aboutOf(one)} />
     </div>
-    <form class="ask__form" onSubmit=${onSubmit} noValidate>
+    <form class="ask__form" ref=${form} onSubmit=${onSubmit} noValidate>
       <${SchemaForm}
         key=${one.name}
         schema=${one.input_schema}

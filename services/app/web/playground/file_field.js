@@ -49,6 +49,7 @@ export function FileField({ schema, value, onValue, error, ...field }) {
   const file = taken?.value === value ? taken.file : null; // an example may have taken its place
   const size = file?.size ?? fileBytes(value);
   const clear = () => {
+    document.getElementById(field.id)?.focus(); // the button goes
     setTaken(null);
     onValue("");
   };

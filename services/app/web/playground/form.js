@@ -4,9 +4,9 @@
  */
 import { html } from "htm/preact";
 import { Button } from "../components/button.js";
-import { CheckField, FieldError, SelectField, TextArea, TextField } from "../components/field.js";
+import { CheckField, ErrorText, SelectField, TextArea, TextField } from "../components/field.js";
 import { t, told } from "../i18n/index.js";
-import { choiceLabel, choicesOf, initial, joined, kindOf, labelOf } from "../lib/schema.js";
+import { choiceLabel, choicesOf, filledIn, initial, joined, kindOf, labelOf, mayBeNull, takesAnyText } from "../lib/schema.js";
 import { later } from "../loading.js";
 
 const FileField = later(async () => (await import("./file_field.js")).FileField);
@@ -30,13 +30,22 @@ export function SchemaForm({ schema, value, onValue, faults, onSubmit }) {
   const part = { schema, value, onValue, faults, path: "", name: "input", isRequired: true, depth: 0 };
   return html`<div class="stack" onKeyDown=${onKeyDown}>
     ${kindOf(schema) === "object" ? html`<${Properties} ...${part} />` : html`<${Control} ...${part} />`}
-    ${faults[""] ? html`<${FieldError} text=${faults[""]} />` : null}
+    ${faults[""] ? html`<${ErrorText} text=${faults[""]} />` : null}
   </div>`;
 }
 
+/** A long text of its own has room; one of many fields grows when it is needed. */
+const ROWS = { first: 6, other: 2 };
+/** What the browser's own controls are for. @type {Record<string, string>} */
+const INPUTS = { date: "date", email: "email", uri: "url" };
+const HINTED = ["time", "duration"];
+
+/** Words of a bundled model beside a hint that is known for its own; another model may use the same word for something else. @param {any} schema @param {string} words */
+const toldBeside = ({ description }, words) => (description && told(description) !== description ? (told(words) ?? words) : words);
+
 /** @param {Part} props */
 function Properties({ schema, value, onValue, faults, path, depth }) {
-  const needed = new Set(schema.required ?? []);
+  const needed = filledIn(schema);
   return html`${Object.entries(schema.properties).map(
     ([name, one]) => html`<${Control}
       key=${name}
@@ -60,7 +69,7 @@ function Control(part) {
   if (kind === "array") return html`<${List} ...${part} />`;
   const common = {
     label: labelFor(part),
-    hint: told(schema.description),
+    hint: told(schema.description) ?? (HINTED.includes(schema.format) ? t(`form.hint.${schema.format}`) : undefined),
     error: faults[path],
     value: value ?? "",
     onValue,
@@ -82,24 +91,28 @@ function Control(part) {
         inputmode=${kind === "integer" ? "numeric" : "decimal"}
         autocomplete="off"
       />`;
-    case "text":
-      return html`<${TextField} ...${common} id=${id} autocomplete="off" aside=${counter(schema, value)} />`;
+    case "text": {
+      const type = INPUTS[schema.format] ?? "text";
+      return html`<${TextField} ...${common} id=${id} name=${path} type=${type} autocomplete="off" aside=${type === "date" ? null : counter(schema, value)} />`;
+    }
+    case "moment":
+      return html`<${TextField} ...${common} id=${id} name=${path} type="datetime-local" autocomplete="off" />`;
     case "json":
       return html`<${TextArea}
         ...${common}
         id=${id}
-        rows=${4}
+        rows=${ROWS.other}
         spellcheck=${false}
-        hint=${common.hint ?? t("form.json_hint")}
+        hint=${common.hint ?? (takesAnyText(schema) ? undefined : t("form.json_hint"))}
       />`;
     default:
-      return html`<${TextArea} ...${common} id=${id} rows=${6} aside=${counter(schema, value)} />`;
+      return html`<${TextArea} ...${common} id=${id} rows=${depth === 1 && isRequired ? ROWS.first : ROWS.other} aside=${counter(schema, value)} />`;
   }
 }
 
 /** @param {Part} part */
 function labelFor({ name, schema, isRequired, path }) {
-  const words = name === "text" && path === "text" && !schema.title ? t("form.text") : told(labelOf(name, schema));
+  const words = name === "text" && path === "text" && !schema.title ? t("form.text") : toldBeside(schema, labelOf(name, schema));
   return isRequired ? words : html`${words} <span class="faint">${t("form.optional")}</span>`;
 }
 
@@ -114,27 +127,29 @@ function counter(schema, value) {
 function optionsOf(schema, isRequired) {
   const options = (choicesOf(schema) ?? []).map((one, place) => ({
     value: String(place),
-    label: told(choiceLabel(schema, one)) ?? "",
+    label: typeof one === "boolean" ? t(one ? "answer.yes" : "answer.no") : toldBeside(schema, choiceLabel(schema, one)),
   }));
   return [{ value: "", label: isRequired ? t("form.choose") : t("form.none") }, ...options];
 }
 
 /** @param {Part & {children?: any}} props */
-function Group({ name, schema, faults, path, children }) {
+function Group({ children, ...part }) {
+  const { schema, faults, path } = part;
   return html`<fieldset class="group">
-    <legend class="field__label">${told(labelOf(name, schema))}</legend>
+    <legend class="field__label">${labelFor(part)}</legend>
     ${schema.description ? html`<p class="field__hint">${told(schema.description)}</p>` : null}
     <div class="stack">${children}</div>
-    <${FieldError} text=${faults[path]} />
+    <${ErrorText} text=${faults[path]} />
   </fieldset>`;
 }
 
 /** @param {Part} part */
-function List({ schema, value, onValue, faults, path, name, depth }) {
+function List(part) {
+  const { schema, value, onValue, faults, path, depth } = part;
   const items = Array.isArray(value) ? value : [];
   const isFull = items.length >= (schema.maxItems ?? Infinity);
   return html`<fieldset class="group">
-    <legend class="field__label">${told(labelOf(name, schema))}</legend>
+    <legend class="field__label">${labelFor(part)}</legend>
     ${schema.description ? html`<p class="field__hint">${told(schema.description)}</p>` : null}
     <div class="stack stack--small">
       ${items.map(
@@ -147,7 +162,7 @@ function List({ schema, value, onValue, faults, path, name, depth }) {
               faults=${faults}
               path=${joined(path, place)}
               name=${String(place + 1)}
-              isRequired
+              isRequired=${!mayBeNull(schema.items)}
               depth=${depth + 1}
             />
           </div>
@@ -170,7 +185,7 @@ function List({ schema, value, onValue, faults, path, name, depth }) {
         </${Button}>
       </div>
     </div>
-    <${FieldError} text=${faults[path]} />
+    <${ErrorText} text=${faults[path]} />
   </fieldset>`;
 }
 

@@ -9,13 +9,13 @@ import { parser } from "../lib/sse.js";
 import { pause } from "../lib/wait.js";
 import { seen } from "../live.js";
 
-/** @typedef {{position: number, estimated_s: number | null}} Place */
+/** @typedef {{position: number, estimated_s: number | null}} QueuePlace */
 
 /** A shorter wait is over before it is read. */
 const WORTH_TELLING_MS = 500;
 const AGAIN_S = 2;
 
-/** Read a prediction's stream until it ends. @param {string} id @param {(place: Place) => void} onPlace @param {AbortSignal} stop */
+/** Read a prediction's stream until it ends. @param {string} id @param {(place: QueuePlace) => void} onPlace @param {AbortSignal} stop */
 async function read(id, onPlace, stop) {
   const headers = { Accept: "text/event-stream" };
   const response = await api.raw("GET", `/predictions/${id}/events`, undefined, { headers, signal: stop, retry: false });
@@ -30,7 +30,7 @@ async function read(id, onPlace, stop) {
   }
 }
 
-/** @param {string} id @param {(place: Place) => void} onPlace @param {AbortSignal} stop */
+/** @param {string} id @param {(place: QueuePlace) => void} onPlace @param {AbortSignal} stop */
 async function follow(id, onPlace, stop) {
   await pause(WORTH_TELLING_MS / 1000, stop);
   while (!stop.aborted) {
@@ -39,9 +39,9 @@ async function follow(id, onPlace, stop) {
   }
 }
 
-/** @param {import("../live.js").Prediction | null} one @returns {Place | null} */
+/** @param {import("../live.js").Prediction | null} one @returns {QueuePlace | null} */
 export function usePlace(one) {
-  const [place, setPlace] = useState(/** @type {Place | null} */ (null));
+  const [place, setPlace] = useState(/** @type {QueuePlace | null} */ (null));
   const waiting = one?.status === "queued" && one.batch_id === null ? one.id : null;
   useEffect(() => {
     setPlace(null);
@@ -53,7 +53,7 @@ export function usePlace(one) {
   return waiting ? place : null;
 }
 
-/** @param {Place} place @returns {string} "In line: number 3, about 2 s" */
+/** @param {QueuePlace} place @returns {string} "In line: number 3, about 2 s" */
 export function placeText({ position, estimated_s: seconds }) {
   const n = fmt.number(position);
   return seconds === null ? t("place.only", { n }) : t("place.about", { n, time: fmt.duration(seconds * 1000) });

@@ -38,7 +38,7 @@ function Row({ listed }) {
   const one = live && isNewer(listed, live) ? live : listed;
   return html`<li>
     <a class="recent__row" href=${`/app/predict/${one.id}`}>
-      <span class="recent__text truncate">${asked(one.model, one.input)}</span>
+      <span class="recent__text truncate" dir="auto">${asked(one.model, one.input)}</span>
       <span class="recent__label truncate">
         ${one.status === "succeeded"
           ? html`<${Headline} output=${one.output} />`

@@ -20,7 +20,7 @@ import { follow } from "./follow.js";
  * @typedef {import("../service.js").Model} Model
  * @typedef {import("../live.js").Prediction} Prediction
  * @typedef {{model: string, input: any, phase: "sending" | "open" | "done" | "refused",
- *   trouble: import("../api.js").Trouble | null, prediction: Prediction | null, error: unknown,
+ *   delay: import("../api.js").Delay | null, prediction: Prediction | null, error: unknown,
  *   price: number | null}} Run price: as it was shown when the question was sent
  */
 
@@ -35,7 +35,7 @@ const NOTHING_YET = {
   model: "",
   input: null,
   phase: "sending",
-  trouble: null,
+  delay: null,
   prediction: null,
   error: null,
   price: null,
@@ -146,9 +146,12 @@ function update(changes) {
   if (run.value) run.value = { ...run.value, ...changes };
 }
 
-/** @param {Model} one @returns {boolean} whether the form can be sent; else `faults` says why not */
-export function isReady(one) {
-  const found = check(one.input_schema, formOf(one));
+/**
+ * Whether the form can be sent; else `faults` says why not.
+ * @param {Model} one @param {string[]} [unfinished] paths of what is typed only in part
+ */
+export function isReady(one, unfinished = []) {
+  const found = [...check(one.input_schema, formOf(one)), ...unfinished.map((path) => ({ path, code: "unfinished", limit: 0 }))];
   faults.value = Object.fromEntries(found.map(({ path, code, limit }) => [path, t(`fault.${code}`, { n: limit })]));
   return found.length === 0;
 }
@@ -180,12 +183,12 @@ async function submit(name, input) {
   following = new AbortController();
   const { signal: stop } = following;
   const price = models.peek()?.find((each) => each.name === name)?.price_credits ?? null;
-  run.value = { model: name, input, phase: "sending", trouble: null, prediction: null, error: null, price };
+  run.value = { model: name, input, phase: "sending", delay: null, prediction: null, error: null, price };
   try {
     const options = {
       key: newKey(),
       signal: stop,
-      onWait: (/** @type {import("../api.js").Trouble | null} */ trouble) => update({ trouble }),
+      onWait: (/** @type {import("../api.js").Delay | null} */ delay) => update({ delay }),
     };
     const accepted = await api.post("/predictions/predict", { model: name, input }, options);
     await watch(accepted, stop);
@@ -204,13 +207,13 @@ function refuse(error) {
     return;
   }
   if (error instanceof ApiError && GONE.has(error.code)) reloadModels().catch(() => undefined);
-  update({ phase: "refused", error, trouble: null });
+  update({ phase: "refused", error, delay: null });
 }
 
 /** @param {Prediction} first @param {AbortSignal} stop */
 async function watch(first, stop) {
   /** @param {Prediction} next */
-  const take = (next) => update({ prediction: next, phase: isTerminal(next) ? "done" : "open", trouble: null });
+  const take = (next) => update({ prediction: next, phase: isTerminal(next) ? "done" : "open", delay: null });
   take(first);
   if (!isTerminal(first)) {
     const look = setInterval(() => reloadModels().catch(() => undefined), LIVENESS_MS);

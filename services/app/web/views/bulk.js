@@ -1,7 +1,7 @@
 /** Many at once: lines or a file, one price, one bar, one file back. A reload finds the running job. */
 import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
-import { followJob, isElsewhere, isKnown, job } from "../bulk/session.js";
+import { followJob, isElsewhere, isKnown, job } from "../bulk/current_job.js";
 import { EmptyState, ErrorState } from "../components/empty_state.js";
 import { useQuery } from "../components/hooks.js";
 import { Page } from "../components/page.js";

@@ -1,8 +1,10 @@
 /** Developers: a call that works, what a request may hold, and what was used. */
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { CopyButton } from "../components/copy_button.js";
+import { ErrorState } from "../components/empty_state.js";
 import { SelectField } from "../components/field.js";
+import { useQuery } from "../components/hooks.js";
 import { Page } from "../components/page.js";
 import { Section } from "../components/section.js";
 import { Segmented } from "../components/segmented.js";
@@ -17,7 +19,7 @@ import { Keys } from "./developers/keys.js";
 import { Webhooks } from "./developers/webhooks.js";
 
 /** @typedef {import("../service.js").Model} Model */
-/** @typedef {"curl" | "python" | "javascript"} Kind */
+/** @typedef {"curl" | "python" | "javascript"} SnippetKind */
 
 const KINDS = [
   { value: "curl", label: "curl" },
@@ -29,7 +31,7 @@ const KINDS = [
 function Snippets({ models: found }) {
   const first = found.find((one) => one.is_default) ?? found[0];
   const [name, setName] = useState(first?.name ?? "");
-  const [kind, setKind] = useState(/** @type {Kind} */ ("curl"));
+  const [kind, setKind] = useState(/** @type {SnippetKind} */ ("curl"));
   const model = found.find((one) => one.name === name) ?? first;
   if (!model) return null;
   const key = keyFor(model.name);
@@ -64,11 +66,13 @@ function Limits() {
 }
 
 export default function Developers() {
-  useEffect(() => void loadModels().catch(() => undefined), []);
+  const { error, reload } = useQuery(() => loadModels(), []);
   const docs = html`<a href="/docs">${t("nav.docs")}</a>`;
   return html`<${Page} title=${t("nav.developers")}>
     <${Section} title=${t("developers.first")} text=${t("developers.first_text")} actions=${docs}>
-      ${models.value ? html`<${Snippets} models=${models.value} />` : html`<${Loading}><${Skeleton} class="skeleton--chart" /></${Loading}>`}
+      ${error && !models.value ? html`<${ErrorState} error=${error} onRetry=${reload} />` : null}
+      ${models.value ? html`<${Snippets} models=${models.value} />` : null}
+      ${error || models.value ? null : html`<${Loading}><${Skeleton} class="skeleton--chart" /></${Loading}>`}
     </${Section}>
     <${Keys} />
     <${Webhooks} />

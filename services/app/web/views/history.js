@@ -2,6 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { api } from "../api.js";
+import { useRoleOnce } from "../components/banner.js";
 import { Button } from "../components/button.js";
 import { EmptyState, ErrorState } from "../components/empty_state.js";
 import { useQuery } from "../components/hooks.js";
@@ -90,11 +91,7 @@ function List({ filters }) {
   };
   if (pages.isAtEnd && pages.count === 0) return html`<${Nothing} filters=${filters} />`;
   return html`
-    ${news.length > 0
-      ? html`<div class="news" role="status">
-          <${Button} kind="primary" size="small" onClick=${showNews}>${t("history.news", { n: news.length })}</${Button}>
-        </div>`
-      : null}
+    ${news.length > 0 ? html`<${News} number=${news.length} onShow=${showNews} />` : null}
     <div class="card card--list">
       <${VirtualList}
         pages=${pages}
@@ -107,6 +104,14 @@ function List({ filters }) {
       />
     </div>
   `;
+}
+
+/** @param {{number: number, onShow: () => void}} props */
+function News({ number, onShow }) {
+  const role = useRoleOnce("status", true);
+  return html`<div class="news" role=${role}>
+    <${Button} kind="primary" size="small" onClick=${onShow}>${t("history.news", { n: number })}</${Button}>
+  </div>`;
 }
 
 /** @param {{filters: Filters}} props */

@@ -13,7 +13,7 @@ import { Predictions } from "./operate/predictions.js";
 import { Search, SearchField } from "./operate/search.js";
 import { UserPage } from "./operate/user_page.js";
 import { Users } from "./operate/users.js";
-import { Webhooks } from "./operate/webhooks.js";
+import { AdminWebhooks } from "./operate/webhooks.js";
 
 /** @type {Record<string, any>} */
 const PARTS = {
@@ -21,7 +21,7 @@ const PARTS = {
   models: Models,
   users: Users,
   predictions: Predictions,
-  webhooks: Webhooks,
+  webhooks: AdminWebhooks,
   "dead-letters": DeadLetters,
   audit: Audit,
   actions: Actions,
@@ -34,7 +34,7 @@ export default function Operate({ params }) {
   const tabs = /** @type {{current: HTMLElement | null}} */ (useRef(null));
   useEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [part]);
   const Part = part === "users" && id ? UserPage : part === "search" ? Search : PARTS[part];
-  return html`<${Page} title=${t("nav.operate")}>
+  return html`<${Page} title=${t("nav.operate")} part=${Part ? t(`operate.${part}`) : undefined}>
     <${SearchField} />
     <nav class="tabs" ref=${tabs} aria-label=${t("nav.operate")}>
       ${Object.keys(PARTS).map(

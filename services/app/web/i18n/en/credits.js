@@ -20,7 +20,7 @@ export default {
   "credits.after_head": "Change, then balance",
   "credits.prediction": "Prediction",
   "credits.from_held": "{n} from hold",
-  "credits.no_movements": "No movements yet.",
+  "credits.no_movements": "No transactions yet.",
   "kind.grant": "Starting credits",
   "kind.top_up": "Top-up",
   "kind.hold": "Put on hold",

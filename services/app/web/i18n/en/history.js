@@ -39,10 +39,6 @@ export default {
   "history.fact.status": "State",
   "history.fact.model": "Model",
   "history.fact.asked": "When",
-  "history.fact.waited": "Waited",
-  "history.fact.prepared": "Getting ready",
-  "history.fact.computed": "Computed",
-  "history.fact.total": "In all",
   "history.fact.cost": "Cost",
   "history.fact.source": "Asked by",
   "history.fact.attempts": "Attempts",
@@ -53,4 +49,7 @@ export default {
   "source.telegram": "Telegram",
   "source.cli": "Command line",
   "action.show_more": "Show more",
+  "action.found_first": "The first {n} of what was found.",
+  "action.found": "Found: {n}.",
+  "action.more_shown": "{n} more shown.",
 };

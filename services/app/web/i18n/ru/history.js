@@ -39,10 +39,6 @@ export default {
   "history.fact.status": "Состояние",
   "history.fact.model": "Модель",
   "history.fact.asked": "Когда",
-  "history.fact.waited": "Ожидание",
-  "history.fact.prepared": "Подготовка модели",
-  "history.fact.computed": "Расчёт",
-  "history.fact.total": "Всего",
   "history.fact.cost": "Стоимость",
   "history.fact.source": "Откуда",
   "history.fact.attempts": "Попыток",
@@ -53,4 +49,7 @@ export default {
   "source.telegram": "Telegram",
   "source.cli": "Командная строка",
   "action.show_more": "Показать ещё",
+  "action.found_first": "Первые {n} из найденного.",
+  "action.found": "Найдено: {n}.",
+  "action.more_shown": "Показано ещё: {n}.",
 };

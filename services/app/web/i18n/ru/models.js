@@ -10,7 +10,7 @@ export default {
   "The text; its first 512 tokens count, some 1,600 characters of Russian or 2,000 of English.":
     "Текст; учитываются первые 512 токенов: около 1600 символов по-русски или 2000 по-английски.",
   "passage for texts that are to be found; query for what is searched for, and for all texts where they are only compared with each other.":
-    "passage – для текстов, которые должны находиться; query – для того, что ищут, и для всех текстов, если их только сравнивают между собой.",
+    "passage — для текстов, которые нужно находить; query — для того, что ищут, и для всех текстов, если их только сравнивают между собой.",
   "Content": "Файл",
   "Description": "Описание",
   "Mime type": "Тип MIME",
@@ -21,7 +21,10 @@ export default {
   "passage": "passage (отрывок)",
   "query": "query (вопрос)",
   "The file's bytes, as base64.": "Содержимое файла; через API — в base64.",
+  "The text, in Russian; all of it is read.": "Текст на русском; читается целиком.",
   "The text; its first 500 characters count.": "Текст; учитываются первые 500 символов.",
   "The text, in Russian or English; the first 400 to 500 characters weigh most.":
     "Текст на русском или английском; важнее всего первые 400–500 символов.",
+  "The text, in Russian or English; of a long one, the first and the last 400 to 500 characters weigh most.":
+    "Текст на русском или английском; в длинном важнее всего первые и последние 400–500 символов.",
 };

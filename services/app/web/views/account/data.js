@@ -11,7 +11,7 @@ import { explain } from "../../errors.js";
 import { t } from "../../i18n/index.js";
 import { download, today } from "../../lib/download.js";
 import { go } from "../../router.js";
-import { forget } from "../../session.js";
+import { forgetSession } from "../../session.js";
 
 function Export() {
   const [isBusy, setBusy] = useState(false);
@@ -28,7 +28,7 @@ function Delete({ onClose }) {
   const [password, setPassword] = useState("");
   const confirm = async () => {
     await api.delete("/users/me", { password });
-    forget();
+    forgetSession();
     go("/");
     toast(t("account.deleted"));
   };

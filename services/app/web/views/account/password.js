@@ -1,13 +1,13 @@
 /** Password: <${Password} me />: changing it ends every session, and this one begins again. */
 import { html } from "htm/preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../api.js";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
 import { TextField } from "../../components/field.js";
 import { Section } from "../../components/section.js";
 import { toast } from "../../components/toast.js";
-import { explain } from "../../errors.js";
+import { about, explain } from "../../errors.js";
 import { t } from "../../i18n/index.js";
 import { ApiError } from "../../problem.js";
 import { signIn } from "../../session.js";
@@ -18,8 +18,8 @@ import { signIn } from "../../session.js";
 function whatIsWrong(error) {
   if (!(error instanceof ApiError)) return { field: null, text: explain(error) };
   if (error.code === "wrong_credentials") return { field: "old", text: t("account.password_wrong") };
-  const about = error.errors.find(({ location }) => location.endsWith("password"));
-  return about ? { field: "new", text: about.message } : { field: null, text: explain(error) };
+  const text = about(error, "password");
+  return text ? { field: "new", text } : { field: null, text: explain(error) };
 }
 
 /** @param {string} username */
@@ -51,8 +51,13 @@ function usePassword(username) {
 /** @param {{me: import("../../session.js").User}} props */
 export function Password({ me }) {
   const { old, setOld, next, setNext, wrong, isBusy, submit } = usePassword(me.username);
+  const form = /** @type {{current: HTMLFormElement | null}} */ (useRef(null));
+  useEffect(() => {
+    const field = wrong ? form.current?.querySelector("[aria-invalid]") : null;
+    if (field instanceof HTMLElement) field.focus();
+  }, [wrong]);
   return html`<${Section} title=${t("auth.password")} text=${t("account.password_text")}>
-    <form class="form" onSubmit=${submit}>
+    <form class="form" ref=${form} onSubmit=${submit}>
       <input type="text" class="visually-hidden" tabindex="-1" aria-hidden="true" autocomplete="username" value=${me.username} readonly />
       <${TextField} label=${t("account.password_old")} type="password" autocomplete="current-password" required=${true} maxlength="128"
         value=${old} onValue=${setOld} error=${wrong?.field === "old" ? wrong.text : null} />

@@ -12,7 +12,7 @@ import { toast } from "../../components/toast.js";
 import { explain } from "../../errors.js";
 import { t } from "../../i18n/index.js";
 
-/** @typedef {{id: string, created_at: string, last_used_at: string, client: string | null, address: string | null, is_current: boolean}} Session */
+/** @typedef {{id: string, created_at: string, last_used_at: string, client: string | null, address: string | null, is_current: boolean}} SignIn */
 
 /** @param {string | null} client what the service calls it, such as "Chrome on Linux" */
 function clientWords(client) {
@@ -21,21 +21,21 @@ function clientWords(client) {
   return system ? t("account.session_on", { browser, system }) : client;
 }
 
-/** @param {(one: Session) => void} end @param {string | null} busy */
+/** @param {(one: SignIn) => void} end @param {string | null} busy */
 const columnsOf = (end, busy) => [
   {
     key: "client",
     head: t("account.session_client"),
     class: "cell--grow",
-    cell: (/** @type {Session} */ one) => html`<span>${clientWords(one.client)}${one.is_current ? html` <span class="tag">${t("account.session_this")}</span>` : null}</span>`,
+    cell: (/** @type {SignIn} */ one) => html`<span>${clientWords(one.client)}${one.is_current ? html` <span class="tag">${t("account.session_this")}</span>` : null}</span>`,
   },
-  { key: "address", head: t("account.session_address"), cell: (/** @type {Session} */ one) => html`<span class="mono">${one.address ?? "—"}</span>` },
-  { key: "used", head: t("account.session_used"), cell: (/** @type {Session} */ one) => html`<${Time} at=${one.last_used_at} isAgo=${true} />` },
+  { key: "address", head: t("account.session_address"), cell: (/** @type {SignIn} */ one) => html`<span class="mono">${one.address ?? "—"}</span>` },
+  { key: "used", head: t("account.session_used"), cell: (/** @type {SignIn} */ one) => html`<${Time} at=${one.last_used_at} isAgo=${true} />` },
   {
     key: "end",
     head: html`<span class="visually-hidden">${t("account.session_end")}</span>`,
     align: /** @type {const} */ ("end"),
-    cell: (/** @type {Session} */ one) =>
+    cell: (/** @type {SignIn} */ one) =>
       one.is_current
         ? null
         : html`<${Button} size="small" kind="quiet" isBusy=${busy === one.id} onClick=${() => end(one)}>${t("account.session_end")}</${Button}>`,
@@ -52,7 +52,7 @@ export function Sessions() {
     setBusy(null);
     reload();
   };
-  /** @type {Session[] | null} */
+  /** @type {SignIn[] | null} */
   const sessions = data?.items ?? null;
   const others = (sessions ?? []).some((one) => !one.is_current);
   const all = others
@@ -62,6 +62,6 @@ export function Sessions() {
   return html`<${Section} title=${t("account.sessions")} actions=${all} isFlush=${true}>
     ${error
       ? html`<${ErrorState} error=${error} onRetry=${reload} />`
-      : html`<${Table} label=${t("account.sessions")} columns=${columns} rows=${sessions} skeletonRows=${2} keyOf=${(/** @type {Session} */ one) => one.id} />`}
+      : html`<${Table} label=${t("account.sessions")} columns=${columns} rows=${sessions} skeletonRows=${2} keyOf=${(/** @type {SignIn} */ one) => one.id} />`}
   </${Section}>`;
 }

@@ -1,6 +1,9 @@
-/** Telegram: <${Telegram} me />: join a chat with the account by a link or a QR code, and say whether answers go there too. */
+/**
+ * Telegram: <${Telegram} me />: connect a chat to the account by a link or a QR code, see that it worked, and say whether answers go
+ * there too.
+ */
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../api.js";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
@@ -8,6 +11,7 @@ import { CopyButton } from "../../components/copy_button.js";
 import { useSecondsLeft } from "../../components/countdown.js";
 import { CheckField } from "../../components/field.js";
 import { Qr } from "../../components/qr.js";
+import { useQuery } from "../../components/hooks.js";
 import { Section } from "../../components/section.js";
 import { toast } from "../../components/toast.js";
 import { explain } from "../../errors.js";
@@ -15,15 +19,23 @@ import { fmt, t } from "../../i18n/index.js";
 import { service } from "../../service.js";
 import { updateUser } from "../../session.js";
 
-/** @typedef {{code: string, command: string, deep_link: string | null, expires_in: number}} Code */
+/** How often it is looked, while a code is shown, whether a chat has used it. */
+const LOOK_MS = 3000;
 
-/** @param {{code: Code, until: number, onOver: () => void}} props */
-function Join({ code, until, onOver }) {
+/** @typedef {{code: string, command: string, deep_link: string | null, expires_in: number}} TelegramCode */
+
+/** @param {{code: TelegramCode, until: number, onOver: () => void}} props */
+function LinkChat({ code, until, onOver }) {
   const left = useSecondsLeft(until);
+  const box = /** @type {{current: HTMLElement | null}} */ (useRef(null));
+  useEffect(() => {
+    const first = box.current?.querySelector("a, button"); // the button that was pressed is gone
+    if (first instanceof HTMLElement) first.focus();
+  }, []);
   useEffect(() => {
     if (left <= 0) onOver();
   }, [left <= 0]);
-  return html`<div class="join">
+  return html`<div class="link-chat" ref=${box}>
     ${code.deep_link ? html`<${Qr} text=${code.deep_link} label=${t("account.telegram_qr")} />` : null}
     <div class="stack">
       ${code.deep_link
@@ -53,16 +65,40 @@ function Notify({ me }) {
   return html`<${CheckField} label=${t("account.notify")} hint=${t("account.notify_hint")} value=${isOn} onValue=${change} />`;
 }
 
+/**
+ * The chats that are connected, looked at again and again while a code waits to be used.
+ * @param {boolean} waits @param {() => void} onLinked @returns {number}
+ */
+function useChats(waits, onLinked) {
+  const { data, isLoading, reload } = useQuery((signal) => api.get("/users/me/telegram", { signal }), []);
+  const [before, setBefore] = useState(/** @type {number | null} */ (null));
+  const chats = data?.chats ?? null;
+  useEffect(() => {
+    if (before !== null && chats > before) onLinked();
+    if (chats !== null) setBefore(chats);
+  }, [chats]);
+  useEffect(() => {
+    if (!waits || isLoading) return undefined;
+    const timer = setTimeout(reload, LOOK_MS);
+    return () => clearTimeout(timer);
+  }, [waits, isLoading]);
+  return chats ?? 0;
+}
+
 /** @param {{me: import("../../session.js").User}} props */
 export function Telegram({ me }) {
-  const [code, setCode] = useState(/** @type {(Code & {until: number}) | null} */ (null));
+  const [code, setCode] = useState(/** @type {(TelegramCode & {until: number}) | null} */ (null));
+  const chats = useChats(code !== null, () => {
+    setCode(null);
+    toast(t("account.telegram_linked"));
+  });
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState("");
   const make = async () => {
     setBusy(true);
     setError("");
     try {
-      /** @type {Code} */
+      /** @type {TelegramCode} */
       const made = await api.post("/users/me/telegram");
       setCode({ ...made, until: Date.now() + made.expires_in * 1000 });
     } catch (found) {
@@ -77,9 +113,10 @@ export function Telegram({ me }) {
   }
   return html`<${Section} title="Telegram" text=${t("account.telegram_text")}>
     ${error ? html`<${Banner} kind="danger">${error}</${Banner}>` : null}
+    ${chats > 0 ? html`<p>${t("account.telegram_chats", { n: chats })} <span class="muted small">${t("account.telegram_leave")}</span></p>` : null}
     ${code
-      ? html`<${Join} code=${code} until=${code.until} onOver=${() => setCode(null)} />`
-      : html`<div class="row"><${Button} icon="link" isBusy=${isBusy} onClick=${make}>${t("account.telegram_connect")}</${Button}></div>`}
+      ? html`<${LinkChat} code=${code} until=${code.until} onOver=${() => setCode(null)} />`
+      : html`<div class="row"><${Button} icon="link" isBusy=${isBusy} onClick=${make}>${t(chats > 0 ? "account.telegram_another" : "account.telegram_connect")}</${Button}></div>`}
     <${Notify} me=${me} />
   </${Section}>`;
 }

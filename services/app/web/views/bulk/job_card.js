@@ -2,24 +2,28 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { resultLines } from "../../bulk/results.js";
-import { runner } from "../../bulk/session.js";
+import { runner } from "../../bulk/current_job.js";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
 import { HowLink } from "../../components/credits_how.js";
 import { Countdown } from "../../components/countdown.js";
 import { Confirm } from "../../components/dialog.js";
 import { toast } from "../../components/toast.js";
+import { sentenceOf } from "../../errors.js";
 import { fmt, t } from "../../i18n/index.js";
 import { download, saveAs } from "../../lib/download.js";
+import { ApiError } from "../../problem.js";
 
-/** @typedef {import("../../bulk/types.js").State} State */
+/** @typedef {import("../../bulk/types.js").JobState} JobState */
 /** @typedef {import("../../bulk/types.js").Job} Job */
 
 const PARTS_MAX = 200;
 
-/** @param {{state: State, job: Job}} props */
+/** @param {{state: JobState, job: Job}} props */
 function Progress({ state, job }) {
-  const { phase, done, perSecond, secondsLeft } = state;
+  const { phase, perSecond, secondsLeft } = state;
+  // What was canceled has ended as well, but a full bar would say that all is answered.
+  const done = state.done - job.counts.canceled;
   const rate = fmt.number(perSecond, { maximumFractionDigits: perSecond < 10 ? 1 : 0 });
   const isMoving = phase === "running" && perSecond > 0 && secondsLeft !== null;
   const text = isMoving
@@ -28,7 +32,6 @@ function Progress({ state, job }) {
   return html`<div class="stack stack--small">
     <progress class="bar" aria-label=${t("bulk.progress")} max=${job.total} value=${done}></progress>
     <p class="num">${text}</p>
-    <p class="visually-hidden" role="status">${t(`bulk.phase.${phase}`)}</p>
   </div>`;
 }
 
@@ -44,8 +47,14 @@ function Counts({ job }) {
   </dl>`;
 }
 
-/** @param {{state: State}} props */
-function Trouble({ state: { phase, problem } }) {
+/** Which columns the file has: one's own are only on the device that has the rows. @param {{job: Job}} props */
+function Columns({ job }) {
+  if (job.pieces > 0 && job.columns.length === 0) return null;
+  return html`<p class="small muted">${t(job.pieces > 0 ? "bulk.columns_here" : "bulk.columns_elsewhere")}</p>`;
+}
+
+/** @param {{state: JobState}} props */
+function ProblemBanner({ state: { phase, problem } }) {
   if (!problem) return null;
   if (phase === "waiting" && problem.retryAt !== null) {
     const key = problem.code === "offline" ? "bulk.wait_offline" : "bulk.wait_busy";
@@ -60,7 +69,7 @@ function Trouble({ state: { phase, problem } }) {
   }
   if (problem.code === "key_forgotten") return html`<${Banner} kind="warning">${t("bulk.key_forgotten")}</${Banner}>`;
   const quote = problem.requestId ? html`<p class="small muted">${t("error.quote")} <code>${problem.requestId}</code></p>` : null;
-  return html`<${Banner} kind="danger">${t("bulk.stopped")} ${problem.detail}${quote}</${Banner}>`;
+  return html`<${Banner} kind="danger">${t("bulk.stopped")} ${sentenceOf(new ApiError(0, problem.code, problem.detail))}${quote}</${Banner}>`;
 }
 
 /** The answers beside the rows as they are on this device. @param {Job} job @param {string} name */
@@ -88,7 +97,7 @@ async function save(job, setBusy) {
   setBusy(false);
 }
 
-/** @param {{state: State, job: Job}} props */
+/** @param {{state: JobState, job: Job}} props */
 function Actions({ state: { phase, problem }, job }) {
   const [isBusy, setBusy] = useState(false);
   const [asks, setAsks] = useState(/** @type {"cancel" | "discard" | null} */ (null));
@@ -107,8 +116,9 @@ function Actions({ state: { phase, problem }, job }) {
     ${asks
       ? html`<${Confirm}
           title=${t(`bulk.${asks}_title`)}
-          text=${t(`bulk.${asks}_text`)}
+          text=${t(asks === "discard" && job.columns.length === 0 ? "bulk.discard_plain" : `bulk.${asks}_text`)}
           action=${t(`bulk.${asks}_action`)}
+          dismiss=${asks === "cancel" ? t("bulk.keep") : undefined}
           kind=${asks === "cancel" ? "danger" : "primary"}
           onConfirm=${() => act(asks)}
           onClose=${() => setAsks(null)}
@@ -117,20 +127,21 @@ function Actions({ state: { phase, problem }, job }) {
   </div>`;
 }
 
-/** @param {{state: State}} props */
+/** @param {{state: JobState}} props */
 export function JobCard({ state }) {
   const { job, phase } = state;
   if (!job) return null;
   return html`<section class="card" aria-label=${t("bulk.job")}>
     <div class="card__head">
       <h2 class="truncate">${job.name || t("bulk.pasted")}</h2>
-      <span class="muted small">${job.model} · ${t(`bulk.phase.${phase}`)}</span>
+      <span class="muted small">${job.model} · <span role="status">${t(`bulk.phase.${phase}`)}</span></span>
     </div>
     <div class="card__body stack">
       <${Progress} state=${state} job=${job} />
-      <${Trouble} state=${state} />
+      <${ProblemBanner} state=${state} />
       ${phase === "running" && job.bulkId ? html`<p class="small muted">${t("bulk.goes_on")}</p>` : null}
       <${Counts} job=${job} />
+      <${Columns} job=${job} />
       <${Actions} state=${state} job=${job} />
     </div>
   </section>`;

@@ -1,12 +1,15 @@
 /** Review: <${Review} source name model />: what was understood of the rows, which column counts, what it costs, and the start. */
 import { html } from "htm/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { api } from "../../api.js";
+import { sampleOf, secondsOf } from "../../bulk/estimate.js";
 import { itemsOf, planOf } from "../../bulk/inputs.js";
-import { lastRate, runner } from "../../bulk/session.js";
+import { lastRate, runner } from "../../bulk/current_job.js";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
 import { HowLink } from "../../components/credits_how.js";
 import { SelectField } from "../../components/field.js";
+import { useQuery } from "../../components/hooks.js";
 import { Table } from "../../components/table.js";
 import { explain } from "../../errors.js";
 import { fmt, t } from "../../i18n/index.js";
@@ -37,16 +40,32 @@ function LeftOut({ source, left }) {
 function Preview({ items }) {
   const columns = [
     { key: "row", head: t("bulk.row"), align: /** @type {const} */ ("end"), cell: (/** @type {Item} */ one) => fmt.number(one.row) },
-    { key: "input", head: t("bulk.input"), class: "cell--grow", cell: (/** @type {Item} */ one) => html`<span class="clamp">${excerpt(one.input)}</span>` },
+    { key: "input", head: t("bulk.input"), class: "cell--grow", cell: (/** @type {Item} */ one) => html`<span class="clamp" dir="auto">${excerpt(one.input)}</span>` },
   ];
   return html`<${Table} label=${t("bulk.preview")} columns=${columns} rows=${items.slice(0, SHOWN_ROWS)} keyOf=${(/** @type {Item} */ one) => one.row} />`;
 }
 
-/** @param {Model} model @param {number} rows */
-function before(model, rows) {
-  const cost = rows * model.price_credits;
+/** Seconds that the job will take; null: it is not known. @param {Model} model @param {Item[]} items @returns {number | null} */
+function useSeconds(model, items) {
   const rate = lastRate(model.name);
-  const time = rate ? fmt.duration(Math.max(1, rows / rate) * 1000) : "";
+  const { data, error, isLoading } = useQuery(
+    async (signal) => {
+      if (rate || items.length === 0) return null;
+      const sample = sampleOf(items);
+      const asked = { items: sample.map((input) => ({ model: model.name, input })) };
+      const { estimated_s: quoted } = await api.post("/predictions/quote", asked, { signal, retry: false });
+      return secondsOf(items.length, sample.length, quoted);
+    },
+    [model.name, items],
+  );
+  if (rate) return items.length / rate;
+  return isLoading || error ? null : data;
+}
+
+/** @param {Model} model @param {number} rows @param {number | null} seconds */
+function before(model, rows, seconds) {
+  const cost = rows * model.price_credits;
+  const time = seconds === null ? "" : fmt.duration(Math.max(1, seconds) * 1000);
   return t(time ? "bulk.before_time" : "bulk.before", { rows, cost, time });
 }
 
@@ -61,6 +80,7 @@ function Start({ source, name, model, items }) {
   const [error, setError] = useState("");
   const cost = items.length * model.price_credits;
   const has = balance.value;
+  const seconds = useSeconds(model, items);
   const isShort = has !== null && cost > has;
   const start = async () => {
     setBusy(true);
@@ -79,7 +99,7 @@ function Start({ source, name, model, items }) {
     ${isShort ? html`<${Banner} kind="warning">${t("bulk.short", { cost, balance: has })} <${HowLink} /></${Banner}>` : null}
     ${error ? html`<${Banner} kind="danger">${error}</${Banner}>` : null}
     <div class="row row--apart">
-      <p class="num"><strong>${before(model, items.length)}</strong></p>
+      <p class="num"><strong>${before(model, items.length, seconds)}</strong></p>
       <${Button} kind="primary" icon="spark" isBusy=${isBusy} disabled=${items.length === 0} onClick=${start}>${t("bulk.start")}</${Button}>
     </div>
   `;
@@ -94,7 +114,8 @@ export function Review({ source, name, model }) {
   const plan = useMemo(() => planOf(source, schema, column), [source, schema, column]);
   const items = useMemo(() => itemsOf(source, schema, plan), [source, schema, plan]);
   if (plan.by === "impossible") {
-    return html`<${Banner} kind="warning">${t("bulk.missing", { model: model.name, fields: plan.missing.join(", ") })}</${Banner}>`;
+    const key = source.kind === "table" && source.hasHeader ? "bulk.missing" : "bulk.missing_names";
+    return html`<${Banner} kind="warning">${t(key, { model: model.name, fields: plan.missing.join(", ") })}</${Banner}>`;
   }
   const isChoice = source.kind === "table" && plan.by === "text" && source.columns.length > 1;
   return html`<section class="card" aria-label=${t("bulk.review")} ref=${box}>

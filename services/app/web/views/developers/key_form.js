@@ -3,9 +3,10 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { api } from "../../api.js";
 import { Confirm } from "../../components/dialog.js";
-import { CheckField, FieldError, SelectField, TextField } from "../../components/field.js";
+import { CheckField, ErrorText, SelectField, TextField } from "../../components/field.js";
 import { about, Faults, wholeFault } from "../../errors.js";
 import { t } from "../../i18n/index.js";
+import { numberOf } from "../../lib/numbers.js";
 import { models } from "../../service.js";
 
 /** @typedef {import("./keys.js").Key} Key @typedef {import("./keys.js").Scope} Scope */
@@ -55,8 +56,8 @@ function check(values) {
 const bodyOf = (values, one) => ({
   name: values.name.trim(),
   scopes: values.scopes,
-  spend_cap: values.per === "none" ? null : { credits: Number(values.credits), per: values.per },
-  rate_limit_per_minute: values.rate.trim() ? Number(values.rate) : null,
+  spend_cap: values.per === "none" ? null : { credits: numberOf(values.credits, true), per: values.per },
+  rate_limit_per_minute: values.rate.trim() ? numberOf(values.rate, true) : null,
   models: values.isForAll ? null : values.models,
   // Until the end of that day; a time that was not touched stays as it is, to the second.
   expires_at: values.day === dayOf(one?.expires_at) ? (one?.expires_at ?? null) : values.day ? `${values.day}T23:59:59Z` : null,
@@ -70,7 +71,7 @@ function Group({ legend, error, children }) {
   return html`<fieldset class="stack stack--small">
     <legend class="field__label">${legend}</legend>
     ${children}
-    <${FieldError} text=${error} />
+    <${ErrorText} text=${error} />
   </fieldset>`;
 }
 
@@ -95,7 +96,7 @@ function Cap({ values, set, error }) {
     <${SelectField} label=${t("keys.cap")} value=${values.per} onValue=${set("per")} options=${options} />
     ${values.per === "none"
       ? null
-      : html`<${TextField} label=${t("keys.cap_credits")} type="number" min="0" step="1" inputmode="numeric" required=${true}
+      : html`<${TextField} label=${t("keys.cap_credits")} inputmode="numeric" autocomplete="off" required=${true}
           value=${values.credits} onValue=${set("credits")} error=${about(error, "credits")} />`}
   </div>`;
 }
@@ -126,9 +127,9 @@ export function KeyForm({ one, onSaved, onClose }) {
     <${Cap} values=${values} set=${set} error=${error} />
     <${Models} values=${values} set=${set} error=${error} />
     <div class="pair">
-      <${TextField} label=${t("keys.rate")} hint=${t("keys.rate_hint")} type="number" min="1" step="1" inputmode="numeric"
+      <${TextField} label=${t("keys.rate")} hint=${t("keys.rate_hint")} inputmode="numeric" autocomplete="off"
         value=${values.rate} onValue=${set("rate")} error=${about(error, "rate_limit_per_minute")} />
-      <${TextField} label=${t("keys.expires")} hint=${t("keys.expires_hint")} type="date"
+      <${TextField} label=${t("keys.expires")} hint=${t("keys.expires_hint")} name="expires_at" type="date"
         value=${values.day} onValue=${set("day")} error=${about(error, "expires_at")} />
     </div>`}
   </${Confirm}>`;

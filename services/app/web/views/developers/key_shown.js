@@ -1,4 +1,4 @@
-/** KeyShown: <${KeyShown} made=${NewKey} onClose />: the key itself, this once, and a first call with it. */
+/** KeyShown: <${KeyShown} made=${CreatedKey} onClose />: the key itself, this once, and a first call with it. */
 import { html } from "htm/preact";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
@@ -9,7 +9,7 @@ import { snippet } from "../../lib/snippets.js";
 import { examplesOf } from "../../playground/state.js";
 import { models } from "../../service.js";
 
-/** @param {{made: import("./keys.js").NewKey, onClose: () => void}} props */
+/** @param {{made: import("./keys.js").CreatedKey, onClose: () => void}} props */
 export function KeyShown({ made, onClose }) {
   const usable = (models.value ?? []).filter((one) => !made.models || made.models.includes(one.name));
   const model = usable.find((one) => one.is_default) ?? usable[0];

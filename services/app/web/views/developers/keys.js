@@ -13,7 +13,7 @@ import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
 import { toast } from "../../components/toast.js";
 import { fmt, t } from "../../i18n/index.js";
-import { forget, remember } from "../../made_key.js";
+import { forgetKey, rememberKey } from "../../made_key.js";
 import { KeyForm } from "./key_form.js";
 import { KeyShown } from "./key_shown.js";
 
@@ -22,8 +22,8 @@ import { KeyShown } from "./key_shown.js";
  * @typedef {{id: string, prefix: string, name: string, scopes: Scope[], models: string[] | null,
  *   spend_cap: {credits: number, per: "day" | "month" | "total"} | null, spent_credits: number,
  *   rate_limit_per_minute: number | null, created_at: string, expires_at: string | null, last_used_at: string | null}} Key
- * @typedef {Key & {key: string}} NewKey
- * @typedef {{what: "make"} | {what: "change" | "rotate" | "revoke", key: Key} | {what: "shown", key: NewKey}} Asked
+ * @typedef {Key & {key: string}} CreatedKey
+ * @typedef {{what: "make"} | {what: "change" | "rotate" | "revoke", key: Key} | {what: "shown", key: CreatedKey}} KeyDialog
  */
 
 const GRACE_S = 3600;
@@ -36,7 +36,7 @@ function Spent({ one }) {
   const text = t(`keys.spent_${cap.per}`, { spent: fmt.number(one.spent_credits), cap: fmt.number(cap.credits) });
   return html`<div class="stack stack--tight spent">
     <span class="num small">${text}</span>
-    <progress class=${`bar ${share >= 1 ? "bar--full" : ""}`} max="1" value=${share} aria-label=${text}></progress>
+    <progress class=${`bar ${share >= 1 ? "bar--full" : ""}`} max="1" value=${share} aria-hidden="true"></progress>
   </div>`;
 }
 
@@ -53,7 +53,7 @@ function Bounds({ one }) {
   </div>`;
 }
 
-/** @param {{one: Key, ask: (asked: Asked) => void}} props */
+/** @param {{one: Key, ask: (asked: KeyDialog) => void}} props */
 function Actions({ one, ask }) {
   const trigger = html`<${Icon} name="dots" />`;
   return html`<${Menu} label=${t("keys.actions", { name: one.name })} trigger=${trigger} class="button--small">
@@ -67,7 +67,7 @@ function Actions({ one, ask }) {
   </${Menu}>`;
 }
 
-/** @param {(asked: Asked) => void} ask */
+/** @param {(asked: KeyDialog) => void} ask */
 const columnsOf = (ask) => [
   {
     key: "name",
@@ -91,19 +91,19 @@ const columnsOf = (ask) => [
   },
 ];
 
-/** @param {{asked: Asked, ask: (asked: Asked | null) => void, reload: () => void}} props */
+/** @param {{asked: KeyDialog, ask: (asked: KeyDialog | null) => void, reload: () => void}} props */
 function Asking({ asked, ask, reload }) {
   const close = () => ask(null);
   if (asked.what === "shown") return html`<${KeyShown} made=${asked.key} onClose=${close} />`;
   if (asked.what === "make" || asked.what === "change") {
-    /** @param {Key | NewKey} saved */
+    /** @param {Key | CreatedKey} saved */
     const onSaved = (saved) => {
       reload();
       if (!("key" in saved)) {
         close();
         return;
       }
-      remember(saved);
+      rememberKey(saved);
       ask({ what: "shown", key: saved });
     };
     return html`<${KeyForm} one=${asked.what === "change" ? asked.key : null} onSaved=${onSaved} onClose=${close} />`;
@@ -112,25 +112,25 @@ function Asking({ asked, ask, reload }) {
   const confirm = async () => {
     if (what === "revoke") {
       await api.delete(`/api-keys/${key.id}`);
-      forget(key.id);
+      forgetKey(key.id);
       toast(t("keys.revoked", { name: key.name }));
       return null;
     }
     return api.post(`/api-keys/${key.id}/rotate`, { grace_s: GRACE_S });
   };
-  /** @type {NewKey | null} */
+  /** @type {CreatedKey | null} */
   let made = null;
   return html`<${Confirm} title=${t(`keys.${what}_title`, { name: key.name })} text=${t(`keys.${what}_text`)} action=${t(`keys.${what}`)}
     kind=${what === "revoke" ? "danger" : "primary"} onConfirm=${async () => {
       made = await confirm();
-      if (made) remember(made);
+      if (made) rememberKey(made);
       reload();
     }} onClose=${() => ask(made ? { what: "shown", key: made } : null)} />`;
 }
 
 export function Keys() {
   const { data, error, reload } = useQuery((signal) => api.get("/api-keys", { signal }), []);
-  const [asked, ask] = useState(/** @type {Asked | null} */ (null));
+  const [asked, ask] = useState(/** @type {KeyDialog | null} */ (null));
   const make = (/** @type {"primary" | "quiet"} */ kind) =>
     html`<${Button} kind=${kind} size="small" icon="plus" onClick=${() => ask({ what: "make" })}>${t("keys.make")}</${Button}>`;
   /** @type {Key[] | null} */

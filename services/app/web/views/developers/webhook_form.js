@@ -3,9 +3,10 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { api } from "../../api.js";
 import { Confirm } from "../../components/dialog.js";
-import { CheckField, FieldError, TextField } from "../../components/field.js";
-import { about, Faults } from "../../errors.js";
+import { CheckField, ErrorText, TextField } from "../../components/field.js";
+import { about, Faults, wholeFault } from "../../errors.js";
 import { t } from "../../i18n/index.js";
+import { numberOf } from "../../lib/numbers.js";
 
 /** @typedef {import("./webhooks.js").Webhook} Webhook */
 
@@ -19,6 +20,7 @@ const EVENTS = [
 ];
 const FIRST = ["prediction.succeeded", "prediction.failed"];
 const CREDITS = 10;
+const CREDITS_MAX = 999_999_999_999_999;
 const URL_MAX = 2048;
 const FIELDS = ["url", "events", "balance_low_credits"];
 
@@ -34,13 +36,13 @@ export function WebhookForm({ one, onSaved, onClose }) {
   /** @type {any} */
   let saved = null;
   const save = async () => {
-    const low = /^[1-9]\d{0,14}$/.test(credits.trim());
+    const isRight = wholeFault(credits, 1, CREDITS_MAX) === null;
     Faults.check({
       url: urlFault(url.trim()),
       events: events.length ? null : t("webhooks.events_none"),
-      balance_low_credits: isLow && !low ? t("webhooks.credits_wrong") : null,
+      balance_low_credits: isLow && !isRight ? t("webhooks.credits_wrong") : null,
     });
-    const body = { url: url.trim(), events, balance_low_credits: low ? Number(credits) : CREDITS };
+    const body = { url: url.trim(), events, balance_low_credits: isRight ? numberOf(credits, true) : CREDITS };
     saved = one ? await api.patch(`/webhooks/${one.id}`, body) : await api.post("/webhooks", body);
   };
   const close = () => (saved ? onSaved(saved) : onClose());
@@ -57,10 +59,10 @@ export function WebhookForm({ one, onSaved, onClose }) {
         (event) => html`<${CheckField} key=${event} label=${t(`webhooks.event.${event}`)} value=${events.includes(event)}
           onValue=${(/** @type {boolean} */ isOn) => toggle(event, isOn)} />`,
       )}
-      <${FieldError} text=${about(error, "events")} />
+      <${ErrorText} text=${about(error, "events")} />
     </fieldset>
     ${isLow
-      ? html`<${TextField} label=${t("webhooks.credits")} type="number" min="1" step="1" inputmode="numeric" value=${credits}
+      ? html`<${TextField} label=${t("webhooks.credits")} inputmode="numeric" autocomplete="off" value=${credits}
           onValue=${setCredits} error=${about(error, "balance_low_credits")} />`
       : null}`}
   </${Confirm}>`;

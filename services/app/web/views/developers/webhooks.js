@@ -11,22 +11,24 @@ import { Icon } from "../../components/icon.js";
 import { Menu } from "../../components/menu.js";
 import { Section } from "../../components/section.js";
 import { Table } from "../../components/table.js";
+import { toast } from "../../components/toast.js";
+import { explain } from "../../errors.js";
 import { t } from "../../i18n/index.js";
 import { SecretShown } from "./secret_shown.js";
 import { WebhookForm } from "./webhook_form.js";
 import { WebhookLog } from "./webhook_log.js";
-import { State } from "./webhook_state.js";
+import { WebhookState } from "./webhook_state.js";
 
 /**
  * @typedef {{id: string, url: string, events: string[], balance_low_credits: number, is_enabled: boolean,
  *   disabled_reason: "user" | "failing" | "gone" | "admin" | null, failing_since: string | null, created_at: string}} Webhook
  * @typedef {{what: "make"} | {what: "secret", secret: string, url: string | null}
- *   | {what: "change" | "rotate" | "delete" | "log" | "switch", webhook: Webhook} | {what: "log_all"}} Asked
+ *   | {what: "change" | "rotate" | "delete" | "log" | "switch", webhook: Webhook} | {what: "log_all"}} WebhookDialog
  */
 
 const GRACE_S = 86_400;
 
-/** @param {{one: Webhook, ask: (asked: Asked) => void}} props */
+/** @param {{one: Webhook, ask: (asked: WebhookDialog) => void}} props */
 function Actions({ one, ask }) {
   const trigger = html`<${Icon} name="dots" />`;
   return html`<div class="row row--tight webhook-actions">
@@ -43,7 +45,7 @@ function Actions({ one, ask }) {
   </div>`;
 }
 
-/** @param {(asked: Asked) => void} ask */
+/** @param {(asked: WebhookDialog) => void} ask */
 const columnsOf = (ask) => [
   {
     key: "url",
@@ -54,7 +56,7 @@ const columnsOf = (ask) => [
       <span class="muted small">${one.events.map((event) => t(`webhooks.event.${event}`)).join(" · ")}</span>
     </div>`,
   },
-  { key: "state", head: t("webhooks.state"), cell: (/** @type {Webhook} */ one) => html`<${State} one=${one} />` },
+  { key: "state", head: t("webhooks.state"), cell: (/** @type {Webhook} */ one) => html`<${WebhookState} one=${one} />` },
   {
     key: "actions",
     head: html`<span class="visually-hidden">${t("webhooks.actions_head")}</span>`,
@@ -63,11 +65,11 @@ const columnsOf = (ask) => [
   },
 ];
 
-/** @param {{asked: Extract<Asked, {webhook: Webhook}>, ask: (asked: Asked | null) => void, reload: () => void}} props */
+/** @param {{asked: Extract<WebhookDialog, {webhook: Webhook}>, ask: (asked: WebhookDialog | null) => void, reload: () => void}} props */
 function Sure({ asked, ask, reload }) {
   const { what, webhook } = asked;
   const name = what === "switch" && !webhook.is_enabled ? "switch_on" : what;
-  /** @type {Asked | null} */
+  /** @type {WebhookDialog | null} */
   let next = null;
   const confirm = async () => {
     if (what === "delete") await api.delete(`/webhooks/${webhook.id}`);
@@ -82,7 +84,7 @@ function Sure({ asked, ask, reload }) {
     action=${t(`webhooks.${name}`)} kind=${what === "delete" ? "danger" : "primary"} onConfirm=${confirm} onClose=${() => ask(next)} />`;
 }
 
-/** @param {{asked: Asked, ask: (asked: Asked | null) => void, reload: () => void}} props */
+/** @param {{asked: WebhookDialog, ask: (asked: WebhookDialog | null) => void, reload: () => void}} props */
 function Asking({ asked, ask, reload }) {
   const close = () => ask(null);
   if (asked.what === "secret") return html`<${SecretShown} secret=${asked.secret} url=${asked.url} onClose=${close} />`;
@@ -113,14 +115,14 @@ function Notices({ webhooks }) {
 
 export function Webhooks() {
   const { data, error, reload } = useQuery((signal) => api.get("/webhooks", { signal }), []);
-  const [asked, ask] = useState(/** @type {Asked | null} */ (null));
+  const [asked, ask] = useState(/** @type {WebhookDialog | null} */ (null));
   /** @type {Webhook[] | null} */
   const webhooks = data?.items ?? null;
   const make = html`<${Button} kind="primary" size="small" icon="plus" onClick=${() => ask({ what: "make" })}>${t("webhooks.make")}</${Button}>`;
   const showOwn = async () => ask({ what: "secret", secret: (await api.get("/webhooks/secret")).secret, url: null });
   const actions = html`
     <${Button} kind="quiet" size="small" onClick=${() => ask({ what: "log_all" })}>${t("webhooks.log_all")}</${Button}>
-    <${Button} kind="quiet" size="small" onClick=${() => void showOwn().catch(() => undefined)}>${t("webhooks.own_secret")}</${Button}>
+    <${Button} kind="quiet" size="small" onClick=${() => void showOwn().catch((found) => toast(explain(found), { kind: "danger" }))}>${t("webhooks.own_secret")}</${Button}>
     ${webhooks?.length ? make : null}`;
   const empty = html`<${EmptyState} icon="link" title=${t("webhooks.empty")} text=${t("webhooks.empty_text")} action=${make} />`;
   return html`<${Section} title=${t("webhooks.title")} text=${t("webhooks.text")} actions=${actions} isFlush=${true}>

@@ -9,7 +9,7 @@ import { StatusChip } from "../../components/status_chip.js";
 import { Time } from "../../components/time.js";
 import { toast } from "../../components/toast.js";
 import { explain } from "../../errors.js";
-import { fmt, t } from "../../i18n/index.js";
+import { fmt, has, t } from "../../i18n/index.js";
 import { newKey } from "../../lib/ids.js";
 import { fileBytes, kindOf } from "../../lib/schema.js";
 import { preparingMs } from "../../lib/timings.js";
@@ -30,9 +30,9 @@ function Facts({ prediction: one }) {
     ["status", html`<${StatusChip} status=${one.status} />`],
     ["model", one.version ? `${one.model}@${one.version}` : one.model],
     ["asked", html`<${Time} at=${one.created_at} />`],
-    ["waited", one.timings.queued_ms === null ? null : fmt.duration(one.timings.queued_ms)],
-    ["prepared", preparing === null ? null : fmt.duration(preparing)],
-    ["computed", one.timings.predict_ms === null ? null : fmt.duration(one.timings.predict_ms)],
+    ["queued", one.timings.queued_ms === null ? null : fmt.duration(one.timings.queued_ms)],
+    ["preparing", preparing === null ? null : fmt.duration(preparing)],
+    ["computing", one.timings.predict_ms === null ? null : fmt.duration(one.timings.predict_ms)],
     ["total", one.timings.total_ms === null ? null : fmt.duration(one.timings.total_ms)],
     ["cost", isTerminal(one) ? t("unit.credits", { n: one.charged }) : t("history.held", { n: one.cost })],
     ["source", t(`source.${one.source}`)],
@@ -42,7 +42,7 @@ function Facts({ prediction: one }) {
   return html`<dl class="sheet">
     ${facts
       .filter(([, value]) => value !== null)
-      .map(([name, value]) => html`<div key=${name} class="sheet__one"><dt>${t(`history.fact.${name}`)}</dt><dd>${value}</dd></div>`)}
+      .map(([name, value]) => html`<div key=${name} class="sheet__one"><dt>${t(has(`time.${name}`) ? `time.${name}` : `history.fact.${name}`)}</dt><dd>${value}</dd></div>`)}
     <div class="sheet__one sheet__one--wide">
       <dt>${t("history.fact.id")}</dt>
       <dd class="mono">${one.id} <${CopyButton} text=${one.id} isSmall=${true} /></dd>
@@ -50,15 +50,13 @@ function Facts({ prediction: one }) {
   </dl>`;
 }
 
-/** @param {string} name @returns {string | null} how the model wants its answers drawn */
-function viewOf(name) {
-  return models.value?.find((model) => model.name === name)?.view ?? null;
-}
+/** @param {string} name */
+const modelOf = (name) => models.value?.find((model) => model.name === name);
 
 /** @param {{prediction: Prediction}} props */
 function Answer({ prediction: one }) {
   const place = usePlace(one);
-  if (one.status === "succeeded") return html`<${Output} output=${one.output} input=${one.input} view=${viewOf(one.model)} />`;
+  if (one.status === "succeeded") return html`<${Output} output=${one.output} input=${one.input} model=${modelOf(one.model)} />`;
   if (one.error) {
     const kind = one.status === "failed" ? "danger" : "info";
     return html`<${Banner} kind=${kind}>${t(`history.why.${one.status}`)}<p class="small muted">${one.error.message}</p></${Banner}>`;
@@ -93,7 +91,7 @@ function useActions(one) {
 
 /** What asking again costs today. @param {{prediction: Prediction}} props */
 function repeatWords({ prediction: one }) {
-  const cost = models.value?.find((model) => model.name === one.model)?.price_credits;
+  const cost = modelOf(one.model)?.price_credits;
   return cost === undefined ? t("history.repeat_plain") : t("history.repeat", { cost });
 }
 
@@ -113,7 +111,7 @@ function Actions({ prediction: one }) {
 function Input({ model, input }) {
   const [name = "", ...others] = Object.keys(input ?? {});
   const text = others.length === 0 && typeof input?.[name] === "string" ? input[name] : null;
-  const schema = models.value?.find((one) => one.name === model)?.input_schema.properties?.[name];
+  const schema = modelOf(model)?.input_schema.properties?.[name];
   if (text && kindOf(schema, 1) === "file") return html`<p class="muted">${fileWords(fileBytes(text))}</p>`;
   if (text !== null) return html`<p class="asked" dir="auto">${text}</p>`;
   return html`<${JsonText} value=${input} />`;

@@ -17,7 +17,7 @@ function answerOf(one) {
 export function PredictionRow({ prediction: one, toggle }) {
   return html`<button ...${toggle}>
     <span class="prow">
-      <span class="prow__input truncate">${asked(one.model, one.input)}</span>
+      <span class="prow__input truncate" dir="auto">${asked(one.model, one.input)}</span>
       <span class="prow__answer truncate">${answerOf(one)}</span>
       <span class="prow__state"><${StatusChip} status=${one.status} /></span>
       <span class="prow__model truncate muted">${one.model}</span>

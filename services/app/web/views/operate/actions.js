@@ -19,6 +19,7 @@ const SWITCHES = {
 /** @param {string} name @param {any} value @returns {string} */
 function shown(name, value) {
   if (name === "price_credits") return value === null ? t("operate.own_price") : t("unit.credits", { n: value });
+  if (name === "role") return t(`role.${value ?? "none"}`);
   if (value === undefined || value === null) return "—";
   if (has(`${name}.${value}`)) return t(`${name}.${value}`);
   if (name === "letters" && value === "all") return t("operate.all_letters");

@@ -113,7 +113,7 @@ export function Curves({ series, ...choice }) {
   const number = (/** @type {number} */ n) => fmt.number(n);
   return html`<${Choice} ...${choice} />
     <div class="pair">
-      ${section("flow", flow, number)}
+      ${section("flow", flow, number, t("operate.flow_note"))}
       ${section("latency", latency, (n) => fmt.duration(n), t("operate.latency_note"))}
     </div>
     ${section("paid", paid, number, t("operate.estimate_note"))}

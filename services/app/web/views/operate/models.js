@@ -13,6 +13,7 @@ import { Table } from "../../components/table.js";
 import { toast } from "../../components/toast.js";
 import { about, Faults, wholeFault } from "../../errors.js";
 import { fmt, has, t } from "../../i18n/index.js";
+import { numberOf } from "../../lib/numbers.js";
 import { reloadModels } from "../../service.js";
 import { may } from "../../session.js";
 import { REASON_MAX } from "./rules.js";
@@ -20,7 +21,7 @@ import { REASON_MAX } from "./rules.js";
 /**
  * @typedef {{version: string, state: string, workers: number, reason: string | null}} Version
  * @typedef {{name: string, default_version: string, price_credits: number, is_enabled: boolean, versions: Version[],
- *   recent: {median_ms: number, p95_ms: number, samples: number} | null}} Model
+ *   recent: {median_ms: number, p95_ms: number, samples: number} | null}} AdminModel
  */
 
 const PRICE_MAX = 999_999_999;
@@ -41,27 +42,27 @@ function VersionLine({ version: { version, state, workers, reason }, isDefault }
   </div>`;
 }
 
-/** @param {(one: Model) => void} edit */
+/** @param {(one: AdminModel) => void} edit */
 const columnsOf = (edit) => [
-  { key: "name", head: t("history.model"), class: "cell--name", cell: (/** @type {Model} */ one) => html`<strong>${one.name}</strong>${one.is_enabled ? null : html` <span class="tag">${t("operate.disabled")}</span>`}` },
+  { key: "name", head: t("history.model"), class: "cell--name", cell: (/** @type {AdminModel} */ one) => html`<strong>${one.name}</strong>${one.is_enabled ? null : html` <span class="tag">${t("operate.disabled")}</span>`}` },
   {
     key: "versions", head: t("operate.versions"), class: "cell--grow",
-    cell: (/** @type {Model} */ one) => html`<div class="stack stack--small">
+    cell: (/** @type {AdminModel} */ one) => html`<div class="stack stack--small">
       ${one.versions.map((version) => html`<${VersionLine} key=${version.version} version=${version} isDefault=${version.version === one.default_version} />`)}
     </div>`,
   },
-  { key: "recent", head: t("operate.median"), align: /** @type {const} */ ("end"), cell: (/** @type {Model} */ one) => (one.recent ? fmt.duration(one.recent.median_ms) : "—") },
-  { key: "price", head: t("operate.price"), align: /** @type {const} */ ("end"), cell: (/** @type {Model} */ one) => t("unit.credits", { n: one.price_credits }) },
+  { key: "recent", head: t("operate.median"), align: /** @type {const} */ ("end"), cell: (/** @type {AdminModel} */ one) => (one.recent ? fmt.duration(one.recent.median_ms) : "—") },
+  { key: "price", head: t("operate.price"), align: /** @type {const} */ ("end"), cell: (/** @type {AdminModel} */ one) => t("unit.credits", { n: one.price_credits }) },
   ...(may("admin") ? [editColumn(edit)] : []),
 ];
 
-/** @param {(one: Model) => void} edit */
+/** @param {(one: AdminModel) => void} edit */
 const editColumn = (edit) => ({
   key: "edit", head: html`<span class="visually-hidden">${t("operate.edit")}</span>`, align: /** @type {const} */ ("end"),
-  cell: (/** @type {Model} */ one) => html`<${Button} size="small" aria-label=${t("operate.edit_model", { model: one.name })} onClick=${() => edit(one)}>${t("operate.edit")}</${Button}>`,
+  cell: (/** @type {AdminModel} */ one) => html`<${Button} size="small" aria-label=${t("operate.edit_model", { model: one.name })} onClick=${() => edit(one)}>${t("operate.edit")}</${Button}>`,
 });
 
-/** @param {{model: Model, onClose: () => void, onSaved: () => void}} props */
+/** @param {{model: AdminModel, onClose: () => void, onSaved: () => void}} props */
 function Edit({ model, onClose, onSaved }) {
   const [price, setPrice] = useState(String(model.price_credits));
   const [version, setVersion] = useState(model.default_version);
@@ -71,18 +72,19 @@ function Edit({ model, onClose, onSaved }) {
     Faults.check({ price_credits: wholeFault(price, 0, PRICE_MAX), reason: reason.trim() ? null : t("fault.required") });
     /** @type {Record<string, unknown>} */
     const changes = {};
-    if (Number(price) !== model.price_credits) changes.price_credits = Number(price);
+    const credits = numberOf(price, true) ?? model.price_credits;
+    if (credits !== model.price_credits) changes.price_credits = credits;
     if (version !== model.default_version) changes.default_version = version;
     if (isEnabled !== model.is_enabled) changes.is_enabled = isEnabled;
     if (Object.keys(changes).length > 0) {
       await api.patch(`/admin/models/${encodeURIComponent(model.name)}`, { ...changes, reason });
-      toast("price_credits" in changes ? t("operate.price_changed", { model: model.name, n: Number(price) }) : t("operate.model_changed", { model: model.name }));
+      toast("price_credits" in changes ? t("operate.price_changed", { model: model.name, n: credits }) : t("operate.model_changed", { model: model.name }));
     }
     onSaved();
   };
   return html`<${Confirm} title=${model.name} text=${t("operate.edit_text")} action=${t("action.save")} onConfirm=${save} onClose=${onClose} fields=${["price_credits", "default_version", "reason"]}>
     ${(/** @type {unknown} */ error) => html`
-    <${TextField} label=${t("operate.price_label")} type="number" min="0" step="1" inputmode="numeric" required=${true} error=${about(error, "price_credits")} value=${price} onValue=${setPrice} />
+    <${TextField} label=${t("operate.price_label")} inputmode="numeric" autocomplete="off" required=${true} error=${about(error, "price_credits")} value=${price} onValue=${setPrice} />
     <${SelectField} label=${t("operate.default_version")} error=${about(error, "default_version")} value=${version} onValue=${setVersion}
       options=${model.versions.map((one) => ({ value: one.version, label: one.version }))} />
     <${CheckField} label=${t("operate.is_enabled")} hint=${t("operate.is_enabled_hint")} value=${isEnabled} onValue=${setEnabled} />
@@ -105,17 +107,17 @@ function NeverLoaded({ known }) {
 
 export function Models() {
   const { data, error, reload } = useQuery((signal) => api.get("/admin/models", { signal }), []);
-  const [edited, setEdited] = useState(/** @type {Model | null} */ (null));
+  const [edited, setEdited] = useState(/** @type {AdminModel | null} */ (null));
   const saved = () => {
     reload();
     reloadModels().catch(() => undefined);
   };
   if (error) return html`<${ErrorState} error=${error} onRetry=${reload} />`;
   return html`<div class="stack">
-    ${data ? html`<${NeverLoaded} known=${data.items.map((/** @type {Model} */ one) => one.name)} />` : null}
+    ${data ? html`<${NeverLoaded} known=${data.items.map((/** @type {AdminModel} */ one) => one.name)} />` : null}
     <${Section} title=${t("operate.models")} isFlush=${true}>
     <${Table} label=${t("operate.models")} columns=${columnsOf(setEdited)} rows=${data?.items ?? null}
-      empty=${html`<p class="card__note muted">${t("operate.no_models")}</p>`} keyOf=${(/** @type {Model} */ one) => one.name} />
+      empty=${html`<p class="card__note muted">${t("operate.no_models")}</p>`} keyOf=${(/** @type {AdminModel} */ one) => one.name} />
     ${edited ? html`<${Edit} model=${edited} onSaved=${saved} onClose=${() => setEdited(null)} />` : null}
     </${Section}>
   </div>`;

@@ -1,7 +1,7 @@
 /** Overview: is it well, what waits, who works; the answer first, the curves below it. */
 import { html } from "htm/preact";
 import { useRef, useState } from "preact/hooks";
-import { trouble } from "../../api.js";
+import { delay } from "../../api.js";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
 import { ErrorState } from "../../components/empty_state.js";
@@ -19,10 +19,10 @@ const STATS_MS = 5_000;
 /**
  * @typedef {{queued: number, processing: number, oldest_wait_s: number | null, workers: number, per_minute: number,
  *   failed_per_minute: number, p50_ms: number | null, p95_ms: number | null, p99_ms: number | null}} Now
- * @typedef {{code: string, since: string | null, model: string | null, count: number | null}} Problem
- * @typedef {{model: string, version: string, queued: number, processing: number, oldest_wait_s: number | null, workers: number}} Waiting
+ * @typedef {{code: string, since: string | null, model: string | null, count: number | null}} Trouble
+ * @typedef {{model: string, version: string, queued: number, processing: number, oldest_wait_s: number | null, workers: number}} QueuedModel
  * @typedef {{id: string, host: string | null, seen_at: string, is_alive: boolean, models: WorkerModel[]}} Worker
- * @typedef {{user_id: string, username: string, queued: number, processing: number}} WaitingUser
+ * @typedef {{user_id: string, username: string, queued: number, processing: number}} QueuedUser
  * @typedef {{model: string, version: string | null, state: string, reason: string | null}} WorkerModel
  */
 
@@ -33,12 +33,12 @@ const MEND = {
   dead_letters: "/app/operate/dead-letters",
 };
 
-/** @param {{now: Now | null, problems: Problem[] | null}} props */
+/** @param {{now: Now | null, problems: Trouble[] | null}} props */
 function Health({ now, problems }) {
   if (!now || !problems) return null;
   if (problems.length === 0) {
     const waiting = now.queued + now.processing;
-    return html`<${Banner} kind="success">${t(waiting ? "operate.well_busy" : "operate.well", { n: now.workers, waiting })}</${Banner}>`;
+    return html`<${Banner} key="well" kind="success" hasFigures=${true}>${t(waiting ? "operate.well_busy" : "operate.well", { n: now.workers, waiting })}</${Banner}>`;
   }
   return html`<div class="stack stack--small">
     ${problems.map((one) => {
@@ -46,7 +46,7 @@ function Health({ now, problems }) {
       const values = { model: one.model, n: one.count ?? 0, since: one.since ? fmt.moment(one.since) : "—" };
       const why = MEND[one.code];
       const action = why ? html`<${Button} size="small" href=${why}>${t("operate.why")}</${Button}>` : null;
-      return html`<${Banner} key=${`${one.code} ${one.model}`} kind="danger" action=${action}>
+      return html`<${Banner} key=${`${one.code} ${one.model}`} kind="danger" action=${action} hasFigures=${true}>
         ${has(key) ? t(key, values) : `${one.code} ${one.model ?? ""} ${one.count ?? ""}`}
       </${Banner}>`;
     })}
@@ -75,22 +75,22 @@ const numbers = (key) => ({
   key, head: t(`operate.${key}`), align: "end", cell: (one) => html`<span class="num">${fmt.number(one[key])}</span>`,
 });
 
-/** Who fills the queue. @param {{users: WaitingUser[]}} props */
+/** Who fills the queue. @param {{users: QueuedUser[]}} props */
 function QueuedUsers({ users }) {
   const columns = [
     { ...ownerColumn(), class: "cell--grow" },
     numbers("queued"), numbers("processing"),
   ];
   return html`<${Table} label=${t("operate.queue_by_user")} columns=${columns} rows=${users}
-    keyOf=${(/** @type {WaitingUser} */ one) => one.user_id} />`;
+    keyOf=${(/** @type {QueuedUser} */ one) => one.user_id} />`;
 }
 
 function Queue() {
   const { data, error, reload } = usePolling("/admin/queue", {}, STATS_MS);
   const columns = [
-    { key: "model", head: t("history.model"), class: "cell--grow", cell: (/** @type {Waiting} */ one) => `${one.model}@${one.version}` },
+    { key: "model", head: t("history.model"), class: "cell--grow", cell: (/** @type {QueuedModel} */ one) => `${one.model}@${one.version}` },
     numbers("queued"), numbers("processing"),
-    { key: "oldest", head: t("operate.oldest_head"), align: /** @type {const} */ ("end"), cell: (/** @type {Waiting} */ one) => (one.oldest_wait_s ? time(one.oldest_wait_s * 1000) : "—") },
+    { key: "oldest", head: t("operate.oldest_head"), align: /** @type {const} */ ("end"), cell: (/** @type {QueuedModel} */ one) => (one.oldest_wait_s ? time(one.oldest_wait_s * 1000) : "—") },
     numbers("workers"),
   ];
   if (error && !data) return html`<${ErrorState} error=${error} onRetry=${reload} />`;
@@ -98,7 +98,7 @@ function Queue() {
   return html`<${Section} title=${t("operate.queue")} text=${note} isFlush=${true}>
     <${Table} label=${t("operate.queue")} columns=${columns} rows=${data?.by_model ?? null} skeletonRows=${2}
       empty=${html`<p class="card__note muted">${t("operate.nothing_waits")}.</p>`}
-      keyOf=${(/** @type {Waiting} */ one) => `${one.model}@${one.version}`} />
+      keyOf=${(/** @type {QueuedModel} */ one) => `${one.model}@${one.version}`} />
     ${data?.by_user?.length ? html`<${QueuedUsers} users=${data.by_user} />` : null}
   </${Section}>`;
 }
@@ -133,7 +133,7 @@ export function Overview() {
   const seen = useRef({ data, at: new Date() });
   if (seen.current.data !== data) seen.current = { data, at: new Date() };
   if (error && !data) return html`<${ErrorState} error=${error} onRetry=${reload} />`;
-  const isOld = data !== null && (error !== null || trouble.value !== null);
+  const isOld = data !== null && (error !== null || delay.value !== null);
   return html`<div class=${`stack ${isOld ? "is-old" : ""}`}>
     ${isOld
       ? html`<${Banner} kind="warning">${t("operate.as_of", { at: clock(seen.current.at) })}</${Banner}>`

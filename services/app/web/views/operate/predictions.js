@@ -33,7 +33,7 @@ function Cancel({ prediction: { id, username }, onClose, onDone }) {
     toast(t("operate.canceled", { name: username }));
     onDone();
   };
-  return html`<${Confirm} title=${t("operate.cancel")} text=${t("operate.cancel_text", { name: username })} action=${t("operate.cancel")} kind="danger"
+  return html`<${Confirm} title=${t("operate.cancel")} text=${t("operate.cancel_text", { name: username })} action=${t("operate.cancel")} dismiss=${t("action.close")} kind="danger"
     onConfirm=${cancel} onClose=${onClose} fields=${["reason"]}>
     ${(/** @type {unknown} */ error) => html`<${TextField} label=${t("operate.reason")} hint=${t("operate.reason_hint")} required=${true} maxlength=${REASON_MAX} error=${about(error, "reason")} value=${reason} onValue=${setReason} />`}
   </${Confirm}>`;

@@ -18,6 +18,8 @@ import { toast } from "../../components/toast.js";
 import { about, Faults, wholeFault } from "../../errors.js";
 import { fmt, t } from "../../i18n/index.js";
 import { newKey } from "../../lib/ids.js";
+import { numberOf } from "../../lib/numbers.js";
+import { isTerminal } from "../../live.js";
 import { ApiError } from "../../problem.js";
 import { may, updateUser, user as me } from "../../session.js";
 import { REASON_MAX } from "./rules.js";
@@ -25,7 +27,7 @@ import { Tags } from "./users.js";
 
 const CREDITS_MAX = 1_000_000_000;
 
-/** @typedef {import("./users.js").User & {transactions: any[], predictions: any[]}} Whole */
+/** @typedef {import("./users.js").AdminUser & {transactions: any[], predictions: any[]}} Whole */
 
 /** @param {{user: Whole, onClose: () => void, onDone: () => void}} props */
 function Credits({ user, onClose, onDone }) {
@@ -35,16 +37,16 @@ function Credits({ user, onClose, onDone }) {
   const [reason, setReason] = useState("");
   const give = async () => {
     const min = kind === "top_up" ? 1 : -CREDITS_MAX;
-    const isNothing = amount.trim() !== "" && Number(amount) === 0 && kind === "adjustment";
+    const n = numberOf(amount, true) ?? 0;
+    const isNothing = wholeFault(amount, 0, 0) === null && kind === "adjustment";
     Faults.check({
       amount: isNothing ? t("operate.not_zero") : wholeFault(amount, min, CREDITS_MAX),
       reason: reason.trim() ? null : t("fault.required"),
     });
-    const after = await api.post(`/admin/users/${user.id}/credits`, { amount: Number(amount), kind, reason }, { key }).catch((error) => {
+    const after = await api.post(`/admin/users/${user.id}/credits`, { amount: n, kind, reason }, { key }).catch((error) => {
       if (!(error instanceof ApiError) || error.more.credits_left === undefined) throw error;
       throw new Faults({ amount: t("operate.credits_left", { n: error.more.credits_left }) });
     });
-    const n = Number(amount);
     toast(t(n < 0 ? "operate.credits_taken" : "operate.credits_given", { n: Math.abs(n), name: user.username, balance: fmt.number(after.balance) }));
     onDone();
   };
@@ -53,7 +55,7 @@ function Credits({ user, onClose, onDone }) {
     action=${t("operate.give_credits")} onConfirm=${give} onClose=${onClose} fields=${["amount", "reason"]}>
     ${(/** @type {unknown} */ error) => html`
     <${SelectField} label=${t("operate.kind")} hint=${t(`operate.kind_hint.${kind}`)} value=${kind} onValue=${setKind} options=${kinds} />
-    <${TextField} label=${t("operate.amount")} type="number" step="1" inputmode="numeric" required=${true} error=${about(error, "amount")} value=${amount} onValue=${setAmount} />
+    <${TextField} label=${t("operate.amount")} autocomplete="off" required=${true} error=${about(error, "amount")} value=${amount} onValue=${setAmount} />
     <${TextField} label=${t("operate.reason")} hint=${t("operate.reason_shown_hint")} required=${true} maxlength=${REASON_MAX} error=${about(error, "reason")} value=${reason} onValue=${setReason} />`}
   </${Confirm}>`;
 }
@@ -108,7 +110,7 @@ export const predictionColumns = () => [
   { key: "id", head: t("history.fact.id"), class: "cell--grow", cell: (/** @type {any} */ one) => html`<a class="mono small" href=${`/app/operate/predictions/${one.id}`}>${one.id}</a>` },
   { key: "model", head: t("history.model"), cell: (/** @type {any} */ one) => one.model },
   { key: "status", head: t("history.state"), cell: (/** @type {any} */ one) => html`<${StatusChip} status=${one.status} />` },
-  { key: "cost", head: t("history.fact.cost"), align: /** @type {const} */ ("end"), cell: (/** @type {any} */ one) => html`<${Money} value=${one.cost} isBare=${true} />` },
+  { key: "cost", head: t("history.fact.cost"), align: /** @type {const} */ ("end"), cell: (/** @type {any} */ one) => html`<${Money} value=${isTerminal(one) && one.status !== "succeeded" ? 0 : one.cost} isBare=${true} />` },
 ];
 
 /** @param {{user: Whole, reload: () => void}} props */
@@ -117,7 +119,7 @@ function Found({ user, reload }) {
   const close = () => setAsks(null);
   const isOwn = user.id === me.value?.id;
   const mayGive = may("admin") || (may("support") && !isOwn);
-  const actions = html`${mayGive ? html`<${Button} size="small" icon="coins" onClick=${() => setAsks("credits")}>${t("operate.give_credits")}</${Button}>` : null}
+  const actions = user.is_deleted ? null : html`${mayGive ? html`<${Button} size="small" icon="coins" onClick=${() => setAsks("credits")}>${t("operate.give_credits")}</${Button}>` : null}
     ${may("admin") && !user.is_demo ? html`<${Button} size="small" onClick=${() => setAsks("role")}>${t("operate.role")}</${Button}>` : null}
     ${may("admin") && !isOwn ? html`<${Button} size="small" onClick=${() => setAsks("block")}>${t(user.is_blocked ? "operate.unblock" : "operate.block")}</${Button}>` : null}`;
   return html`<div class="stack">

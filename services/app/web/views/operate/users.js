@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { EmptyState, ErrorState } from "../../components/empty_state.js";
-import { SearchForm } from "../../components/search_form.js";
+import { Found, SearchForm } from "../../components/search_form.js";
 import { Section } from "../../components/section.js";
 import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
@@ -12,14 +12,14 @@ import { place, setQuery } from "../../router.js";
 
 /**
  * @typedef {{id: string, username: string, balance: number, held: number, role: import("../../session.js").Role | null, is_demo: boolean,
- *   is_blocked: boolean, created_at: string, last_seen_at: string | null}} User
+ *   is_blocked: boolean, is_deleted: boolean, created_at: string, last_seen_at: string | null}} AdminUser
  */
 
 const TYPING_MS = 300; // between a letter and the search
 
-/** @param {{user: User}} props */
+/** @param {{user: AdminUser}} props */
 export function Tags({ user }) {
-  const tags = /** @type {const} */ (["is_demo", "is_blocked"]).filter((name) => user[name]);
+  const tags = /** @type {const} */ (["is_demo", "is_blocked", "is_deleted"]).filter((name) => user[name]);
   const role = user.role ? html`<span class="tag">${t(`role.${user.role}`)}</span> ` : null;
   return html`${role}${tags.map((name) => html`<span key=${name} class=${`tag ${name === "is_blocked" ? "tag--danger" : ""}`}>${t(`operate.${name}`)}</span> `)}`;
 }
@@ -27,12 +27,12 @@ export function Tags({ user }) {
 const columns = () => [
   {
     key: "username", head: t("auth.name"), class: "cell--grow",
-    cell: (/** @type {User} */ one) => html`<a href=${`/app/operate/users/${one.id}`}>${one.username}</a> <${Tags} user=${one} />`,
+    cell: (/** @type {AdminUser} */ one) => html`<a href=${`/app/operate/users/${one.id}`}>${one.username}</a> <${Tags} user=${one} />`,
   },
-  { key: "balance", head: t("credits.balance"), align: /** @type {const} */ ("end"), cell: (/** @type {User} */ one) => html`<span class="num">${fmt.number(one.balance)}</span>` },
-  { key: "held", head: t("credits.held"), align: /** @type {const} */ ("end"), cell: (/** @type {User} */ one) => html`<span class="num">${fmt.number(one.held)}</span>` },
-  { key: "created", head: t("operate.created"), cell: (/** @type {User} */ one) => html`<${Time} at=${one.created_at} />` },
-  { key: "seen", head: t("operate.seen"), cell: (/** @type {User} */ one) => html`<${Time} at=${one.last_seen_at} isAgo=${true} />` },
+  { key: "balance", head: t("credits.balance"), align: /** @type {const} */ ("end"), cell: (/** @type {AdminUser} */ one) => html`<span class="num">${fmt.number(one.balance)}</span>` },
+  { key: "held", head: t("credits.held"), align: /** @type {const} */ ("end"), cell: (/** @type {AdminUser} */ one) => html`<span class="num">${fmt.number(one.held)}</span>` },
+  { key: "created", head: t("operate.created"), cell: (/** @type {AdminUser} */ one) => html`<${Time} at=${one.created_at} />` },
+  { key: "seen", head: t("operate.seen"), cell: (/** @type {AdminUser} */ one) => html`<${Time} at=${one.last_seen_at} isAgo=${true} />` },
 ];
 
 export function Users() {
@@ -49,8 +49,9 @@ export function Users() {
     ${list.error ? html`<${ErrorState} error=${list.error} onRetry=${list.reload} />` : null}
     ${list.error && !list.items
       ? null
-      : html`<${Table} label=${t("operate.users")} columns=${columns()} rows=${list.items} keyOf=${(/** @type {User} */ one) => one.id}
+      : html`<${Table} label=${t("operate.users")} columns=${columns()} rows=${list.items} keyOf=${(/** @type {AdminUser} */ one) => one.id}
           empty=${html`<${EmptyState} icon="person" title=${t("operate.no_users")} />`} />`}
     <${MoreButton} list=${list} />
+    <${Found} rows=${q ? list.items : null} hasMore=${list.hasMore} />
   </${Section}>`;
 }

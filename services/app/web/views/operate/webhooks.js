@@ -15,19 +15,19 @@ import { MoreButton, useList } from "../../components/use_list.js";
 import { about, Faults } from "../../errors.js";
 import { fmt, t } from "../../i18n/index.js";
 import { may } from "../../session.js";
-import { State } from "../developers/webhook_state.js";
+import { WebhookState } from "../developers/webhook_state.js";
 import { WebhookLog } from "../developers/webhook_log.js";
 import { REASON_MAX } from "./rules.js";
 
 /**
  * @typedef {{id: string, user_id: string, username: string, url: string, is_enabled: boolean, failing_since: string | null,
- *   disabled_at: string | null, disabled_reason: "user" | "failing" | "gone" | "admin" | null, waiting: number}} Webhook
- * @typedef {{what: "log" | "disable", webhook: Webhook}} Asked
+ *   disabled_at: string | null, disabled_reason: "user" | "failing" | "gone" | "admin" | null, waiting: number}} AdminWebhook
+ * @typedef {{what: "log" | "disable", webhook: AdminWebhook}} AdminWebhookDialog
  */
 
 const SHOWN = 200;
 
-/** @param {{webhook: Webhook, onClose: () => void, onDone: () => void}} props */
+/** @param {{webhook: AdminWebhook, onClose: () => void, onDone: () => void}} props */
 function Disable({ webhook, onClose, onDone }) {
   const [reason, setReason] = useState("");
   const disable = async () => {
@@ -42,34 +42,34 @@ function Disable({ webhook, onClose, onDone }) {
   </${Confirm}>`;
 }
 
-/** Why it is off, or since when it fails. @param {{one: Webhook}} props */
+/** Why it is off, or since when it fails. @param {{one: AdminWebhook}} props */
 function Since({ one }) {
   const at = one.disabled_at ?? one.failing_since;
   return html`<div class="stack stack--tight">
-    <span><${State} one=${one} /></span>
+    <span><${WebhookState} one=${one} /></span>
     ${one.disabled_reason ? html`<span class="small muted">${t(`operate.webhook_off.${one.disabled_reason}`)}</span>` : null}
     ${at ? html`<span class="small muted"><${Time} at=${at} /></span>` : null}
   </div>`;
 }
 
-/** @param {(asked: Asked) => void} ask */
+/** @param {(asked: AdminWebhookDialog) => void} ask */
 const columnsOf = (ask) => [
-  { key: "url", head: t("webhooks.url"), class: "cell--grow", cell: (/** @type {Webhook} */ one) => html`<span class="mono wrap">${one.url}</span>` },
-  { key: "owner", head: t("operate.owner"), cell: (/** @type {Webhook} */ one) => html`<a href=${`/app/operate/users/${one.user_id}`}>${one.username}</a>` },
-  { key: "state", head: t("operate.state"), cell: (/** @type {Webhook} */ one) => html`<${Since} one=${one} />` },
-  { key: "waiting", head: t("operate.queued"), align: /** @type {const} */ ("end"), cell: (/** @type {Webhook} */ one) => html`<span class="num">${fmt.number(one.waiting)}</span>` },
+  { key: "url", head: t("webhooks.url"), class: "cell--grow", cell: (/** @type {AdminWebhook} */ one) => html`<span class="mono wrap">${one.url}</span>` },
+  { key: "owner", head: t("operate.owner"), cell: (/** @type {AdminWebhook} */ one) => html`<a href=${`/app/operate/users/${one.user_id}`}>${one.username}</a>` },
+  { key: "state", head: t("operate.state"), cell: (/** @type {AdminWebhook} */ one) => html`<${Since} one=${one} />` },
+  { key: "waiting", head: t("operate.queued"), align: /** @type {const} */ ("end"), cell: (/** @type {AdminWebhook} */ one) => html`<span class="num">${fmt.number(one.waiting)}</span>` },
   {
     key: "actions", head: html`<span class="visually-hidden">${t("webhooks.actions_head")}</span>`, align: /** @type {const} */ ("end"),
-    cell: (/** @type {Webhook} */ one) => html`<div class="row row--tight">
+    cell: (/** @type {AdminWebhook} */ one) => html`<div class="row row--tight">
       <${Button} size="small" icon="list" onClick=${() => ask({ what: "log", webhook: one })}>${t("webhooks.log")}</${Button}>
       ${one.is_enabled && may("admin") ? html`<${Button} size="small" onClick=${() => ask({ what: "disable", webhook: one })}>${t("webhooks.switch")}</${Button}>` : null}
     </div>`,
   },
 ];
 
-export function Webhooks() {
+export function AdminWebhooks() {
   const [which, setWhich] = useState("failing");
-  const [asked, setAsked] = useState(/** @type {Asked | null} */ (null));
+  const [asked, setAsked] = useState(/** @type {AdminWebhookDialog | null} */ (null));
   const list = useList("/admin/webhooks", { limit: SHOWN, ...(which === "all" ? { all: true } : {}) });
   const options = ["failing", "all"].map((value) => ({ value, label: t(`operate.webhooks_shown.${value}`) }));
   const close = () => setAsked(null);
@@ -78,7 +78,7 @@ export function Webhooks() {
     ${list.error ? html`<${ErrorState} error=${list.error} onRetry=${list.reload} />` : null}
     ${list.error && !list.items
       ? null
-      : html`<${Table} label=${t("operate.webhooks")} columns=${columnsOf(setAsked)} rows=${list.items} keyOf=${(/** @type {Webhook} */ one) => one.id}
+      : html`<${Table} label=${t("operate.webhooks")} columns=${columnsOf(setAsked)} rows=${list.items} keyOf=${(/** @type {AdminWebhook} */ one) => one.id}
           empty=${html`<${EmptyState} icon="check" title=${t(which === "all" ? "operate.no_webhooks" : "operate.no_webhook_fails")} />`} />`}
     <${MoreButton} list=${list} />
     ${asked?.what === "log" ? html`<${WebhookLog} webhook=${asked.webhook} under="/admin" onClose=${close} />` : null}

@@ -1,5 +1,5 @@
 /**
- * pieces(text, spans) → [{text, label | null}]: a text cut at its spans. Pure; tested by node. Places count code points,
+ * cutSpans(text, spans) → [{text, label | null}]: a text cut at its spans. Pure; tested by node. Places count code points,
  * as Python does; a span that overlaps an earlier one or lies outside the text is left out.
  */
 
@@ -7,7 +7,7 @@
  * @param {string} text @param {{start: number, end: number, label?: string, type?: string}[]} spans
  * @returns {{text: string, label: string | null}[]}
  */
-export function pieces(text, spans) {
+export function cutSpans(text, spans) {
   const points = [...text];
   const found = [];
   let at = 0;

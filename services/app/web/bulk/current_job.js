@@ -1,6 +1,6 @@
 /**
  * The page's one job: job (signal, its state) · isElsewhere (signal: another tab runs it) · followJob(owner) finds and
- * resumes it, and stops following the one of whoever was signed in before · runner() → Promise<BulkRunner>.
+ * resumes it, and stops following the one of the user who was signed in before · runner() → Promise<BulkRunner>.
  */
 import { signal } from "@preact/signals";
 import { api } from "../api.js";
@@ -10,9 +10,9 @@ import { read, write } from "../lib/storage.js";
 import { user } from "../session.js";
 import { openStore } from "./store.js";
 
-/** @typedef {import("./types.js").State} State */
+/** @typedef {import("./types.js").JobState} JobState */
 
-/** @type {import("@preact/signals").Signal<State>} */
+/** @type {import("@preact/signals").Signal<JobState>} */
 export const job = signal(IDLE);
 export const isElsewhere = signal(false);
 /** Whether the store has been asked: until then nothing is known. */
@@ -74,7 +74,7 @@ user.subscribe((now) => {
   if (!now) followJob(null);
 });
 
-/** @param {State} state */
+/** @param {JobState} state */
 function rememberRate({ job: one, done }) {
   const seconds = one ? (Date.now() - one.startedAt) / 1000 : 0;
   if (one && seconds > 1) write(`bulk.rate.${one.model}`, (done / seconds).toFixed(1));
