@@ -24,11 +24,11 @@ from ml_service.usecases.submissions import Submitter
 from ml_service.usecases.webhooks import WebhookLimits
 from services.app.auth.access_tokens import AccessTokens
 from services.app.auth.api_keys import ApiKeys
-from services.app.feeds import Feeds
 from services.app.http.addresses import Network, client_of
 from services.app.http.metrics import AppMetrics
 from services.app.in_flight import InFlight
-from services.app.live import LiveAnswers
+from services.app.live_answers import LiveAnswers
+from services.app.live_changes import LiveChanges
 from services.app.load import LoadWatch
 
 
@@ -49,8 +49,8 @@ class AppComponents:
     submitter: Submitter
     bulk: Bulk
     leader: Leader
-    live: LiveAnswers
-    feeds: Feeds
+    live_answers: LiveAnswers
+    live_changes: LiveChanges
     answers_in_flight: InFlight
     streams_in_flight: InFlight
     uploads_in_flight: InFlight

@@ -1,6 +1,6 @@
 """What clients have not taken yet: bounded, so that slow readers cannot fill this process's memory.
 
-An answer counts while it is sent, which ends when the client has taken most of it or is cut off (http/limits.py).
+An answer counts while it is sent, which ends when the client has taken most of it or is cut off (connection_limits.py).
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ class LoadWatch:
         self._task: asyncio.Task[None] | None = None
         self.seen: Overview | None = None
         self.depths: dict[str, QueueDepth] = {}
+        self.dead_letters: int | None = None
 
     async def start(self) -> None:
         """Begin to look; does not wait."""
@@ -58,6 +59,7 @@ class LoadWatch:
             self.seen = await overview(session)
         self._admission.counted(self.seen.open, before)
         self.depths = {pool: await self._queue.depth(pool) for pool in {DEFAULT_POOL, *self._pools()}}
+        self.dead_letters = await self._queue.count_dead()
 
     async def _look_again(self) -> None:
         while True:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import FastAPI
@@ -14,17 +14,17 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ml_service.background.batch_feeder import BatchFeeder
 from ml_service.background.bulk_feeder import BulkFeeder
 from ml_service.background.cleanup import Cleanup
 from ml_service.background.erasure import Erasure
-from ml_service.background.feeder import Feeder
 from ml_service.background.leader import APP_DUTIES_LOCK, Duty, Leader
 from ml_service.background.relay import Relay
 from ml_service.background.retention import Retention
 from ml_service.background.sweeper import Sweeper
+from ml_service.background.usage_sums import UsageSums
 from ml_service.background.version_watch import VersionWatch
 from ml_service.background.webhook_deliverer import DeliveryLimits, WebhookDeliverer
-from ml_service.background.webhook_sender import WebhookSender
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.messaging.queue import Queue
 from ml_service.platform.settings.app import AppSettings
@@ -45,7 +45,6 @@ from ml_service.usecases.webhooks import WebhookLimits
 from ml_service.wiring import bulk_limits_of, limits_of, open_database, open_queue
 from services.app.api import (
     account,
-    answers,
     api_keys,
     bulk,
     docs,
@@ -54,6 +53,7 @@ from services.app.api import (
     ledger,
     models,
     page,
+    prediction_json,
     predictions,
     problems,
     quotes,
@@ -69,15 +69,18 @@ from services.app.api.admin import routes as admin
 from services.app.auth.access_tokens import AccessTokens
 from services.app.auth.api_keys import ApiKeys
 from services.app.components import AppComponents
-from services.app.feeds import Feeds
 from services.app.http import addresses
 from services.app.http.body_guard import BodyGuard
 from services.app.http.cross_origin import cross_origin
 from services.app.http.edge import Edge, Head
 from services.app.http.metrics import AppMetrics
 from services.app.in_flight import InFlight
-from services.app.live import LiveAnswers
+from services.app.live_answers import LiveAnswers
+from services.app.live_changes import LiveChanges
 from services.app.load import LoadWatch
+
+if TYPE_CHECKING:
+    from ml_service.background.webhook_sender import WebhookSender
 
 log = structlog.get_logger()
 
@@ -87,9 +90,13 @@ QUIET = ("/health", "/health/live", "/health/ready", "/metrics")
 DRAIN_S = 8.0
 START_S = 3.0
 SWEEP_INTERVAL_S = 1.0
+RESEND_INTERVAL_S = 0.2
+"""How much later than asked, at most, what a model has postponed is sent."""
 CLEANUP_INTERVAL_S = 60.0
 RETENTION_INTERVAL_S = 600.0
 ERASE_INTERVAL_S = 10.0
+USAGE_INTERVAL_S = 20.0
+USAGE_CHECK_INTERVAL_S = 6 * 3600.0
 RELAXED_CONNECTIONS_MAX = 3
 """For the relay's deletes, which need not wait for the disk."""
 
@@ -196,8 +203,8 @@ async def _running(settings: AppSettings, metrics: AppMetrics) -> AsyncIterator[
         await _prepare_demo(components, stack)
         for part in (
             components.catalog,
-            components.live,
-            components.feeds,
+            components.live_answers,
+            components.live_changes,
             components.load,
             components.leader,
             components.webhooks,
@@ -214,7 +221,7 @@ async def _make(settings: AppSettings, metrics: AppMetrics, database: Database, 
     relaxed = await open_database(settings, stack, NAME, connections_max=RELAXED_CONNECTIONS_MAX, durable=False)
     relay = Relay(relaxed, queue, catalog.batch_size)
     commits = GroupCommit(database, relay.send)
-    feeds = Feeds(database)
+    live_changes = LiveChanges(database)
     times = ModelTimes(database)
     admission = Admission(settings.queued_predictions_max)
     return AppComponents(
@@ -231,8 +238,8 @@ async def _make(settings: AppSettings, metrics: AppMetrics, database: Database, 
         submitter=Submitter(database, catalog, commits, admission, limits_of(settings), settings.default_model),
         bulk=Bulk(database, catalog, bulk_limits_of(settings), settings.default_model),
         leader=_leader(settings, database, relaxed, queue, relay, catalog),
-        live=LiveAnswers(database, queue, metrics.waited, feeds.tell),
-        feeds=feeds,
+        live_answers=LiveAnswers(database, queue, metrics.waited, live_changes.tell),
+        live_changes=live_changes,
         answers_in_flight=InFlight(
             "large answers",
             user_max=settings.bytes_in_flight_per_user_max,
@@ -267,14 +274,20 @@ def _webhooks(settings: AppSettings, metrics: AppMetrics, database: Database) ->
         attempts_max=settings.webhook_attempts_max,
         failing_days_max=settings.webhook_failing_days_max,
     )
-    sender = WebhookSender(addresses.networks(settings.webhook_networks))
-    return WebhookDeliverer(database, sender, answers.encode, limits, metrics.webhook_attempted)
+
+    def make_sender() -> WebhookSender:
+        # Its HTTP client takes 8 MiB, and many services have no webhooks.
+        from ml_service.background.webhook_sender import WebhookSender  # noqa: PLC0415
+
+        return WebhookSender(addresses.networks(settings.webhook_networks))
+
+    return WebhookDeliverer(database, make_sender, prediction_json.encode, limits, metrics.webhook_attempted)
 
 
 def _leader(
     settings: AppSettings, database: Database, relaxed: Database, queue: Queue, relay: Relay, catalog: Catalog
 ) -> Leader:
-    feeder = Feeder(database, queue, relay, catalog.batch_size)
+    batch_feeder = BatchFeeder(database, queue, relay, catalog.batch_size)
     bulk_feeder = BulkFeeder(database, relaxed, gone_s=settings.version_gone_s, encode=bulk.encode)
     sweeper = Sweeper(
         database, queue, relay, resend_after_s=settings.resend_after_s, lost_after_s=settings.lost_after_s
@@ -287,14 +300,16 @@ def _leader(
         settings.database_url,
         lock_key=APP_DUTIES_LOCK,
         duties=[
-            Duty("feed", feeder.feed, settings.feed_interval_s),
+            Duty("feed", batch_feeder.feed, settings.feed_interval_s),
             Duty("feed_bulk", bulk_feeder.feed, settings.feed_interval_s),
             Duty("sweep_bulk", bulk_feeder.sweep, SWEEP_INTERVAL_S),
             Duty("sweep", sweeper.sweep, SWEEP_INTERVAL_S),
+            Duty("resend", sweeper.resend_due, RESEND_INTERVAL_S),
             Duty("versions", versions.look, SWEEP_INTERVAL_S),
             Duty("clean", cleanup.clean, CLEANUP_INTERVAL_S),
-            Duty("retain", retention.run, RETENTION_INTERVAL_S),
+            Duty("retain", retention.retain, RETENTION_INTERVAL_S),
             Duty("erase", Erasure(database).run, ERASE_INTERVAL_S),
+            *UsageSums(relaxed).duties(USAGE_INTERVAL_S, USAGE_CHECK_INTERVAL_S),
         ],
         on_elected=sweeper.forget,
     )

@@ -13,7 +13,7 @@ from ml_service.platform.logs import set_up_logs
 from ml_service.platform.metrics import share_metrics
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
-from services.ml_worker.service import run
+from services.ml_worker.wiring import run
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from ml_service.domain.errors import (
 )
 from ml_service.storage.history import HistoryFilter
 from ml_service.usecases import account, ledger, predictions, users
-from services.app.api import answers, exports
+from services.app.api import exports, prediction_json
 from services.app.api.problems import BODY_REFUSED, SIGNED_IN, problems
 from services.app.api.schemas.account import Deletion, Preferences, SignIn, SignIns
 from services.app.api.schemas.ledger import Transaction
@@ -75,7 +75,7 @@ async def prefer(request: Request, current: CurrentUser, wanted: Preferences) ->
 async def delete(request: Request, current: CurrentUser, wanted: Deletion) -> None:
     """Delete the account. There is no way back, and credits that are left are lost.
 
-    Name, password, sign-ins and joined chats are gone with the answer. Open predictions are canceled, and inputs,
+    Name, password, sign-ins and connected chats are gone with the answer. Open predictions are canceled, and inputs,
     outputs and error messages erased: of a long history within minutes. The ledger keeps the amounts, without a name.
     """
     components = components_of(request)
@@ -129,13 +129,13 @@ async def _exported(
     yield head
     is_welcome = reader.is_welcome
     async for found in predictions.export(components.database, current.user.id, HistoryFilter(), is_welcome):
-        yield b"".join(_line("prediction", answers.shown(one)) for one in found)
+        yield b"".join(_line("prediction", prediction_json.shown(one)) for one in found)
     async for lines in ledger.export(components.database, current.user.id, None, is_welcome):
         yield b"".join(_line("transaction", Transaction.of(one).model_dump()) for one in lines)
 
 
 def _line(kind: str, fields: dict[str, Any]) -> bytes:
-    return answers.encode_json({"type": kind, **fields}) + b"\n"
+    return prediction_json.encode_json({"type": kind, **fields}) + b"\n"
 
 
 @router.get(

@@ -7,7 +7,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, NotFound, PermissionDenied, TooManyRequests
+from ml_service.domain.errors import (
+    AccountDeleted,
+    DatabaseUnavailable,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    TooManyRequests,
+)
 from ml_service.storage.api_keys import KeyFields
 from ml_service.usecases import api_keys
 from services.app.api.problems import BODY_REFUSED, SIGNED_IN, problems
@@ -25,7 +32,7 @@ _FIELD_OF = {"spend_cap": "cap"}
     summary="Make an API key",
     status_code=201,
     response_model=CreatedKey,
-    responses=problems(*BODY_REFUSED, *SIGNED_IN, PermissionDenied, InvalidInput, DatabaseUnavailable),
+    responses=problems(*BODY_REFUSED, *SIGNED_IN, PermissionDenied, InvalidInput, AccountDeleted, DatabaseUnavailable),
 )
 async def create(request: Request, current: CurrentUser, new: NewApiKey) -> CreatedKey:
     """Make a key that acts for the account within its scopes. The answer is the only one that has the key itself."""

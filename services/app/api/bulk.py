@@ -134,7 +134,7 @@ async def submit(
     if received.is_replay:
         headers["Idempotent-Replayed"] = "true"
     else:
-        components.feeds.tell([current.user.id])
+        components.live_changes.tell([current.user.id])
         components.metrics.bulk_accepted(received.job)
     return _shown(received.job, HTTPStatus.ACCEPTED, headers)
 
@@ -178,7 +178,7 @@ async def cancel(request: Request, current: BulkUser, bulk_id: UUID) -> Response
     """End what has not ended, and get its credits back; what has succeeded stays, and is paid. Twice is no error."""
     components = components_of(request)
     job = await components.bulk.cancel(current.user.id, bulk_id)
-    components.feeds.tell([current.user.id])
+    components.live_changes.tell([current.user.id])
     return _shown(job)
 
 

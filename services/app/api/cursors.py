@@ -84,5 +84,5 @@ def _decode(cursor: str) -> bytes:
 
 
 def _invalid() -> InvalidInput:
-    message = "This is no cursor of this list; take next_cursor of a page as it is."
+    message = "This is not a cursor of this list: pass next_cursor of the page before, unchanged."
     return InvalidInput(message, errors=[{"location": "query.cursor", "message": message}])

@@ -20,7 +20,7 @@ from ml_service.domain.errors import (
 from ml_service.domain.predictions import Prediction, Status
 from ml_service.usecases import predictions
 from ml_service.usecases.estimates import PlaceInQueue
-from services.app.api import answers
+from services.app.api import prediction_json
 from services.app.api.event_stream import RETRY, STILL_HERE, event, held
 from services.app.api.last_event import LastEventId
 from services.app.api.problems import KEYED, problems
@@ -82,7 +82,7 @@ async def _stream(
     now: Prediction | None = None
     place: PlaceInQueue | None = None
     # Without room for a large event the stream ends, and the client comes again.
-    with components.live.watch(prediction_id) as watch, suppress(TooManyRequests, Overloaded):
+    with components.live_answers.watch(prediction_id) as watch, suppress(TooManyRequests, Overloaded):
         while loop.time() < end and not watch.ended:
             changed = await watch.change(min(PLACE_S, HEARTBEAT_S) if _is_in_line(now) else HEARTBEAT_S)
             if loop.time() - checked_at >= CHECK_S:
@@ -93,10 +93,10 @@ async def _stream(
             if changed is not None:
                 now = changed
                 if changed.is_terminal or _id_of(changed) != last_event_id:
-                    pieces.append(event(b"status", answers.encode(changed), _id_of(changed)))
+                    pieces.append(event(b"status", prediction_json.encode(changed), _id_of(changed)))
             if now is not None and _is_in_line(now) and (found := await _place(components, now)) != place:
                 place = found
-                pieces.append(event(b"queue", answers.encode_json(place), _id_of(now)))
+                pieces.append(event(b"queue", prediction_json.encode_json(place), _id_of(now)))
             if pieces or loop.time() - sent_at >= HEARTBEAT_S:
                 piece = b"".join(pieces) or STILL_HERE
                 with held(components, caller.user.id, piece):

@@ -15,7 +15,7 @@ from ml_service.domain.errors import DatabaseUnavailable, Overloaded, TooManyReq
 from ml_service.domain.predictions import Prediction
 from ml_service.domain.spreadsheets import rows_as_csv
 from ml_service.usecases.ledger import StatementLine
-from services.app.api import answers
+from services.app.api import prediction_json
 from services.app.auth.callers import Caller
 from services.app.auth.principal import is_active
 from services.app.components import AppComponents
@@ -131,7 +131,7 @@ async def transactions_as_csv(pieces: AsyncIterator[Sequence[StatementLine]]) ->
 async def predictions_as_jsonl(pieces: AsyncIterator[Sequence[Prediction]]) -> AsyncIterator[bytes]:
     """A prediction a line, as `GET /predictions/{prediction_id}` shows it."""
     async for piece in pieces:
-        yield b"".join(answers.encode(one) + b"\n" for one in piece)
+        yield b"".join(prediction_json.encode(one) + b"\n" for one in piece)
 
 
 async def predictions_as_csv(pieces: AsyncIterator[Sequence[Prediction]]) -> AsyncIterator[bytes]:
@@ -144,7 +144,7 @@ async def predictions_as_csv(pieces: AsyncIterator[Sequence[Prediction]]) -> Asy
 def _row(one: Prediction) -> list[Any]:
     value = orjson.loads(one.input)
     text = value.get("text") if isinstance(value, dict) else None
-    shown = answers.shown(one)
+    shown = prediction_json.shown(one)
     return [
         str(one.id),
         one.created_at,

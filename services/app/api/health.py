@@ -63,7 +63,7 @@ async def metrics(request: Request) -> Response:
     """Metrics of all processes on this host (in containers: of this replica). Internal: for a setting's addresses."""
     components = components_of(request)
     if not is_direct_from(request.scope, components.metrics_networks):
-        raise PermissionDenied("Metrics are not for this address.")
+        raise PermissionDenied("Metrics may not be read from this address: METRICS_NETWORKS names those that may.")
     text = await asyncio.to_thread(components.metrics.text, components.load)
     return Response(text, media_type=CONTENT_TYPE)
 

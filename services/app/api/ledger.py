@@ -83,7 +83,11 @@ async def show_usage(
     start: From = None,
     end: To = None,
 ) -> Usage:
-    """Count your predictions and credits by day, model or API key; of the last 30 days if no time is named."""
+    """Count your predictions and credits by day, model or API key; of the last 30 days if no time is named.
+
+    Whole days (in UTC) count all that was asked for, also what is no longer kept. Of a day of which only a part is
+    asked for, predictions count as long as they are kept.
+    """
     since, until = start_of(start), end_of(end)
-    async with components_of(request).database.autocommit() as session:
+    async with components_of(request).database.begin() as session:
         return Usage.of(by, await usage.usage_of(session, current.user.id, by, since, until))

@@ -10,10 +10,15 @@ _LINKS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
         "id",
         (
             "get /predictions/{prediction_id}",
+            "get /predictions/{prediction_id}/events",
             "post /predictions/{prediction_id}/cancel",
             "post /predictions/{prediction_id}/repeat",
             "get /admin/predictions/{prediction_id}",
         ),
+    ),
+    ("post", "/predictions/{prediction_id}/repeat"): (
+        "id",
+        ("get /predictions/{prediction_id}", "post /predictions/{prediction_id}/cancel"),
     ),
     ("post", "/predictions/batch"): ("batch_id", ("get /predictions",)),
     ("post", "/bulk"): (
@@ -34,6 +39,7 @@ _LINKS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
             "delete /webhooks/{webhook_id}",
         ),
     ),
+    ("post", "/webhooks/{webhook_id}/test"): ("id", ("post /webhooks/deliveries/{delivery_id}/resend",)),
 }
 
 

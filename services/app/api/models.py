@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelNotFound
-from ml_service.usecases.workers import failed_models
 from services.app.api.problems import problems
 from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.models import BrokenModel, Model, Models, Seen
@@ -22,13 +21,10 @@ async def list_models(request: Request) -> Models:
     components = components_of(request)
     if not components.catalog.all():
         await components.catalog.refresh_for_unknown()
-    seen = await _seen(components)
+    seen = await seen_of(components)
     return Models(
         items=[await Model.of(listed.spec.name, seen) for listed in components.catalog.all()],
-        broken=[
-            BrokenModel(name=one.name, reason=one.reason, workers=len(one.workers))
-            for one in failed_models(seen.workers)
-        ],
+        broken=[BrokenModel(name=one.name, reason=one.reason, workers=len(one.workers)) for one in seen.broken],
     )
 
 
@@ -39,14 +35,14 @@ async def list_models(request: Request) -> Models:
 )
 async def get_model(request: Request, name: Annotated[str, Path(max_length=200)]) -> Model:
     """Get a model, at its default version or, as `name@version`, at any other."""
-    return await Model.of(name, await _seen(components_of(request)))
+    return await Model.of(name, await seen_of(components_of(request)))
 
 
-async def _seen(components: AppComponents) -> Seen:
+async def seen_of(components: AppComponents) -> Seen:
     """What is known of all models, as of the last looks at the load and the times."""
-    return Seen(
-        catalog=components.catalog,
-        default=components.settings.default_model,
-        workers=components.load.seen.workers if components.load.seen else (),
-        times=await components.model_times.by_model(),
+    return Seen.of(
+        components.catalog,
+        components.settings.default_model,
+        components.load.seen.workers if components.load.seen else (),
+        await components.model_times.by_model(),
     )

@@ -46,5 +46,5 @@ def _moment(name: str, value: str, *, days: int) -> datetime:
         moment = datetime.fromisoformat(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        message = "This is no day such as 2026-11-26, and no time such as 2026-11-26T12:00:00Z."
+        message = "Give a day such as 2026-11-26, or a time such as 2026-11-26T12:00:00Z."
         raise InvalidInput(message, errors=[{"location": f"query.{name}", "message": message}]) from None

@@ -27,7 +27,7 @@ from ml_service.domain.ids import first_id_at
 from ml_service.domain.predictions import Source, Status
 from ml_service.storage.history import FIRST_ID, LAST_ID, HistoryFilter
 from ml_service.usecases import predictions
-from services.app.api import answers, cursors, exports
+from services.app.api import cursors, exports, prediction_json
 from services.app.api.idempotency import IdempotencyKey, key_of
 from services.app.api.paging import Cursor, Limit, checked_limit
 from services.app.api.periods import From, To, end_of, start_of
@@ -105,7 +105,7 @@ async def history(
         return exports.file(reader, "predictions", kind, write(pieces))
     async with components.database.autocommit() as session:
         page, following = await predictions.history(session, current.user.id, wanted, before=before, limit=size)
-    return components.answers_in_flight.answer(current.user.id, answers.page(page, cursors.of_uuid(following)))
+    return components.answers_in_flight.answer(current.user.id, prediction_json.page(page, cursors.of_uuid(following)))
 
 
 @router.get(
@@ -119,7 +119,7 @@ async def get_prediction(request: Request, current: Reader, prediction_id: UUID)
     components = components_of(request)
     async with components.database.autocommit() as session:
         found = await predictions.get(session, current.user.id, prediction_id)
-    return components.answers_in_flight.answer(current.user.id, answers.one(found))
+    return components.answers_in_flight.answer(current.user.id, prediction_json.one(found))
 
 
 @router.post(
@@ -133,9 +133,9 @@ async def cancel(request: Request, current: Predictor, prediction_id: UUID) -> R
     components = components_of(request)
     async with components.database.begin() as session:
         canceled = await predictions.cancel(session, current.user.id, prediction_id, key_id=current.principal.key_id)
-    components.live.look(prediction_id)
-    components.feeds.tell([current.user.id])
-    return components.answers_in_flight.answer(current.user.id, answers.one(canceled))
+    components.live_answers.look(prediction_id)
+    components.live_changes.tell([current.user.id])
+    return components.answers_in_flight.answer(current.user.id, prediction_json.one(canceled))
 
 
 @router.post(
@@ -173,8 +173,8 @@ async def repeat(request: Request, current: Predictor, prediction_id: UUID, _key
     headers = {"Location": f"/predictions/{accepted.id}"}
     if outcome.is_replay:
         headers["Idempotent-Replayed"] = "true"
-        replayed = answers.one(accepted, HTTPStatus.ACCEPTED, headers)
+        replayed = prediction_json.one(accepted, HTTPStatus.ACCEPTED, headers)
         return components.answers_in_flight.answer(current.user.id, replayed)
-    components.feeds.tell([current.user.id])
+    components.live_changes.tell([current.user.id])
     components.metrics.accepted(accepted.model)
-    return answers.one(accepted, HTTPStatus.ACCEPTED, headers)
+    return prediction_json.one(accepted, HTTPStatus.ACCEPTED, headers)

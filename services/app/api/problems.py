@@ -39,6 +39,7 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
     errors.ModelDisabled: HTTPStatus.CONFLICT,
     errors.UsernameTaken: HTTPStatus.CONFLICT,
     errors.LastAdmin: HTTPStatus.CONFLICT,
+    errors.AccountDeleted: HTTPStatus.CONFLICT,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
     errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyQueued: HTTPStatus.TOO_MANY_REQUESTS,
@@ -56,6 +57,7 @@ HTTP_CODES: dict[HTTPStatus, str] = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
+    HTTPStatus.TOO_MANY_REQUESTS: "too_many_requests",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_large",
@@ -222,12 +224,15 @@ def _http_error(request: Request, error: Exception) -> Response:
     detail = status.description or status.phrase
     if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         detail = error.detail if error.detail != status.phrase else "Send the body as Content-Type: application/json."
-    if status is HTTPStatus.FORBIDDEN:
+    if status in {HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}:
         detail = error.detail
     if status is HTTPStatus.NOT_FOUND:
         detail = "There is nothing at this address; /docs shows what there is."
     response = problem(status, code, detail, request_id_of(request))
     response.headers.update(error.headers or {})
+    allowed = response.headers.get("allow", "").split(", ")
+    if "GET" in allowed:  # `edge.Head` answers HEAD wherever there is GET
+        response.headers["allow"] = ", ".join(sorted({*allowed, "HEAD"}))
     return response
 
 

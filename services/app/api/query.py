@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -14,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.types import Scope
 
+from ml_service.platform.numbers import what_is_wrong
 from services.app.api.problems import ERRORS_MAX
 from services.app.auth.callers import Caller
 from services.app.auth.principal import is_dependency
@@ -29,11 +31,18 @@ class KnownQueryRoute(APIRoute):
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
         known = {one.alias: one.field_info.annotation for each in _flat(self.dependant) for one in each.query_params}
+        places = {one.alias: one.field_info.annotation for each in _flat(self.dependant) for one in each.path_params}
+        numbered = {name: annotation for name, annotation in places.items() if what_is_wrong("", annotation)}
         repeatable = {name for name, annotation in known.items() if _is_list(annotation)}
         who = sign_in_of(self.dependant)
 
         async def handle_known(request: Request) -> Response:
-            if request.scope["query_string"] and (found := _wrong(request.scope, known, repeatable)):
+            found = _wrong(request.scope, known, repeatable) if request.scope["query_string"] else []
+            for name, annotation in numbered.items():
+                with suppress(ValueError):  # FastAPI refuses what is no number at all, after it has asked for the role
+                    float(text := str(request.path_params[name]))
+                    found += _no_number("path", name, text, annotation)
+            if found:
                 if who is not None:  # without a valid sign-in or key the answer is 401, whatever else is wrong
                     await who(request)
                 raise RequestValidationError(found)
@@ -64,7 +73,7 @@ def _flat(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def _wrong(scope: Scope, known: dict[str, Any], repeatable: set[str]) -> list[dict[str, Any]]:
-    """What is wrong with the names of the query, as pydantic would say it."""
+    """What is wrong with the names of the query, and with its numbers, as pydantic would say it."""
     query: bytes = scope["query_string"]
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     given = Counter(name for name, _ in pairs)
@@ -75,7 +84,14 @@ def _wrong(scope: Scope, known: dict[str, Any], repeatable: set[str]) -> list[di
         for name, count in given.items()
         if name not in known or (count > 1 and name not in repeatable)
     ]
+    for name, value in pairs:
+        found += _no_number("query", name, value, known.get(name))
     return found[:ERRORS_MAX]
+
+
+def _no_number(where: str, name: str, text: str, annotation: Any) -> list[dict[str, Any]]:
+    wrong = what_is_wrong(text, annotation)
+    return [{"type": "no_number", "loc": (where, name), "msg": f"It {wrong}."}] if wrong else []
 
 
 def _unknown(name: str, known: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from ml_service.domain.errors import (
 )
 from ml_service.domain.predictions import Source
 from ml_service.usecases.api_keys import model_not_allowed
-from services.app.api import answers
+from services.app.api import prediction_json
 from services.app.api.problems import BODY_REFUSED, KEYED, problems
 from services.app.api.raw import RawRoute
 from services.app.api.schemas.predictions import NewBatch, NewPrediction, Quote
@@ -47,7 +47,7 @@ async def quote(request: Request) -> Response:
     ):
         raise model_not_allowed(refused)
     cap_left = None if caller.key is None else caller.key.cap_left
-    quoted = answers.json_of(
+    quoted = prediction_json.json_of(
         {
             "cost_max": cost,
             "items": [{"model": item.model, "version": item.version, "cost_max": item.cost} for item in items],

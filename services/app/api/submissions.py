@@ -30,7 +30,7 @@ from ml_service.domain.predictions import JsonObject, Source
 from ml_service.domain.predictions import Prediction as DomainPrediction
 from ml_service.domain.submissions import ModelInput, Outcome, Receiver, SubmitRequest
 from ml_service.domain.webhooks import RequestWebhook
-from services.app.api import answers
+from services.app.api import prediction_json
 from services.app.api.idempotency import IdempotencyKey, key_of
 from services.app.api.problems import BODY_REFUSED, KEYED, problems
 from services.app.api.raw import RawRoute
@@ -96,10 +96,10 @@ async def submit_prediction(request: Request) -> Response:
         if not prediction.is_terminal:
             prediction = await _wait_for(components, prediction, wait_s, fresh=not outcome.is_replay)
     status = HTTPStatus.OK if prediction.is_terminal else HTTPStatus.ACCEPTED
-    response = answers.one(prediction, status, headers)
+    response = prediction_json.one(prediction, status, headers)
     user_id, in_flight = prediction.user_id, components.answers_in_flight
     if not outcome.is_replay and not in_flight.has_room(user_id, len(response.body)):
-        return answers.one(outcome.predictions[0], HTTPStatus.ACCEPTED, headers)
+        return prediction_json.one(outcome.predictions[0], HTTPStatus.ACCEPTED, headers)
     return in_flight.answer(user_id, response)
 
 
@@ -107,7 +107,7 @@ async def submit_batch(request: Request) -> Response:
     """All are accepted in one transaction, or none. Other users' single predictions never wait for a batch."""
     components = components_of(request)
     outcome = await _submit(components, request, _read_batch)
-    response = answers.batch(outcome)
+    response = prediction_json.batch(outcome)
     if not outcome.is_replay:
         return response
     return components.answers_in_flight.answer(outcome.predictions[0].user_id, response)
@@ -182,7 +182,7 @@ async def _submit(
             components.metrics.key_refused(error.code)
         raise
     if not outcome.is_replay:
-        components.feeds.tell([principal.user_id])
+        components.live_changes.tell([principal.user_id])
         for prediction in outcome.predictions:
             components.metrics.accepted(prediction.model)
     return outcome
@@ -253,5 +253,5 @@ def _wait_of(scope: RequestScope, wait_s_max: float) -> float:
 async def _wait_for(
     components: AppComponents, prediction: DomainPrediction, wait_s: float, *, fresh: bool
 ) -> DomainPrediction:
-    with components.live.watch(prediction.id, fresh=fresh) as watch:
+    with components.live_answers.watch(prediction.id, fresh=fresh) as watch:
         return await watch.until_terminal(wait_s) or prediction

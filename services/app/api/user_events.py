@@ -18,7 +18,7 @@ from ml_service.domain.errors import (
 )
 from ml_service.storage.changes import Open, Position, read_position
 from ml_service.usecases.users import unauthenticated
-from services.app.api import answers
+from services.app.api import prediction_json
 from services.app.api.event_stream import RETRY, STILL_HERE, EventStream, event, held
 from services.app.api.last_event import LastEventId
 from services.app.api.problems import KEYED, problems
@@ -26,7 +26,7 @@ from services.app.api.query import KnownQueryRoute
 from services.app.api.schemas.bulk import ShownBulkJob
 from services.app.auth.principal import Reader
 from services.app.components import AppComponents, components_of
-from services.app.feeds import Follower
+from services.app.live_changes import Follower
 
 HEARTBEAT_S = 15.0
 """Proxies close a connection that is silent for a minute or half of one."""
@@ -73,8 +73,8 @@ async def events(request: Request, current: Reader, last_event_id: LastEventId =
     follower = Follower(current.principal)
     position = read_position(last_event_id) if last_event_id else None
     first = RETRY
-    if position is None or not await components.feeds.can_resume(follower.user_id, position):
-        begun = await components.feeds.begin(follower.user_id)
+    if position is None or not await components.live_changes.can_resume(follower.user_id, position):
+        begun = await components.live_changes.begin(follower.user_id)
         if begun is None:
             raise unauthenticated()
         opened, position = begun
@@ -87,7 +87,8 @@ async def _events(stream: _Stream, first: bytes) -> AsyncGenerator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + STREAM_S_MAX
     follower = stream.follower
-    with stream.components.feeds.follow(follower), suppress(TooManyRequests, Overloaded):  # the client may come again
+    # Refused for its size, the stream ends, and the client may come again.
+    with stream.components.live_changes.follow(follower), suppress(TooManyRequests, Overloaded):
         with held(stream.components, follower.user_id, first):
             yield first
         del first
@@ -110,7 +111,7 @@ async def _events(stream: _Stream, first: bytes) -> AsyncGenerator[bytes]:
 
 async def _read(stream: _Stream) -> tuple[bytes, bool]:
     """The events of some changes, and whether there are more to read; moves the stream's position on."""
-    read = await stream.components.feeds.read(stream.follower.user_id, stream.position)
+    read = await stream.components.live_changes.read(stream.follower.user_id, stream.position)
     if read is None:
         stream.follower.end()
         return b"", False
@@ -118,11 +119,11 @@ async def _read(stream: _Stream) -> tuple[bytes, bool]:
     before = stream.position
     until = before.until or found.snapshot
     pieces = [
-        event(b"prediction", answers.encode(prediction), str(replace(before, until=until, after=prediction.id)))
+        event(b"prediction", prediction_json.encode(prediction), str(replace(before, until=until, after=prediction.id)))
         for prediction in found.predictions
     ]
     if not found.is_cut and (found.balance, found.held) != (before.balance, before.held):
-        data = answers.encode_json({"balance": found.balance, "held": found.held})
+        data = prediction_json.encode_json({"balance": found.balance, "held": found.held})
         pieces.append(event(b"balance", data, str(following)))
     pieces += [event(b"bulk", ShownBulkJob.of(job).model_dump_json().encode(), str(following)) for job in found.jobs]
     stream.position = following
@@ -133,8 +134,8 @@ def _snapshot(opened: Open, position: Position) -> bytes:
     body = {
         "balance": opened.balance,
         "held": opened.held,
-        "open": [answers.shown(prediction) for prediction in opened.predictions],
+        "open": [prediction_json.shown(prediction) for prediction in opened.predictions],
         "open_count": opened.count,
         "bulk": [ShownBulkJob.of(job).model_dump(mode="json") for job in opened.jobs],
     }
-    return event(b"snapshot", answers.encode_json(body), str(position))
+    return event(b"snapshot", prediction_json.encode_json(body), str(position))

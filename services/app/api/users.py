@@ -17,9 +17,9 @@ from ml_service.domain.errors import (
     WrongCredentials,
 )
 from ml_service.storage.sessions import Device
-from ml_service.usecases import telegram, users
+from ml_service.usecases import account, telegram, users
 from services.app.api.problems import BODY_REFUSED, KEYED, SIGNED_IN, problems
-from services.app.api.schemas.users import NewPassword, NewUser, TelegramCode, Tokens, User
+from services.app.api.schemas.users import NewPassword, NewUser, TelegramCode, TelegramState, Tokens, User
 from services.app.api.strict import StrictRoute
 from services.app.auth.principal import CurrentUser, Reader
 from services.app.components import components_of
@@ -120,15 +120,27 @@ async def change_password(request: Request, current: CurrentUser, new: NewPasswo
     )
 
 
+@router.get(
+    "/users/me/telegram",
+    summary="Show whether Telegram is connected",
+    response_model=TelegramState,
+    responses=problems(*SIGNED_IN, DatabaseUnavailable),
+)
+async def show_telegram(request: Request, current: CurrentUser) -> TelegramState:
+    """In how many chats this account pays. A chat leaves it by `/unlink`."""
+    async with components_of(request).database.autocommit() as session:
+        return TelegramState(chats=len(await account.chats_of(session, current.user)))
+
+
 @router.post(
     "/users/me/telegram",
-    summary="Make a code that joins a Telegram chat",
+    summary="Make a code that connects a Telegram chat",
     status_code=201,
     response_model=TelegramCode,
     responses=problems(*SIGNED_IN, TooManyRequests, DatabaseUnavailable),
 )
 async def link_telegram(request: Request, current: CurrentUser) -> TelegramCode:
-    """Make a one-time code that joins a Telegram chat with this account: its balance follows here."""
+    """Make a one-time code that connects a Telegram chat to this account: its balance follows here."""
     components = components_of(request)
     async with components.database.begin() as session:
         made = await telegram.issue_code(session, Principal(current.user.id, current.session_id), noting(request.scope))

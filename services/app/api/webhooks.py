@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 
 from ml_service.domain.errors import (
+    AccountDeleted,
     DatabaseUnavailable,
     InvalidInput,
     NotFound,
     TooManyRequests,
 )
+from ml_service.domain.webhooks import WebhookDelivery
 from ml_service.usecases import webhooks
 from services.app.api import cursors
 from services.app.api.paging import Cursor, Limit, checked_limit
@@ -42,7 +45,7 @@ DeliveryId = Annotated[int, Path(ge=1, le=2**63 - 1)]
     summary="Create a webhook",
     status_code=201,
     response_model=CreatedWebhook,
-    responses=problems(*BODY_REFUSED, *KEYED, InvalidInput, DatabaseUnavailable),
+    responses=problems(*BODY_REFUSED, *KEYED, InvalidInput, AccountDeleted, DatabaseUnavailable),
 )
 async def create(request: Request, current: WebhookManager, new: NewWebhook) -> CreatedWebhook:
     """Send messages to an address from now on, about what is accepted from now on. The secret is shown only here.
@@ -109,7 +112,9 @@ async def show_all_deliveries(
     request: Request, current: WebhookManager, limit: Limit = 50, cursor: Cursor = None
 ) -> Deliveries:
     """Messages to all webhooks, and to addresses that requests named, newest first. They are kept for two weeks."""
-    return await _page(request, current, None, limit, cursor)
+    return await read_deliveries(
+        request, lambda session, **page: webhooks.deliveries(session, current.user.id, None, **page), limit, cursor
+    )
 
 
 @router.post(
@@ -196,7 +201,12 @@ async def show_deliveries(
     request: Request, current: WebhookManager, webhook_id: UUID, limit: Limit = 50, cursor: Cursor = None
 ) -> Deliveries:
     """Messages to a webhook with all attempts, newest first. They are kept for two weeks."""
-    return await _page(request, current, webhook_id, limit, cursor)
+    return await read_deliveries(
+        request,
+        lambda session, **page: webhooks.deliveries(session, current.user.id, webhook_id, **page),
+        limit,
+        cursor,
+    )
 
 
 @router.post(
@@ -212,12 +222,16 @@ async def resend(request: Request, current: WebhookManager, webhook_id: UUID, de
         return Delivery.of(await webhooks.resend(session, current.user.id, webhook_id, delivery_id))
 
 
-async def _page(
-    request: Request, current: WebhookManager, webhook_id: UUID | None, limit: int, cursor: str | None
+async def read_deliveries(
+    request: Request,
+    read: Callable[..., Awaitable[tuple[list[WebhookDelivery], int | None]]],
+    limit: int,
+    cursor: str | None,
 ) -> Deliveries:
+    """A page of the log, of which ``read`` takes a session, ``before`` and ``limit``."""
     components = components_of(request)
     size = checked_limit(limit, components.settings.page_size_max)
     before = cursors.to_int(cursor)
     async with components.database.autocommit() as session:
-        page, following = await webhooks.deliveries(session, current.user.id, webhook_id, before=before, limit=size)
+        page, following = await read(session, before=before, limit=size)
     return Deliveries(items=[Delivery.of(one) for one in page], next_cursor=cursors.of_int(following))

@@ -40,7 +40,7 @@ async def renew(components: AppComponents, refresh_token: str) -> Tokens:
         tokens = await users.renew(session, refresh_token)
     # Only now, after the commit: a replayed token has ended its session, and that must stay.
     if tokens is None:
-        raise Unauthenticated("The refresh token is not, or no longer, valid.")
+        raise Unauthenticated("The refresh token is not valid, or no longer: sign in again.")
     return tokens
 
 

@@ -108,7 +108,7 @@ def parse(body: bytes) -> Any:
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()  # finds a lone one; whole pairs have been joined
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at character {error.pos}") from None
+        raise ValueError(f"{error.msg.removesuffix(' at')} at character {error.pos}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"invalid UTF-8 at byte {error.start}") from None
     except UnicodeEncodeError:

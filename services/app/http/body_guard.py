@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.app.http.bodies import FORM_BYTES_MAX, refusal_aside
 from services.app.http.edge import refuse
 from services.app.http.exchange import body_at_once
-from services.app.http.uploads import STREAMED
+from services.app.http.uploads import STREAMED, too_large
 
 BODY_TIMEOUT_S = 20.0
 """Seconds that a body may take to arrive: 2 MB at 1 Mbit/s, the slowest line we mean to serve."""
@@ -49,7 +49,8 @@ class BodyGuard:
             await refuse(HTTPStatus.REQUEST_TIMEOUT, scope, receive, send, close=True)
             return
         if body is None:
-            await refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, scope, receive, send, close=True)
+            detail = too_large(self._bytes_max_of(declared))
+            await refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, scope, receive, send, detail=detail, close=True)
             return
         refused = None
         if not declared.is_form:
@@ -68,9 +69,12 @@ class BodyGuard:
 
         await self._app(scope, receive_whole, send)
 
+    def _bytes_max_of(self, declared: _Declared) -> int:
+        return FORM_BYTES_MAX if declared.is_form else self._bytes_max
+
     async def _read(self, declared: _Declared, receive: Receive) -> bytes | None:
         """The body; None where it is too large. Raises TimeoutError where it does not arrive, or not in time."""
-        bytes_max = FORM_BYTES_MAX if declared.is_form else self._bytes_max
+        bytes_max = self._bytes_max_of(declared)
         if declared.length > bytes_max:
             return None
         if (body := body_at_once(receive)) is not None:  # setting the timer would take longer than reading

@@ -17,13 +17,13 @@ import structlog
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from services.app.http.connection_limits import HttpLimits
+from services.app.http.connection_slots import ConnectionSlots
 from services.app.http.exchange import Exchange
 from services.app.http.headers import Headers
-from services.app.http.limits import Limits
 from services.app.http.one_write import OneWrite
-from services.app.http.refusals import refusal
+from services.app.http.refusals import log_refused, refusal
 from services.app.http.request_head import RefusedError, head_without_upgrade, scope_of
-from services.app.http.room import Room
 
 log = structlog.get_logger()
 
@@ -32,6 +32,7 @@ _DETAILS = {
     HTTPStatus.BAD_REQUEST: "This is not a valid HTTP request.",
     HTTPStatus.METHOD_NOT_ALLOWED: "There is no proxy here.",
     HTTPStatus.REQUEST_TIMEOUT: "The request's head did not arrive in time.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests in a row on one connection; read the answers before sending more.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Too many connections; try again in a moment.",
 }
 
@@ -40,14 +41,14 @@ class Connection(asyncio.Protocol):
     """One client's connection.
 
     Args:
-        room: Shared by all connections of the process.
+        slots: Shared by all connections of the process.
         config, server_state, app_state: uvicorn's.
     """
 
     def __init__(
         self,
-        limits: Limits,
-        room: Room,
+        limits: HttpLimits,
+        slots: ConnectionSlots,
         *,
         config: Config,
         server_state: ServerState,
@@ -55,7 +56,7 @@ class Connection(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._limits = limits
-        self._room = room
+        self._slots = slots
         self._app = config.loaded_app
         self._server_state = server_state
         self._app_state = app_state
@@ -97,13 +98,13 @@ class Connection(asyncio.Protocol):
         self._server = _address(transport.get_extra_info("sockname"))
         self._deadline = self._loop.time() + self._limits.head_s
         self._timer = self._loop.call_later(self._limits.tick_s, self._tick)
-        if not self._room.enter(self):
+        if not self._slots.enter(self):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         """The connection is closed."""
         self._server_state.connections.discard(self)
-        self._room.leave(self)
+        self._slots.leave(self)
         self._timer.cancel()
         self._is_closing = True
         self._writable.set()
@@ -127,7 +128,7 @@ class Connection(asyncio.Protocol):
         elif not self._is_closing:
             self._feed(data)
 
-    # What uvicorn and the room ask for.
+    # What uvicorn and the slots ask for.
 
     def shutdown(self) -> None:
         """Answer what is being asked, then close: the process stops."""
@@ -226,7 +227,7 @@ class Connection(asyncio.Protocol):
             self._next.append(exchange)
             self._pause_reading()
         else:
-            raise RefusedError(HTTPStatus.BAD_REQUEST)
+            raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS)
         self._reading = exchange
 
     def on_chunk_header(self) -> None:
@@ -278,7 +279,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
         self._deadline = math.inf
-        self._room.busy(self)
+        self._slots.busy(self)
         task = self._loop.create_task(exchange.run(self._app))
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
@@ -295,7 +296,7 @@ class Connection(asyncio.Protocol):
             self._close()
             return
         else:
-            self._room.waits(self)
+            self._slots.waits(self)
             wait_s = self._limits.head_s if self._is_in_head else self._limits.idle_s
             self._deadline = self._loop.time() + wait_s
         if not self._next:
@@ -322,8 +323,8 @@ class Connection(asyncio.Protocol):
 
     def _send_refusal(self, status: HTTPStatus) -> None:
         detail = _DETAILS.get(status) or status.description or status.phrase
-        log.info("request_refused", status=status.value, client=self._client[0] if self._client else None)
-        self.write(refusal(status, detail, self.default_headers))
+        request_id = log_refused(status, self._client)
+        self.write(refusal(status, detail, self.default_headers, request_id))
         self._linger()
 
     def _linger(self) -> None:
@@ -335,7 +336,7 @@ class Connection(asyncio.Protocol):
         self._deadline = now + self._limits.linger_silence_s
         if self._transport.is_closing():
             return
-        self._room.waits(self)
+        self._slots.waits(self)
         self._transport.write_eof()
         self._resume_reading()
 

@@ -5,7 +5,6 @@ Pure ASGI: Starlette's BaseHTTPMiddleware costs as much as all the rest of a req
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ from services.app.api.problems import HTTP_CODES, problem
 from services.app.http.addresses import Network, client_of
 from services.app.http.headers import API_HEADERS
 from services.app.http.rate_limits import SCOPE_KEY, headers
+from services.app.http.refusals import new_request_id
 
 log = structlog.get_logger()
 
@@ -174,7 +174,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.match(value):
             return str(value, "ascii")
-    return os.urandom(16).hex()
+    return new_request_id()
 
 
 def _logged_path(scope: Scope) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from services.app.http.headers import Headers
-from services.app.http.refusals import refusal
+from services.app.http.refusals import new_request_id, refusal
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class Exchange:
         try:
             await app(self._scope, self.receive, self.send)
         except Exception:
-            log.exception("request_failed")
+            log.exception("request_failed", request_id=self._request_id())
         except BaseException:
             self._wire.break_off()
             raise
@@ -85,8 +85,12 @@ class Exchange:
             return
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         self.keep_alive = False
-        self._wire.write(refusal(status, status.description, self._wire.default_headers))
+        self._wire.write(refusal(status, status.description, self._wire.default_headers, self._request_id()))
         self._end()
+
+    def _request_id(self) -> str:
+        """That which the app has given the request, or one of its own."""
+        return str(self._scope.setdefault("request_id", new_request_id()))
 
     def add_body(self, data: bytes) -> int:
         """More of the request's body; returns how much waits to be taken."""

@@ -128,6 +128,9 @@ class _Busy(Collector):
             yield _gauge("queue_messages_ready", "Task messages that wait for a worker.", ready, "pool")
             consumers = {pool: depth.consumers for pool, depth in depths.items()}
             yield _gauge("queue_consumers", "Consumers of the task queue.", consumers, "pool")
+        if self._load.dead_letters is not None:
+            dead = {"": self._load.dead_letters}
+            yield _gauge("dead_letters", "Task messages that no worker could handle.", dead)
 
 
 def _gauge(name: str, text: str, values: Mapping[str, float], *labels: str) -> GaugeMetricFamily:

@@ -22,8 +22,8 @@ from ml_service.platform.sd_notify import notify
 from ml_service.platform.settings.app import AppSettings
 from services.app.http.acceptor import Acceptor
 from services.app.http.connection import Connection
-from services.app.http.limits import Limits, connections_that_fit, raise_file_limit
-from services.app.http.room import Room
+from services.app.http.connection_limits import HttpLimits, connections_that_fit, raise_file_limit
+from services.app.http.connection_slots import ConnectionSlots
 
 log = structlog.get_logger()
 
@@ -74,8 +74,8 @@ class AppServer(uvicorn.Server):
         # Waiters get what is known and streams end, so that the connections can close.
         components = getattr(self.config.app.state, "components", None)  # type: ignore[union-attr]
         if components is not None:
-            components.live.release()
-            components.feeds.release()
+            components.live_answers.release()
+            components.live_changes.release()
         self.should_exit = True
 
 
@@ -93,16 +93,16 @@ def listen(settings: AppSettings) -> socket.socket:
         raise SystemExit(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
 
 
-def serve(app: FastAPI, listening: socket.socket, limits: Limits | None = None) -> None:
+def serve(app: FastAPI, listening: socket.socket, limits: HttpLimits | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
-    limits = limits or Limits()
-    room = Room(connections_that_fit(limits.connections_max, raise_file_limit()))
+    limits = limits or HttpLimits()
+    slots = ConnectionSlots(connections_that_fit(limits.connections_max, raise_file_limit()))
     listening.listen(BACKLOG)  # whatever who made it has asked for
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # its connections inherit it
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=cast("type[Any]", partial(Connection, limits, room)),  # uvicorn only calls it
+        http=cast("type[Any]", partial(Connection, limits, slots)),  # uvicorn only calls it
         ws="none",
         lifespan="on",
         log_config=None,

@@ -16,6 +16,11 @@ STREAMED = frozenset({("POST", "/bulk")})
 """What the BodyGuard lets through."""
 
 
+def too_large(bytes_max: int) -> str:
+    """What a sender is told whose body is too large."""
+    return f"The body may have {bytes_max:,} bytes at most."
+
+
 async def pieces(request: Request, *, bytes_max: int, bytes_per_s_min: int, seconds_max: float) -> AsyncIterator[bytes]:
     """The body, piece by piece. Only time that is spent on waiting for the sender counts.
 
@@ -25,7 +30,7 @@ async def pieces(request: Request, *, bytes_max: int, bytes_per_s_min: int, seco
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared[:20]) > bytes_max:
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(bytes_max))
     size, waited_s, began_s = 0, 0.0, time.monotonic()
     while True:
         asked_s = time.monotonic()
@@ -40,7 +45,7 @@ async def pieces(request: Request, *, bytes_max: int, bytes_per_s_min: int, seco
         size += len(piece)
         waited_s += time.monotonic() - asked_s
         if size > bytes_max:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(bytes_max))
         if waited_s > SILENCE_S + size / bytes_per_s_min or time.monotonic() - began_s > seconds_max:
             raise HTTPException(HTTPStatus.REQUEST_TIMEOUT)
         if piece:

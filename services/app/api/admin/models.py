@@ -9,9 +9,10 @@ from fastapi import APIRouter, Path, Request
 from ml_service.domain.errors import InvalidInput, ModelNotFound
 from ml_service.usecases import admin
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
+from services.app.api.models import seen_of
 from services.app.api.problems import BODY_REFUSED, problems
 from services.app.api.schemas.admin.models import AdminModel, AdminModels, AdminVersion, ModelChange
-from services.app.api.schemas.models import RecentTimes, Seen
+from services.app.api.schemas.models import RecentTimes
 from services.app.api.strict import StrictRoute
 from services.app.components import AppComponents, components_of
 
@@ -52,12 +53,7 @@ async def change_model(
 async def _models(components: AppComponents) -> list[AdminModel]:
     """All models, as the tables have them now."""
     await components.catalog.refresh()
-    seen = Seen(
-        catalog=components.catalog,
-        default=components.settings.default_model,
-        workers=components.load.seen.workers if components.load.seen else (),
-        times=await components.model_times.by_model(),
-    )
+    seen = await seen_of(components)
     return [
         AdminModel(
             name=listed.spec.name,

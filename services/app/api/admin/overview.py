@@ -20,7 +20,7 @@ router = APIRouter(prefix="/admin", tags=["admin"], route_class=KnownQueryRoute)
 
 @router.get(
     "/stats",
-    summary="Show how the service does",
+    summary="Show the state of the service",
     response_model=Stats,
     responses=problems(*REFUSALS, InvalidInput),
 )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from ml_service.domain.errors import AlreadyFinished, InvalidInput, NotFound, Overloaded, TooManyRequests
 from ml_service.usecases import admin_predictions
 from ml_service.usecases.admin import Admin
-from services.app.api import answers, cursors
+from services.app.api import cursors, prediction_json
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
 from services.app.api.paging import Cursor, Limit, checked_limit
 from services.app.api.problems import BODY_REFUSED, problems
@@ -79,14 +79,14 @@ async def cancel_prediction(
     components = components_of(request)
     async with components.database.begin() as session:
         canceled = await admin_predictions.cancel(session, current, prediction_id, reason=asked.reason)
-    components.live.look(prediction_id)
-    components.feeds.tell([canceled.user_id])
+    components.live_answers.look(prediction_id)
+    components.live_changes.tell([canceled.user_id])
     return await _shown(components, current, prediction_id)
 
 
 async def _shown(components: AppComponents, current: Admin, prediction_id: UUID) -> Response:
     async with components.database.autocommit() as session:
         found, owner = await admin_predictions.shown(session, prediction_id)
-    body = {**answers.shown(found), "user_id": found.user_id, "username": owner}
+    body = {**prediction_json.shown(found), "user_id": found.user_id, "username": owner}
     response = Response(msgspec.json.encode(body), media_type="application/json")
     return response if current.id is None else components.answers_in_flight.answer(current.id, response)

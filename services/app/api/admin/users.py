@@ -7,9 +7,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ml_service.domain.errors import IdempotencyKeyReused, InvalidInput, LastAdmin, NotFound, PermissionDenied
+from ml_service.domain.errors import (
+    AccountDeleted,
+    IdempotencyKeyReused,
+    InvalidInput,
+    LastAdmin,
+    NotFound,
+    PermissionDenied,
+)
 from ml_service.domain.ledger import Kind
-from ml_service.storage import prediction_lists
+from ml_service.storage import admin_predictions
 from ml_service.usecases import admin, ledger
 from services.app.api import cursors
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
@@ -63,7 +70,7 @@ async def show_user(request: Request, _admin: CurrentAdmin, user_id: UUID) -> Ad
     async with components_of(request).database.autocommit() as session:
         found = await admin.account(session, user_id)
         lines, _ = await ledger.statement(session, user_id, cursor=None, kind=None, limit=LAST)
-        asked = await prediction_lists.newest(session, user_id=user_id, before=None, limit=LAST)
+        asked = await admin_predictions.newest(session, user_id=user_id, before=None, limit=LAST)
     return AdminUserWithHistory(
         **AdminUser.of(found).model_dump(),
         transactions=[Transaction.of(one) for one in lines],
@@ -75,7 +82,7 @@ async def show_user(request: Request, _admin: CurrentAdmin, user_id: UUID) -> Ad
     "/users/{user_id}",
     summary="Block a user, or change the role",
     response_model=AdminUser,
-    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound, PermissionDenied, LastAdmin),
+    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound, PermissionDenied, LastAdmin, AccountDeleted),
 )
 async def change_user(request: Request, current: CurrentAdmin, user_id: UUID, change: UserChange) -> AdminUser:
     """A blocked user is signed out everywhere, and cannot sign in or ask for predictions. What was accepted goes on.
@@ -99,7 +106,7 @@ async def change_user(request: Request, current: CurrentAdmin, user_id: UUID, ch
     "/users/{user_id}/credits",
     summary="Move credits by hand",
     response_model=AdminUser,
-    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound, IdempotencyKeyReused),
+    responses=problems(*BODY_REFUSED, *REFUSALS, InvalidInput, NotFound, IdempotencyKeyReused, AccountDeleted),
 )
 async def move_credits(
     request: Request,
@@ -110,6 +117,8 @@ async def move_credits(
     _key: IdempotencyKey = None,
 ) -> AdminUser:
     """Top a user up, or correct a balance either way. It needs an `Idempotency-Key`, which moves nothing twice.
+
+    A deleted account is given nothing (409 `account_deleted`); what it has can be taken.
 
     The role `support` may give `SUPPORT_CREDITS_PER_DAY_MAX` credits in 24 hours, and take none.
     """
@@ -122,5 +131,5 @@ async def move_credits(
         found = await admin.account(session, user_id)
     if moved.is_repeated:
         response.headers["Idempotent-Replayed"] = "true"
-    components.feeds.tell([user_id])
+    components.live_changes.tell([user_id])
     return AdminUser.of(found)

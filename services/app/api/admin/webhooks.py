@@ -9,14 +9,13 @@ from fastapi import APIRouter, Query, Request
 
 from ml_service.domain.errors import InvalidInput, NotFound, TooManyRequests
 from ml_service.usecases import admin_webhooks
-from services.app.api import cursors
 from services.app.api.admin.access import REFUSALS, CurrentAdmin
-from services.app.api.paging import Cursor, Limit, checked_limit
+from services.app.api.paging import Cursor, Limit
 from services.app.api.problems import BODY_REFUSED, problems
 from services.app.api.schemas.admin.webhooks import AdminWebhook, AdminWebhooks, SwitchOff
 from services.app.api.schemas.webhooks import Deliveries, Delivery
 from services.app.api.strict import StrictRoute
-from services.app.api.webhooks import DeliveryId
+from services.app.api.webhooks import DeliveryId, read_deliveries
 from services.app.components import components_of
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=StrictRoute)
@@ -64,17 +63,14 @@ async def list_deliveries(
     request: Request, _admin: CurrentAdmin, webhook_id: UUID, limit: Limit = 50, cursor: Cursor = None
 ) -> Deliveries:
     """Messages to a webhook with all attempts, newest first, without what they say. They are kept for two weeks."""
-    components = components_of(request)
-    size = checked_limit(limit, components.settings.page_size_max)
-    before = cursors.to_int(cursor)
-    async with components.database.autocommit() as session:
-        page, following = await admin_webhooks.deliveries(session, webhook_id, before=before, limit=size)
-    return Deliveries(items=[Delivery.of(one) for one in page], next_cursor=cursors.of_int(following))
+    return await read_deliveries(
+        request, lambda session, **page: admin_webhooks.deliveries(session, webhook_id, **page), limit, cursor
+    )
 
 
 @router.post(
     "/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
-    summary="Send a message of anybody's again",
+    summary="Send anybody's message again",
     status_code=202,
     response_model=Delivery,
     responses=problems(*REFUSALS, InvalidInput, NotFound, TooManyRequests),

@@ -23,7 +23,7 @@ class Preferences(BaseModel):
         default=[],
         max_length=10,
         examples=[["telegram"]],
-        description="Where answers also go if a request does not say: `telegram`, to the chats joined with the account"
+        description="Where answers also go if a request does not say: `telegram`, to the chats connected to the account"
         " (the same as `/notify` in the chat).",
     )
 

@@ -12,8 +12,14 @@ from ml_service.domain.credentials import ApiKey as DomainKey
 from ml_service.domain.credentials import CapPer, Scope
 from ml_service.domain.credentials import SpendCap as DomainCap
 from ml_service.domain.ledger import CREDITS_MAX
-from ml_service.usecases.api_keys import GRACE_S_MAX, MODEL_PATTERN, MODELS_MAX, NAME_LENGTH_MAX, NAME_PATTERN
-from ml_service.usecases.api_keys import NewKey as MadeKey
+from ml_service.usecases.api_keys import (
+    GRACE_S_MAX,
+    MODEL_PATTERN,
+    MODELS_MAX,
+    NAME_LENGTH_MAX,
+    NAME_PATTERN,
+    KeyWithToken,
+)
 from services.app.api.schemas.numbers import WHOLE
 
 Name = Annotated[
@@ -155,7 +161,7 @@ class CreatedKey(ShownKey):
     )
 
     @classmethod
-    def of_made(cls, made: MadeKey) -> CreatedKey:
+    def of_made(cls, made: KeyWithToken) -> CreatedKey:
         """Show a key that has just been made."""
         return cls.model_validate({"key": made.token, **_shown(made.key)})
 

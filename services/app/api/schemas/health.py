@@ -6,19 +6,19 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-State = Literal["ok", "unavailable"]
+HealthStatus = Literal["ok", "unavailable"]
 
 
 class DatabaseHealth(BaseModel):
     """Whether PostgreSQL answers."""
 
-    status: State
+    status: HealthStatus
 
 
 class QueueHealth(BaseModel):
     """Whether the queue answers, and how much waits in it."""
 
-    status: State
+    status: HealthStatus
     backend: Literal["rabbitmq", "postgres"]
     ready: int | None = Field(description="Task messages that wait for a worker; null where the queue does not answer.")
 
@@ -26,7 +26,7 @@ class QueueHealth(BaseModel):
 class WorkersHealth(BaseModel):
     """Who works."""
 
-    status: State = Field(description="`ok` where a worker is ready with the default model.")
+    status: HealthStatus = Field(description="`ok` where a worker is ready with the default model.")
     ready: int | None = Field(description="How many workers are ready; null where the database does not answer.")
     ids: list[str]
     models_failed: dict[str, str] = Field(

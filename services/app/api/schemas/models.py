@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ml_service.domain.models import AnswerTimes, ListedModel, Serving
+from ml_service.domain.models import AnswerTimes, FailedModel, ListedModel, Serving
 from ml_service.storage.workers import Worker
 from ml_service.usecases.models import Catalog
 from ml_service.usecases.workers import failed_models, serving
@@ -23,6 +23,12 @@ class Seen:
     default: str
     workers: Sequence[Worker]
     times: Mapping[str, AnswerTimes]
+    broken: Sequence[FailedModel]
+
+    @classmethod
+    def of(cls, catalog: Catalog, default: str, workers: Sequence[Worker], times: Mapping[str, AnswerTimes]) -> Seen:
+        """Look through the workers once for all models."""
+        return cls(catalog, default, workers, times, failed_models(workers))
 
     def state(self, listed: ListedModel) -> Serving:
         """Whether a version is served."""
@@ -30,7 +36,7 @@ class Seen:
 
     def reason(self, listed: ListedModel) -> str | None:
         """Why a version is not served; None while it is. The default version is named without its number."""
-        failed = {one.name: one.reason for one in failed_models(self.workers)}
+        failed = {one.name: one.reason for one in self.broken}
         name = listed.spec.name if listed.is_default else listed.spec.full_name
         if self.state(listed) is Serving.LOADING:
             failed.setdefault(listed.spec.name, f"A worker is loading {name}.")

@@ -1,7 +1,7 @@
 """Predictions as the API takes and shows them.
 
-The models named after what is shown document it; `services/app/api/answers.py` writes it, past pydantic, since input
-and output are JSON text already.
+The models named after what is shown document it; `services/app/api/prediction_json.py` writes it, past pydantic,
+since input and output are JSON text already.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Notify = Annotated[
     list[Receiver] | None,
     Field(
         max_length=10,
-        description="`telegram`: the answer also goes to the chats joined with the account. Left out: as the account "
+        description="`telegram`: the answer also goes to the chats connected to the account. Left out: as the account "
         "prefers (`/notify` in the chat); `[]`: nowhere.",
     ),
 ]

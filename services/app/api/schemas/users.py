@@ -48,7 +48,7 @@ class User(BaseModel):
     id: UUID
     username: str = Field(examples=["anna"])
     balance: int = Field(description="Credits that can be spent.", examples=[100])
-    role: Role | None = Field(description="Of who runs the service: what `/admin/…` lets them do; null: nothing.")
+    role: Role | None = Field(description="What `/admin/…` lets this user do; null: nothing.")
     is_admin: bool = Field(description="Whether the role is `admin`.")
     is_demo: bool = Field(description="The user test/test of the demo mode.")
     created_at: datetime
@@ -107,6 +107,12 @@ class SignedInSession(BaseModel):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  the kind of token, not one
     expires_in: int = Field(description="Seconds until the access token ends.", examples=[900])
     user: User
+
+
+class TelegramState(BaseModel):
+    """Whether the account is connected to Telegram."""
+
+    chats: int = Field(description="Chats in which this account pays.", examples=[1])
 
 
 class TelegramCode(BaseModel):

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ml_service.domain.predictions import Source, Status
 from ml_service.domain.roles import Role
-from ml_service.storage.accounts import UserAccount
-from ml_service.storage.prediction_lists import ListedPrediction
-from ml_service.usecases.admin import CREDITS_MAX
+from ml_service.storage.admin_predictions import ListedPrediction
+from ml_service.storage.admin_users import UserAccount
+from ml_service.usecases.admin import CREDITS_BY_HAND_MAX
 from services.app.api.schemas.admin.texts import Reason
 from services.app.api.schemas.ledger import Transaction
 from services.app.api.schemas.numbers import WHOLE
@@ -30,6 +30,7 @@ class AdminUser(BaseModel):
     is_admin: bool = Field(description="Whether the role is `admin`.")
     is_demo: bool
     is_blocked: bool
+    is_deleted: bool = Field(description="Whether the user has deleted the account: it can be given nothing any more.")
     created_at: datetime
     last_seen_at: datetime | None = Field(
         description="When a sign-in that goes on was last used, or the last prediction asked for."
@@ -47,6 +48,7 @@ class AdminUser(BaseModel):
             is_admin=one.role is Role.ADMIN,
             is_demo=one.is_demo,
             is_blocked=one.is_blocked,
+            is_deleted=one.is_deleted,
             created_at=one.created_at,
             last_seen_at=one.last_seen_at,
         )
@@ -153,7 +155,7 @@ class NewCredits(BaseModel):
         json_schema_extra={"examples": [{"amount": 100, "kind": "top_up", "reason": "invoice 1042"}]},
     )
 
-    amount: Annotated[int, Field(strict=True, ge=-CREDITS_MAX, le=CREDITS_MAX), WHOLE] = Field(
+    amount: Annotated[int, Field(strict=True, ge=-CREDITS_BY_HAND_MAX, le=CREDITS_BY_HAND_MAX), WHOLE] = Field(
         description="Credits to add; only an adjustment may be negative."
     )
     kind: Literal["top_up", "adjustment"]

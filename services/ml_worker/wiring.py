@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from typing import NoReturn
@@ -36,7 +36,7 @@ from services.ml_worker.rows import LaneRows
 log = structlog.get_logger()
 
 NAME = "ml-service worker"
-CONNECTIONS_MAX = 4
+POSTGRESQL_CONNECTIONS_MAX = 4
 
 
 class WorkerService:
@@ -94,6 +94,7 @@ class WorkerService:
         watching = [
             asyncio.create_task(keep_health_file_fresh(self._settings.alive_file, self._is_well)),
             asyncio.create_task(self._watch_restarts()),
+            asyncio.create_task(self._look_after_versions()),
         ]
         close_metrics = self._metrics.listen(self._settings.metrics_host, self._settings.metrics_port)
         try:
@@ -124,6 +125,7 @@ class WorkerService:
         pool = await self._pool_of(host.spec)
         lane = self._lanes[name] = self._lane(host, pool)
         pool.add(lane)
+        await self._replace_old_release([name])
         log.info("model_ready", model=name, version=host.spec.version, load_s=round(host.load_s, 2))
         self._note_ready()
 
@@ -140,6 +142,40 @@ class WorkerService:
                         await self._restart(name)
                 done = asked
             await asyncio.sleep(self._settings.worker_heartbeat_s)
+
+    async def _look_after_versions(self) -> NoReturn:
+        """Take over from workers that have gone: their versions are still the default ones, their pools announced."""
+        while True:
+            await asyncio.sleep(self._settings.worker_heartbeat_s)
+            await self._replace_old_release(list(self._lanes))
+            await self._follow_pools()
+
+    async def _follow_pools(self) -> None:
+        """Announce again what was announced last by workers of another pool that have all gone."""
+        try:
+            async with self._database.autocommit() as session:
+                again = await models.of_empty_pools(session, [lane.spec for lane in self._lanes.values()])
+                if again:
+                    log.warning("models_announced_again", models=[one.full_name for one in again])
+                    await models.announce(session, again)
+        except DatabaseUnavailable:
+            return  # it is looked again with the next heartbeat
+        except Exception:
+            log.exception("models_not_announced_again")  # the models that are served must not suffer
+
+    async def _replace_old_release(self, names: Sequence[str]) -> None:
+        """After an update of the service no worker may have the old version of a bundled model: name the new one."""
+        bundled = [self._lanes[name].key for name in names if self.hosts[name].source.is_bundled]
+        if not bundled:
+            return
+        try:
+            async with self._database.autocommit() as session:
+                for model in await models.replace_unserved(session, bundled):
+                    log.warning("model_default_replaced", model=model, why="no worker serves the one before")
+        except DatabaseUnavailable:
+            return  # it is looked again with the next heartbeat
+        except Exception:
+            log.exception("model_default_not_replaced")  # the models that are served must not suffer
 
     async def _restart(self, name: str) -> None:
         """Finish what has begun with a model, and serve it with its files as they are now."""
@@ -251,8 +287,8 @@ async def run(settings: WorkerSettings) -> None:
     except UnknownModel as error:
         raise SystemExit(str(error)) from None
     async with AsyncExitStack() as stack:
-        database = await open_database(settings, stack, NAME, connections_max=CONNECTIONS_MAX)
-        relaxed = await open_database(settings, stack, NAME, connections_max=CONNECTIONS_MAX, durable=False)
+        database = await open_database(settings, stack, NAME, connections_max=POSTGRESQL_CONNECTIONS_MAX)
+        relaxed = await open_database(settings, stack, NAME, connections_max=POSTGRESQL_CONNECTIONS_MAX, durable=False)
         queue = await open_queue(settings, stack, NAME)
         adopt_orphans()
         limits = ModelLimits.of(settings)

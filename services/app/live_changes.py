@@ -1,4 +1,4 @@
-"""Feeds: followers of all of a user's predictions get changes as soon as they are committed.
+"""Live changes: followers of all of a user's predictions get changes as soon as they are committed.
 
 The queue makes it fast, the table makes it sure. Results that come by the queue name users, and so does this process
 for what it accepts and cancels itself. One statement looks for changes of all followed users at once, ten times a
@@ -68,7 +68,7 @@ class Follower:
         self._news.set()
 
 
-class Feeds:
+class LiveChanges:
     """Tells followers when to read, and reads for them. One for each process."""
 
     def __init__(self, database: Database) -> None:
@@ -204,9 +204,9 @@ class Feeds:
             except Exception as error:
                 known = set()  # all read from their own positions once it is back
                 if isinstance(error, DatabaseUnavailable):
-                    log.debug("feeds_unknown", error=error.message)
+                    log.debug("live_changes_unknown", error=error.message)
                 else:
-                    log.exception("feeds_failed")
+                    log.exception("live_changes_failed")
             await asyncio.sleep(min(LOOK_S_MAX, max(LOOK_S_MIN, REST * (loop.time() - started))))
 
     async def _look(self, users: Iterable[UUID], last: Look) -> Look:

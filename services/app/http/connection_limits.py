@@ -16,7 +16,7 @@ FILES_MAX = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HttpLimits:
     """The limits of the HTTP server.
 
     Attributes:

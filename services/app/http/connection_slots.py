@@ -12,14 +12,14 @@ log = structlog.get_logger()
 WARN_S = 10.0
 
 
-class Guest(Protocol):
-    """What the room knows of a connection."""
+class Evictable(Protocol):
+    """What the slots know of a connection."""
 
     def evict(self) -> None:
         """Close at once."""
 
 
-class Room:
+class ConnectionSlots:
     """Counts the connections of a process, so that none beyond ``connections_max`` takes a descriptor for long.
 
     The one that makes room has been without a request for longest: it costs its client a new connection, while a
@@ -29,10 +29,10 @@ class Room:
     def __init__(self, connections_max: int) -> None:
         self._max = connections_max
         self._count = 0
-        self._waiting: dict[Guest, None] = {}  # an ordered set, the longest waiting first
+        self._waiting: dict[Evictable, None] = {}  # an ordered set, the longest waiting first
         self._warn_at = 0.0
 
-    def enter(self, guest: Guest) -> bool:
+    def enter(self, guest: Evictable) -> bool:
         """Let a new connection in; False where all others are busy and it has to go."""
         self._count += 1
         if self._count <= self._max:
@@ -49,15 +49,15 @@ class Room:
         first.evict()
         return True
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: Evictable) -> None:
         """A connection is closed."""
         self._count -= 1
         self._waiting.pop(guest, None)
 
-    def busy(self, guest: Guest) -> None:
+    def busy(self, guest: Evictable) -> None:
         """A request has come."""
         self._waiting.pop(guest, None)
 
-    def waits(self, guest: Guest) -> None:
+    def waits(self, guest: Evictable) -> None:
         """It has been answered."""
         self._waiting[guest] = None
