@@ -162,9 +162,9 @@ def bulk(media_type: str, model: str | None, column: str | None, key: str | None
     return Call("POST", "/bulk", params=params, headers={**_keyed(key), "Content-Type": media_type}, read_s=BULK_S)
 
 
-def bulk_results(bulk_id: UUID | str) -> Call:
-    """The results of a bulk job as lines of JSON."""
-    return Call("GET", f"/bulk/{bulk_id}/results", params={"format": "jsonl"})
+def bulk_results(bulk_id: UUID | str, kind: str = "jsonl") -> Call:
+    """The results of a bulk job as lines of JSON, or as ``csv``."""
+    return Call("GET", f"/bulk/{bulk_id}/results", params={"format": kind})
 
 
 def page(path: str, filters: Mapping[str, Any], cursor: str | None) -> Call:

@@ -43,10 +43,11 @@ class Settings:
             auth = KeyAuth(api_key)
         elif username is not None and password is not None:
             auth = PasswordAuth(url.rstrip("/") + "/token", username, password)
-        return cls(url, auth, {"User-Agent": f"mls/{_version()}", "Accept": "application/json"})
+        return cls(url, auth, {"User-Agent": f"mls/{client_version()}", "Accept": "application/json"})
 
 
-def _version() -> str:
+def client_version() -> str:
+    """The installed one."""
     try:
         return version("ml-service-client")
     except PackageNotFoundError:  # run from its sources

@@ -298,6 +298,24 @@ class AsyncClient:
             else:
                 return
 
+    async def bulk_csv(self, bulk_id: UUID | str) -> AsyncGenerator[bytes, None]:
+        """The results of a bulk job that is over as a CSV file, in pieces; over broken connections, too."""
+        tries, done = Tries(self._retry), 0
+        while True:
+            try:
+                async with self._streamed(_calls.bulk_results(bulk_id, "csv")) as response:
+                    read = 0
+                    async for piece in response.aiter_bytes():
+                        tries.went_well()
+                        read += len(piece)
+                        if read > done:
+                            yield piece[done - read :]
+                            done = read
+            except (httpx2.TransportError, ApiError) as error:
+                await asyncio.sleep(tries.pause_s(error))
+            else:
+                return
+
     async def bulk(
         self,
         source: Source,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from mls._calls import Input
+from mls._connect import client_version
 from mls.client import Client
 from mls.errors import ApiError, ServiceUnreachable, StillRunning
 from mls.progress import Progress
@@ -19,13 +20,17 @@ from mls.types import Answered, Prediction, PredictionFailed
 
 DESCRIPTION = """Asks an ML Service. Say where it is and who asks by MLS_URL and MLS_API_KEY, or MLS_USERNAME and
 MLS_PASSWORD, in the environment."""
-FAILED, INTERRUPTED = 1, 130
+OUT = "for the results: CSV where it is named .csv, else lines of JSON; otherwise standard output"
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 1 where the service refused, or the prediction failed."""
     parser = _parser()
     asked = parser.parse_args(arguments)
+    if "run" not in asked:
+        parser.print_help(sys.stderr)
+        return MISUSED
     try:
         with Client(asked.url) as client:
             run: Callable[[Client, argparse.Namespace], None] = asked.run
@@ -48,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("mls", description=DESCRIPTION)
     parser.add_argument("--url", help="where the service is; otherwise MLS_URL")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    parser.add_argument("--version", action="version", version=f"mls {client_version()}")
+    commands = parser.add_subparsers(metavar="command")
     for name, run, words in (
         ("predict", _predict, "ask, wait for the answer and print it"),
         ("quote", _quote, "what it would cost and how long it would take"),
@@ -59,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--model", help="a name, or name@version; otherwise the service's default model")
         command.set_defaults(run=run)
         if name == "predict":
-            command.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="of waiting (120)")
-            command.add_argument("--deadline", type=float, metavar="SECONDS", help="after which it expires")
+            command.add_argument("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="of waiting (120)")
+            command.add_argument("--deadline", type=_seconds, metavar="SECONDS", help="after which it expires")
             command.add_argument("--no-wait", action="store_true", help="print the prediction's id at once")
             command.add_argument("--json", action="store_true", help="print the whole prediction")
     for name, run, words in (
@@ -72,18 +78,24 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     command = commands.add_parser("bulk", help="ask for each line of a .csv or .jsonl file, and write the answers")
     command.add_argument("file")
-    command.add_argument("--out", metavar="FILE", help="for the results, as lines of JSON; otherwise standard output")
+    command.add_argument("--out", metavar="FILE", help=OUT)
     command.add_argument("--model", help="a name, or name@version; otherwise the service's default model")
     command.add_argument("--column", help="of a CSV: the column that is the text")
     command.add_argument("--no-wait", action="store_true", help="print the job's id at once")
     command.set_defaults(run=_bulk)
     command = commands.add_parser("results", help="write the results of a bulk job")
     command.add_argument("id")
-    command.add_argument("--out", metavar="FILE", help="otherwise standard output")
+    command.add_argument("--out", metavar="FILE", help=OUT)
     command.set_defaults(run=_results)
     commands.add_parser("models", help="list what can be asked, and the prices").set_defaults(run=_models)
     commands.add_parser("balance", help="print the credits that there are").set_defaults(run=_balance)
     return parser
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", text):  # float() takes 1_0 and the digits of every script
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, such as 5 or 0.5, not {text[:40]!r}")
+    return float(text)
 
 
 def _predict(client: Client, asked: argparse.Namespace) -> None:
@@ -102,11 +114,12 @@ def _quote(client: Client, asked: argparse.Namespace) -> None:
 
 
 def _bulk(client: Client, asked: argparse.Namespace) -> None:
+    _check_out(asked.out, asked.file)  # before anything is paid
     job = client.submit_bulk(asked.file, model=asked.model, column=asked.column)
     if asked.no_wait:
         _print(str(job.bulk_id))
         return
-    sys.stderr.write(f"{job.bulk_id}: {job.lines} lines, {job.lines_invalid} invalid, {job.cost_max} credits held\n")
+    sys.stderr.write(f"{job.bulk_id}: lines: {job.lines}, invalid: {job.lines_invalid}, credits held: {job.cost_max}\n")
     is_terminal = sys.stderr.isatty()
 
     def tell(now: Progress) -> None:
@@ -115,19 +128,45 @@ def _bulk(client: Client, asked: argparse.Namespace) -> None:
 
     job = client.wait_bulk(job.bulk_id, on_progress=tell)
     end_of_line = "\n" if is_terminal else ""
-    sys.stderr.write(f"{end_of_line}{job.succeeded} answered, {job.failed} failed, {job.charged} credits paid\n")
+    sys.stderr.write(f"{end_of_line}answered: {job.succeeded}, failed: {job.failed}, credits paid: {job.charged}\n")
     _write_results(client, job.bulk_id, asked.out)
 
 
 def _results(client: Client, asked: argparse.Namespace) -> None:
+    _check_out(asked.out)
     _write_results(client, asked.id, asked.out)
 
 
+def _check_out(out: str | None, source: str | None = None) -> None:
+    """Raise an error where the results could not be written, or would replace what they are made of."""
+    if out is None:
+        return
+    path = Path(out)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file for --out.")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"There is no folder {path.parent} for --out.")
+    if source is not None and path.exists() and path.samefile(source):
+        raise ValueError("--out would replace the file that is sent: name another one.")
+
+
 def _write_results(client: Client, bulk_id: UUID | str, out: str | None) -> None:
-    with contextlib.ExitStack() as stack:
-        file = sys.stdout if out is None else stack.enter_context(Path(out).open("w", encoding="utf-8"))
+    if out is None:
         for result in client.bulk_results(bulk_id):
-            file.write(result.model_dump_json() + "\n")
+            sys.stdout.write(result.model_dump_json() + "\n")
+        return
+    # A file that is there stays as it was until all results have come.
+    partial = Path(out).with_name(Path(out).name + ".partial")
+    try:
+        if Path(out).suffix.lower() == ".csv":
+            with partial.open("wb") as table:
+                table.writelines(client.bulk_csv(bulk_id))
+        else:
+            with partial.open("w", encoding="utf-8") as lines:
+                lines.writelines(result.model_dump_json() + "\n" for result in client.bulk_results(bulk_id))
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _show(client: Client, asked: argparse.Namespace) -> None:
@@ -143,12 +182,14 @@ def _models(client: Client, _asked: argparse.Namespace) -> None:
     width = max((len(one.name) for one in models), default=0)
     for one in models:
         state = "" if one.is_live else f"  ({one.state})"
-        _print(f"{one.name:{width}}  {one.version:8}  {one.price_credits:4} credits  {one.description}{state}")
+        _print(
+            f"{one.name:{width}}  {one.version:8}  {_number(one.price_credits, 'credit'):>10}  {one.description}{state}"
+        )
 
 
 def _balance(client: Client, _asked: argparse.Namespace) -> None:
     found = client.balance()
-    _print(f"{found.balance} {'credit' if found.balance == 1 else 'credits'}, {found.held} more are held")
+    _print(f"{_number(found.balance, 'credit')}, {found.held} more are held")
 
 
 def _input_of(asked: argparse.Namespace) -> Input:
@@ -158,7 +199,8 @@ def _input_of(asked: argparse.Namespace) -> Input:
         if not isinstance(asked.input, dict):
             raise ValueError("--input takes a JSON object.")
         return dict[str, Any](asked.input)
-    return sys.stdin.read() if asked.text == "-" else str(asked.text)
+    # A line that `echo` ends is meant without its end.
+    return sys.stdin.read().removesuffix("\n").removesuffix("\r") if asked.text == "-" else str(asked.text)
 
 
 def _print_answer(found: Prediction, *, quiet: bool) -> None:
@@ -169,6 +211,10 @@ def _print_answer(found: Prediction, *, quiet: bool) -> None:
 
 def _print_all(found: Answered) -> None:
     _print(found.model_dump_json())
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count} {of}" if count == 1 else f"{count} {of}s"
 
 
 def _print(line: str) -> None:

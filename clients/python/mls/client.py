@@ -289,6 +289,24 @@ class Client:
             else:
                 return
 
+    def bulk_csv(self, bulk_id: UUID | str) -> Iterator[bytes]:
+        """The results of a bulk job that is over as a CSV file, in pieces; over broken connections, too."""
+        tries, done = Tries(self._retry), 0
+        while True:
+            try:
+                with self._streamed(_calls.bulk_results(bulk_id, "csv")) as response:
+                    read = 0
+                    for piece in response.iter_bytes():
+                        tries.went_well()
+                        read += len(piece)
+                        if read > done:
+                            yield piece[done - read :]
+                            done = read
+            except (httpx2.TransportError, ApiError) as error:
+                time.sleep(tries.pause_s(error))
+            else:
+                return
+
     def bulk(
         self,
         source: Source,

@@ -42,13 +42,15 @@ class ApiError(Exception):
     def __init__(
         self, code: str, status: int, detail: str, *, retry_after_s: float | None = None, **members: Any
     ) -> None:
-        super().__init__(f"{detail} ({status} {code})")
+        self.request_id: str | None = members.get("request_id")
+        # Of a failure of its own the service's log says more, to those who look for the request.
+        quoted = f", request {self.request_id}" if status >= 500 and self.request_id else ""  # noqa: PLR2004
+        super().__init__(f"{detail} ({status} {code}{quoted})")
         self.code = code
         self.status = status
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.members = members
-        self.request_id: str | None = members.get("request_id")
 
     @property
     def errors(self) -> list[dict[str, str]]:
@@ -171,6 +173,12 @@ class LastAdmin(ApiError):
     code = "last_admin"
 
 
+class AccountDeleted(ApiError):
+    """The account was deleted, and is given nothing any more."""
+
+    code = "account_deleted"
+
+
 class AlreadyFinished(ApiError):
     """It has ended, and so cannot be canceled."""
 
@@ -250,6 +258,7 @@ def error_of(response: httpx2.Response) -> ApiError:
     except (ValueError, KeyError, AssertionError):
         body, code, detail = {}, "http_error", response.reason_phrase or "The service answered with an error."
     body.pop("status", None)
+    body.setdefault("request_id", response.headers.get("X-Request-ID"))
     found = ApiError.known.get(code, ApiError)
     return found(code, response.status_code, detail, retry_after_s=_retry_after_s(response), **body)
 
