@@ -20,7 +20,8 @@ settings.load_profile("untimed")
 
 HERE = Path(__file__).parent
 FOLDER_MARKS = {"faults": "slow", "compose": "compose", "page": "page"}
-"""The tests of these folders are in a suite of their own; engine/native/commands.py has the suites."""
+"""The tests of these folders are in a suite of their own; engine/testing.py has the suites."""
+LONGEST = ("tests/properties/", "tests/integration/app/test_free_loop.py")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -30,11 +31,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedGroups
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of whole folders."""
+    """Mark the tests of whole folders, and begin with the longest: other workers should not wait for one at the end."""
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if mark := FOLDER_MARKS.get(folder):
             item.add_marker(mark)
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

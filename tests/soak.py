@@ -94,7 +94,7 @@ class Soak:
         await process.restart()
 
     async def roll(self, worker: RigProcess) -> None:
-        """Faults 39 and 44: if both workers then serve one version, the other one is gone after a while."""
+        """If both workers then serve one version, the other one is gone after a while."""
         here = worker.env["MODELS_FOLDER"]
         worker.env["MODELS_FOLDER"] = next(folder for folder in self.folders.values() if folder != here)
         await self.stop(worker)
@@ -135,12 +135,11 @@ class Soak:
             )
 
     async def send_too_much(self) -> None:
-        """Fault 41."""
         url = self.dice.choice(self.rig.urls) + "/predictions/predict"
         self.found += [f"413 unread by {one}" for one in await asyncio.to_thread(unread, url, self.rig.folder, tries=1)]
 
     async def scale(self) -> None:
-        """Fault 42: up and down again, before the new ones are ready or just after."""
+        """Up and down again, before the new ones are ready or just after."""
         env = self.rig.workers[0].env
         for _ in range(4):
             more = [
@@ -160,7 +159,7 @@ class Soak:
             await until(lambda left=left: not any(map(is_running, left)), 10)  # type: ignore[misc]
 
     async def kill_a_model(self) -> None:
-        """Fault 43: once, from outside, while it computes a batch for a second."""
+        """Once, from outside, while it computes a batch for a second."""
         assert self.load is not None
         request = Load.new_request(self.load, items=10, model="troublesome", text="!nap")
         asking = asyncio.create_task(self.load.ask(request))

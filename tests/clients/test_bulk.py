@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import itertools
 import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -50,15 +52,21 @@ def test_results_go_on_over_broken_connections_and_a_lost_answer_starts_no_secon
         if request.url.path == "/bulk" and not next(lost):
             response.read()
             raise httpx2.ReadError("reset", request=request)
-        if request.url.path.endswith("/results") and not next(cut):
+        if request.url.path.endswith("/results") and next(cut) % 2 == 0:
             return httpx2.Response(200, stream=Cut(response.read(), request))
         return response
 
     inputs = [f"line {place}" for place in range(80)]
-    with anna.client(FaultyWire(after=after)) as client:
+    transport = FaultyWire(after=after)
+    with anna.client(transport) as client:
         found = list(client.bulk(inputs, model="echo", timeout_s=90))
         assert [one.output for one in found] == [{"text": text} for text in inputs]
         assert client.balance().balance == 20, "one job of 80 lines was paid"
+        [job] = [UUID(one.url.path.split("/")[2]) for one in transport.requests if one.url.path.endswith("/results")][
+            :1
+        ]
+        rows = list(csv.DictReader(b"".join(client.bulk_csv(job)).decode("utf-8-sig").splitlines()))
+        assert [row["text"] for row in rows] == inputs
 
 
 def test_a_job_that_goes_on_can_be_waited_for_again_and_canceled(client: Client) -> None:
@@ -72,6 +80,10 @@ async def test_the_same_for_asyncio(anna: Registered) -> None:
     async with AsyncClient(anna.url, username=anna.username, password=anna.password) as client:
         found = [one async for one in client.bulk(["one", {"text": "two"}], model="echo", timeout_s=90)]
         assert [one.output for one in found] == [{"text": "one"}, {"text": "two"}]
+        job = await client.submit_bulk(["one"], model="echo")
+        assert (await client.wait_bulk(job.bulk_id, timeout_s=90)).succeeded == 1
+        table = b"".join([piece async for piece in client.bulk_csv(job.bulk_id)]).decode("utf-8-sig")
+        assert [row["text"] for row in csv.DictReader(table.splitlines())] == ["one"]
         with pytest.raises(errors.ModelNotFound):
             await client.submit_bulk(["one"], model="nothing")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 from collections.abc import Callable
@@ -43,6 +45,31 @@ def test_it_asks_and_shows_what_it_cost(mls: Run) -> None:
     assert json.loads(mls("quote", "Great service!").stdout)["cost_max"] == 1
     assert mls("balance").stdout.startswith("96 credits")
     assert "sentiment" in mls("models").stdout
+
+
+def test_a_text_of_a_pipe_is_asked_without_the_end_of_its_line(mls: Run) -> None:
+    piped = mls("predict", "-", "--model", "echo", stdin="Two\nlines\n")
+    assert json.loads(piped.stdout) == {"text": "Two\nlines"}
+
+
+def test_it_says_what_it_is_and_what_it_can(mls: Run) -> None:
+    assert mls("--version").stdout.startswith("mls 0.")
+    nothing = mls()
+    assert (nothing.returncode, "list what can be asked" in nothing.stderr) == (2, True)
+
+
+def test_results_are_a_table_where_they_are_named_so_and_replace_no_input(mls: Run, tmp_path: Path) -> None:
+    lines, out = tmp_path / "lines.csv", tmp_path / "results.csv"
+    lines.write_text('text\n"Two\nlines"\nsecond\n')
+    done = mls("bulk", str(lines), "--model", "echo", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(out.read_text(encoding="utf-8-sig"), newline="")))
+    assert [(row["text"], row["status"]) for row in rows] == [("Two\nlines", "succeeded"), ("second", "succeeded")]
+    for wrong in (lines, tmp_path / "missing" / "results.csv"):
+        refused = mls("bulk", str(lines), "--model", "echo", "--out", str(wrong))
+        assert (refused.returncode, "--out" in refused.stderr) == (2, True)
+    assert lines.read_text().startswith("text")
+    assert mls("balance").stdout.startswith("98 credits")  # only the first was sent
 
 
 def test_it_says_what_was_refused_and_ends_with_1(mls: Run) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 from standardwebhooks import Webhook
 
@@ -18,7 +19,7 @@ import mls
 from ml_service.domain import errors as domain
 from mls import AsyncClient, Client, ServiceUnreachable, webhooks
 from mls._calls import Retry
-from mls.errors import ApiError
+from mls.errors import ApiError, error_of
 
 ROOT = Path(__file__).parents[2]
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -38,6 +39,25 @@ def test_each_error_of_the_service_has_a_class_with_the_same_parents() -> None:
             parent.code for parent in ApiError.known[code].__mro__ if parent in ApiError.known.values()
         }, code
         assert one.__name__ == ApiError.known[code].__name__
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            500,
+            '{"code": "internal_error", "detail": "No.", "request_id": "r-1"}',
+            "No. (500 internal_error, request r-1)",
+        ),
+        (502, "<html>", "Bad Gateway (502 http_error, request r-2)"),
+        (402, '{"code": "key_cap_exceeded", "detail": "No.", "request_id": "r-1"}', "No. (402 key_cap_exceeded)"),
+    ],
+)
+def test_an_error_has_the_id_of_its_request_and_says_it_where_the_service_failed(
+    status: int, body: str, said: str
+) -> None:
+    error = error_of(httpx2.Response(status, text=body, headers={"X-Request-ID": "r-2"}))
+    assert (error.request_id, str(error)) == ("r-2" if "html" in body else "r-1", said)
 
 
 def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:

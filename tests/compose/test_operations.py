@@ -22,6 +22,7 @@ from ml_service.platform.settings.worker import WorkerSettings
 from tests.support.compose_stack import Stack, stack_in
 from tests.support.setting_values import ALL, OF_SERVICE, SECRET
 from tests.support.traffic import SteadyLoad, steady
+from tests.support.wheels import write_wheel
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -298,3 +299,51 @@ def test_no_build_replaces_the_workers_image_that_the_user_names(stack: Stack) -
     assert services["ml-worker"]["image"] == "mine"
     built = [service["image"] for service in services.values() if "build" in service]
     assert sorted(built) == ["ml-service-app", "ml-service-bot", "ml-service-worker"]
+
+
+MODEL_WITH_A_PACKAGE = """
+import tiny
+from pydantic import BaseModel
+from ml_service.runtime.author import Model
+
+class Answer(BaseModel):
+    said: str
+
+class Mine(Model):
+    name, version, description = "mine", "1", "A test."
+
+    def predict(self, text: str) -> Answer:
+        return Answer(said=f"{text} {tiny.WORD}")
+"""
+
+
+def test_a_pool_runs_an_image_with_what_its_models_require(stack: Stack) -> None:
+    model, image = stack.root / "models" / "mine", "ml-service-test-pool"
+    model.mkdir()
+    (model / "model.py").write_text(MODEL_WITH_A_PACKAGE)
+    write_wheel(model, "one")
+    (model / "requirements.txt").write_text("./tiny-1.0-py3-none-any.whl\n")
+    stack.command("docker", "build", "-t", image, "--build-arg", "MODELS=+entities-ru", "models")
+    settings = {"POOL_MODELS": "mine,entities-ru", "POOL_NAME": "words", "POOL_IMAGE": image}
+    stack.more |= {"COMPOSE_FILE": "docker-compose.yaml:docker-compose.pools.yaml", **settings}
+    try:
+        stack.compose("up", "-d", "--no-deps", "ml-worker-pool")
+        with stack.client() as client:
+
+            def live() -> dict[str, str]:
+                """The models' pools, once an app process knows of them; the other one knows a second later."""
+                items = client.get("/models").json()["items"]
+                return {one["name"]: one["pool"] for one in items if one["is_live"]}
+
+            stack.until(lambda: {"mine": "words", "entities-ru": "words"}.items() <= live().items())
+            asked = {"model": "mine", "input": {"text": "Word"}}
+            answer = client.post("/predictions/predict", json=asked, headers={"Prefer": "wait=50"}).json()
+            assert answer["output"] == {"said": "Word one"}, answer
+            asked = {"model": "entities-ru", "input": {"text": "🙂 Анна живёт в Москве."}}
+            answer = client.post("/predictions/predict", json=asked, headers={"Prefer": "wait=50"}).json()
+            assert [one["text"] for one in answer["output"]["entities"]] == ["Анна", "Москве"], answer
+    finally:
+        stack.compose("rm", "--stop", "--force", "ml-worker-pool")
+        stack.command("docker", "rmi", "--force", image)
+        for name in ("COMPOSE_FILE", *settings):
+            del stack.more[name]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from pamqp import commands
 
 from engine.native.rabbitmq import RabbitNode
 from ml_service.messaging.queue import DEAD_LETTERS, LETTERS_BYTES_MAX, NO_SUCH_LETTER, DeadLetter, Handled, Queue
-from ml_service.messaging.rabbitmq.client.connection import open_connection
-from tests.support.broker import Broker, consuming, drain, ids, task
+from ml_service.messaging.rabbitmq.dead_letters import REASON
+from tests.support.broker import Broker, consuming, drain, ids, stranger, task
+from tests.support.waiting import PATIENCE_S
 
 GARBAGE = [
     "",
@@ -132,14 +134,31 @@ async def test_many_dead_letters_are_replayed_and_each_is_counted(queue: Queue) 
     assert await queue.count_dead() == 0
 
 
+NOT_DEATHS = ["nonsense", 7, [], ["x"], [7], {"reason": "x"}, [{"reason": 5, "time": "yesterday"}], [{}], None]
+
+
+async def test_headers_of_strangers_hide_no_dead_letter(rabbit_node: RabbitNode, amqp_url: str) -> None:
+    broker = Broker("rabbitmq", amqp_url, rabbit_node)
+    queue = await broker.queue()
+    await queue.declare()
+    publish = commands.Basic.Publish(exchange="", routing_key=DEAD_LETTERS)
+    async with stranger(amqp_url, confirms=True) as channel:
+        for death in NOT_DEATHS:
+            headers: dict[str, Any] = {"x-death": death, REASON: death}
+            await channel.publish_one(publish, commands.Basic.Properties(headers=headers), b"garbage", PATIENCE_S)
+    letters = await dead(queue, len(NOT_DEATHS))
+    assert [letter.body for letter in letters] == ["garbage"] * len(NOT_DEATHS)
+    assert (await queue.replay_dead()).done == 0
+    assert (await queue.discard_dead()).done == len(NOT_DEATHS)
+    await queue.close()
+
+
 async def test_a_missing_dead_letter_queue_loses_no_dead_letter(rabbit_node: RabbitNode, amqp_url: str) -> None:
     broker = Broker("rabbitmq", amqp_url, rabbit_node)
     queue = await broker.queue()
     await queue.declare()
-    connection = await open_connection(amqp_url, name="stranger")
-    channel = await connection.open_channel()
-    await channel.call(commands.Queue.Delete(queue=DEAD_LETTERS))
-    await connection.close()
+    async with stranger(amqp_url) as channel:
+        await channel.call(commands.Queue.Delete(queue=DEAD_LETTERS), PATIENCE_S)
     await broker.publish_raw("garbage")
     good = task()
     await queue.publish_tasks([good])

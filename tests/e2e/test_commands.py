@@ -8,7 +8,6 @@ import socket
 from ipaddress import ip_address
 from pathlib import Path
 
-import httpx2
 import psutil
 import pytest
 
@@ -119,7 +118,7 @@ def test_a_token_stays_valid_after_the_apps_were_killed(system: System) -> None:
         for name in [name for name in system.pids() if name.startswith("app")]:
             system.kill_and_see_it_back(name)
         assert client.get("/users/me").status_code == 200
-    assert httpx2.get(f"{system.url}/health", timeout=60).json()["status"] == "ok"
+    system.until_every_app(lambda client: client.get("/health").json()["status"] == "ok")
 
 
 @pytest.mark.slow

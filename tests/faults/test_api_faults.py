@@ -1,4 +1,4 @@
-"""Faults 1 to 7 of an app process and its clients: whatever a client was told is true, and asking again is safe."""
+"""Faults of an app process and its clients: whatever a client was told is true, and asking again is safe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ COMMITTED = "ml_service.usecases.group_commit.GroupCommit._commit@after"
 
 @pytest.mark.parametrize("place", [BEFORE_ITS_COMMIT, COMMITTED], ids=["before its commit", "after its commit"])
 async def test_an_app_that_dies_around_its_commit_loses_and_duplicates_nothing(noted_url: str, place: str) -> None:
-    """Faults 1 and 2."""
     faults = [f"{place}=exit?{{folder}}/die"]
     setup = Setup(workers=1, faults={"app-1": faults, "app-2": faults})
     async with running_rig(noted_url, None, setup) as rig, loading(Load(rig.urls)) as load, banking(noted_url):
@@ -44,7 +43,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 async def test_a_retry_finds_the_request_that_a_killed_app_had_sent_to_the_database(noted_url: str) -> None:
-    """Faults 1 and 2 in between: the app is gone, and its statement goes on without it."""
+    """In between: the app is gone, and its statement goes on without it."""
     async with running_rig(noted_url, None, Setup(workers=1)) as rig, banking(noted_url):
         load = Load(rig.urls)
         await load.register()
@@ -70,7 +69,7 @@ async def test_a_retry_finds_the_request_that_a_killed_app_had_sent_to_the_datab
 
 
 async def test_a_retry_by_key_finds_the_request_whose_commit_answer_was_lost(noted_url: str) -> None:
-    """Fault 3: the database has committed a submission, and the app never hears of it."""
+    """The database has committed a submission, and the app never hears of it."""
     folder = Path(noted_url.partition("?host=")[2]).parent / "cut"
     listen = str(folder / ".s.PGSQL.5432")
     async with (
@@ -109,7 +108,7 @@ async def hang_up(rig: Rig, headers: dict[str, str], number: int) -> None:
 
 
 async def test_clients_that_hang_up_during_a_request_leak_no_connection(noted_url: str) -> None:
-    """Fault 4: 200 of them, into pools of three connections each."""
+    """200 of them, into pools of three connections each."""
     setup = Setup(workers=1, env={"DATABASE_CONNECTIONS_MAX": "3"})
     async with running_rig(noted_url, None, setup) as rig:
         load = Load(rig.urls)
@@ -134,7 +133,6 @@ async def test_clients_that_hang_up_during_a_request_leak_no_connection(noted_ur
 
 
 async def test_two_apps_accept_ten_of_fifty_requests_with_credits_for_ten(noted_url: str) -> None:
-    """Fault 5."""
     async with running_rig(noted_url, None, Setup(workers=1, env={"STARTING_CREDITS": "10"})) as rig:
         load = Load(rig.urls, users=["anna"])
         await load.register()
@@ -154,7 +152,7 @@ async def test_two_apps_accept_ten_of_fifty_requests_with_credits_for_ten(noted_
 
 
 async def test_two_apps_make_one_prediction_of_fifty_requests_with_one_key(noted_url: str) -> None:
-    """Fault 6, while others ask too."""
+    """Others ask, too."""
     async with running_rig(noted_url, None, Setup(workers=1)) as rig, loading(Load(rig.urls)) as load:
         for is_batch in (False, True):
             request = load.new_request(items=3 if is_batch else 0)
@@ -166,7 +164,7 @@ async def test_two_apps_make_one_prediction_of_fifty_requests_with_one_key(noted
 
 
 async def test_a_retry_at_another_app_and_the_late_work_of_a_frozen_app_are_one_prediction(noted_url: str) -> None:
-    """Fault 7: the client (or nginx) gives up on a frozen app process, which wakes up later."""
+    """The client (or nginx) gives up on a frozen app process, which wakes up later."""
     async with running_rig(noted_url, None, Setup(workers=1)) as rig:
         async with loading(Load(rig.urls, timeout_s=2)) as load:
             rig.apps[0].freeze()
@@ -179,7 +177,6 @@ async def test_a_retry_at_another_app_and_the_late_work_of_a_frozen_app_are_one_
 
 @pytest.mark.parametrize("role", ["ml_service_app", "ml_service_worker"])
 async def test_no_service_can_change_the_ledger(noted_url: str, role: str) -> None:
-    """Invariant 10, tried."""
     async with connected(noted_url.replace("postgres@", f"{role}@")) as connection:
         for statement in ("DELETE FROM transactions", "UPDATE transactions SET amount = 1"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

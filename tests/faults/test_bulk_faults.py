@@ -1,4 +1,4 @@
-"""A bulk job while its processes, its database and its broker are killed one after the other (FAULTS.md 38, 11, 27)."""
+"""A bulk job while its processes, its database and its broker are killed one after the other."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ml_service.domain.credentials import CapPer, Principal, SpendCap
-from ml_service.domain.ledger import CREDITS_MAX, REGISTRATION, Kind
+from ml_service.domain.ledger import CREDITS_MAX, REGISTRATION_ACTOR, Kind
 from ml_service.domain.submissions import Decision
 from ml_service.storage import canceling, ledger, submissions
 from tests.faults.test_mutations import UNLOCKED, Mutate, broken, mutate, play
@@ -36,7 +36,9 @@ async def spend(play: Play, key: Principal, *, at_once: bool = True) -> tuple[in
 async def capped(play: Play) -> Principal:
     """A key that may hold 10 of 110 credits."""
     async with play.database.begin() as session:
-        await ledger.move(session, play.user_id, Kind.TOP_UP, 100, REGISTRATION, reason=None, balance_max=CREDITS_MAX)
+        await ledger.move(
+            session, play.user_id, Kind.TOP_UP, 100, REGISTRATION_ACTOR, reason=None, balance_max=CREDITS_MAX
+        )
     return await play.key(cap=SpendCap(10, CapPer.DAY))
 
 

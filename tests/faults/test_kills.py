@@ -1,4 +1,4 @@
-"""`kill -9` of each process of a whole system under load (FAULTS.md 1, 2, 8, 11, 16, 17, 27)."""
+"""`kill -9` of each process of a whole system under load."""
 
 from __future__ import annotations
 

@@ -308,7 +308,7 @@ async def test_without_the_fences_a_late_answer_ends_another_workers_prediction(
 
 
 async def end_twice(play: Play) -> None:
-    """A stale failure after a success (fault 24)."""
+    """A stale failure after a success."""
     await play.submit(play.submission())
     (claimed,) = await play.claim(play.ids[0])
     for finish in (

@@ -1,4 +1,4 @@
-"""Faults 8 to 15, 22 and 25 of relay and broker, with all of the service around them."""
+"""Faults of relay and broker, with all of the service around them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ async def under_load(
 
 
 async def test_a_relay_that_dies_between_confirm_and_delete_sends_twice_and_charges_once(noted_url: str) -> None:
-    """Fault 8."""
     faults = [f"{MARK}=exit?{{folder}}/die"]
     setup = Setup(workers=1, faults={"app-1": faults, "app-2": faults}, env={"RESEND_AFTER_S": "1"})
     async with under_load(noted_url, None, setup) as (rig, load):
@@ -54,7 +53,7 @@ async def test_a_relay_that_dies_between_confirm_and_delete_sends_twice_and_char
 
 
 async def test_two_sweepers_at_once_do_no_harm(noted_url: str) -> None:
-    """Fault 9: nothing is sent at once, both apps sweep and feed everything."""
+    """Nothing is sent at once, both apps sweep and feed everything."""
     faults = ["mutation=nothing is sent at once", "mutation=everybody leads"]
     env = {"RESEND_AFTER_S": "0.3"}
     async with under_load(noted_url, None, Setup(faults={"app-1": faults, "app-2": faults}, env=env)) as (rig, load):
@@ -65,7 +64,6 @@ async def test_two_sweepers_at_once_do_no_harm(noted_url: str) -> None:
 async def test_requests_while_the_broker_is_down_are_accepted_and_done_later(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
-    """Fault 10."""
     async with under_load(noted_url, amqp_url) as (_, load):
         await asyncio.to_thread(rabbit_node.stop)
         await load.progress(40)
@@ -75,7 +73,6 @@ async def test_requests_while_the_broker_is_down_are_accepted_and_done_later(
 async def test_killing_the_broker_under_load_loses_nothing(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
-    """Fault 11."""
     async with under_load(noted_url, amqp_url) as (_, load):
         rabbit_node.kill()
         await started(rabbit_node)
@@ -85,7 +82,7 @@ async def test_killing_the_broker_under_load_loses_nothing(
 async def test_the_api_answers_while_the_broker_is_frozen(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
-    """Fault 12; longer than all heartbeats."""
+    """Longer than all heartbeats."""
     async with under_load(noted_url, amqp_url) as (_, load):
         rabbit_node.freeze()
         try:
@@ -97,7 +94,6 @@ async def test_the_api_answers_while_the_broker_is_frozen(
 
 
 async def test_a_broker_alarm_does_not_stop_submissions(noted_url: str, amqp_url: str, rabbit_node: RabbitNode) -> None:
-    """Fault 13."""
     async with under_load(noted_url, amqp_url) as (_, load):
         await asyncio.to_thread(rabbit_node.ctl, "set_vm_memory_high_watermark", "0.000001")
         try:
@@ -115,7 +111,6 @@ def vhost_of(amqp_url: str) -> str:
 async def test_tasks_that_a_full_queue_refuses_are_sent_when_there_is_room(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
-    """Fault 14."""
     env = {"RESEND_AFTER_S": "1"}
     async with under_load(noted_url, amqp_url, Setup(workers=1, env=env)) as (rig, load):
         policy = ("set_policy", "-p", vhost_of(amqp_url), "full", "^ml_tasks$", '{"max-length":3}')
@@ -148,7 +143,6 @@ async def lose_all(rig: Rig, node: RabbitNode) -> None:
 async def test_tasks_lost_with_the_queue_are_sent_again(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode, lose: Callable[..., object]
 ) -> None:
-    """Fault 15."""
     # The slow way to notice is out of reach: only the news of the new queue can help.
     setup = Setup(models="echo,troublesome", workers=1, env={"LOST_AFTER_S": "10000", "RESEND_AFTER_S": "2"})
     async with under_load(noted_url, amqp_url, setup) as (rig, load):
@@ -164,7 +158,6 @@ async def test_tasks_lost_with_the_queue_are_sent_again(
 async def test_malformed_and_repeated_messages_become_dead_letters_or_are_ignored(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """Faults 22 and 25."""
     amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
     broker = Broker(backend, amqp_url or noted_url, None)  # type: ignore[arg-type]
     strange = [

@@ -1,4 +1,4 @@
-"""Faults 8 to 15 and 25 as the queue itself must bear them: killed, frozen, full, and under an alarm."""
+"""Faults as the queue itself must bear them: killed, frozen, full, and under an alarm."""
 
 from __future__ import annotations
 

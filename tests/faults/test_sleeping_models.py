@@ -38,5 +38,5 @@ async def test_requests_wake_the_default_model_and_none_of_them_fails(
             asked = [load.new_request() for _ in range(20)] + [load.new_request(items=20)]
             assert all([await load.ask(one) for one in asked])
         assert await violations(rig, load) == []
-        assert rig.said("model wakes")
+        assert rig.said("model_wakes")
         await load.close()

@@ -1,16 +1,18 @@
-"""Faults 39 and 44: versions of a model are rolled under load, and one that nobody serves any more."""
+"""Versions of a model are rolled under load, and one that nobody serves any more."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
 
 from ml_service.storage import models
-from tests.support.checker import banking, connected, rows_of, violations
+from tests.support.checker import banking, broken_rows, connected, drained, rows_of, violations
 from tests.support.load import loading
 from tests.support.rig import Rig, RigProcess, Setup, running_rig
 from tests.support.rolling_model import DEFAULT, RollingLoad, write_model
@@ -18,6 +20,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
 
+BULK_LINES = 3_000
 BACKENDS = pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
 
 
@@ -57,7 +60,6 @@ async def ends(url: str) -> Counter[tuple[str, str, str | None]]:
 async def test_workers_are_rolled_to_another_schema_and_nothing_fails(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """Fault 39."""
     async with rolling_rig(noted_url, backend, request) as (rig, folders):
         async with loading(RollingLoad(rig.urls, pause_s=0.1)) as load, banking(noted_url):
             load.versions = [1, DEFAULT]
@@ -80,6 +82,38 @@ async def test_workers_are_rolled_to_another_schema_and_nothing_fails(
         asked_by_name = {id_ for one in load.requests if one.items[0]["model"] == "rolling" for id_ in one.ids}
         versions = {row["version"] for row in (await rows_of(noted_url)).values() if str(row["id"]) in asked_by_name}
         assert versions == {"1", "2"}
+
+
+@BACKENDS
+async def test_what_was_accepted_keeps_its_version_and_price_while_the_default_one_changes(
+    noted_url: str, backend: str, request: pytest.FixtureRequest
+) -> None:
+    async with rolling_rig(noted_url, backend, request) as (rig, folders):
+        await serve(rig.workers[0], folders[2])
+        load = RollingLoad(rig.urls, pause_s=0.05, versions=[DEFAULT])
+        await load.register()
+        headers = await load.sign_in(rig.urls[0], "anna")
+        lines = b"".join(
+            json.dumps({"input": {"text": str(one), "n": one}}).encode() + b"\n" for one in range(BULK_LINES)
+        )
+        headers["Content-Type"] = "application/x-ndjson"
+        async with loading(load), banking(noted_url), httpx2.AsyncClient(timeout=60) as client:
+            answer = await client.post(f"{rig.urls[0]}/bulk?model=rolling", content=lines, headers=headers)
+            assert answer.status_code == 202, answer.text
+            for version in ("2", "1", "2", "1", "2"):
+                await promote(noted_url, version)
+                await load.progress(25)
+            async with connected(noted_url) as connection, asyncio.timeout(90):
+                while await connection.fetchval("SELECT count(*) FROM bulk_jobs WHERE finished_at IS NULL"):
+                    await asyncio.sleep(0.1)
+        assert await drained(noted_url)
+        assert await broken_rows(noted_url) == []
+        assert load.complaints == []
+        rows = await rows_of(noted_url)
+        assert {row["status"] for row in rows.values()} == {"succeeded"}
+        assert {(row["version"], row["cost"]) for row in rows.values()} == {("1", 1), ("2", 2)}
+        of_job = [row for row in rows.values() if str(row["batch_id"]) == answer.json()["bulk_id"]]
+        assert (len(of_job), {row["version"] for row in of_job}) == (BULK_LINES, {"1"})
 
 
 async def promote(url: str, version: str) -> None:
@@ -126,7 +160,6 @@ async def test_predictions_wait_for_their_version_and_succeed_when_it_is_back(
 async def test_predictions_of_a_version_that_is_gone_fail_and_are_refunded(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """Fault 44."""
     async with rolling_rig(noted_url, backend, request, VERSION_GONE_S="8") as (rig, folders):
         load = await waiting_for_version_1(rig, folders)
         assert await violations(rig, load) == []

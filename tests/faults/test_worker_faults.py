@@ -1,4 +1,4 @@
-"""Faults 16 to 21 and 23 of a worker and its models, with all of the service around them."""
+"""Faults of a worker and its models, with all of the service around them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ async def kill_and_see_work_begun_again(rig: Rig, victim: int) -> float:
 async def test_work_of_a_killed_worker_restarts_within_two_seconds(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """Fault 16."""
     amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
     async with running_rig(noted_url, amqp_url, Setup(apps=1, models=NAPS)) as rig, banking(noted_url):
         load = Load(rig.urls, batch_share=0)
@@ -82,7 +81,6 @@ async def test_work_of_a_killed_worker_restarts_within_two_seconds(
 async def test_a_worker_that_dies_between_commit_and_ack_charges_once(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """Fault 17."""
     amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
     faults = [f"{FINISHED}=exit?{{folder}}/die"]
     async with under_load(noted_url, amqp_url, Setup(apps=1, faults={"worker-1": faults, "worker-2": faults})) as (
@@ -100,7 +98,7 @@ async def test_a_worker_that_dies_between_commit_and_ack_charges_once(
 
 
 async def test_a_worker_that_wakes_after_its_lease_changes_nothing(noted_url: str) -> None:
-    """Fault 18. Without its look at who still wants a batch, which would stop the model before its late answer."""
+    """Without its look at who still wants a batch, which would stop the model before its late answer."""
     env = {"WORKER_LEASE_S": "3", "WORKER_HEARTBEAT_S": "1"}
     blind = ["ml_service.storage.predictions.open_among@before=sleep:600"]
     setup = Setup(apps=1, models=NAPS, env=env, faults={"worker-1": blind, "worker-2": blind})
@@ -123,7 +121,6 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(noted_url: st
 async def test_broker_connections_that_die_under_load_lose_nothing(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
-    """Fault 19."""
     async with under_load(noted_url, amqp_url, Setup(models=NAPS)) as (_, load):
         await napping(load)
         for _ in range(3):
@@ -135,7 +132,7 @@ async def test_broker_connections_that_die_under_load_lose_nothing(
 async def test_a_deploy_during_a_batch_drains_and_leaves_no_dead_letter(
     noted_url: str, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """Fault 20: each process is asked to stop and started again, one after the other."""
+    """Each process is asked to stop and started again, one after the other."""
     amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
     async with under_load(noted_url, amqp_url, Setup(models=NAPS)) as (rig, load):
         await napping(load)
@@ -158,7 +155,7 @@ POISONS = {
 
 
 async def test_a_poison_input_fails_alone_and_is_refunded_while_63_neighbours_succeed(noted_url: str) -> None:
-    """Fault 21: each kind of poison in a batch of 64."""
+    """Each kind of poison in a batch of 64."""
     async with running_rig(noted_url, None, Setup(apps=1, models=NAPS)) as rig, banking(noted_url):
         load = Load(rig.urls)
         await load.register()
@@ -223,7 +220,7 @@ async def test_misbehaving_models_harm_no_neighbour_and_each_is_named(noted_url:
 async def test_a_delivery_that_the_broker_times_out_ends_once(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
-    """Fault 23: the broker's patience with an unacked delivery (30 minutes) is shorter than a batch."""
+    """The broker's patience with an unacked delivery (30 minutes) is shorter than a batch."""
     eval_ = "application:set_env(rabbit, {}, {})."
     for name, value in (("consumer_timeout", "1500"), ("channel_tick_interval", "500")):
         await asyncio.to_thread(rabbit_node.ctl, "eval", eval_.format(name, value))

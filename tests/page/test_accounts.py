@@ -66,6 +66,25 @@ def test_what_is_wrong_stands_where_it_was_typed(open_tab: OpenTab, language: La
         expect(dialog.get_by_label(tab.words("auth.password"), exact=True)).to_have_attribute("aria-invalid", "true")
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_what_only_the_service_refuses_is_said_in_the_pages_language(
+    open_tab: OpenTab, native: System, language: Language
+) -> None:
+    name = new_name()
+    native.register(name).close()
+    words = "This password is among the most common ones; choose another."
+    with open_tab(language=language) as tab:
+        tab.open("/")
+        said = tab.page.evaluate("(words) => import('/web/i18n/index.js').then((page) => page.refused(words))", words)
+        assert (said == words) == (language == "en")
+        tab.button("auth.create").click()
+        fill_in(tab, new_name(), "password12")
+        tab.page.keyboard.press("Enter")
+        expect(tab.page.get_by_role("dialog")).to_contain_text(said)
+        tab.sign_in(name, PASSWORD).open("/app/history?id=none")
+        expect(tab.page.get_by_text(tab.words("error.not_found"))).to_be_visible()
+
+
 def test_all_of_it_by_the_keyboard(open_tab: OpenTab) -> None:
     with open_tab() as tab:
         tab.open("/")

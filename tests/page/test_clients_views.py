@@ -7,6 +7,7 @@ import io
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import expect
 
@@ -57,6 +58,16 @@ def test_yesterdays_answer_is_found_and_asked_again(
         expect(repeat).to_be_visible()
 
 
+def test_a_text_from_right_to_left_begins_at_its_beginning(open_tab: OpenTab, native: System) -> None:
+    name = person_with(native, "هذا المنتج رائع جدا وأنصح به الجميع " * 9, "from left to right")
+    with open_tab(width=PHONE) as tab:
+        tab.sign_in(name, PASSWORD)
+        for path in ("predict", "history"):
+            tab.open(f"/app/{path}")
+            for text, direction in (("هذا المنتج", "rtl"), ("from left to right", "ltr")):
+                expect(tab.page.locator("main .truncate").get_by_text(text).first).to_have_css("direction", direction)
+
+
 def test_filters_stand_in_the_address_and_are_cleared(open_tab: OpenTab, native: System) -> None:
     name = person_with(native, "one question")
     with open_tab() as tab:
@@ -82,7 +93,7 @@ def test_an_empty_history_says_what_to_do(open_tab: OpenTab, native: System) -> 
 def test_a_file_of_reviews_is_asked_watched_and_downloaded(
     open_tab: OpenTab, native: System, tmp_path: Path, language: Language
 ) -> None:
-    name = person_with(native, credits_=ROWS)
+    name = person_with(native, "so that its time is known", credits_=ROWS)
     file = tmp_path / "reviews.csv"
     lines = ["id;review", *(f'{number};"It is ""good"", number {number};"' for number in range(ROWS))]
     file.write_text("\n".join(lines))
@@ -92,7 +103,8 @@ def test_a_file_of_reviews_is_asked_watched_and_downloaded(
         tab.page.locator("input[type=file]").set_input_files(file)
         column = tab.page.get_by_label(tab.words("bulk.column"))
         column.select_option(label="review")
-        expect(tab.page.locator("main")).to_contain_text(tab.words("bulk.before", rows=ROWS, cost=ROWS))
+        before = re.escape(tab.words("bulk.before_time", rows=ROWS, cost=ROWS, time="@"))
+        expect(tab.page.locator("main")).to_contain_text(re.compile(before.replace("@", r"[\d.,]+.(s|с|min|мин)")))
         assert tab.accessibility_faults() == []
         tab.button("bulk.start").click()
         job = tab.page.get_by_role("region", name=tab.words("bulk.job"))
@@ -102,11 +114,40 @@ def test_a_file_of_reviews_is_asked_watched_and_downloaded(
         assert tab.accessibility_faults() == []
         with tab.page.expect_download() as download:
             tab.button("action.download").click()
-        expect_balance(tab, 100)
+        expect_balance(tab, 99)
         text = Path(download.value.path()).read_text(encoding="utf-8-sig")
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=";"))
     assert len(rows) == ROWS + 1
     assert 'It is "good", number 7;' in rows[8]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_job_that_goes_on_fits_a_phone_and_is_canceled(open_tab: OpenTab, native: System, language: Language) -> None:
+    name = person_with(native, credits_=ROWS)
+    rows = ["one", "two", "!hang", *["three"] * 40]
+    with open_tab(language=language, width=PHONE) as tab:
+        tab.sign_in(name, PASSWORD).open("/app/bulk")
+        tab.page.get_by_label(tab.words("bulk.model")).select_option("troublesome")
+        tab.page.get_by_label(tab.words("bulk.paste")).fill("\n".join(rows))
+        tab.button("bulk.start").press("Enter")
+        job = tab.page.get_by_role("region", name=tab.words("bulk.job"))
+        expect(job).to_contain_text(tab.words("bulk.phase.running"))
+        expect(tab.page.get_by_role("main")).to_be_focused()
+        assert tab.overflow() == ""
+        # The longest that it says.
+        tab.page.evaluate(
+            "(said) => { document.querySelector('[role=main] .bar + p, main .bar + p').textContent = said; }",
+            tab.words("bulk.running", done=9_999_999, total=10_000_000, rate="1000", left="23 min 59 s"),
+        )
+        assert tab.overflow() == ""
+        tab.button("bulk.cancel").click()
+        dialog = tab.page.get_by_role("dialog")
+        dialog.get_by_role("button", name=tab.words("bulk.keep")).click()
+        expect(dialog).to_be_hidden()
+        tab.button("bulk.cancel").click()
+        dialog.get_by_role("button", name=tab.words("bulk.cancel_action")).click()
+        expect(job).to_contain_text(tab.words("bulk.phase.canceled"))
+        assert int(job.get_by_role("progressbar").get_attribute("value") or 0) < len(rows)
 
 
 def test_the_statement_adds_up(open_tab: OpenTab, native: System) -> None:
@@ -119,6 +160,31 @@ def test_the_statement_adds_up(open_tab: OpenTab, native: System) -> None:
             tab.page.get_by_text(tab.words("credits.csv")).first.click()
         text = Path(download.value.path()).read_text(encoding="utf-8-sig")
         assert text.count("capture") == 3
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_page_sees_that_telegram_is_connected(open_tab: OpenTab, native: System, language: Language) -> None:
+    name = person_with(native)
+    linked = {"chats": 0}
+    with open_tab(language=language) as tab:
+        # No bot runs here: what it does is held by tests/e2e/bot.
+        service = httpx2.get(native.url + "/service").json() | {"telegram_bot": "the_bot"}
+        tab.page.route("**/service", lambda route: route.fulfill(json=service))
+        tab.page.route(
+            "**/users/me/telegram",
+            lambda route: route.fulfill(json=linked) if route.request.method == "GET" else route.continue_(),
+        )
+        tab.sign_in(name, PASSWORD).open("/app/account")
+        tab.button("account.telegram_connect").click()
+        expect(tab.page.get_by_text("/link ")).to_be_visible()
+        expect(tab.page.locator(".link-chat :focus")).to_have_count(1)
+        linked["chats"] = 1
+        said = tab.page.get_by_role("status").get_by_text(tab.words("account.telegram_linked"))
+        expect(said).to_be_visible()
+        expect(tab.page.get_by_text("/link ")).to_have_count(0)
+        expect(tab.page.get_by_text(tab.words("account.telegram_chats", n=1))).to_be_visible()
+        expect(tab.button("account.telegram_another")).to_be_visible()
+        assert tab.accessibility_faults() == []
 
 
 def test_a_password_is_changed_and_the_account_deleted(open_tab: OpenTab, native: System) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.conftest import OpenTab
-from tests.support.browser import PATIENCE_MS, PHONE, Language
+from tests.support.browser import PATIENCE_MS, PHONE, TABLET, Language
 from tests.support.page_people import PASSWORD, expect_balance, new_name
 from tests.support.system import System
+
+ROOM_FOR_LABELS = """(drawn, label) => {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `12px ${getComputedStyle(drawn).fontFamily}`;
+  return [drawn.offsetLeft, pen.measureText(label).width];
+}"""
 
 
 def somebody(native: System, kind: str) -> str:
@@ -43,7 +51,10 @@ def test_an_admin_is_told_what_is_filled_in_wrongly(open_tab: OpenTab, native: S
         reason.fill("a gift")
         give.click()
         expect(dialog.get_by_text(tab.words("fault.minimum", n=1))).to_be_visible()
-        amount.fill("50")
+        amount.fill("1e3")
+        give.click()
+        expect(amount).to_have_accessible_description(tab.words("fault.integer"))
+        amount.fill("+50")
         tab.page.keyboard.press("Enter")
         expect(dialog).to_be_hidden()
         said = tab.words("operate.credits_given", n=50, name=client, balance=150)
@@ -78,7 +89,7 @@ def test_the_page_offers_what_the_role_allows(open_tab: OpenTab, native: System,
             expect(tab.page.get_by_role("heading", name=client)).to_be_visible()
             tab.page.get_by_role("searchbox", name=tab.words("operate.search_all")).fill(client[:-1])
             tab.page.keyboard.press("Enter")
-            expect(tab.page.get_by_role("cell", name=tab.words("found.user")).first).to_be_visible()
+            expect(tab.page.get_by_role("rowheader", name=tab.words("found.user")).first).to_be_visible()
             tab.page.get_by_role("link", name=client, exact=True).click()
             expect(tab.page.get_by_role("heading", name=client)).to_be_visible()
             for name in offered["admin"]:
@@ -98,6 +109,22 @@ def test_the_page_offers_what_the_role_allows(open_tab: OpenTab, native: System,
             expect(tab.page.get_by_role("row").filter(has_text="a test").first).to_contain_text(
                 tab.words("role.viewer")
             )
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_deleted_account_is_said_to_be_one_and_offered_nothing(
+    open_tab: OpenTab, native: System, language: Language
+) -> None:
+    admin, name = somebody(native, "admin"), new_name("leaver")
+    with native.register(name, 0) as client:
+        user_id = client.get("/users/me").json()["id"]
+        assert client.request("DELETE", "/users/me", json={"password": PASSWORD}).status_code == 204
+    with open_tab(language=language) as tab:
+        tab.sign_in(admin, PASSWORD).open(f"/app/operate/users/{user_id}")
+        expect(tab.page.locator(".tag", has_text=tab.words("operate.is_deleted"))).to_be_visible()
+        for button in ("operate.give_credits", "operate.role", "operate.block"):
+            expect(tab.button(button)).to_have_count(0)
+        assert tab.accessibility_faults() == []
 
 
 def test_each_search_form_has_a_name_and_finds(open_tab: OpenTab, native: System) -> None:
@@ -135,6 +162,47 @@ def test_the_overview_goes_back_a_day_and_thirty(open_tab: OpenTab, native: Syst
         expect(tab.page.get_by_role("columnheader", name=tab.words("operate.step.day"), exact=True)).to_be_visible()
         assert tab.overflow() == ""
         assert tab.accessibility_faults() == []
+
+
+def figures_of(*, accepted: int, ms: float | None) -> Callable[[Route], None]:
+    """Put the same in each step of the series: the system's own figures are of whatever other tests asked."""
+
+    def answer(route: Route) -> None:
+        figures = route.fetch().json()
+        for step in figures["series"]:
+            step.update(dict.fromkeys(step.keys() - {"at"}, accepted), p50_ms=ms, p95_ms=ms, p99_ms=ms)
+        route.fulfill(json=figures)
+
+    return answer
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_chart_has_room_for_its_largest_figures(open_tab: OpenTab, native: System, language: Language) -> None:
+    with open_tab(language=language, width=PHONE) as tab:
+        tab.page.route("**/admin/stats*", figures_of(accepted=1_000_000_000, ms=36_000_000.0))
+        tab.sign_in(somebody(native, "admin"), PASSWORD).open("/app/operate/overview")
+        for chart in ("flow", "latency", "paid"):
+            drawn = tab.page.get_by_role("img", name=tab.words(f"operate.{chart}.minute")).locator(".u-over")
+            expect(drawn).to_be_visible()
+            room, needed = drawn.evaluate(ROOM_FOR_LABELS, "10 h 59 min" if chart == "latency" else "1,000,000,000")
+            assert room > needed
+        assert tab.overflow() == ""
+        tab.page.unroute_all(behavior="ignoreErrors")  # it asks every five seconds, perhaps while the tab is closed
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_chart_without_anything_says_so(open_tab: OpenTab, native: System, language: Language) -> None:
+    admin = somebody(native, "admin")
+    with open_tab(language=language, width=PHONE) as tab:
+        tab.page.route("**/admin/stats*", figures_of(accepted=0, ms=None))
+        tab.sign_in(admin, PASSWORD).open("/app/operate/overview")
+        said = tab.page.get_by_text(tab.words("operate.no_curve"), exact=True)
+        expect(said).to_have_count(3)
+        tab.page.unroute_all(behavior="ignoreErrors")
+        with native.client(admin, PASSWORD) as person:
+            asked = {"model": "echo", "input": {"text": "one"}}
+            assert person.post("/predictions/predict", json=asked, headers={"Prefer": "wait=20"}).status_code == 200
+        expect(said).to_have_count(0)
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
@@ -190,6 +258,24 @@ def test_a_failing_webhook_is_found_and_its_messages_are_sent_again(
                 expect(row.first).to_be_visible()
 
 
+_NOTE_ANNOUNCED = """
+    new MutationObserver(() => {
+        if (document.querySelector(".banner--success[role=status]")) window.wasAnnounced = true;
+    }).observe(document, { childList: true, subtree: true, attributes: true });
+"""
+
+
+def test_figures_that_go_on_changing_are_announced_once(open_tab: OpenTab, native: System) -> None:
+    with open_tab() as tab:
+        tab.sign_in(somebody(native, "admin"), PASSWORD)
+        tab.page.add_init_script(_NOTE_ANNOUNCED)  # it may be over before the charts have come
+        tab.open("/app/operate/overview")
+        well = tab.page.locator(".banner--success")
+        expect(well).to_be_visible()
+        expect(well).not_to_have_attribute("role", "status")
+        assert tab.page.evaluate("window.wasAnnounced") is True
+
+
 def test_figures_say_when_they_are_old(open_tab: OpenTab, native: System) -> None:
     admin = somebody(native, "admin")
     with open_tab() as tab:
@@ -233,3 +319,29 @@ def test_an_unknown_address_is_answered_by_the_page(open_tab: OpenTab) -> None:
         assert answer is not None
         assert answer.status == 404
         expect(tab.page.get_by_text(tab.words("state.not_found"), exact=True)).to_be_visible()
+
+
+def test_what_a_user_has_fits_a_tablet_and_an_answer_that_failed_costs_nothing(
+    open_tab: OpenTab, native: System
+) -> None:
+    admin, name = somebody(native, "admin"), new_name("tablet")
+    with native.register(name, 10) as client:
+        for text in ("!raise", "good"):
+            asked = {"model": "troublesome", "input": {"text": text}}
+            client.post("/predictions/predict", json=asked, headers={"Prefer": "wait=20"})
+        user_id = client.get("/users/me").json()["id"]
+    with open_tab(language="ru", width=TABLET, theme="dark") as tab:
+        tab.sign_in(admin, PASSWORD).open(f"/app/operate/users/{user_id}")
+        expect(
+            tab.page.get_by_role("row").filter(has_text=tab.words("status.failed")).get_by_role("cell").last
+        ).to_have_text("0")
+        expect(
+            tab.page.get_by_role("row").filter(has_text=tab.words("status.succeeded")).get_by_role("cell").last
+        ).to_have_text("1")
+        assert tab.overflow() == ""
+        assert tab.page.locator(".stats__value").evaluate_all(
+            "(all) => all.every((one) => one.scrollWidth <= one.clientWidth)"
+        )
+        tab.open("/app/operate/actions")
+        row = tab.page.get_by_role("row").filter(has_text=admin).first
+        expect(row).to_contain_text(f"{tab.words('role.none')} → {tab.words('role.admin')}")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx2
 import psutil
 import pytest
 from playwright.sync_api import Route, expect
@@ -193,10 +191,7 @@ def frozen_database(native: System) -> Iterator[None]:
 
 def test_without_a_worker_a_request_waits_and_can_be_canceled(open_tab: OpenTab, native: System, person: str) -> None:
     with open_tab() as tab, frozen(native.pids()["worker-1"]):
-        end = time.monotonic() + LONG_MS / 1000
-        while any(one["is_live"] for one in httpx2.get(f"{native.url}/models").json()["items"]):
-            assert time.monotonic() < end
-            time.sleep(0.5)
+        native.until_listed("sentiment", is_live=False)
         tab.sign_in(person, PASSWORD).open("/app/predict")
         expect(tab.page.get_by_text(tab.words("model.not_live_text"))).to_be_visible()
         ask(tab, "for later")
@@ -212,6 +207,7 @@ def test_without_a_worker_a_request_waits_and_can_be_canceled(open_tab: OpenTab,
         expect_balance(tab, 100)
         assert tab.accessibility_faults() == []
     native.until_all_ready()
+    native.until_listed("sentiment", is_live=True)
 
 
 def test_the_page_begins_again_where_a_module_could_not_be_loaded(open_tab: OpenTab) -> None:

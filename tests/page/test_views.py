@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator, expect
 
 from tests.page.conftest import OpenTab
 from tests.support.browser import DESKTOP, PHONE, TABLET, Language, Tab, Theme
@@ -14,6 +14,12 @@ ZOOMED, ZOOMED_MORE = 640, 320
 """1280 px at 200 % and at 400 % (WCAG 1.4.4, 1.4.10)."""
 LARGE_PX = 32
 """Letters of twice their usual size, as somebody may set them for all pages."""
+PRESSED = "button, a, input:not([type=hidden]), select, textarea"
+COVERED_BY = """(one) => {
+  const box = one.getBoundingClientRect();
+  const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  return one.contains(top) || top?.contains(one) ? "" : `${one.outerHTML} is covered by ${top?.outerHTML}`;
+}"""
 PUBLIC = ("/", "/app/nowhere")
 PERSONAL = ("/app/predict", "/app/history", "/app/bulk", "/app/credits", "/app/developers", "/app/account")
 OPERATE = tuple(
@@ -93,6 +99,49 @@ def test_the_dialogs_suit_everyone(open_tab: OpenTab) -> None:
             tab.look(width=DESKTOP)
             tab.page.keyboard.press("Escape")
             tab.page.get_by_role("dialog").wait_for(state="detached")
+
+
+def reach_all(tab: Tab, inside: Locator) -> None:
+    """Whatever can be pressed there can be scrolled to where no bar covers it."""
+    inside.wait_for()
+    assert tab.overflow() == ""
+    for one in inside.locator(PRESSED).locator("visible=true").all():
+        one.scroll_into_view_if_needed()
+        assert one.evaluate(COVERED_BY) == ""
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_dialogs_and_menus_are_reached_at_400_percent(open_tab: OpenTab, admin: str, language: Language) -> None:
+    with open_tab(language=language) as tab:
+        tab.page.set_viewport_size({"width": ZOOMED_MORE, "height": 256})
+        dialog = tab.page.get_by_role("dialog")
+        tab.open("/")
+        for key in ("auth.sign_in", "auth.create"):
+            tab.page.get_by_role("button", name=tab.words(key), exact=True).locator("visible=true").first.click()
+            reach_all(tab, dialog)
+            tab.page.keyboard.press("Escape")
+            expect(dialog).to_be_hidden()
+        tab.sign_in(admin, PASSWORD).open("/app/predict")
+        tab.page.get_by_role("button", name=tab.words("nav.menu")).click()
+        reach_all(tab, tab.page.locator(".topbar .menu__panel"))
+        tab.page.keyboard.press("Escape")
+        tab.page.locator(".ask__model").get_by_role("button").first.click()
+        reach_all(tab, tab.page.locator(".ask .menu__panel"))
+        for path, key in (
+            ("developers", "keys.make"),
+            ("developers", "webhooks.make"),
+            ("account", "account.delete"),
+            ("operate/models", "operate.edit"),
+        ):
+            tab.open(f"/app/{path}")
+            opener = tab.page.get_by_role("main").get_by_role("button", name=tab.words(key)).first
+            opener.click()
+            reach_all(tab, dialog)
+            tab.page.keyboard.press("Escape")
+            expect(opener).to_be_focused()
+        tab.open("/app/history")
+        tab.page.locator(".page__head").get_by_role("button").click()
+        reach_all(tab, tab.page.locator(".page__head .menu__panel"))
 
 
 def test_every_route_of_the_page_is_looked_at(open_tab: OpenTab) -> None:

@@ -44,7 +44,7 @@ def test_nothing_on_the_russian_page_is_english(open_tab: OpenTab, native: Syste
         found = {path: english(tab.open(path)) for path in PUBLIC}
         tab.sign_in(name, PASSWORD)
         found |= {path: english(tab.open(path)) for path in (*PERSONAL, *OPERATE)}
-        expect(tab.open("/app/account").page.get_by_role("cell", name="Chrome на Linux")).to_be_visible()
+        expect(tab.open("/app/account").page.get_by_role("rowheader", name="Chrome на Linux")).to_be_visible()
         tab.open("/app/predict")
         for model in ("echo", "sentiment"):
             choose_model(tab, model)

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx2
 
 from ml_service.domain.models import ModelSpec
-from ml_service.storage import models
 from ml_service.storage.database import Database
+from tests.support.play import announce_served
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ class Process:
 async def _announce(database_url: str, spec: ModelSpec) -> None:
     database = await Database.connect(database_url, name="test")
     async with database.autocommit() as session:
-        await models.announce(session, [spec])
+        await announce_served(session, spec)
     await database.close()
 
 

@@ -163,7 +163,7 @@ class World:
 
 @asynccontextmanager
 async def world_on(
-    database_url: str, folder: Path, models: str = "echo,sentiment,survey", amqp_url: str | None = None
+    database_url: str, folder: Path, models: str = "echo,sentiment,survey,file-type", amqp_url: str | None = None
 ) -> AsyncIterator[World]:
     """App and worker run; no bot yet. The books must be right at the end.
 

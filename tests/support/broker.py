@@ -25,10 +25,21 @@ from ml_service.messaging.queue import (
     TaskMessage,
     queue_of,
 )
+from ml_service.messaging.rabbitmq.client.channel import Channel
 from ml_service.messaging.rabbitmq.client.connection import open_connection
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 FAST = QueueLimits(timeout_s=20.0, reconnect_s_max=0.3, requeue_delay_s=0.4)
+
+
+@asynccontextmanager
+async def stranger(amqp_url: str, *, confirms: bool = False) -> AsyncIterator[Channel]:
+    """A channel of a program that is not ours. It waits: on a busy machine RabbitMQ may say nothing for seconds."""
+    connection = await open_connection(amqp_url, name="stranger", timeout_s=PATIENCE_S)
+    try:
+        yield await connection.open_channel(confirms=confirms, timeout_s=PATIENCE_S)
+    finally:
+        await connection.close()
 
 
 class BrokerNode(Protocol):
@@ -63,21 +74,18 @@ class Broker:
         if self.backend == "postgres":
             await self._execute("INSERT INTO queue_messages (queue, body) VALUES ($1, $2)", queue, body)
             return
-        connection = await open_connection(self.url, name="stranger")
-        channel = await connection.open_channel(confirms=True)
-        publish = commands.Basic.Publish(exchange="", routing_key=queue)
-        await channel.publish_one(publish, commands.Basic.Properties(delivery_mode=2), body.encode())
-        await connection.close()
+        async with stranger(self.url, confirms=True) as channel:
+            publish = commands.Basic.Publish(exchange="", routing_key=queue)
+            properties = commands.Basic.Properties(delivery_mode=2)
+            await channel.publish_one(publish, properties, body.encode(), PATIENCE_S)
 
     async def lose_queue(self, pool: str = "default") -> None:
         """Delete a task queue with all that is in it."""
         if self.backend == "postgres":
             await self._execute("TRUNCATE queue_messages")
             return
-        connection = await open_connection(self.url, name="stranger")
-        channel = await connection.open_channel()
-        await channel.call(commands.Queue.Delete(queue=queue_of(pool)))
-        await connection.close()
+        async with stranger(self.url) as channel:
+            await channel.call(commands.Queue.Delete(queue=queue_of(pool)), PATIENCE_S)
 
     async def mark_published(self) -> None:
         """What a publisher does after the confirm: a synchronous commit in the database (only seen on PostgreSQL)."""

@@ -31,7 +31,7 @@ NOTE_ENDS = """
     CREATE TRIGGER test_note_end AFTER UPDATE ON predictions
         FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION test_note_end();
 """
-# Each finds what breaks an invariant, by its number in FAULTS.md.
+# Each finds what breaks an invariant, by its number in docs/guarantees.md.
 BROKEN = {
     "1 a balance is negative": "SELECT username FROM users WHERE balance < 0",
     "4 unfinished": "SELECT id::text || ' ' || status FROM predictions WHERE finished_at IS NULL",

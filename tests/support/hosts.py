@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
+
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost, ModelLimits
 
@@ -27,3 +29,14 @@ async def running(source: ModelSource, limits: ModelLimits = QUICK) -> AsyncIter
 def troublesome() -> ModelSource:
     """Return the model that misbehaves on demand."""
     return ModelSource("troublesome", MODELS / "troublesome" / "model.py")
+
+
+def of_models(folder: Path) -> list[psutil.Process]:
+    """Every process of a model in this folder, copies that it has made of itself included."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = process.cmdline()
+            if "ml_service.runtime.child" in command and any(str(folder) in word for word in command):
+                found.append(process)
+    return found

@@ -14,8 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from services.app.http.connection import Connection
-from services.app.http.limits import Limits
-from services.app.http.room import Room
+from services.app.http.connection_limits import HttpLimits
+from services.app.http.connection_slots import ConnectionSlots
 
 Answer = tuple[int, dict[str, str], bytes]
 MakeProtocol = Callable[..., asyncio.Protocol]
@@ -85,14 +85,14 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
 class ClientEnd:
     """A client's end of a connection to ``app``."""
 
-    def __init__(self, app: Any = mirror, limits: Limits | None = None, make: MakeProtocol | None = None) -> None:
+    def __init__(self, app: Any = mirror, limits: HttpLimits | None = None, make: MakeProtocol | None = None) -> None:
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none")
         config.load()
         self.state = ServerState()
-        limits = limits or Limits()
-        room = Room(limits.connections_max)
+        limits = limits or HttpLimits()
+        slots = ConnectionSlots(limits.connections_max)
         options = {"config": config, "server_state": self.state, "app_state": {}}
-        self.protocol = make(**options) if make else Connection(limits, room, **options)  # type: ignore[arg-type]
+        self.protocol = make(**options) if make else Connection(limits, slots, **options)  # type: ignore[arg-type]
         self.transport = Recorder()
         self.protocol.connection_made(self.transport)
 
@@ -135,8 +135,11 @@ def parse(written: bytes) -> list[Answer]:
         client.send(h11.EndOfMessage())
         client.receive_data(written)
         head = client.next_event()
+        is_awaited = isinstance(head, h11.InformationalResponse)  # "100 Continue": the body that was announced may come
         while isinstance(head, h11.InformationalResponse):
             head = client.next_event()
+        if is_awaited and head is h11.NEED_DATA and not client.trailing_data[0]:
+            return answers
         assert isinstance(head, h11.Response), head
         headers = {name.decode(): value.decode() for name, value in head.headers}
         body = b""

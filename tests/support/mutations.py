@@ -36,7 +36,7 @@ def nothing_is_swept() -> None:
     """What was not sent at once is forgotten."""
     from ml_service.background.sweeper import Sweeper
 
-    Sweeper.sweep = _nothing  # type: ignore[method-assign]
+    Sweeper.sweep = Sweeper.resend_due = _nothing  # type: ignore[method-assign]
 
 
 @mutation

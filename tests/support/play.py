@@ -9,17 +9,24 @@ from uuid import UUID
 
 from ml_service.domain.credentials import Principal, Scope, Spent, hash_of
 from ml_service.domain.ids import new_id
+from ml_service.domain.models import ModelSpec
 from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import Outcome, Submission, SubmissionItem
 from ml_service.storage import api_keys as stored_keys
-from ml_service.storage import ledger, sessions, submissions
+from ml_service.storage import ledger, models, sessions, submissions, workers
 from ml_service.storage.api_keys import KeyFields
 from ml_service.storage.claiming import Claimed, claim
-from ml_service.storage.database import Database
+from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish, Finished, finish
 from ml_service.storage.ledger import Books
 from ml_service.storage.users import Login
 from ml_service.usecases import api_keys
+
+
+async def announce_served(session: Session, *specs: ModelSpec) -> None:
+    """Announce versions as once a worker has begun to serve them: a new one is parked until then."""
+    await models.announce(session, specs)
+    await session.execute("UPDATE model_versions SET parked_at = NULL")
 
 
 @dataclass
@@ -64,6 +71,21 @@ class Play:
             fields = {"name": "key", "scopes": frozenset(scopes), **fields}
             made = await api_keys.create(session, self.user_id, KeyFields(**fields), keys_max=100)
         return Principal(self.user_id, key_id=made.key.id, token_hash=hash_of(made.token))
+
+    async def beat(self, session: Session) -> None:
+        """Be a live worker of the default pool that serves ``echo@1``."""
+        await workers.beat(
+            session,
+            self.worker_id,
+            1,
+            "h",
+            1,
+            pools=["default"],
+            models=["echo@1"],
+            model_states={},
+            state="ready",
+            lease_s=60,
+        )
 
     async def spent(self, principal: Principal) -> Spent:
         """What a key has spent."""

@@ -19,6 +19,7 @@ class Rolling(Model):
     name = "rolling"
     version = "{version}"
     description = "Returns what it was given; fails on an input of the other version."
+    price_credits = {version}
     input_schema = SCHEMA
     output_schema = SCHEMA
 

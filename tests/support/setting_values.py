@@ -75,7 +75,7 @@ WORKER = {
     "MODELS": "echo,language",
     "MODELS_LEFT_OUT": "embedding",
     "WORKER_POOL": "texts",
-    "MODEL_ENVIRONMENTS": "/srv/environments",
+    "MODEL_ENVIRONMENTS_FOLDER": "/srv/environments",
     "MODEL_IDLE_S": "60.5",
     "MODEL_LOAD_TIMEOUT_S": "601.5",
     "MODEL_MEMORY_BYTES_MAX": "4294967297",

@@ -23,6 +23,8 @@ from engine.setup import Environment, ensure
 
 PATIENCE_S = 120
 """For what takes a second or two on an idle machine."""
+LOOKS = 20
+"""Connections in a row that do not all reach the same of two processes."""
 
 _LEFT_OUT = shutil.ignore_patterns("var", ".*", "__pycache__", "tests", "benchmarks", "node_modules")
 _PASSED_ON = ("OPENBLAS_", "REQUIRE_ALL", "CI")
@@ -120,6 +122,24 @@ class System:
                 status.get("state") == "healthy" and all(one["state"] == "ready" for one in status["processes"])
             )
         )
+
+    def until_every_app(self, is_so: Callable[[httpx2.Client], object]) -> None:
+        """Wait until all processes of the app answer as wanted: each reads models and load every second by itself.
+
+        The client makes a connection for each request, which any of them may take; so it asks many times in a row.
+        """
+        with httpx2.Client(base_url=self.url, headers={"Connection": "close"}, timeout=60) as client:
+            came = wait_until(lambda: all(is_so(client) for _ in range(LOOKS)), PATIENCE_S, 0.1)
+        assert came, f"{self.ask()}\n{self.logs()}"
+
+    def until_listed(self, model: str, **fields: object) -> None:
+        """Wait until all processes of the app list the model so, such as with ``is_live=True``."""
+
+        def is_listed(client: httpx2.Client) -> bool:
+            items = client.get("/models").raise_for_status().json()["items"]
+            return any(one["name"] == model and fields.items() <= one.items() for one in items)
+
+        self.until_every_app(is_listed)
 
     def processes(self) -> list[int]:
         """All its processes: the supervisor, its descendants, and every process that works in its folders."""

@@ -92,7 +92,7 @@ class SteadyLoad:
             await asyncio.sleep(0.3)
 
     async def check(self, credits_: int) -> None:
-        """Hold it to FAULTS.md's invariants 1 to 7, as a client can see them; ``credits_`` were there at first."""
+        """Hold it to the books' invariants, as a client can see them; ``credits_`` were there at first."""
         found = await self.drained()
         assert sorted(self.accepted.values()) == sorted(one["id"] for one in found)
         texts = {self.accepted[key]: self.asked[key] for key in self.accepted}

@@ -9,8 +9,10 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
+from engine.command_line import parser as start_parser
 from ml_service.cli.commands import app
 from mls.cli import _parser
 
@@ -27,6 +29,15 @@ def commands_of(command: Any, path: Words = ()) -> Iterator[Words]:
             yield from commands_of(one, (*path, name))
     else:
         yield path
+
+
+def numbers_of(command: Any, path: Words = ()) -> Iterator[tuple[Words, Any]]:
+    """Each option and argument that is a number, with its command."""
+    for name, one in getattr(command, "commands", {}).items():
+        yield from numbers_of(one, (*path, name))
+    for parameter in command.params:
+        if parameter.type_descriptor.annotation in {int, float}:
+            yield path, parameter
 
 
 def expected() -> set[Words]:
@@ -66,3 +77,21 @@ def test_each_command_is_run_by_a_test() -> None:
     run = {line for text in texts if any(word in text for word in starts) for line in run_in(text)}
     assert {one for one in expected() if not any(line[: len(one)] == one for line in run)} == set()
     assert len(expected()) > 40, "the parsers were read"
+
+
+@pytest.mark.parametrize("text", ["1_0", " 10 ", "１０", "٣", "+5", "1e1", "0x10", "nan", "", "9" * 5000])
+def test_a_number_on_the_command_line_is_written_in_digits(text: str) -> None:
+    command = typer.main.get_command(app)
+    found = list(numbers_of(command))
+    assert len(found) > 10, "the parsers were read"
+    for path, parameter in found:
+        context = typer.Context(command)
+        assert parameter.get_runtime_param().coerce("10", parameter, context) == 10, path
+        with pytest.raises(typer.BadParameter):
+            parameter.get_runtime_param().coerce(text, parameter, context)
+    for option in ("--timeout", "--deadline"):
+        with pytest.raises(SystemExit):
+            _parser().parse_args(["predict", "hi", f"{option}={text}"])
+    for option in ("--workers", "--port"):
+        with pytest.raises(SystemExit):
+            start_parser().parse_args(["--start", f"{option}={text}"])

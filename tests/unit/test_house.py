@@ -11,6 +11,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from ml_service.platform.settings.reading import known_names
+
 ROOT = Path(__file__).parents[2]
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -62,7 +64,9 @@ def test_no_function_is_longer_than_the_limit() -> None:
 def test_no_two_classes_share_a_name() -> None:
     """A name that stands for two things is looked for in vain: give the second one a name of its own."""
     places: dict[str, set[str]] = {}
-    for path in tracked("ml_service/*.py", "services/*.py", "engine/*.py", "tests/*.py"):
+    for path in tracked(
+        *(f"{room}/*.py" for room in ("ml_service", "services", "engine", "benchmarks", "tools", "tests"))
+    ):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, set()).add(str(path.relative_to(ROOT)))
@@ -72,6 +76,33 @@ def test_no_two_classes_share_a_name() -> None:
         if len(others) == len(shared[name]) - 1 == 1:
             del shared[name]
     assert shared == {}
+
+
+def test_log_events_are_written_alike() -> None:
+    """In one search somebody finds an event: `model not loaded` and `model_not_loaded` would be two."""
+    levels = {"debug", "info", "warning", "error", "exception", "critical"}
+    events = {
+        node.args[0].value: str(path.relative_to(ROOT))
+        for path in tracked("ml_service/*.py", "services/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in levels
+        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+    }
+    assert len(events) > 100
+    assert {event: path for event, path in events.items() if not re.fullmatch(r"[a-z]+(_[a-z]+)*", event)} == {}
+
+
+def test_no_constant_has_the_name_of_a_setting() -> None:
+    """Who looks for a setting should not find another bound under its name."""
+    constants = {
+        target.id: str(path.relative_to(ROOT))
+        for path in tracked("ml_service/*.py", "services/*.py", "engine/*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert {name: constants[name] for name in constants.keys() & known_names()} == {}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

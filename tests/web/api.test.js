@@ -80,16 +80,17 @@ test("a request that may be repeated is repeated with its key until it is answer
   script = [
     () => [503, { code: "overloaded" }, { "Retry-After": "0.01" }],
     () => [429, { code: "too_many_queued" }, { "Retry-After": "0.01" }],
+    () => [429, { code: "too_many_requests" }, { "Retry-After": "0.01" }],
   ];
   /** @type {(string | null)[]} */
   const reasons = [];
   const options = {
     key: "k1",
-    onWait: (/** @type {import("../../services/app/web/api.js").Trouble | null} */ now) => reasons.push(now?.reason ?? null),
+    onWait: (/** @type {import("../../services/app/web/api.js").Delay | null} */ now) => reasons.push(now?.reason ?? null),
   };
   assert.deepEqual(await page.api.post("/predictions/predict", { text: "x" }, options), { ok: true });
-  assert.deepEqual(asked.map((one) => one.key), ["k1", "k1", "k1"]);
-  assert.deepEqual(reasons, ["busy", "pace", null]);
+  assert.deepEqual(asked.map((one) => one.key), ["k1", "k1", "k1", "k1"]);
+  assert.deepEqual(reasons, ["busy", "full", "pace", null]);
 });
 
 test("a change without a key is never repeated", async () => {
@@ -124,7 +125,7 @@ test("a request ends with its session where the person gives up", async () => {
   script = [() => [401, { code: "unauthenticated" }]];
   const waiting = page.api.get("/predictions");
   while (session.state.value !== "ended") await new Promise((resolve) => setTimeout(resolve, 5));
-  session.forget();
+  session.forgetSession();
   await assert.rejects(waiting, { status: 401 });
   assert.equal(session.user.value, null);
 });
@@ -139,10 +140,10 @@ test("a wait ends when the view leaves", async () => {
   script = [() => [503, { code: "overloaded" }, { "Retry-After": "60" }]];
   const stop = new AbortController();
   const waiting = page.api.get("/x", { signal: stop.signal });
-  while (page.trouble.value === null) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (page.delay.value === null) await new Promise((resolve) => setTimeout(resolve, 5));
   stop.abort(new Error("left"));
   await assert.rejects(waiting, /left/);
-  assert.equal(page.trouble.value, null);
+  assert.equal(page.delay.value, null);
 });
 
 test("empty parts of a query are left out, and lists repeat", () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import { csvLine, defused, parseCsv } from "../../services/app/web/bulk/csv.js";
 import { decodeText, NotText } from "../../services/app/web/bulk/encoding.js";
+import { sampleOf, secondsOf } from "../../services/app/web/bulk/estimate.js";
 import { itemsOf, planOf, valueOf } from "../../services/app/web/bulk/inputs.js";
 import { readSource } from "../../services/app/web/bulk/source.js";
 
@@ -124,6 +126,22 @@ test("what spreadsheets write is decoded: UTF-8, UTF-16, windows-1251, KOI8-R", 
   assert.equal(decodeText(koi8), "Отлично");
 });
 
+// tests/unit/bot/test_tables.py reads the same files by the bot's own rules.
+test("a short file is decoded here as by the bot", async () => {
+  const path = new URL("../support/encoded_texts.json", import.meta.url);
+  const isWesternKnown = new TextDecoder("windows-1252").decode(Uint8Array.of(0x96)) === "–"; // Node.js 20 reads Latin 1
+  for (const { encoding, text, hex } of JSON.parse(await readFile(path, "utf8"))) {
+    const isLatin1 = encoding === "cp1252" && !isWesternKnown;
+    assert.equal(decodeText(Buffer.from(hex, "hex")), isLatin1 ? Buffer.from(hex, "hex").toString("latin1") : text, encoding);
+  }
+});
+
+test("bad bytes in UTF-8 are judged over the whole file, as by the bot", () => {
+  const russian = "Всё хорошо, спасибо\n".repeat(5000);
+  const bytes = Buffer.concat([Buffer.from("text\n"), Buffer.from("\xff\n".repeat(40), "latin1"), Buffer.from("good\n".repeat(15_000) + russian)]);
+  assert.ok(decodeText(bytes).endsWith(russian));
+});
+
 test("a workbook is refused instead of being read as text", () => {
   assert.throws(() => decodeText(Uint8Array.from([0x50, 0x4b, 3, 4, 20, 0])), NotText);
 });
@@ -137,5 +155,34 @@ test("cells start no formula, and numbers stay numbers", () => {
 test("a cell that is not of its field's type is kept, so that the schema can name what is wrong", () => {
   assert.equal(valueOf("many", { type: "integer" }), "many");
   assert.equal(valueOf("1 000,5", { type: "number" }), 1000.5);
+  assert.equal(valueOf("1,5", { anyOf: [{ type: "integer" }, { type: "number" }, { type: "null" }] }), 1.5);
   assert.deepEqual(valueOf("[1, 2]", { type: "array" }), [1, 2]);
+});
+
+// tests/unit/domain/test_fields.py reads the same numbers by the service's own rules.
+test("a number in a cell is one here if it is one to the API and the bot", async () => {
+  const path = new URL("../support/written_numbers.json", import.meta.url);
+  for (const { kind, text, value } of JSON.parse(await readFile(path, "utf8"))) assert.equal(valueOf(text, { type: kind }), value ?? text.trim(), text);
+});
+
+// tests/unit/domain/test_tables.py reads the same files by the service's own rules.
+test("a file gives the same texts here as to the API and the bot", async () => {
+  const path = new URL("../support/divided_tables.json", import.meta.url);
+  for (const { what, text, texts } of JSON.parse(await readFile(path, "utf8"))) assert.deepEqual(await textsOf(text), texts, what);
+});
+
+test("a line of JSON longer than the sample is JSON", async () => {
+  for (const line of [JSON.stringify({ text: "a".repeat(100_000) }), JSON.stringify("b".repeat(100_000))]) {
+    assert.equal((await readSource(`${line}\n${line}\n`)).kind, "jsonl");
+  }
+});
+
+test("a job's time is quoted by its first rows, as many as one request holds", () => {
+  const items = (/** @type {number} */ rows, /** @type {string} */ text) => Array.from({ length: rows }, (_, row) => ({ row, cells: [], input: { text } }));
+  assert.equal(sampleOf(items(3, "short")).length, 3);
+  assert.equal(sampleOf(items(10_000, "short")).length, 500);
+  assert.ok(JSON.stringify(sampleOf(items(10_000, "x".repeat(4000)))).length < 210_000);
+  assert.equal(sampleOf(items(2, "x".repeat(300_000))).length, 1);
+  assert.equal(secondsOf(10_000, 500, 3.5), 70);
+  assert.equal(secondsOf(10_000, 500, null), null);
 });

@@ -12,7 +12,7 @@ const BASE = ["common", "auth", "predict"];
 const parts = {};
 for (const language of ["en", "ru"]) {
   for (const file of readdirSync(join(WEB, "i18n", language))) {
-    if (file !== "models.js") parts[`${language}/${file.replace(".js", "")}`] = (await import(join(WEB, "i18n", language, file))).default;
+    if (!["models.js", "refusals.js"].includes(file)) parts[`${language}/${file.replace(".js", "")}`] = (await import(join(WEB, "i18n", language, file))).default;
   }
 }
 /** @param {string} language @returns {Dictionary} */

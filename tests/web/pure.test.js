@@ -5,8 +5,8 @@ import { snippet } from "../../services/app/web/lib/snippets.js";
 import { parser } from "../../services/app/web/lib/sse.js";
 import { preparingMs } from "../../services/app/web/lib/timings.js";
 import { pause, hurry, retryDelayS } from "../../services/app/web/lib/wait.js";
-import { pieces } from "../../services/app/web/outputs/pieces.js";
-import { besidesOf, headline, scoresOf, shapeOf } from "../../services/app/web/outputs/shape.js";
+import { cutSpans } from "../../services/app/web/outputs/cut_spans.js";
+import { besidesOf, headline, isNothing, soleNumberOf, scoresOf, shapeOf } from "../../services/app/web/outputs/shape.js";
 
 /** @param {string[]} chunks */
 function events(chunks) {
@@ -74,6 +74,12 @@ test("a hint wins where the answer fits it, and only there", () => {
   assert.equal(shapeOf(null, { image: "data:image/svg+xml;base64,AAAA" }), "text");
 });
 
+test("a text in which nothing was found is shown as a text", () => {
+  assert.equal(shapeOf("spans", { entities: [] }), "spans");
+  assert.equal(shapeOf("table", { rows: [] }), "json");
+  assert.deepEqual([{ entities: [] }, {}, { entities: [1] }, { a: [], b: 1 }, null, []].map(isNothing), [true, false, false, false, false, false]);
+});
+
 test("answers without an object do not break the choice", () => {
   assert.deepEqual([null, 3, [], "x", true].map((output) => shapeOf("label", output)), ["json", "json", "json", "text", "json"]);
 });
@@ -93,7 +99,7 @@ test("what an answer says beside its word", () => {
 
 test("spans cut a text by code points, and bad ones are left out", () => {
   const spans = [{ start: 2, end: 4, label: "B" }, { start: 0, end: 1, type: "A" }, { start: 3, end: 9 }, { start: 1, end: 1 }];
-  assert.deepEqual(pieces("🙂bcd", spans), [
+  assert.deepEqual(cutSpans("🙂bcd", spans), [
     { text: "🙂", label: "A" },
     { text: "b", label: null },
     { text: "cd", label: "B" },
@@ -122,4 +128,9 @@ test("the time to load a sleeping model is told, that to store an answer is not"
   assert.equal(of([207, 40, 300]), null);
   assert.equal(of([5000, 40, 5100]), null);
   for (const unknown of [[null, 40, 3500], [207, null, 3500], [207, 40, null]]) assert.equal(of(unknown), null);
+});
+
+test("an answer that is one number is shown by it", () => {
+  assert.equal(soleNumberOf({ price: 46.5 }), 46.5);
+  for (const output of [{ price: "46" }, { a: 1, b: 2 }, {}, [1], 3, null]) assert.equal(soleNumberOf(output), null);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { check, choicesOf, clean, errorsByPath, excerpt, initial, kindOf, labelOf, toForm } from "../../services/app/web/lib/schema.js";
+import { check, choicesOf, clean, errorsByPath, excerpt, filledIn, initial, kindOf, labelOf, takesAnyText, toForm } from "../../services/app/web/lib/schema.js";
 
 const TEXT = {
   type: "object",
@@ -169,4 +169,74 @@ test("what the types of a model make is a form without JSON fields", () => {
     day: "2026-01-31",
     place: { city: "Omsk" },
   });
+});
+
+test("a field that has to be there and may be null is null where it is left empty", () => {
+  const properties = {
+    text: { type: ["string", "null"], minLength: 1 },
+    count: { type: ["integer", "null"] },
+    color: { type: ["string", "null"], enum: ["red", null] },
+    sure: { type: ["boolean", "null"] },
+    day: { type: ["string", "null"], format: "date" },
+    at: { type: ["string", "null"], format: "date-time" },
+    tags: { type: ["array", "null"], items: { type: "string" }, minItems: 2 },
+    place: { type: ["object", "null"], properties: { city: { type: "string", minLength: 1 } }, required: ["city"] },
+    either: { anyOf: [{ type: "integer", minimum: 1 }, { type: "array" }, { type: "null" }] },
+  };
+  const schema = { type: "object", properties, required: Object.keys(properties) };
+  const nothing = Object.fromEntries(Object.keys(properties).map((name) => [name, null]));
+  assert.deepEqual(check(schema, initial(schema)), []);
+  assert.deepEqual(clean(schema, initial(schema)), nothing);
+  assert.deepEqual(clean(schema, toForm(schema, nothing)), nothing);
+  assert.deepEqual([...filledIn({ ...schema, properties: { ...properties, n: { type: "integer" } }, required: ["n", "day"] })], ["n"]);
+  const list = { type: "array", items: { type: ["integer", "null"] } };
+  assert.deepEqual(check(list, ["1", ""]), []);
+  assert.deepEqual(clean(list, ["1", ""]), [1, null]);
+});
+
+test("numbers of two kinds are numbers, and what may be a text takes any", () => {
+  const anyOf = [{ type: "integer" }, { type: "number" }, { type: "null" }];
+  assert.equal(kindOf({ anyOf, default: null }, 1), "number");
+  assert.equal(kindOf({ type: ["integer", "number"] }, 1), "number");
+  const either = { anyOf: [{ type: "integer" }, { type: "string" }, { type: "null" }], default: null };
+  assert.equal(kindOf(either, 1), "json");
+  assert.equal(kindOf({ type: ["integer", "string"] }, 1), "json");
+  assert.ok(takesAnyText(either));
+  const schema = { type: "object", properties: { either }, required: [] };
+  for (const [typed, sent] of [["", undefined], ["a word", "a word"], ["12", 12]]) {
+    assert.deepEqual(check(schema, { either: typed }), []);
+    assert.deepEqual(clean(schema, { either: typed }), sent === undefined ? {} : { either: sent });
+  }
+  assert.equal(toForm(either, "a word", 1), "a word");
+});
+
+test("a JSON field that may stay empty is empty at first", () => {
+  const marks = { type: ["object", "null"], additionalProperties: { type: "integer" }, default: null };
+  const pair = { type: ["array", "null"], prefixItems: [{ type: "integer" }], default: null };
+  assert.deepEqual([initial(marks, 1), initial(pair, 1)], ["", ""]);
+});
+
+test("a moment is typed on this device's clock and sent with its zone", () => {
+  const schema = { type: "object", properties: { at: { type: "string", format: "date-time" } }, required: ["at"] };
+  const form = toForm(schema, { at: "2026-01-31T12:00:00Z" });
+  assert.match(form.at, /^2026-0\d-[03]\dT\d\d:\d\d$/);
+  assert.deepEqual(clean(schema, form), { at: "2026-01-31T12:00:00.000Z" });
+  assert.equal(toForm(schema, { at: "2026-01-31T12:00:30Z" }).at.slice(-3), ":30");
+  assert.deepEqual(check(schema, { at: "" }), [{ path: "at", code: "required" }]);
+});
+
+test("a date that is asked for is not left empty", () => {
+  const schema = { type: "object", properties: { due: { type: "string", format: "date" } }, required: ["due"] };
+  assert.deepEqual(check(schema, { due: "" }), [{ path: "due", code: "required" }]);
+  assert.deepEqual(check(schema, { due: "2026-01-31" }), []);
+});
+
+test("a text beside a number is sent as a text wherever it is no value of the number", () => {
+  const schema = { anyOf: [{ type: "integer" }, { type: "string" }] };
+  assert.equal(clean(schema, "5"), 5);
+  for (const text of ["5.5", "true", "null", "[1]", "12345678901234567890", "abc"]) assert.equal(clean(schema, text), text);
+});
+
+test("a moment that is none stays as it was typed, for the service to refuse", () => {
+  assert.equal(clean({ type: "string", format: "date-time" }, "20266-01-31T12:00"), "20266-01-31T12:00");
 });

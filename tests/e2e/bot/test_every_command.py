@@ -24,12 +24,12 @@ SAYS = {
     "/help": ("What I can do", "Что я умею"),
     "/language": ("Choose a language", "Выберите язык"),
     "/models": ("Models. Tap one to select it.", "Модели. Нажмите, чтобы выбрать."),
-    "/balance": ("starting credits · +100", "начальные кредиты · +100"),
+    "/balance": ("starting credits · +100", "стартовые кредиты · +100"),
     "/history": ("There is nothing here yet.", "Здесь пока ничего нет."),
     "/link": ("request a code from the API", "запросите у API код"),
     "/link abc": ("This code is wrong", "Код неверный"),
     "/unlink": ("This chat pays for itself already.", "Этот чат и так платит сам."),
-    "/notify": ("First join this chat", "Сначала подключите чат"),
+    "/notify": ("First connect this chat", "Сначала подключите чат"),
     "/admin": ("This command is for admins.", "Эта команда для администраторов."),
     "/cancel": ("There is nothing to cancel.", "Отменять нечего."),
     "/batch": ("Send the texts, one per line", "Пришлите тексты, по одному в строке"),
@@ -37,7 +37,7 @@ SAYS = {
     "/Predict one": ("should be here in about 1 second.", "Ответ придёт примерно через 1 секунду."),
     "/nonsense": ("I do not know this command.", "Такой команды нет."),
     "/stop": ("No more messages.", "Больше не пишу."),
-    "/delete_me": ("Delete everything I keep of you?", "Удалить всё, что я о вас храню?"),
+    "/delete_me": ("Delete everything I keep about you?", "Удалить всё, что я о вас храню?"),
 }
 
 
@@ -163,13 +163,13 @@ async def test_a_long_file_becomes_a_bulk_job_with_a_file_of_answers(world: Worl
 async def test_an_invalid_batch_file_is_explained_and_costs_nothing(world: World) -> None:
     john = world.telegram.person("en")
     await john.send_file("empty.txt", b" \n\n")
-    await john.expect("There are no texts in it.")
+    await john.expect("There are no texts here.")
     await john.send("/batch\n" + "a\n" * 1001)
     await john.expect("limit is 1,000.")
     await john.send_file("long.txt", b"a\n" * 100_001)
     await john.expect("limit is 100,000.")
     await john.send_file("big.csv", b"a" * 10_000_001)
-    await john.expect("10,000 KB")
+    await john.expect("the limit is 10\xa0MB")
     await john.send("/models")
     await john.tap(await john.expect("Models"), "survey")
     await john.expect("Selected: survey")
@@ -280,3 +280,27 @@ async def test_profile_and_menu_are_set_in_both_languages(world: World) -> None:
         if field == "commands":
             for language in (None, "ru"):
                 assert [one["command"] for one in said()[language]] == list(COMMANDS)  # type: ignore[attr-defined]
+
+
+PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489") + b"\0" * 40
+
+
+async def test_a_document_or_a_picture_is_what_a_model_for_files_is_asked_with(world: World) -> None:
+    anna = world.telegram.person("en")
+    await anna.send("/models")
+    await anna.tap(await anna.expect("Models"), "file-type")
+    await anna.expect("Selected: file-type. Send a file or a picture to get an answer.")
+    await anna.send_file("table.csv", b"name,price\nchair,120\nlamp,45\n" * 20)
+    answer = await anna.expect("file, 0.6\xa0KB", method="editMessageText")
+    assert "csv" in answer.text
+    sizes = [{"file_id": world.telegram.put_file(PNG), "file_unique_id": "a", "width": 1, "height": 1, "file_size": 73}]
+    sizes.append({"file_id": "too-large", "file_unique_id": "b", "width": 9, "height": 9, "file_size": 10**6})
+    await anna.send_what(photo=sizes, caption="What is this?")
+    assert "png" in (await anna.expect("file, 0.1\xa0KB", method="editMessageText")).text
+    await anna.send_file("film.mkv", b"0" * 45_001)
+    await anna.expect("The file is too big; the limit is 45\xa0KB.")
+    await anna.send("/predict")
+    await anna.expect("Send a file or a picture.")
+    await anna.send_file("a.png", PNG)
+    await anna.expect("file, 0.1\xa0KB", method="editMessageText")
+    assert await world.balance_of(anna.id) == 97

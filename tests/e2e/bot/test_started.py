@@ -61,6 +61,7 @@ async def test_with_a_token_it_answers_and_is_kept_running(queue: str) -> None:
             assert not is_running(pid)
 
 
+@pytest.mark.slow
 def test_without_a_token_the_start_says_so_in_one_line_and_no_bot_runs() -> None:
     with system_on("postgres") as system:
         said = system.start()

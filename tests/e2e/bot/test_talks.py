@@ -164,7 +164,7 @@ async def hears_of_requests_by_the_api(john: TelegramUser, client: httpx2.AsyncC
     assert (await client.post("/predictions/predict", json=wrong)).status_code == 422
 
 
-async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
+async def test_a_chat_is_connected_to_an_account_of_the_api(world: World) -> None:
     john = world.telegram.person("en")
     await john.send("/link")
     await john.expect("POST /users/me/telegram")
@@ -186,21 +186,23 @@ async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
         await john.send("/link wrong")
         await john.expect("This code is wrong")
         await john.send(f"/start {code['code']}")
-        question = await john.expect(f"Join this chat with the account john{john.id}?")
+        question = await john.expect(f"Connect this chat to the account john{john.id}?")
         assert "the credits bought here move there: 40 credits." in question.text
+        assert (await client.get("/users/me/telegram")).json() == {"chats": 0}
         assert (await client.get("/balance")).json()["balance"] == 100  # nothing has moved yet
         mary = world.telegram.person("en")
         await mary.send("/start")
-        await mary.tap(await mary.expect("Hello"), "Join", of=question)
+        await mary.tap(await mary.expect("Hello"), "Connect", of=question)
         await mary.expect_pop_up("is closed")
-        await john.tap(question, f"Join john{john.id}")
-        await john.tap(question, f"Join john{john.id}")  # a nervous finger
-        joined = await john.expect("now uses the account", method="editMessageText")
-        assert joined.message_id == question.message_id
-        assert joined.buttons == {}
-        assert "Moved: 40 credits · balance: 140 credits" in joined.text
+        await john.tap(question, f"Connect to john{john.id}")
+        await john.tap(question, f"Connect to john{john.id}")  # a nervous finger
+        connected = await john.expect("now uses the account", method="editMessageText")
+        assert connected.message_id == question.message_id
+        assert connected.buttons == {}
+        assert "Moved: 40 credits · balance: 140 credits" in connected.text
         await john.expect_pop_up("is closed")
         assert (await client.get("/balance")).json()["balance"] == 140
+        assert (await client.get("/users/me/telegram")).json() == {"chats": 1}
         await john.send("paid by the account")
         await john.expect("paid by the account", method="editMessageText")
         assert (await client.get("/balance")).json()["balance"] == 139
@@ -215,7 +217,7 @@ async def test_a_chat_joins_an_account_of_the_api(world: World) -> None:
     await john.expect("balance: 100 credits")
 
 
-async def test_an_account_is_joined_neither_after_a_no_nor_by_a_second_chat(world: World) -> None:
+async def test_an_account_is_connected_neither_after_a_no_nor_by_a_second_chat(world: World) -> None:
     anna, mary = world.telegram.person("ru"), world.telegram.person("en")
     async with httpx2.AsyncClient(base_url=world.api) as client:
         account = {"username": f"anna{anna.id}", "password": "a quiet green river"}
@@ -229,13 +231,13 @@ async def test_an_account_is_joined_neither_after_a_no_nor_by_a_second_chat(worl
     await anna.expect("Ничего не изменилось", method="editMessageText")
     await anna.tap(question, "Подключить")
     await anna.expect_pop_up("уже закрыт")
-    for person, words in ((anna, "Подключить этот чат"), (mary, "Join this chat")):
+    for person, words in ((anna, "Подключить этот чат"), (mary, "Connect this chat")):
         await person.send(f"/link {code}")
         await person.expect(words)
-    first, second = anna.calls("Подключить этот чат")[-1], mary.calls("Join this chat")[-1]
+    first, second = anna.calls("Подключить этот чат")[-1], mary.calls("Connect this chat")[-1]
     await anna.tap(first, "Подключить")
     await anna.expect("Теперь чат подключён", method="editMessageText")
-    await mary.tap(second, "Join")
+    await mary.tap(second, "Connect")
     await mary.expect("This code is wrong", method="editMessageText")
     assert await world.balance_of(mary.id) == 100
     assert await world.balance_of(anna.id) == 100

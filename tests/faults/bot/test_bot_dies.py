@@ -1,4 +1,4 @@
-"""Faults 33 and 34: the bot is stopped or killed at the worst moments, and gets updates twice."""
+"""The bot is stopped or killed at the worst moments, and gets updates twice."""
 
 from __future__ import annotations
 

@@ -9,8 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from services.bot.duties import BOT_DUTIES_LOCK
 from services.bot.health import SILENT_S_MAX
 from tests.support.bot_world import BotProgram, World
+from tests.support.locks import END_HOLDERS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
@@ -51,7 +53,7 @@ async def test_a_bot_that_lost_the_election_stands_by(world: World, bot: BotProg
     second.start()
     await until_health(second_port, code=200, state="standby")
     bot.kill(signal.SIGSTOP)
-    await world.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 782")
+    await world.sql(END_HOLDERS, BOT_DUTIES_LOCK)
     await until_health(second_port, code=200, state="polling")
     bot.kill(signal.SIGCONT)
     await until_health(first_port, code=200, state="standby")

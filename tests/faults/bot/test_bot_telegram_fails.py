@@ -1,4 +1,4 @@
-"""Fault 32: Telegram answers 429, 403, 5xx, HTML, or nothing. Nothing is lost, and others do not notice."""
+"""Telegram answers 429, 403, 5xx, HTML, or nothing. Nothing is lost, and others do not notice."""
 
 from __future__ import annotations
 

@@ -15,10 +15,11 @@ import pytest
 import structlog
 
 from ml_service.platform.settings.app import AppSettings
-from ml_service.storage import models
 from ml_service.storage.database import Database
+from ml_service.usecases import passwords
 from services.app.wiring import create_app
 from tests.support.app_process import Process, started
+from tests.support.play import announce_served
 from tests.support.service import DEAR, ECHO, Person, Service, StartService
 
 
@@ -29,13 +30,19 @@ def _plain_logs() -> None:
 
 
 @pytest.fixture
-def start_service(database: Database, database_url: str) -> StartService:
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a hash take no time: each app makes two when it starts, and each person two more."""
+    monkeypatch.setattr(passwords, "MEMORY_KIB", 8)
+
+
+@pytest.fixture
+def start_service(database: Database, database_url: str, quick_passwords: None) -> StartService:  # noqa: ARG001
     """Start the app with settings of one's own."""
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Service]:
         async with database.autocommit() as session:
-            await models.announce(session, [ECHO, DEAR])
+            await announce_served(session, ECHO, DEAR)
         options: dict[str, Any] = {
             "database_url": database_url.replace("postgres@", "ml_service_app@"),
             "jwt_secret": "7f1c0d93e5b24a68a1d4c3f05e9b8726",

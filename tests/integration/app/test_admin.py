@@ -116,35 +116,33 @@ async def test_credits_move_once_for_a_key_and_are_logged_once(service: Service,
     assert (newest["kind"], newest["change"], newest["reason"]) == ("adjustment", -30, "twice paid")
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"amount": 0},
-        {"amount": -5},
-        {"amount": -101, "kind": "adjustment"},
-        {"amount": 1e309},
-        {"amount": "1"},
-        {"amount": 1.5},
-        {"amount": True},
-        {"amount": 2**63},
-        {"amount": 1_000_000_001},
-        {"kind": "grant"},
-        {"kind": "refund"},
-        {"reason": " "},
-        {"reason": "a\0b"},
-        {"reason": "x" * 501},
-        {"balance": 5},
-    ],
-    ids=str,
-)
-async def test_credits_that_cannot_be_are_refused(
-    service: Service, anna: Person, boss: Person, wrong: dict[str, Any]
-) -> None:
-    body = json.dumps({"amount": 5, "kind": "top_up", "reason": "r", **wrong}).replace("Infinity", "1e309")
+NO_CREDITS = [
+    {"amount": 0},
+    {"amount": -5},
+    {"amount": -101, "kind": "adjustment"},
+    {"amount": 1e309},
+    {"amount": "1"},
+    {"amount": 1.5},
+    {"amount": True},
+    {"amount": 2**63},
+    {"amount": 1_000_000_001},
+    {"kind": "grant"},
+    {"kind": "refund"},
+    {"reason": " "},
+    {"reason": "a\0b"},
+    {"reason": "x" * 501},
+    {"balance": 5},
+]
+
+
+async def test_credits_that_cannot_be_are_refused(service: Service, anna: Person, boss: Person) -> None:
+    url = f"/admin/users/{await id_of(anna)}/credits"
     headers = boss.headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
-    answer = await service.client.post(f"/admin/users/{await id_of(anna)}/credits", content=body, headers=headers)
-    assert answer.status_code in (400, 422), answer.text
-    assert await anna.balance() == (100, 0)
+    for wrong in NO_CREDITS:
+        body = json.dumps({"amount": 5, "kind": "top_up", "reason": "r", **wrong}).replace("Infinity", "1e309")
+        answer = await service.client.post(url, content=body, headers=headers)
+        assert answer.status_code in (400, 422), (wrong, answer.text)
+        assert await anna.balance() == (100, 0), wrong
     assert await logged(service) == []
 
 

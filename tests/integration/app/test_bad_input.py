@@ -141,7 +141,7 @@ async def test_bad_addresses_are_refused(tried: Person) -> None:
 async def test_a_wrong_method_names_the_right_ones(tried: Person) -> None:
     answer = await tried.client.delete("/balance")
     assert code_of(answer) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 FORMS: list[tuple[dict[str, str], int]] = [
@@ -214,6 +214,7 @@ async def test_a_body_in_pieces_is_measured_as_it_comes(tried: Person) -> None:
 
     answer = await tried.post("/predictions/predict", content=endless(), headers={"Content-Type": JSON})
     assert code_of(answer) == (413, "payload_too_large")
+    assert answer.json()["detail"] == "The body may have 2,000,000 bytes at most."
     assert sent < 3_000_000
 
 

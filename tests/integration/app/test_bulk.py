@@ -267,19 +267,19 @@ async def test_events_tell_of_the_job_and_not_of_its_lines(service: Service, ann
         # The in-process transport gives a stream whole: it ends with the sign-in.
         job = await ended(anna, bulk_id)
     assert job["succeeded"] == 50
-    position = await service.components.feeds.begin(anna_id := await user_id_of(service, "anna"))
+    position = await service.components.live_changes.begin(anna_id := await user_id_of(service, "anna"))
     assert position is not None
     opened, at = position
     assert (opened.predictions, opened.jobs) == ([], ())
     bulk_id = (await sent(anna, lines({"text": "a"}, {"text": "b"}))).json()["bulk_id"]
     async with service.worker():
         await ended(anna, bulk_id)
-    read = await service.components.feeds.read(anna_id, at)
+    read = await service.components.live_changes.read(anna_id, at)
     assert read is not None
     changes, following, _ = read
     assert changes.predictions == []
     assert [(str(one.id), one.status.value) for one in changes.jobs] == [(bulk_id, "finished")]
-    again = await service.components.feeds.read(anna_id, following)
+    again = await service.components.live_changes.read(anna_id, following)
     assert again is not None
     assert again[0].jobs == ()
 
@@ -289,6 +289,7 @@ async def user_id_of(service: Service, name: str) -> Any:
         return await session.fetchval("SELECT id FROM users WHERE username = $1", name)
 
 
+@pytest.mark.slow
 async def test_a_deleted_account_keeps_no_job(service: Service, anna: Person) -> None:
     await sent(anna, lines({"text": "private"}))
     answer = await anna.client.request(

@@ -17,7 +17,6 @@ from tests.support.nodes import skip_or_fail
 
 
 def test_every_client_reads_that_its_body_is_too_large(running: Process, tmp_path: Path) -> None:
-    """Fault 41."""
     assert "READY=1" in running.told()
     assert unread(f"http://127.0.0.1:{running.port}/predictions/predict", tmp_path) == []
 

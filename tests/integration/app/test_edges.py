@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,6 +19,7 @@ from services.app.api.problems import STATUSES
 from services.app.wiring import create_app
 from tests.support.service import Person, Service, StartService, code_of
 
+ROOT = Path(__file__).parents[3]
 PUBLIC = {
     *("/users", "/token", "/session", "/service"),
     *("/models", "/models/{name}"),
@@ -64,6 +67,19 @@ def test_every_route_is_documented(openapi: dict[str, Any]) -> None:
             if status >= "400" and path != "/health":
                 assert list(response["content"]) == ["application/problem+json"], place
                 assert response["content"]["application/problem+json"]["examples"], place
+
+
+def test_routes_that_a_document_names_exist(openapi: dict[str, Any]) -> None:
+    routes = [
+        re.compile(f"{method.upper()} {re.sub('{[^}]*}', '[^/]+', path)}") for method, path, _ in operations(openapi)
+    ]
+    named = {
+        (document.name, name)
+        for document in (*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md"))
+        for name in re.findall(r"`((?:GET|POST|PATCH|PUT|DELETE) /[\w/{}-]+)", document.read_text())
+    }
+    assert len(named) > 50
+    assert {(place, name) for place, name in named if not any(route.fullmatch(name) for route in routes)} == set()
 
 
 def test_every_reference_leads_somewhere(openapi: dict[str, Any]) -> None:
@@ -231,23 +247,22 @@ async def test_metrics_are_for_the_inside_only(service: Service, anna: Person, s
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
-@pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json;q=0.5, text/html"])
-async def test_a_browser_at_an_unknown_address_gets_the_page(service: Service, accept: str) -> None:
+async def test_a_browser_at_an_unknown_address_gets_the_page(service: Service) -> None:
     page = await service.client.get("/")
-    known = {"Accept": accept, "If-None-Match": page.headers["etag"]}
-    answer = await service.client.get("/nowhere/at/all", headers=known)
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-store"
-    assert "script-src 'self'" in answer.headers["content-security-policy"]
-    assert answer.text == page.text
+    for accept in (BROWSER, "text/html", "application/json;q=0.5, text/html"):
+        known = {"Accept": accept, "If-None-Match": page.headers["etag"]}
+        answer = await service.client.get("/nowhere/at/all", headers=known)
+        assert answer.status_code == 404, accept
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert answer.text == page.text
 
 
-@pytest.mark.parametrize(
-    "accept", ["*/*", "", "application/json", "application/problem+json, text/html", "text/html;q=0"]
-)
-async def test_others_at_an_unknown_address_get_a_problem(service: Service, accept: str) -> None:
-    assert code_of(await service.client.get("/nowhere", headers={"Accept": accept})) == (404, "not_found")
+async def test_others_at_an_unknown_address_get_a_problem(service: Service) -> None:
+    for accept in ("*/*", "", "application/json", "application/problem+json, text/html", "text/html;q=0"):
+        answer = await service.client.get("/nowhere", headers={"Accept": accept})
+        assert code_of(answer) == (404, "not_found"), accept
     assert code_of(await service.client.post("/nowhere", headers={"Accept": BROWSER})) == (404, "not_found")
     for path in ("/web/nothing.js", "/web/docs/nothing.css"):
         assert code_of(await service.client.get(path, headers={"Accept": BROWSER})) == (404, "not_found")

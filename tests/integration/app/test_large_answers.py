@@ -113,10 +113,10 @@ async def test_what_is_waited_for_is_read_whole_only_when_it_changes(
         return await get_some(session, ids, bytes_max=bytes_max)
 
     monkeypatch.setattr(predictions, "get_some", counted)
-    monkeypatch.setattr("services.app.live.READ_AGAIN_S", 0.05)
+    monkeypatch.setattr("services.app.live_answers.READ_AGAIN_S", 0.05)
     asked = (await anna.predict(LARGE)).json()
     id_, user_id = UUID(asked["id"]), UUID((await anna.get("/users/me")).json()["id"])
-    with service.components.live.watch(id_) as watch:
+    with service.components.live_answers.watch(id_) as watch:
         assert (first := await watch.change(5)) is not None
         assert first.status == "queued"
         assert await watch.change(1.5) is None

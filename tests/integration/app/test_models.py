@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
+from engine.common.state import ROOT
 from ml_service.domain.errors import ModelNotFound
-from ml_service.domain.models import ModelState
+from ml_service.domain.models import FailedModel, ModelState
 from ml_service.storage import models, prediction_stats, workers
+from ml_service.storage.workers import Worker
+from ml_service.usecases import models as use_cases
 from ml_service.usecases.model_times import ModelTimes
+from ml_service.usecases.workers import failed_models
 from tests.support.service import ECHO, Person, Service, code_of
 
 NUMBER: dict[str, object] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -60,6 +68,37 @@ async def test_health_says_why_the_default_model_is_not_served(service: Service)
         await models.promote(session, "echo", "2")
     await announce_v2(service, served=["echo@2"])
     assert (await service.client.get("/health")).json()["problems"] == []
+
+
+async def test_the_status_command_repeats_what_health_says_with_the_next_step(
+    service: Service, database_url: str
+) -> None:
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SETTINGS_FOLDER": "/nowhere"}
+
+    async def problems(default_model: str = "echo") -> list[str]:
+        command = [sys.executable, "-m", "ml_service.cli", "status", "--json"]
+        process = await asyncio.create_subprocess_exec(
+            *command, env={**env, "DEFAULT_MODEL": default_model}, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        return list(json.loads(said)["problems"])
+
+    async def health() -> list[str]:
+        return list((await service.client.get("/health")).json()["problems"])
+
+    await announce_v2(service, served=["echo@2"])
+    assert await problems() == await health()
+    assert "models promote echo@2" in (await problems())[0]
+    await announce_v2(service, served=[])
+    assert await problems() == [f"{(await health())[0]} Next: python3 start.py --logs worker"]
+    await announce_v2(service, served=["echo@1"])
+    assert (await problems(), await health()) == ([], [])
+    assert await problems("nobody") == [
+        "No worker has announced the model nobody yet. Next: python3 start.py --logs worker"
+    ]
+    async with service.database.begin() as session:
+        await models.set_enabled(session, "echo", is_enabled=False)
+    assert await problems() == ["The model echo is switched off. Next: python3 start.py --cli models enable echo"]
 
 
 async def test_a_request_is_validated_by_the_version_it_names(service: Service, anna: Person) -> None:
@@ -190,10 +229,10 @@ async def test_unknown_names_do_not_make_the_app_read_the_tables_each_time(
     await catalog.close()  # no refresh but those for unknown names
     read = models.list_all
 
-    async def counted(session: object) -> object:
+    async def counted(session: object, known: object = None) -> object:
         nonlocal reads
         reads += 1
-        return await read(session)  # type: ignore[arg-type]
+        return await read(session, known)  # type: ignore[arg-type]
 
     monkeypatch.setattr(models, "list_all", counted)
     began = asyncio.get_running_loop().time()
@@ -208,3 +247,31 @@ async def test_a_model_is_known_as_soon_as_it_was_announced(service: Service) ->
         async with service.database.autocommit() as session:
             await models.announce(session, [replace(ECHO, version=str(number))])
         assert (await service.client.get(f"/models/echo@{number}")).status_code == 200
+
+
+async def test_a_list_of_many_models_looks_through_the_workers_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service.database.autocommit() as session:
+        await models.announce(session, [replace(ECHO, version=str(number)) for number in range(2, 40)])
+    await service.components.catalog.refresh()
+    looks = 0
+
+    def counted(workers: Iterable[Worker]) -> list[FailedModel]:
+        nonlocal looks
+        looks += 1
+        return failed_models(workers)
+
+    monkeypatch.setattr("services.app.api.schemas.models.failed_models", counted)
+    listed = (await service.client.get("/models")).json()["items"]
+    assert {one["name"]: len(one["versions"]) for one in listed} == {"echo": 39, "dear": 1}
+    assert looks == 1
+
+
+async def test_a_name_that_lacks_its_version_forgets_nothing(service: Service) -> None:
+    async with service.database.begin() as session:
+        with pytest.raises(ModelNotFound, match="Name a version behind the @"):
+            await use_cases.forget(session, "echo@")
+        assert {one.spec.name for one in await models.list_all(session)} == {"echo", "dear"}
+        await use_cases.forget(session, "echo@1")
+        assert {one.spec.name for one in await models.list_all(session)} == {"dear"}

@@ -191,9 +191,9 @@ async def test_finished_predictions_are_counted_behind_a_large_batch(
 async def test_a_series_estimates_what_it_does_not_read(
     service: Service, anna: Person, boss: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ml_service.storage.service_load.SERIES_READ_MAX", 30 * 24 * 4)
+    monkeypatch.setattr(service_load, "SERIES_READ_MAX", 8)  # of nine, in 720 parts: one of each part
     async with service.database.autocommit() as session:
-        # Yesterday: six in one hour, of which four are read, and three in another.
+        # Yesterday: six in one hour, and three in another.
         await session.execute(
             """
             INSERT INTO predictions (id, user_id, model, version, status, source, cost, attempts, worker_id, created_at,
@@ -212,8 +212,18 @@ async def test_a_series_estimates_what_it_does_not_read(
     series = (await boss.get("/admin/stats", params=asked)).json()["series"]
     async with service.database.autocommit() as session:
         await session.execute("DELETE FROM predictions")  # they have no holds, which the audit would say
-    # Of the six the last four are read, which came within 40 of 60 minutes. The three are counted.
+    # The last of the six came ten minutes before its hour was over, and the last of the three twenty.
     assert series[-2]["accepted"] == 6 + 3
+
+
+async def test_a_series_counts_a_burst_that_it_can_read(
+    anna: Person, boss: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_load, "SERIES_READ_MAX", 120)
+    items = [{"text": f"item {number}"} for number in range(50)]
+    assert (await anna.post("/predictions/batch", {"items": items})).status_code == 202
+    series = (await boss.get("/admin/stats", params={"minutes": 60, "step": "minute"})).json()["series"]
+    assert sum(step["accepted"] for step in series) == 50
 
 
 async def test_the_audit_says_what_is_wrong(service: Service, boss: Person) -> None:
@@ -287,6 +297,9 @@ async def test_dead_letters_are_shown_and_replayed(service: Service, anna: Perso
     assert asked in first["body"]
     troubles = (await boss.get("/admin/stats")).json()["problems"]
     assert ("dead_letters", 2) in [(one["code"], one["count"]) for one in troubles]
+    await service.components.load.look()
+    told = service.components.metrics.text(service.components.load).decode()
+    assert "ml_service_dead_letters 2.0" in told.splitlines()
     replayed = await change(boss, "POST", "/admin/dead-letters/replay", {"count": 1})
     assert replayed.json() == {"replayed": 1, "skipped": []}
     async with service.worker(), asyncio.timeout(20):

@@ -73,10 +73,11 @@ async def test_fifty_twins_of_one_key_are_one_prediction(service: Service, anna:
     assert other.json()["id"] != answers[0].json()["id"]
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256, "schlüssel", "tab\there"])
-async def test_a_key_that_is_none_is_refused(anna: Person, key: str) -> None:
-    answer = await anna.post("/predictions/predict", {"text": "a"}, headers={"Idempotency-Key": key.encode("latin-1")})
-    assert code_of(answer) == (422, "invalid_input")
+async def test_a_key_that_is_none_is_refused(anna: Person) -> None:
+    for key in ("", "k" * 256, "schlüssel", "tab\there"):
+        headers = {"Idempotency-Key": key.encode("latin-1")}
+        answer = await anna.post("/predictions/predict", {"text": "a"}, headers=headers)
+        assert code_of(answer) == (422, "invalid_input"), key
 
 
 async def test_a_batch_is_accepted_whole_or_not_at_all(service: Service, anna: Person) -> None:

@@ -32,6 +32,12 @@ UNKNOWN: list[tuple[str, str, str]] = [  # the address, what is wrong, what is s
     ("/balance?user=anna", "query.user", "takes none"),
     ("/models?limit=1", "query.limit", "takes none"),
     ("/bulk?limt=1", "query.limt", "did you mean limit?"),
+    ("/predictions?limit=1_0", "query.limit", "in the digits 0 to 9"),
+    ("/predictions?limit=+5", "query.limit", "in the digits 0 to 9"),
+    ("/predictions?limit=%2B5", "query.limit", "in the digits 0 to 9"),
+    ("/predictions?limit=%201", "query.limit", "in the digits 0 to 9"),
+    ("/predictions?limit=5.0", "query.limit", "in the digits 0 to 9"),
+    ("/predictions?limit=", "query.limit", "in the digits 0 to 9"),
 ]
 
 

@@ -40,28 +40,26 @@ async def test_a_quote_of_a_batch_prices_each_item_and_compares_the_sum_with_the
     assert (quote["cost_max"], quote["is_enough"]) == (121, False)
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code", "location"),
-    [
-        ({"text": ""}, 422, "invalid_input", "input.text"),
-        ({"items": [{"text": "a"}, {"text": ""}]}, 422, "invalid_input", "items.1.input.text"),
-        ({"items": []}, 422, "invalid_input", "body.items"),
-        ({"text": "a", "cost": 0}, 422, "invalid_input", "body.cost"),
-        ({"items": [{"text": "a", "inptu": 1}]}, 422, "invalid_input", "body.items.0.inptu"),
-        ({"model": "nothing", "text": "a"}, 404, "model_not_found", None),
-        ([], 422, "invalid_input", "body"),
-    ],
-)
-async def test_a_quote_is_refused_with_the_same_words_as_the_request(
-    anna: Person, body: Any, status: int, code: str, location: str | None
-) -> None:
-    quote = await anna.post(QUOTE, body)
-    assert code_of(quote) == (status, code)
-    if location is not None:
-        assert quote.json()["errors"][0]["location"] == location
-    if isinstance(body, dict):
-        asked = await anna.post("/predictions/batch" if "items" in body else "/predictions/predict", body)
-        assert asked.json()["detail"] == quote.json()["detail"]
+REFUSED: list[tuple[Any, int, str, str | None]] = [
+    ({"text": ""}, 422, "invalid_input", "input.text"),
+    ({"items": [{"text": "a"}, {"text": ""}]}, 422, "invalid_input", "items.1.input.text"),
+    ({"items": []}, 422, "invalid_input", "body.items"),
+    ({"text": "a", "cost": 0}, 422, "invalid_input", "body.cost"),
+    ({"items": [{"text": "a", "inptu": 1}]}, 422, "invalid_input", "body.items.0.inptu"),
+    ({"model": "nothing", "text": "a"}, 404, "model_not_found", None),
+    ([], 422, "invalid_input", "body"),
+]
+
+
+async def test_a_quote_is_refused_with_the_same_words_as_the_request(anna: Person) -> None:
+    for body, status, code, location in REFUSED:
+        quote = await anna.post(QUOTE, body)
+        assert code_of(quote) == (status, code), body
+        if location is not None:
+            assert quote.json()["errors"][0]["location"] == location
+        if isinstance(body, dict):
+            asked = await anna.post("/predictions/batch" if "items" in body else "/predictions/predict", body)
+            assert asked.json()["detail"] == quote.json()["detail"]
 
 
 async def test_a_quote_needs_a_sign_in(service: Service) -> None:

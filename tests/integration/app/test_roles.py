@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-import pytest
-
 from ml_service.domain.roles import Role
 from services.app.api.admin.access import NEEDED
 from tests.support.admin import admin_routes, change, id_of, logged, routes_of
@@ -120,16 +118,12 @@ async def test_two_admins_cannot_remove_each_other_at_once(service: Service) -> 
         assert left == 1, how
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{}, {"role": "root"}, {"role": 1}, {"is_blocked": None}, {"is_blocked": "yes"}, {"is_admin": True}],
-    ids=str,
-)
-async def test_what_is_no_change_of_a_user_is_refused(
-    service: Service, anna: Person, boss: Person, wrong: dict[str, object]
-) -> None:
-    refused = await change(boss, "PATCH", f"/admin/users/{await id_of(anna)}", {**wrong, "reason": "r"})
-    assert code_of(refused) == (422, "invalid_input")
+async def test_what_is_no_change_of_a_user_is_refused(service: Service, anna: Person, boss: Person) -> None:
+    url = f"/admin/users/{await id_of(anna)}"
+    wrong = [{}, {"role": "root"}, {"role": 1}, {"is_blocked": None}, {"is_blocked": "yes"}, {"is_admin": True}]
+    for one in wrong:
+        refused = await change(boss, "PATCH", url, {**one, "reason": "r"})
+        assert code_of(refused) == (422, "invalid_input"), one
     assert await logged(service) == []
 
 

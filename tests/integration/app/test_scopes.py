@@ -31,7 +31,8 @@ PUBLIC = """
     GET /models · GET /models/{name} · GET /service · GET /health · GET /health/live · GET /health/ready · GET /metrics
 """
 SIGNED_IN = """
-    PATCH /users/me · DELETE /users/me · GET /users/me/export · POST /users/me/password · POST /users/me/telegram
+    PATCH /users/me · DELETE /users/me · GET /users/me/export · POST /users/me/password
+    GET /users/me/telegram · POST /users/me/telegram
     GET /users/me/sessions · DELETE /users/me/sessions · DELETE /users/me/sessions/{session_id} · POST /logout
     POST /api-keys · GET /api-keys · PATCH /api-keys/{key_id} · DELETE /api-keys/{key_id}
     POST /api-keys/{key_id}/rotate

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.support.admin import UNKNOWN, id_of
 from tests.support.service import Person, Service, code_of
 
@@ -51,9 +49,9 @@ async def test_whatever_somebody_quotes_is_found(service: Service, anna: Person,
     assert [name for _, _, name in await found(boss, "ANN")] == ["anna", "annabel"]
 
 
-@pytest.mark.parametrize("q", ["%", "_", "'; DROP TABLE users; --", "\u202e", "9" * 19, "mls_%", UNKNOWN])
-async def test_what_nobody_has_is_not_found(boss: Person, q: str) -> None:
-    assert await found(boss, q) == []
+async def test_what_nobody_has_is_not_found(boss: Person) -> None:
+    for q in ("%", "_", "'; DROP TABLE users; --", "\u202e", "9" * 19, "mls_%", UNKNOWN):
+        assert await found(boss, q) == [], q
 
 
 async def test_a_search_is_bounded(service: Service, boss: Person) -> None:

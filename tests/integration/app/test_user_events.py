@@ -15,8 +15,9 @@ from starlette.types import Message
 
 from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.storage import changes
-from ml_service.storage.changes import Position, read_position
+from ml_service.storage.changes import ROWS_MAX, Position, read_position
 from ml_service.usecases import ledger, users
+from tests.support.play import Play
 from tests.support.service import Person, Service, StartService, code_of
 
 
@@ -181,6 +182,7 @@ async def test_changes_made_by_another_process_reach_all_tabs(
             assert await stream.quiet(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut_after", range(7))
 async def test_a_stream_resumes_without_missing_or_doubling_anything(
     service: Service, start_service: StartService, anna: Person, cut_after: int
@@ -251,6 +253,32 @@ async def test_a_large_batch_comes_in_pieces_and_whole(service: Service, anna: P
         assert len(set(told)) == len(told)
 
 
+async def test_a_batch_that_comes_in_the_middle_of_a_reading_comes_once(service: Service, anna: Person) -> None:
+    """And what was claimed in the middle of one comes with it, because nothing else tells of it."""
+    play = Play(service.database, UUID((await anna.get("/users/me")).json()["id"]))
+
+    async def read(position: Position) -> tuple[list[str], Position]:
+        found = await service.components.live_changes.read(play.user_id, position)
+        assert found is not None
+        return [f"{one.id} {one.status}" for one in found[0].predictions], found[1]
+
+    begun = await service.components.live_changes.begin(play.user_id)
+    assert begun is not None
+    first = play.submission(items=ROWS_MAX + 2, batch=True, cost=0)
+    await play.submit(first)
+    told, position = await read(begun[1])
+    assert len(told) == ROWS_MAX
+    second = play.submission(items=2, batch=True, cost=0)
+    await play.submit(second)
+    await play.claim(first.items[-1].id)
+    for _ in range(3):
+        news, position = await read(position)
+        told += news
+    assert len(told) == len(set(told)) == ROWS_MAX + 4
+    assert f"{first.items[-1].id} processing" in told
+    assert {f"{item.id} queued" for item in second.items} < set(told)
+
+
 async def test_a_slow_reader_gets_the_latest_state_and_keeps_nothing_waiting(service: Service, anna: Person) -> None:
     async with followed(service, anna) as slow, followed(service, anna) as quick, service.worker():
         await asyncio.gather(slow.next(), quick.next())
@@ -278,7 +306,7 @@ async def test_a_stream_ends_with_its_session_and_no_other(service: Service, ann
         assert await stays.quiet(0.1)
         assert (await other.predict()).status_code == 202
         assert (await stays.next()).name == "prediction"
-    assert not service.components.feeds._followers
+    assert not service.components.live_changes._followers
 
 
 async def test_streams_are_for_their_owner_and_bounded(start_service: StartService) -> None:
@@ -296,22 +324,20 @@ async def test_streams_are_for_their_owner_and_bounded(start_service: StartServi
         assert code_of(await service.client.get("/events")) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize(
-    "last_id",
-    [
-        *("7", "x" * 5000, "1:1:;0;0;0;1", ";;;", "1:1:;-1;0;0", "2:1:;0;0;0", "1:9:3,2;0;0;0", "1:2:1,1;1;1;1", "é"),
-        *(
-            "1:1:;0;0;9223372036854775808",
-            "9000000000:9000000000:;0;0;0",
-            "1:1:;0;0;0;;00000000000000000000000000000000",
-        ),
-    ],
-)
-async def test_an_id_that_is_of_no_use_is_answered_with_a_snapshot(
-    service: Service, anna: Person, last_id: str
-) -> None:
-    async with followed(service, anna, last_id) as stream:
-        assert (await stream.next()).name == "snapshot"
+USELESS_IDS = [
+    *("7", "x" * 5000, "1:1:;0;0;0;1", ";;;", "1:1:;-1;0;0", "2:1:;0;0;0", "1:9:3,2;0;0;0", "1:2:1,1;1;1;1", "é"),
+    *(
+        "1:1:;0;0;9223372036854775808",
+        "9000000000:9000000000:;0;0;0",
+        "1:1:;0;0;0;;00000000000000000000000000000000",
+    ),
+]
+
+
+async def test_an_id_that_is_of_no_use_is_answered_with_a_snapshot(service: Service, anna: Person) -> None:
+    for last_id in USELESS_IDS:
+        async with followed(service, anna, last_id) as stream:
+            assert (await stream.next()).name == "snapshot", last_id
 
 
 async def test_an_id_from_too_long_ago_is_answered_with_a_snapshot(
@@ -334,8 +360,8 @@ async def test_a_stream_ends_where_another_server_has_taken_over_with_less(servi
     """The client comes again with its position, which is then answered with a snapshot."""
     user_id = UUID((await anna.get("/users/me")).json()["id"])
     for since, until in (("9000000000:9000000000:", ""), ("1:1:", "9000000000:9000000000:")):
-        assert await service.components.feeds.read(user_id, Position(since, 0, 100, 0, until)) is None
-    assert await service.components.feeds.read(user_id, Position("1:1:", 0, 100, 0)) is not None
+        assert await service.components.live_changes.read(user_id, Position(since, 0, 100, 0, until)) is None
+    assert await service.components.live_changes.read(user_id, Position("1:1:", 0, 100, 0)) is not None
 
 
 def test_a_position_with_many_transactions_under_way_stays_short() -> None:
@@ -347,5 +373,5 @@ def test_a_position_with_many_transactions_under_way_stays_short() -> None:
 async def test_the_stop_of_the_service_ends_streams(service: Service, anna: Person) -> None:
     async with followed(service, anna) as stream:
         await stream.next()
-        service.components.feeds.release()
+        service.components.live_changes.release()
         assert await stream.ended(2)

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
+import asyncpg
 import pytest
+import structlog
 
-from ml_service.background.feeder import Feeder
+from ml_service.background.batch_feeder import BatchFeeder
 from ml_service.background.leader import APP_DUTIES_LOCK, Duty, Leader
 from ml_service.background.relay import Relay
 from ml_service.background.sweeper import Sweeper
@@ -22,7 +24,9 @@ from ml_service.messaging.queue import Queue, TaskConsumer
 from ml_service.storage import submissions, workers
 from ml_service.storage.finishing import Finish
 from ml_service.usecases import users
+from tests.support.locks import END_HOLDERS
 from tests.support.play import Play
+from tests.support.waiting import until
 
 LOST_AFTER_S = 0.3
 
@@ -43,9 +47,10 @@ async def make_leader(play: Play, queue: Queue) -> AsyncIterator[MakeLeader]:
 
     def make() -> Leader:
         relay = Relay(play.database, queue, lambda *_: 8)
-        feeder = Feeder(play.database, queue, relay, lambda *_: 8)
+        feeder = BatchFeeder(play.database, queue, relay, lambda *_: 8)
         sweeper = Sweeper(play.database, queue, relay, resend_after_s=0.2, lost_after_s=LOST_AFTER_S, silent_s=0.1)
         duties = [Duty("feed", feeder.feed, 0.02), Duty("sweep", sweeper.sweep, 0.05)]
+        duties.append(Duty("resend", sweeper.resend_due, 0.05))
         made.append(Leader(play.database, play.url, lock_key=APP_DUTIES_LOCK, duties=duties))
         return made[-1]
 
@@ -113,18 +118,7 @@ async def test_predictions_claimed_by_a_vanished_worker_are_sent_again(
     play: Play, make_leader: MakeLeader, consumer: TaskConsumer
 ) -> None:
     async with play.database.autocommit() as session:
-        await workers.beat(
-            session,
-            play.worker_id,
-            1,
-            "h",
-            1,
-            pools=["default"],
-            models=["echo@1"],
-            model_states={},
-            state="ready",
-            lease_s=60,
-        )
+        await play.beat(session)
     await play.submit(play.submission())
     await make_leader().start()
     await receive(consumer, 1)
@@ -137,22 +131,13 @@ async def test_predictions_claimed_by_a_live_worker_are_left_alone(
 ) -> None:
     async with play.database.own_connection(play.url, "lock") as own:
         await workers.hold_lock(own, 1)
-        await workers.beat(
-            own,
-            play.worker_id,
-            1,
-            "h",
-            1,
-            pools=["default"],
-            models=["echo@1"],
-            model_states={},
-            state="ready",
-            lease_s=60,
-        )
+        await play.beat(own)
         await play.submit(play.submission())
         await make_leader().start()
         await receive(consumer, 1)
         await play.claim(*play.ids)
+        while await consumer.get_batch(1, wait_ms=0, timeout_s=0.3):
+            pass  # it was sent once more before it was claimed
         assert await consumer.get_batch(1, wait_ms=0, timeout_s=1) == []
 
 
@@ -184,3 +169,112 @@ async def test_one_process_leads_and_another_takes_over(make_leader: MakeLeader)
     async with asyncio.timeout(5):
         while not second.is_leading:
             await asyncio.sleep(0.05)
+
+
+async def test_a_duty_that_fails_is_tried_again_and_the_other_duties_go_on_in_the_same_term(play: Play) -> None:
+    runs = {"broken": 0, "sound": 0, "waiting": 0}
+    terms = 0
+    everything_ran = asyncio.Event()
+
+    async def broken() -> None:
+        runs["broken"] += 1
+        if runs["broken"] == 2:
+            everything_ran.set()
+        raise LookupError("a bug")
+
+    async def sound() -> None:
+        runs["sound"] += 1
+
+    async def waiting() -> None:
+        runs["waiting"] += 1
+        await asyncio.Event().wait()
+
+    def elected() -> None:
+        nonlocal terms
+        terms += 1
+
+    duties = [Duty("broken", broken, 0.02), Duty("sound", sound, 0.02), Duty("waiting", waiting, 0.02)]
+    leader = Leader(play.database, play.url, lock_key=APP_DUTIES_LOCK, duties=duties, on_elected=elected)
+    with structlog.testing.capture_logs() as lines:
+        await leader.start()
+        try:
+            async with asyncio.timeout(10):
+                await everything_ran.wait()
+        finally:
+            await leader.close()
+    assert (terms, runs["broken"], runs["waiting"]) == (1, 2, 1)
+    assert runs["sound"] > 5, "another duty waited for the one that fails"
+    failed = [(line["duty"], line["exc_info"]) for line in lines if line["event"] == "duty_failed"]
+    assert failed == [("broken", True)] * 2
+
+
+@pytest.mark.slow
+async def test_a_term_ends_with_the_connection_that_holds_the_lock(play: Play) -> None:
+    terms: asyncio.Queue[None] = asyncio.Queue()
+    leader = Leader(
+        play.database,
+        play.url,
+        lock_key=APP_DUTIES_LOCK,
+        duties=[Duty("nothing", asyncio.Event().wait, 1)],
+        on_elected=lambda: terms.put_nowait(None),
+    )
+    await leader.start()
+    try:
+        async with asyncio.timeout(10):
+            await terms.get()
+            async with play.database.autocommit() as session:
+                assert await session.fetch(END_HOLDERS, APP_DUTIES_LOCK)
+            await terms.get()
+    finally:
+        await leader.close()
+
+
+@pytest.mark.slow
+async def test_a_leader_that_is_closed_while_it_loses_the_lock_ends(play: Play) -> None:
+    began, is_ending = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_ending.set()
+            await asyncio.sleep(0.5)
+
+    duties = [Duty("slow to end", slow_to_end, 1)]
+    leader = Leader(play.database, play.url, lock_key=APP_DUTIES_LOCK, duties=duties)
+    await leader.start()
+    async with asyncio.timeout(10):
+        await began.wait()
+        async with play.database.autocommit() as session:
+            assert await session.fetch(END_HOLDERS, APP_DUTIES_LOCK)
+        await is_ending.wait()
+        await leader.close()
+
+
+@pytest.mark.slow
+async def test_a_leader_that_looks_after_its_lock_is_left_alone_and_a_frozen_one_is_replaced(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml_service.background.leader.FROZEN_S", 6.0)
+    leaders = [
+        Leader(play.database, play.url, lock_key=APP_DUTIES_LOCK, duties=[Duty("nothing", asyncio.Event().wait, 1)])
+        for _ in range(2)
+    ]
+    frozen = await asyncpg.connect(play.url)
+    try:
+        assert await frozen.fetchval("SELECT pg_try_advisory_lock($1)", APP_DUTIES_LOCK)
+        for one in leaders:
+            await one.start()
+        await asyncio.sleep(1)
+        assert not any(one.is_leading for one in leaders)
+        await until(lambda: any(one.is_leading for one in leaders), 30)
+        leader = next(one for one in leaders if one.is_leading)
+        end = asyncio.get_running_loop().time() + 9
+        while asyncio.get_running_loop().time() < end:
+            assert leader.is_leading, "it is well"
+            await asyncio.sleep(0.1)
+    finally:
+        frozen.terminate()
+        for one in leaders:
+            await one.close()

@@ -8,16 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from ml_service.background.feeder import Feeder
+from ml_service.background.batch_feeder import BatchFeeder
+from ml_service.background.feed_window import BATCHES_PER_WORKER
 from ml_service.background.relay import Relay
 from ml_service.background.version_watch import VersionWatch
 from ml_service.domain.models import ModelSpec
 from ml_service.messaging.connect import connect_queue
 from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import Queue, TaskConsumer
-from ml_service.storage import model_versions, models, outbox, workers
+from ml_service.storage import model_versions, models, outbox
 from ml_service.storage.outbox import OutboxEntry
-from tests.support.play import Play
+from tests.support.play import Play, announce_served
 
 SPEC = ModelSpec("echo", "1", "Says it again.", 1, {}, {})
 BATCH_SIZE = 8
@@ -57,14 +58,18 @@ async def drop(play: Play, consumer: TaskConsumer, number: int) -> None:
 async def serve(play: Play) -> None:
     """Begin to serve the version."""
     async with play.database.autocommit() as session:
-        await workers.beat(
-            session, play.worker_id, 1, "h", 1, pools=[], models=["echo@1"], model_states={}, state="ready", lease_s=60
-        )
+        await play.beat(session)
 
 
 async def announce(play: Play) -> None:
     async with play.database.autocommit() as session:
         await models.announce(session, [SPEC])
+
+
+async def served_before(play: Play) -> None:
+    """Workers have served the version, and are gone: nobody has noticed yet."""
+    async with play.database.autocommit() as session:
+        await announce_served(session, SPEC)
 
 
 async def unsent(play: Play) -> list[UUID]:
@@ -94,8 +99,8 @@ async def test_a_message_that_was_dropped_before_its_outbox_row_was_deleted_is_s
 async def test_a_window_full_of_dropped_messages_is_fed_again(
     play: Play, queue: Queue, consumer: TaskConsumer, relay: Relay
 ) -> None:
-    await announce(play)
-    feeder = Feeder(play.database, queue, relay, lambda *_: BATCH_SIZE)
+    await served_before(play)
+    feeder = BatchFeeder(play.database, queue, relay, lambda *_: BATCH_SIZE)
     await play.submit(play.submission(items=2 * BATCH_SIZE, batch=True))
     await feeder.feed()
     await drop(play, consumer, 2 * BATCH_SIZE)
@@ -104,6 +109,43 @@ async def test_a_window_full_of_dropped_messages_is_fed_again(
     assert sorted(await unsent(play)) == sorted(play.ids)
     await feeder.feed()
     assert await unsent(play) == []
+
+
+async def test_a_heap_for_a_version_that_nobody_serves_fills_no_queue(
+    play: Play, queue: Queue, consumer: TaskConsumer, relay: Relay
+) -> None:
+    await served_before(play)
+    feeder = BatchFeeder(play.database, queue, relay, lambda *_: BATCH_SIZE)
+    await play.submit(play.submission(items=2 * BATCH_SIZE, batch=True))
+    await feeder.feed()
+    await drop(play, consumer, 2 * BATCH_SIZE)
+    await play.submit(play.submission(items=8 * BATCH_SIZE, batch=True))
+    await feeder.feed()
+    assert (await queue.depth("default")).ready == 0, "others' single predictions would stand behind that"
+    assert await unsent(play) == []
+    await serve(play)
+    await VersionWatch(play.database, queue, gone_s=100).look()
+    assert sorted(await unsent(play)) == sorted(play.ids)
+    await feeder.feed()
+    left = len(play.ids) - len(await unsent(play))
+    assert left == BATCHES_PER_WORKER * BATCH_SIZE, "how fast messages were dropped says nothing of the workers"
+
+
+async def test_a_version_that_moves_is_fed_no_faster_than_it_is_answered(
+    play: Play, queue: Queue, relay: Relay
+) -> None:
+    await announce(play)
+    async with play.database.autocommit() as session:
+        await session.execute("UPDATE model_versions SET parked_at = now() + interval '3 seconds'")
+    await serve(play)
+    feeder = BatchFeeder(play.database, queue, relay, lambda *_: BATCH_SIZE)
+    await play.submit(play.submission(items=8 * BATCH_SIZE, batch=True))
+    await feeder.feed()
+    assert len(play.ids) - len(await unsent(play)) == BATCHES_PER_WORKER * BATCH_SIZE
+    async with play.database.autocommit() as session:
+        await session.execute("UPDATE model_versions SET parked_at = now()")
+    await feeder.feed()
+    assert len(play.ids) - len(await unsent(play)) == BATCHES_PER_WORKER * BATCH_SIZE, "it is served, none dropped"
 
 
 async def test_a_version_that_is_back_gets_what_was_accepted_while_the_leader_looked(play: Play) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ml_service.background.webhook_sender import Sent, WebhookSender
-from ml_service.domain.webhooks import Secret, new_secret
+from ml_service.background.webhook_sender import WebhookSender
+from ml_service.domain.webhooks import Secret, Sent, new_secret
 from tests.support.dns import Names
 from tests.support.receiver import HookReceiver
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from engine.common.state import ROOT
-from ml_service.storage import admin_actions, models
+from ml_service.domain.users import deleted_name
+from ml_service.storage import admin_actions, deleted_accounts, models, users
 from ml_service.storage.database import Database
 from tests.support.service import ECHO
 
@@ -36,6 +37,36 @@ def run(database_url: str) -> Run:
         return done.stdout + done.stderr
 
     return act
+
+
+async def test_a_deleted_account_is_given_nothing(run: Run, database: Database) -> None:
+    run("admin", "create", "boss", "--password-stdin", stdin=f"{PASSWORD}\n")
+    run("admin", "create", "leaver", "--password-stdin", "--role", "viewer", stdin=f"{PASSWORD}\n")
+    async with database.begin() as session:
+        login = await users.login_of(session, "leaver")
+        assert login is not None
+        assert await deleted_accounts.close(session, login.user_id, login.password_hash)
+    name = deleted_name(login.user_id)
+    for arguments in (
+        ("admin", "top-up", name, "5"),
+        ("admin", "adjust", name, "5", "--reason", "r"),
+        ("admin", "role", name, "admin", "--reason", "r"),
+        ("admin", "block", name, "--reason", "r"),
+        ("admin", "unblock", name, "--reason", "r"),
+        ("keys", "create", name, "--name", "ci"),
+    ):
+        assert run(*arguments, expected=1).strip() == "account_deleted: This account was deleted.", arguments
+    assert "invalid_input" in run("admin", "create", name, "--existing", "--password-stdin", expected=1)
+    assert f"{name}: user, deleted, balance 0" in run("admin", "show", name)
+    assert await users_row(database, name) == (False, None, None)
+
+
+async def users_row(database: Database, name: str) -> tuple[object, ...]:
+    async with database.autocommit() as session:
+        return tuple(
+            await session.fetchrow("SELECT is_admin, staff_role, password_hash FROM users WHERE username = $1", name)
+            or ()
+        )
 
 
 async def test_the_series_is_printed_and_too_long_a_one_is_refused(run: Run) -> None:
@@ -72,9 +103,9 @@ async def test_an_admin_is_made_and_a_taken_name_needs_existing(run: Run, databa
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["admin", "top-up", "boss", "99999999999999999999"], 2, "or equal to"),
-        (["admin", "top-up", "boss", "0"], 2, "or equal to"),
-        (["admin", "adjust", "boss", "-99999999999999999999", "--reason", "x"], 2, "or equal to"),
+        (["admin", "top-up", "boss", "99999999999999999999"], 2, "must be from 1 to"),
+        (["admin", "top-up", "boss", "0"], 2, "must be from 1 to"),
+        (["admin", "adjust", "boss", "-99999999999999999999", "--reason", "x"], 2, "must be from -"),
         (["admin", "price", "odd", "99999999999999999999"], 1, "from 0 to 999,999,999"),
         (["admin", "price", "odd", "-1"], 2, "No such option"),
         (["admin", "price", "odd", "²"], 1, "from 0 to 999,999,999"),

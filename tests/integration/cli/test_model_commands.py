@@ -54,7 +54,7 @@ def test_each_template_works_as_it_stands(run: Run, template: str) -> None:
     run("new", "my-model", "--template", template)
     checked = run("check", "my-model").stdout
     assert "my-model 1.0.0: loaded in" in checked
-    assert "examples are right" in checked
+    assert "example is right." in checked or "examples are right." in checked
     assert "give the same answers, and so does a second run" in checked
     assert "MiB" in checked
     assert "longest call" in checked
@@ -102,6 +102,13 @@ class Upstream(BaseHTTPRequestHandler):
 
     is_busy: ClassVar[bool] = True
     asked: ClassVar[list[tuple[dict[str, str], dict[str, Any]]]] = []
+    odd: ClassVar[dict[str, str]] = {
+        "html": "<html>Bad Gateway</html>",
+        "cut": '{"choices": [{"mess',
+        "list": "[]",
+        "no choice": '{"choices": []}',
+        "no text": '{"choices": [{"message": {"content": null}}]}',
+    }
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -116,7 +123,7 @@ class Upstream(BaseHTTPRequestHandler):
         self.send_response(400 if prompt == "refuse" else 200)
         self.end_headers()
         reply = {"choices": [{"message": {"content": f"About {prompt}"}}], "usage": {"total_tokens": 12}}
-        self.wfile.write(json.dumps(reply).encode())
+        self.wfile.write(self.odd.get(prompt, json.dumps(reply)).encode())
 
     def log_message(self, *_arguments: Any) -> None:
         pass
@@ -151,6 +158,9 @@ def test_the_openai_template_asks_any_server_like_it(run: Run, upstream: str) ->
     assert json.loads(answered.stdout) == {"text": "About tea", "tokens": 12}
     refused = run("run", "helper", "--input", '{"prompt": "refuse"}', expected=1, **settings)
     assert "input_rejected: The language model refuses this prompt." in refused.stderr
+    for prompt in Upstream.odd:
+        failed = run("run", "helper", "--input", json.dumps({"prompt": prompt}), expected=1, **settings).stderr
+        assert "The model failed on this input (LanguageModelFailed)." in failed, prompt
     assert "It asks others" in run("check", "helper", **settings).stdout
     headers, body = Upstream.asked[1]
     assert headers["Authorization"] == "Bearer sk-test"
@@ -224,6 +234,59 @@ def test_a_model_is_measured_and_described(run: Run) -> None:
     assert "| `text` | string | yes |" in card
     assert '{"words":5,"is_question":true}' in card
     assert run("card", "sentiment").stdout.startswith("#"), "a card that was written is shown as it is"
+
+
+BEGINNING = """\
+from pydantic import BaseModel
+from ml_service.runtime.author import Model
+
+class Said(BaseModel):
+    text: str
+
+class Mine(Model):
+    name, version, description = "mine", "1", "A test."
+"""
+MISTAKES = {
+    "SyntaxError: '(' was never closed (line 1)": "predict = (",
+    "needs the Python package 'no_such', not installed here. Name its package in requirements.txt": "import no_such",
+    "Loading it raised RuntimeError: Set KEY (line 9)": "def load(self): raise RuntimeError('Set KEY')",
+    "No module named 'no_such' (line 9). Name its package in requirements.txt": "def load(self): import no_such",
+    "come from the types of predict's parameters": "def predict(self, text): return {}",
+    "The model returned 0 outputs for 1 inputs.": "def predict(self, inputs: list[Said]) -> list[Said]: return []",
+    "KeyError: 'x' (line 9)": "def predict(self, text: str) -> Said: return {}['x']",
+}
+
+
+@pytest.mark.parametrize(("sentence", "line"), MISTAKES.items())
+def test_a_mistake_in_a_model_is_one_sentence_and_no_stack_trace(
+    run: Run, tmp_path: Path, sentence: str, line: str
+) -> None:
+    folder = tmp_path / "models" / "mine"
+    folder.mkdir(parents=True)
+    whole = line if line.startswith(("import", "predict =")) else f"{BEGINNING}    {line}\n"
+    predict = "" if "def predict" in line else "    def predict(self, text: str) -> Said: return Said(text=text)\n"
+    (folder / "model.py").write_text(whole + (predict if whole != line else ""))
+    said = run("check", "mine", expected=1).stderr
+    assert sentence in said
+    assert "model load failed" not in said, "it is said once"
+    assert "Traceback" not in said
+
+
+def test_only_answers_are_measured(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "unsteady"
+    folder.mkdir(parents=True)
+    (folder / "model.py").write_text(UNSTEADY.replace("WHAT", "float('nan')"))
+    assert "Example 1 has no answer to measure: output_invalid" in run("bench", "unsteady", expected=1).stderr
+
+
+def test_a_model_on_trial_sees_what_the_workers_file_says_to_models(run: Run, tmp_path: Path, upstream: str) -> None:
+    Upstream.is_busy = False
+    (tmp_path / "services" / "ml_worker").mkdir(parents=True)
+    (tmp_path / "services" / "ml_worker" / ".env").write_text(f"OPENAI_BASE_URL={upstream}\nOPENAI_API_KEY=sk-file\n")
+    run("new", "helper", "--template", "openai")
+    answered = run("run", "helper", "--input", "tea", SETTINGS_FOLDER=str(tmp_path))
+    assert json.loads(answered.stdout)["text"] == "About tea"
+    assert Upstream.asked[0][0]["Authorization"] == "Bearer sk-file"
 
 
 def test_a_new_model_needs_a_name_that_is_free(run: Run) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
+import argparse
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine.common.state import Places
-from engine.native import model_environments
+from engine.native import lifecycle, model_environments
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import Success
 from tests.support.hosts import running
+from tests.support.wheels import write_wheel
 
 pytestmark = pytest.mark.slow
 
@@ -32,18 +35,6 @@ class Mine(Model):
     def predict(self, text: str) -> Answer:
         return Answer(said=f"{text} {tiny.WORD} {numpy.array([1.0]).sum()}")
 """
-
-
-def write_wheel(folder: Path, word: str) -> None:
-    """A package in a file, as small as one can be: nothing is fetched or built."""
-    info = "tiny-1.0.dist-info"
-    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tiny.py", f"WORD = {word!r}\n")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", "")
 
 
 @pytest.fixture
@@ -72,7 +63,7 @@ async def said(folder: Path) -> str:
 async def test_its_packages_are_there_for_it_alone_and_follow_its_requirements(folder: Path) -> None:
     assert "needs the Python package 'tiny', not installed here" in await said(folder)
     write_wheel(folder, "one")
-    model_environments.ensure()
+    model_environments.ensure_all(())
     assert await said(folder) == '{"said":"hello one 1.0"}'
     stamp = model_environments.folder() / "mine" / "requirements.sha256"
     began = stamp.stat().st_mtime_ns
@@ -80,10 +71,10 @@ async def test_its_packages_are_there_for_it_alone_and_follow_its_requirements(f
     assert stamp.stat().st_mtime_ns == began, "a second start installs nothing"
     write_wheel(folder, "two")
     (folder / "requirements.txt").write_text("./tiny-1.0-py3-none-any.whl  # another one\n")
-    model_environments.ensure()
+    model_environments.ensure_all(())
     assert await said(folder) == '{"said":"hello two 1.0"}'
     (folder / "requirements.txt").unlink()
-    model_environments.ensure()
+    model_environments.ensure_all(())
     assert not stamp.parent.exists()
 
 
@@ -91,9 +82,69 @@ async def test_what_cannot_be_installed_is_said_and_holds_nothing_up(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "requirements.txt").write_text("./no-such-file-1.0-py3-none-any.whl\n")
-    model_environments.ensure()
+    model_environments.ensure_all(())
     assert "What the model mine needs cannot be installed" in capsys.readouterr().out
     assert "needs the Python package 'tiny'" in await said(folder)
+
+
+async def test_two_terminals_do_not_install_into_one_environment_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wheel(folder, "one")
+    with ThreadPoolExecutor(2) as terminals:
+        list(terminals.map(lambda ensure: ensure(["mine"]), [model_environments.ensure_all, model_environments.ensure]))
+    assert capsys.readouterr().out.count("  installing what the model mine needs") == 1
+    assert await said(folder) == '{"said":"hello one 1.0"}'
+
+
+def test_a_bundled_model_has_an_environment_while_it_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundled = folder.parent.parent / "bundled"
+    (bundled / "old_maps").mkdir(parents=True)
+    monkeypatch.setattr(model_environments, "BUNDLED_FOLDER", bundled)
+    write_wheel(bundled / "old_maps", "one", requires="no-such-package-anywhere")
+    digest = hashlib.sha256((bundled / "old_maps" / "tiny-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    lock = bundled / "old_maps" / "requirements.txt"
+    lock.write_text("./tiny-1.0-py3-none-any.whl\n")
+    (folder / "requirements.txt").unlink()
+    stamp = model_environments.folder() / "old-maps" / "requirements.sha256"
+    model_environments.ensure_all(["mine"])
+    assert not stamp.exists(), "nobody names it"
+    model_environments.ensure_all(["old-maps"])
+    assert not stamp.exists(), "its lock has no hash"
+    lock.write_text(f"./tiny-1.0-py3-none-any.whl --hash=sha256:{digest}\n")
+    model_environments.ensure_all(["old-maps"])
+    assert stamp.exists(), "what the package requires is not installed"
+    model_environments.ensure_new([])
+    assert stamp.exists(), "nothing is taken away from a model that is served"
+    model_environments.ensure_all([])
+    assert not stamp.parent.exists(), "nobody names it any more"
+    model_environments.ensure(["old-maps"])
+    assert stamp.exists(), "a command tries it"
+    (folder.parent / "old_maps").mkdir()
+    model_environments.ensure_all(["old-maps"])
+    assert not stamp.exists(), "a model of one's own has taken its place, and needs nothing"
+
+
+def test_a_restart_installs_what_a_new_model_needs_before_it_stops(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wheel(folder, "one")
+    stamp = model_environments.folder() / "mine" / "requirements.sha256"
+    seen = []
+    for name, instead in {
+        "lock_holder": lambda _places: 1,
+        "_check_start": lambda _options: None,
+        "stop": lambda: seen.append(("stop", stamp.exists())),
+        "start": lambda _options: seen.append(("start", stamp.exists())) or 0,
+        "named_models": lambda _pools: set(),
+    }.items():
+        monkeypatch.setattr(lifecycle, name, instead)
+    lifecycle.restart(argparse.Namespace(pool=[]))
+    assert seen == [("stop", True), ("start", True)]
+    before = stamp.stat().st_mtime_ns
+    (folder / "requirements.txt").write_text("./tiny-1.0-py3-none-any.whl  # another one\n")
+    lifecycle.restart(argparse.Namespace(pool=[]))
+    assert stamp.stat().st_mtime_ns == before, "nothing is taken away from a model that is served"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +152,7 @@ async def test_what_cannot_be_installed_is_said_and_holds_nothing_up(
     [
         (["models", "check", "mine"], ["mine"]),
         (["models", "run", "mine", "--input", "x"], ["mine"]),
+        (["models", "bench", "+entities-ru"], ["entities-ru"]),
         (["models", "list"], []),
         (["models", "new", "mine"], []),
         (["audit"], []),

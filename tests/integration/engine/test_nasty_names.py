@@ -35,6 +35,7 @@ NAMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 def test_postgresql_runs_in_any_folder(name: str, tmp_path: Path) -> None:
     if not postgres.available():
@@ -47,6 +48,7 @@ def test_postgresql_runs_in_any_folder(name: str, tmp_path: Path) -> None:
         node.close()
 
 
+@pytest.mark.slow
 def test_postgresql_is_set_up_from_programs_in_any_folder(tmp_path: Path) -> None:
     """The program initdb calls others by a shell, with their path in quotes and nothing escaped."""
     if not postgres.available():

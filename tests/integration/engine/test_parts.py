@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from engine import command_line
-from engine.common import examples, ports
+from engine.common import examples, pools, ports
 from engine.common.errors import EngineError
+from engine.common.limits import WORKERS_MAX
 from engine.common.state import ROOT, Places, load_secrets, write_json
-from engine.native import logs, plan, rabbitmq
+from engine.native import logs, plan, rabbitmq, supervisor
 
 
 def test_a_log_that_is_still_written_is_cut_and_kept_in_numbers(tmp_path: Path) -> None:
@@ -53,9 +54,10 @@ def test_secrets_are_made_once_and_are_nobody_elses(tmp_path: Path) -> None:
     assert len(made["jwt_secret"]) >= 32
     assert load_secrets(places) == made
     assert stat.S_IMODE((places.var / "secrets.json").stat().st_mode) == 0o600
-    (places.var / "secrets.json").write_text("{damaged")
-    with pytest.raises(EngineError, match="cannot be read"):
-        load_secrets(places)
+    for damaged in ("{damaged", "", "[]", "5", "null", '{"jwt_secret": 5}', '{"jwt_secret": null}', '{"other": []}'):
+        (places.var / "secrets.json").write_text(damaged)
+        with pytest.raises(EngineError, match="cannot be read"):
+            load_secrets(places)
 
 
 def test_the_queue_is_the_one_asked_for_or_last_used_or_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +132,60 @@ def test_a_wrong_setting_of_any_service_is_named_before_anything_starts(
     (tmp_path / ".env").write_text(line)
     with pytest.raises(EngineError, match=words):
         plan.make_plan(workers=None, port=None, queue=None, places=Places(tmp_path / "var"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"children": one} for one in ("x", 5, [5], [[5]], [[5, "x"]], [["5", 1.0]], {"5": 1}, [[-1, 1.0]], None)),
+        *({"port": one} for one in (99_999, -1, "80", 80.5, True, [80], None)),
+        *({"workers": one} for one in (0.5, -3, 10**30, "7", True, None)),
+        *({"pools": one} for one in (5, "gpu=1:x", [5], {"gpu": 1}, None)),
+        *({"queue": one} for one in ("kafka", 5, ["postgres"], None)),
+        *({"state": one} for one in (5, None)),
+        {"pid": "x", "error": 5, "code": [], "started_at": {}},
+    ],
+    ids=str,
+)
+def test_a_damaged_memory_of_the_last_start_is_no_reason_to_fail(
+    wrong: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    for name in ("MODE", "QUEUE_BACKEND", "AMQP_URL", "PORT", "HTTP_PORT", "ML_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+    places = Places(tmp_path / "var")
+    places.make()
+    write_json(places.engine_file, {"engine": "native", "queue": "postgres", "mode": "production", **wrong})
+    made = plan.make_plan(workers=None, port=None, queue=None, places=places)
+    assert (made.port, made.pools, made.mode) == (None, (), "production")
+    assert 1 <= made.workers <= WORKERS_MAX
+    assert "recovering" in supervisor.recover(places)[0]
+    write_json(places.engine_file, {"engine": "native", "mode": "prod"})
+    with pytest.raises(EngineError, match="MODE"):  # never the demo in silence
+        plan.make_plan(workers=None, port=None, queue=None, places=places)
+
+
+@pytest.mark.parametrize("where", ["environment", ".env", "services/ml_worker/.env"])
+def test_the_models_that_need_an_environment_are_those_that_settings_or_pools_name(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    places = Places(tmp_path / "var")
+    places.make()
+    settings = {"MODELS": "+file-type, +entities-ru,elsewhere", "MODELS_LEFT_OUT": "elsewhere"}
+    for name in settings:
+        monkeypatch.delenv(name, raising=False)
+    assert plan.named_models([], places) == set()
+    if where == "environment":
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+    else:
+        (tmp_path / where).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / where).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    assert plan.named_models([], places) == {"file-type", "entities-ru"}
+    write_json(places.engine_file, {"engine": "native", "pools": ["gpu=1:whisper", "cpu=1:rules"]})
+    asked = [pools.parse("gpu=2:whisper,elsewhere"), pools.parse("cpu=0")]
+    assert plan.named_models(asked, places) == {"file-type", "entities-ru", "whisper", "elsewhere"}
 
 
 def test_the_last_choices_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

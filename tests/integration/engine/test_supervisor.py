@@ -259,7 +259,7 @@ def test_a_deep_project_folder_works_too(tmp_path: Path) -> None:
 
 
 def test_scaling_while_workers_start_leaves_the_number_asked_for_and_no_process_that_spins(runner: Runner) -> None:
-    """Fault 42: twenty times up and down, faster than workers start."""
+    """Twenty times up and down, faster than workers start."""
     runner.start(1)
     runner.until_healthy()
     for workers in [6, 1] * 20 + [3]:

@@ -30,7 +30,6 @@ def test_a_body_too_large_is_refused_and_the_largest_one_arrives(door: Door, sig
 
 
 def test_every_client_reads_that_its_body_is_too_large(door: Door, tmp_path: Path) -> None:
-    """Fault 41."""
     assert unread(f"http://127.0.0.1:{door.port}/predictions/predict", tmp_path) == []
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost
-from tests.support.hosts import running, troublesome
+from tests.support.hosts import of_models, running, troublesome
 
 
 @pytest.fixture
@@ -28,8 +29,11 @@ async def hasty(make_model: Callable[..., ModelSource]) -> AsyncIterator[ModelHo
 
 
 @pytest.fixture
-def make_model(tmp_path: Path) -> Callable[..., ModelSource]:
-    """Return a function that writes a user's model: a name and the source of its ``model.py``."""
+def make_model(tmp_path: Path) -> Iterator[Callable[..., ModelSource]]:
+    """Yield a function that writes a user's model: a name and the source of its ``model.py``.
+
+    Nothing of such a model may run after the test. What is here has no worker that would adopt and end it.
+    """
 
     def make(source: str, name: str = "mine") -> ModelSource:
         folder = tmp_path / "models" / name
@@ -37,4 +41,9 @@ def make_model(tmp_path: Path) -> Callable[..., ModelSource]:
         (folder / "model.py").write_text(source)
         return ModelSource(name, folder / "model.py")
 
-    return make
+    yield make
+    left = of_models(tmp_path)
+    _, alive = psutil.wait_procs(left, timeout=5)
+    for process in alive:
+        process.kill()
+    assert alive == [], "the test has left processes of its models behind"

@@ -1,4 +1,4 @@
-"""Fault 21: whatever one input does to the model, that input fails alone and its neighbours are answered."""
+"""Whatever one input does to the model, that input fails alone and its neighbours are answered."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_one_that_hangs_alone_is_not_tried_again(hasty: ModelHost) -> None
         (answer,) = await hasty.predict(texts("!hang"))
     assert code_of(answer) == "model_timeout"
     assert 0.5 <= time.monotonic() - started < 1
-    assert [entry["event"] for entry in logs].count("model process failed on inputs") == 1
+    assert [entry["event"] for entry in logs].count("model_process_failed_on_inputs") == 1
 
 
 async def test_several_poisons_of_several_kinds_each_fail_alone(hasty: ModelHost) -> None:

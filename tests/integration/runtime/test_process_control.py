@@ -19,7 +19,7 @@ from ml_service.runtime.host.child_process import exit_noticed
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.model_answers import Failure, Success
-from tests.support.hosts import running
+from tests.support.hosts import of_models, running
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="prctl, seccomp and /proc are Linux's")
 
@@ -126,7 +126,8 @@ async def test_a_process_that_dies_is_noticed_although_a_copy_holds_its_socket_o
     """A fork that Python does not know of (by a C library) keeps all descriptors."""
     body = "if ctypes.CDLL(None).fork() == 0:\n    os.setsid()\n    nap()\nos._exit(5)"
     others = set(psutil.Process().children(recursive=True))  # of other tests of this pytest worker
-    async with running(make_model(model(body))) as host:
+    source = make_model(model(body))
+    async with running(source) as host:
         async with asyncio.timeout(8):
             (answer,) = await host.predict(['{"do": ""}'])
         assert isinstance(answer, Failure)
@@ -135,6 +136,8 @@ async def test_a_process_that_dies_is_noticed_although_a_copy_holds_its_socket_o
     for process in set(psutil.Process().children(recursive=True)) - others:
         with contextlib.suppress(psutil.Error):
             assert "ml_service.runtime.child" not in process.cmdline()
+    for copy in of_models(source.path.parent):  # in sessions of their own; a worker would have adopted and ended them
+        copy.kill()
 
 
 async def test_a_fork_that_returns_from_predict_answers_nothing(make_model: Callable[..., ModelSource]) -> None:

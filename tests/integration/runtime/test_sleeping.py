@@ -13,6 +13,7 @@ import pytest
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost, ModelUnavailable
 from ml_service.runtime.model_answers import Success
+from tests.support import entities
 from tests.support.hosts import QUICK, running, troublesome
 from tests.support.waiting import until
 
@@ -83,6 +84,17 @@ async def test_a_lazy_model_is_known_before_it_is_loaded() -> None:
     assert (host.state, host.pids, host.spec.name) == ("sleeping", [], "troublesome")
     assert await answers(host, "hello") == ["hello"]
     assert (host.state, len(host.pids)) == ("ready", 1)
+    await host.close()
+
+
+async def test_a_lazy_model_whose_package_is_missing_says_so_before_it_is_asked() -> None:
+    host = ModelHost(entities.source(), replace(QUICK, idle_s=60))
+    await host.start(lazily=True)
+    assert host.state == "failed"
+    assert host.error == (
+        "The package natasha, which carries weights of entities-ru, is not installed here: python3 start.py --restart "
+        'installs it, in containers an image of your own has it (docs/models.md, "Packages").'
+    )
     await host.close()
 
 

@@ -160,9 +160,9 @@ async def test_the_books_tell_what_is_off_in_feeding(
         user = await users.register(session, "anna", None, starting_credits=100)
     play = Play(database, user.id)
     bulk_id, _ = await started(play, 4)
-    broken = off(bulk_feeding._FEED)
-    assert broken != bulk_feeding._FEED, what
-    monkeypatch.setattr(bulk_feeding, "_FEED", broken)
+    broken = off(bulk_feeding._FEED_CHUNK)
+    assert broken != bulk_feeding._FEED_CHUNK, what
+    monkeypatch.setattr(bulk_feeding, "_FEED_CHUNK", broken)
     await fed(database, bulk_id, 0)
     if not rule:  # then the schema stands behind it
         await fed(database, bulk_id, 0)

@@ -10,6 +10,7 @@ import pytest
 
 from engine.native.postgres import PostgresNode
 from ml_service.domain.errors import DatabaseUnavailable
+from ml_service.storage import database as module
 from ml_service.storage import revision
 from ml_service.storage.database import Database
 from ml_service.storage.schema import newest_revision
@@ -46,6 +47,28 @@ async def test_a_server_that_freezes_in_a_transaction_times_out_and_is_used_agai
                 break
             except DatabaseUnavailable:
                 continue
+    await database.close()
+
+
+async def test_connections_that_a_burst_has_opened_are_closed_when_nobody_needs_them(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "IDLE_S", 2.0)
+    database = await Database.connect(database_url, name="burst", timeout_s=5)
+
+    async def hold() -> None:
+        async with database.autocommit() as session:
+            await session.execute("SELECT pg_sleep(0.1)")
+
+    async def count() -> int:
+        async with database.autocommit() as session:
+            return int(await session.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'burst'"))
+
+    await asyncio.gather(*(hold() for _ in range(5)))
+    assert await count() > 1
+    async with asyncio.timeout(10):
+        while await count() > 1:
+            await asyncio.sleep(0.1)
     await database.close()
 
 

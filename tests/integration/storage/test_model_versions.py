@@ -287,9 +287,39 @@ async def test_parked_predictions_are_sent_again_only_when_their_version_is_back
     async with play.database.autocommit() as session:
         await session.execute("DELETE FROM outbox")
         await model_versions.park(session, "echo", "1", "default")
-        assert await predictions.under_way(session, play.ids) == {play.ids[1]}
+        assert await predictions.under_way_and_ended(session, play.ids) == ({play.ids[1]}, set())
     async with play.database.begin() as session:
         assert await outbox.resend(session, older_than_s=0, pool="default") == 1
         assert await outbox.resend(session, older_than_s=0, of_models=["echo@1"]) == 1
         entries = await outbox.take_overdue(session, older_than_s=0, again_after_s=9, limit=9)
     assert sorted((one.id, one.version) for one in entries) == sorted(zip(play.ids, ["1", "2"], strict=True))
+
+
+async def test_a_release_replaces_a_default_that_nobody_serves_and_nobody_chose(play: Play) -> None:
+    async def replaced() -> list[str]:
+        async with play.database.autocommit() as session:
+            return await models.replace_unserved(session, [("echo", "2")])
+
+    await announce(play, V1, V2)
+    async with serving(play, "echo@1"), serving(play, "echo@2", worker_id="new"):
+        assert await replaced() == []  # an old worker is still there
+    async with play.database.autocommit() as session:
+        await beat(session, "silent", ["echo@1"])
+        await session.execute("UPDATE workers SET lease_until = now() - interval '1 minute' WHERE id = 'silent'")
+    assert await replaced() == []  # it may come back
+    async with play.database.autocommit() as session:
+        await workers.stop(session, "silent")
+    assert await replaced() == ["echo@2"]
+    assert [one[1] for one in await listed(play) if one[3]] == ["2"]
+    assert await replaced() == []
+    async with play.database.autocommit() as session:
+        assert await models.promote(session, "echo", "1")
+    assert await replaced() == []  # an admin has chosen
+
+
+async def test_the_default_that_an_admin_names_again_is_chosen(play: Play) -> None:
+    await announce(play, V1, V2)
+    async with play.database.autocommit() as session:
+        assert await models.promote(session, "echo", "1")
+        assert await models.replace_unserved(session, [("echo", "2")]) == []
+        assert await models.rollback(session, "echo") is None

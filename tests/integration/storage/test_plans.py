@@ -9,19 +9,25 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from ml_service.domain.credentials import Principal
 from ml_service.domain.ledger import Kind
 from ml_service.domain.predictions import Status
 from ml_service.storage import (
-    accounts,
+    admin_predictions,
+    admin_users,
     balance_changes,
     history,
     history_pages,
     ledger,
-    prediction_lists,
+    service_load,
     usage,
 )
 from ml_service.storage.database import Database, Session
 from ml_service.storage.history import FIRST_ID, LAST_ID, HistoryFilter
+from ml_service.usecases import users
+from tests.support.play import Play
+
+pytestmark = pytest.mark.slow
 
 ROWS = 20_000
 READ_MAX = 200
@@ -33,6 +39,16 @@ _FILL = """
     SELECT gen_random_uuid(), CASE WHEN n % $3 = 1 THEN $2::uuid ELSE $1::uuid END, 'echo', '1', 'failed', 'api', 1, 1,
         'w', now(), 'model_error', '{}'
     FROM generate_series(1, $3 * 3) AS n
+"""
+_FILL_SUMS = """
+    INSERT INTO usage_sums
+    SELECT CASE WHEN n % $3 = 1 THEN $2::uuid ELSE $1::uuid END, date '2026-11-01' + (n % 30)::int, 'm' || n, NULL,
+        1, 1, 0, 1
+    FROM generate_series(1, $3 * 3) AS n
+"""
+_FILL_PASSED = """
+    INSERT INTO usage_passed
+    SELECT id, user_id FROM predictions WHERE user_id = ANY (ARRAY[$1::uuid, $2::uuid]) AND $3::int > 0
 """
 _FILL_LEDGER = """
     INSERT INTO transactions (user_id, kind, amount, actor_kind, actor_id)
@@ -50,8 +66,9 @@ async def small(database_url: str) -> Any:
         for name, user_id in (("big", big), ("small", small)):
             await session.execute("INSERT INTO users (id, username, username_key) VALUES ($1, $2, $2)", user_id, name)
         await session.execute(_FILL, big, small, ROWS)
-        await session.execute(_FILL_LEDGER, big, small, ROWS)
-        await session.execute("ANALYZE predictions, transactions, users")
+        for fill in (_FILL_LEDGER, _FILL_SUMS, _FILL_PASSED):
+            await session.execute(fill, big, small, ROWS)
+        await session.execute("ANALYZE predictions, transactions, users, usage_sums, usage_passed")
         yield session, small, big
     await database.close()
 
@@ -100,14 +117,15 @@ async def test_a_small_user_beside_a_big_one_reads_only_their_own_rows(small: tu
         ("open", history._OPEN_IDS, (user, 5001)),
         ("older in a chat", history_pages._OLDER, ([user], None, LAST_ID, 10, 1000)),
         ("newer in a chat", history_pages._NEWER, ([user], None, FIRST_ID, 10, 1000)),
-        ("an admin's list", prediction_lists._NEWEST_OF_USER, (LAST_ID, 50, user)),
-        ("accounts", accounts._LIST, (LAST_ID, 50)),
-        ("accounts by name", accounts._LIST_BY_NAME, (LAST_ID, 50, "sm", "sm\U0010ffff")),
-        ("account", accounts._GET, (user,)),
-        ("a piece of usage", usage._PIECE_END, (user, FIRST_ID, LAST_ID, 50_000)),
-        ("usage by day", usage._BY_DAY, (user, FIRST_ID, LAST_ID)),
-        ("usage by model", usage._BY_MODEL, (user, FIRST_ID, LAST_ID)),
-        ("usage by key", usage._BY_KEY, (user, FIRST_ID, LAST_ID)),
+        ("an admin's list", admin_predictions._NEWEST_OF_USER, (LAST_ID, 50, user)),
+        ("accounts", admin_users._LIST, (LAST_ID, 50)),
+        ("accounts by name", admin_users._LIST_BY_NAME, (LAST_ID, 50, "sm", "sm\U0010ffff")),
+        ("account", admin_users._GET, (user,)),
+        ("the first of a usage", usage._FIRST, (user, FIRST_ID, LAST_ID)),
+        ("a piece of usage", usage._NEXT, (user, FIRST_ID, LAST_ID, 50_000)),
+        ("usage that is counted", usage._COUNTED, (user, FIRST_ID, LAST_ID, "model", "2026-11-26")),
+        ("usage that is summed", usage._SUMMED, (user, "2026-11-01", "2026-11-30", "day")),
+        ("usage that was passed", usage._PASSED, (user, FIRST_ID, LAST_ID, "day")),
         ("statement", ledger._STATEMENT, (user, ledger.LAST_ID, None, 50)),
         ("statement of a kind", ledger._STATEMENT_OF_KIND, (user, ledger.LAST_ID, "top_up", 50)),
         ("balance changes", balance_changes._LAST, (user, 10, 5000)),
@@ -138,3 +156,20 @@ async def test_the_small_users_page_is_theirs(small: tuple[Session, UUID, UUID])
     assert (len(page.items), {one.user_id for one in page.items}, page.next_id) == (3, {user}, None)
     lines, _ = await ledger.statement(session, user, before=None, kind=None, limit=50)
     assert [one.user_id for one in lines] == [user] * 3
+
+
+async def test_the_open_predictions_are_read_once_by_version_and_by_user(play: Play) -> None:
+    async with play.database.begin() as session:
+        other = await users.register(session, "boris", None, starting_credits=100)
+    await play.submit(play.submission(items=3), play.submission(items=1, model="other"))
+    await play.claim(play.ids[0])
+    await play.submit(play.submission(items=2, by=Principal(other.id)))
+    async with play.database.autocommit() as session:
+        found = await service_load.open_work(session, 1)
+        # Of six predictions, and the user who is named.
+        assert await rows_read(session, service_load._OPEN, 200_000, 1) == 6 + 1
+    assert [(one.model, one.queued, one.processing) for one in found.by_version] == [("echo", 4, 1), ("other", 1, 0)]
+    assert all(one.oldest_at is not None and one.oldest_wait_s is not None for one in found.by_version)
+    assert [(one.user_id, one.username, one.queued, one.processing) for one in found.by_user] == [
+        (play.user_id, "anna", 3, 1)
+    ]

@@ -160,6 +160,8 @@ async def test_the_schema_refuses_to_change_what_is_final(play: Play) -> None:
         "UPDATE transactions SET amount = 0",
         "DELETE FROM transactions",
         "TRUNCATE transactions",
+        "DELETE FROM users",
+        "TRUNCATE users CASCADE",
     ):
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             async with play.database.autocommit() as session:

@@ -13,12 +13,14 @@ import asyncpg
 import pytest
 
 from ml_service.background.retention import Retention
+from ml_service.background.usage_sums import UsageSums
 from ml_service.domain.ids import new_id
 from ml_service.domain.predictions import PredictionError, Status
 from ml_service.storage import canceling, claiming, finishing, history, predictions, retention, submissions
 from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish
 from ml_service.storage.history import HistoryFilter
+from ml_service.usecases import usage
 from tests.support.nodes import execute
 from tests.support.play import Play
 
@@ -61,6 +63,7 @@ class Old:
     async def end(self, one: UUID, *, error: PredictionError | None = None) -> None:
         [claimed] = await self.play.claim(one)
         await self.play.finish(Finish(one, claimed.attempt, 1.0, None if error else '{"text": "said"}', error))
+        await UsageSums(self.app).sum()  # what has not been summed is not dropped
 
     def retention(self, *, days: int | None = None, text_days: int | None = None) -> Retention:
         return Retention(self.app, days=days, text_days=text_days)
@@ -100,6 +103,28 @@ async def test_a_partition_with_an_unfinished_prediction_stays(old: Old) -> None
     assert (await old.retention(days=9).retain()).dropped == ()
     await old.end(one)
     assert (await old.retention(days=9).retain()).dropped == ("predictions_first",)
+
+
+async def test_usage_outlives_the_rows_which_stay_until_they_are_summed(old: Old) -> None:
+    late, one = await old.submit(20 * DAY), await old.submit(20 * DAY)
+    [claimed] = await old.play.claim(one)
+    await old.play.finish(Finish(one, claimed.attempt, 1.0, "{}"))
+    assert (await old.retention(days=9).retain()).dropped == ()  # nothing is summed
+    await UsageSums(old.app).sum()
+    async with old.app.begin() as session:
+        await canceling.cancel(session, old.play.user_id, late)
+    assert (await old.retention(days=9).retain()).dropped == ()  # one was passed, and has ended since
+
+    async def used() -> list[tuple[int, int, int]]:
+        async with old.app.begin() as session:
+            found = await usage.usage_of(session, old.play.user_id, "day", None, None)
+        return [(one.predictions, one.succeeded, one.credits) for one in found]
+
+    assert await used() == [(2, 1, 1)]
+    await UsageSums(old.app).sum()
+    assert (await old.retention(days=9).retain()).dropped == ("predictions_first",)
+    assert await old.stored(one) is None
+    assert await used() == [(2, 1, 1)]
 
 
 async def test_without_retention_nothing_is_dropped_or_erased(old: Old) -> None:
@@ -208,15 +233,10 @@ async def test_the_app_drops_nothing_of_the_last_day_and_no_table_itself(old: Ol
                 await session.execute(statement)
 
 
-async def test_a_failing_retention_does_not_end_the_leaders_other_duties(old: Old) -> None:
-    database = await Database.connect(old.play.url.replace("postgres@", "ml_service_worker@"), name="worker")
-    await Retention(database, days=9, text_days=9).run()  # a role that may not, and it is only logged
-    await database.close()
-
-
 async def test_requests_go_on_while_partitions_come_and_go(old: Old) -> None:
     """Locks are taken in an order that no statement of a request crosses: nobody is refused for a deadlock."""
     stop = asyncio.Event()
+    await UsageSums(old.app).sum()
 
     async def work() -> int:
         player, count = Play(old.play.database, old.play.user_id), 0

@@ -11,7 +11,7 @@ from ml_service.platform.settings.bot import BotSettings
 from services.bot.deliverer import Deliverer
 from services.bot.handlers import make_dispatcher
 from services.bot.inbox import Inbox
-from services.bot.service import make_deps
+from services.bot.wiring import make_deps
 from tests.support.telegram import TOKEN
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ml_service.background.erasure import Erasure
 from ml_service.domain.predictions import Status
-from ml_service.storage import deliveries, link_codes, predictions
+from ml_service.storage import chat_deliveries, link_codes, predictions
 from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish
 from ml_service.usecases import ledger, telegram
@@ -25,7 +25,7 @@ async def test_deleting_an_account_erases_the_persons_data(
     for claimed in await player.claim(*player.ids[:2]):
         await player.finish(Finish(claimed.id, claimed.attempt, 1.0, '{"text": "a secret answer"}'))
     async with bot_database.autocommit() as session:
-        await deliveries.add(session, player.ids[0], chat.user_id, 7, None, None, is_batch=False)
+        await chat_deliveries.add(session, player.ids[0], chat.user_id, 7, None, None, is_batch=False)
     async with bot_database.begin() as session:
         await telegram.start_over(session, chat)
     await Erasure(database).run()
@@ -49,7 +49,7 @@ async def test_deleting_an_account_erases_the_persons_data(
         await telegram.start_over(session, now)
 
 
-async def test_a_joined_account_stays_and_the_chat_leaves_it(
+async def test_a_linked_account_stays_and_the_chat_leaves_it(
     bot_database: Database, database: Database, play: Play
 ) -> None:
     async with bot_database.begin() as session:
@@ -59,15 +59,15 @@ async def test_a_joined_account_stays_and_the_chat_leaves_it(
         made = await telegram.issue_code(session, principal)
     async with bot_database.begin() as session:
         _, code_hash = await telegram.look_at_code(session, made.code)
-        joined, _ = await telegram.link(session, chat, code_hash)
-        assert joined.user_id == play.user_id
+        linked, _ = await telegram.link(session, chat, code_hash)
+        assert linked.user_id == play.user_id
         before = await ledger.balance(session, play.user_id)
-        await telegram.start_over(session, joined)
+        await telegram.start_over(session, linked)
         left = await telegram.ensure_chat(session, 7, "en", starting_credits=10)
         assert not left.is_linked
         assert left.user_id not in (play.user_id, chat.own_user_id)
         assert await ledger.balance(session, play.user_id) == before
-        assert await link_codes.joined(session, code_hash, 7) == play.user_id
+        assert await link_codes.linked_user(session, code_hash, 7) == play.user_id
 
 
 async def test_only_the_bot_may_close_an_account_of_a_chat(bot_database: Database, database_url: str) -> None:

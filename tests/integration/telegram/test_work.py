@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ from ml_service.domain.errors import InvalidInput, TooManyRequests
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import COMMAND_LINE
 from ml_service.domain.predictions import PredictionError, Status
-from ml_service.storage import alerts, balance_changes, deliveries, ledger, updates
+from ml_service.storage import alerts, balance_changes, chat_deliveries, ledger, updates
 from ml_service.storage.chats import set_blocked
 from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish
@@ -74,7 +75,7 @@ async def test_a_code_joins_once_and_bought_credits_follow(bot_database: Databas
     assert books.is_clean
 
 
-async def test_credits_released_later_follow_to_the_joined_account(bot_database: Database, play: Play) -> None:
+async def test_credits_released_later_follow_to_the_linked_account(bot_database: Database, play: Play) -> None:
     chat = await bought(bot_database, 7, 20)
     player = Play(play.database, chat.user_id)
     await player.submit(player.submission(cost=35))  # the grant first, then 5 of what was bought
@@ -133,7 +134,9 @@ async def test_an_update_is_kept_once_and_handled_in_its_chats_order(bot_databas
         assert [update.update_id for update in taken] == [2]
         await updates.retry_later(session, BOT, 2, 60)
         assert await updates.take(session, BOT, but_chats=[], limit=10) == []
-        await updates.forget_leases(session, BOT)
+        await updates.forget_leases(session, BOT, datetime.now(UTC) - timedelta(hours=1))
+        assert await updates.take(session, BOT, but_chats=[], limit=10) == [], "taken later than that"
+        await updates.forget_leases(session, BOT, datetime.now(UTC) + timedelta(seconds=1))
         taken = await updates.take(session, BOT, but_chats=[], limit=10)
         assert [update.update_id for update in taken] == [3]
 
@@ -181,28 +184,28 @@ async def test_a_delivery_is_due_once_the_answer_exists_and_the_chat_is_reachabl
     await play.submit(play.submission(), play.submission())
     first, second = play.ids
     async with bot_database.autocommit() as session:
-        owed = [await deliveries.add(session, id_, play.user_id, 7, 1, None, is_batch=False) for id_ in play.ids]
-        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
-        await deliveries.release(session, owed[0].id, 55)
-        await deliveries.release(session, owed[1].id, 56)
-        assert await deliveries.take_due(session, but_chats=[], limit=9) == []  # nobody has answered yet
+        owed = [await chat_deliveries.add(session, id_, play.user_id, 7, 1, None, is_batch=False) for id_ in play.ids]
+        assert await chat_deliveries.take_due(session, but_chats=[], limit=9) == []
+        await chat_deliveries.let_go(session, owed[0].id, 55)
+        await chat_deliveries.let_go(session, owed[1].id, 56)
+        assert await chat_deliveries.take_due(session, but_chats=[], limit=9) == []  # nobody has answered yet
     claimed = await play.claim(first, second)
     await play.finish(*(Finish(one.id, one.attempt, 1.0, "{}") for one in claimed))
     async with bot_database.autocommit() as session:
         await set_blocked(session, 7)
-        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
+        assert await chat_deliveries.take_due(session, but_chats=[], limit=9) == []
     async with bot_database.begin() as session:
         await telegram.ensure_chat(session, 7, "en", starting_credits=0)  # the person writes again
     async with bot_database.autocommit() as session:
-        (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        (taken,) = await chat_deliveries.take_due(session, but_chats=[], limit=9)
         assert (taken.subject_id, taken.message_id) == (first, 55)
-        await deliveries.delivered(session, taken.id)
-        (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        await chat_deliveries.delivered(session, taken.id)
+        (taken,) = await chat_deliveries.take_due(session, but_chats=[], limit=9)
         assert taken.subject_id == second
-        await deliveries.delivered(session, taken.id)
-        again = await deliveries.add(session, first, play.user_id, 7, 1, None, is_batch=False)
+        await chat_deliveries.delivered(session, taken.id)
+        again = await chat_deliveries.add(session, first, play.user_id, 7, 1, None, is_batch=False)
         assert again.is_delivered
-        assert await deliveries.count_open(session, 10) == 0
+        assert await chat_deliveries.count_open(session, 10) == 0
 
 
 async def test_a_delivery_belongs_to_the_process_that_took_it_last(bot_database: Database, play: Play) -> None:
@@ -213,18 +216,18 @@ async def test_a_delivery_belongs_to_the_process_that_took_it_last(bot_database:
     (claimed,) = await play.claim(id_)
     await play.finish(Finish(id_, claimed.attempt, 1.0, "{}"))
     async with bot_database.autocommit() as session:
-        owed = await deliveries.add(session, id_, play.user_id, 7, 1, None, is_batch=False)
-        await deliveries.release(session, owed.id, 55)
-        (slow,) = await deliveries.take_due(session, but_chats=[], limit=9)
-        assert await deliveries.still_held(session, slow)
+        owed = await chat_deliveries.add(session, id_, play.user_id, 7, 1, None, is_batch=False)
+        await chat_deliveries.let_go(session, owed.id, 55)
+        (slow,) = await chat_deliveries.take_due(session, but_chats=[], limit=9)
+        assert await chat_deliveries.still_held(session, slow)
         await session.execute("UPDATE deliveries SET leased_until = now()")
-        (quick,) = await deliveries.take_due(session, but_chats=[], limit=9)
-        assert not await deliveries.still_held(session, slow)
-        await deliveries.retry_later(session, slow, 0)  # not its own any more
-        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
-        assert await deliveries.still_held(session, quick)
-        await deliveries.delivered(session, quick.id)
-        assert not await deliveries.still_held(session, quick)
+        (quick,) = await chat_deliveries.take_due(session, but_chats=[], limit=9)
+        assert not await chat_deliveries.still_held(session, slow)
+        await chat_deliveries.retry_later(session, slow, 0)  # not its own any more
+        assert await chat_deliveries.take_due(session, but_chats=[], limit=9) == []
+        assert await chat_deliveries.still_held(session, quick)
+        await chat_deliveries.delivered(session, quick.id)
+        assert not await chat_deliveries.still_held(session, quick)
 
 
 async def test_a_batch_is_due_when_all_of_it_has_ended(bot_database: Database, play: Play) -> None:
@@ -234,13 +237,13 @@ async def test_a_batch_is_due_when_all_of_it_has_ended(bot_database: Database, p
     assert batch.batch_id is not None
     await play.submit(batch)
     async with bot_database.autocommit() as session:
-        owed = await deliveries.add(session, batch.batch_id, play.user_id, 7, 1, None, is_batch=True)
-        await deliveries.release(session, owed.id, 55)
+        owed = await chat_deliveries.add(session, batch.batch_id, play.user_id, 7, 1, None, is_batch=True)
+        await chat_deliveries.let_go(session, owed.id, 55)
         first, second = await play.claim(*play.ids)
         await play.finish(Finish(first.id, first.attempt, 1.0, "{}"))
-        assert await deliveries.take_due(session, but_chats=[], limit=9) == []
+        assert await chat_deliveries.take_due(session, but_chats=[], limit=9) == []
         await play.finish(Finish(second.id, second.attempt, 1.0, "{}"))
-        (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
+        (taken,) = await chat_deliveries.take_due(session, but_chats=[], limit=9)
         assert (taken.subject_id, taken.is_batch) == (batch.batch_id, True)
 
 
@@ -249,10 +252,10 @@ async def test_an_answer_deleted_by_retention_is_still_reported_to_its_chat(bot_
         await telegram.ensure_chat(session, 7, "en", starting_credits=0)
     async with bot_database.autocommit() as session:
         for is_batch in (False, True):
-            owed = await deliveries.add(session, new_id(), play.user_id, 7, 1, None, is_batch=is_batch)
-            await deliveries.release(session, owed.id, 55)
-            (taken,) = await deliveries.take_due(session, but_chats=[], limit=9)
-            await deliveries.delivered(session, taken.id)
+            owed = await chat_deliveries.add(session, new_id(), play.user_id, 7, 1, None, is_batch=is_batch)
+            await chat_deliveries.let_go(session, owed.id, 55)
+            (taken,) = await chat_deliveries.take_due(session, but_chats=[], limit=9)
+            await chat_deliveries.delivered(session, taken.id)
 
 
 async def test_a_batch_is_canceled_whole_and_its_credits_come_back(bot_database: Database, play: Play) -> None:
@@ -282,16 +285,16 @@ async def test_each_admin_gets_an_alert_once_and_its_end_once(bot_database: Data
     async with play.database.begin() as session:
         await session.execute("UPDATE users SET is_admin = true WHERE username IN ('telegram_7', 'telegram_8')")
     async with bot_database.autocommit() as session:
-        await alerts.begin(session, "x")
-        await alerts.begin(session, "x")
+        raised_at = await alerts.begin(session, "x")
+        assert await alerts.begin(session, "x") == raised_at == await alerts.raised_at(session, "x")
         assert [chat for chat, _ in await alerts.untold_admins(session, "x")] == [7, 8]
-        await alerts.told(session, "x", 7)
+        await alerts.told(session, "x", raised_at, 7)
         assert [chat for chat, _ in await alerts.untold_admins(session, "x")] == [8]
         assert [chat for chat, _ in await alerts.told_chats(session, "x")] == [7]
-        await alerts.end_told(session, "x", 7)
+        await alerts.end_told(session, "x", raised_at, 7)
         assert await alerts.told_chats(session, "x") == []
-        await alerts.end(session, "x")
-        await alerts.told(session, "x", 8)  # too late
+        await alerts.end(session, "x", raised_at)
+        await alerts.told(session, "x", raised_at, 8)  # too late
         assert await alerts.told_chats(session, "x") == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import httpx2
 import pytest
 
 from engine.native.postgres import PostgresNode
+from ml_service.storage.schema import MIGRATION_LOCK
 from tests.support.app_process import ROOT, started
 from tests.support.nodes import TEMPLATE, execute
 from tests.support.service import ECHO
@@ -69,9 +71,16 @@ def old_url(postgres_node: PostgresNode, dump: Dump) -> Iterator[str]:
     asyncio.run(execute(postgres_node.dsn(), f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+def environment(url: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "DATABASE_URL": url, "QUEUE_BACKEND": "postgres"}
+
+
+def command_line(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ml_service.cli", *arguments]
+
+
 def cli(url: str, *arguments: str) -> str:
-    env = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "QUEUE_BACKEND": "postgres"}
-    command = [sys.executable, "-m", "ml_service.cli", *arguments]
+    command, env = command_line(*arguments), environment(url)
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -88,6 +97,11 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
     return asyncio.run(fetch())
 
 
+def schema(url: str, query: str) -> list[str]:
+    """What a query of `SCHEMA` says. A partition is named by a day: midnight may have passed."""
+    return [re.sub("predictions_from_[0-9]{8}t", "predictions_from_DAYt", str(row)) for row in rows(url, query)]
+
+
 SCHEMA = (
     """SELECT table_name, column_name, data_type, is_nullable, column_default
        FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2""",
@@ -97,14 +111,59 @@ SCHEMA = (
     """SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants
        WHERE table_schema = 'public' AND grantee LIKE 'ml_service%' ORDER BY 1, 2, 3""",
     "SELECT relname, reloptions::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
-    "SELECT tgname, tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+    """SELECT tgname, tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger
+       WHERE NOT tgisinternal ORDER BY 1, 2""",
 )
+
+
+def test_a_backup_of_an_older_version_is_read_back_over_a_newer_database(
+    old_url: str, database_url: str, postgres_node: PostgresNode, tmp_path: Path
+) -> None:
+    kept = rows(old_url, "SELECT id, user_id, kind, amount FROM transactions ORDER BY id")
+    cli(old_url, "backup", str(tmp_path / "old.dump"))
+    assert "The books are right." in cli(database_url, "restore", str(tmp_path / "old.dump"), "--replace")
+    assert kept
+    assert rows(database_url, "SELECT id, user_id, kind, amount FROM transactions ORDER BY id") == kept
+    for query in SCHEMA:
+        assert schema(database_url, query) == schema(postgres_node.dsn(TEMPLATE), query), query
+
+
+def test_a_restore_that_is_killed_between_its_two_steps_is_finished_by_the_next_run(
+    old_url: str, database_url: str, dump: Dump, postgres_node: PostgresNode, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "old.dump")
+    cli(old_url, "backup", file)
+
+    async def kill_it_while_it_waits_for_the_second_step() -> str:
+        lock = await asyncpg.connect(database_url)
+        await lock.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        process = await asyncio.create_subprocess_exec(
+            *command_line("restore", file, "--replace"),
+            cwd=ROOT,
+            env=environment(database_url),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            said = await process.stdout.readline()
+        process.kill()
+        await process.wait()
+        await lock.close()
+        return said.decode()
+
+    said = asyncio.run(kill_it_while_it_waits_for_the_second_step())
+    assert f"with the schema {dump.revision}" in said
+    assert "run the same command again" in said
+    assert rows(database_url, "SELECT version_num FROM alembic_version") == [(dump.revision,)]
+    assert "The books are right." in cli(database_url, "restore", file, "--replace")
+    for query in SCHEMA:
+        assert schema(database_url, query) == schema(postgres_node.dsn(TEMPLATE), query), query
 
 
 def test_an_upgraded_database_is_as_a_new_one(old_url: str, dump: Dump, postgres_node: PostgresNode) -> None:
     assert f"went from {dump.revision} to" in cli(old_url, "migrate")
     for query in SCHEMA:
-        assert rows(old_url, query) == rows(postgres_node.dsn(TEMPLATE), query), query
+        assert schema(old_url, query) == schema(postgres_node.dsn(TEMPLATE), query), query
     assert "The schema is at" in cli(old_url, "migrate")
 
 

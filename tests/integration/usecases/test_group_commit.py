@@ -46,7 +46,7 @@ async def test_requests_of_one_moment_share_a_commit(play: Play, commits: GroupC
     assert await commits_made(play) <= 4
 
 
-async def test_a_cheap_request_is_accepted_although_a_dear_one_before_it_was_refused(
+async def test_a_cheap_request_is_accepted_although_an_expensive_one_before_it_was_refused(
     play: Play, commits: GroupCommit
 ) -> None:
     asked = [play.submission(), play.submission(cost=1000), play.submission(), play.submission(cost=98)]

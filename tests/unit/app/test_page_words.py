@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -11,25 +12,29 @@ from ml_service.runtime.author import Model
 from ml_service.runtime.bundled.echo.model import Echo
 from ml_service.runtime.bundled.embedding.model import Embedding
 from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
+from ml_service.runtime.bundled.entities_ru.model import EntitiesRu
 from ml_service.runtime.bundled.file_type.model import FileType
 from ml_service.runtime.bundled.language.model import Language
 from ml_service.runtime.bundled.sentiment.model import Sentiment
 from ml_service.runtime.bundled.sentiment_fast.model import SentimentFast
 
-I18N = Path(__file__).parents[3] / "services" / "app" / "web" / "i18n"
-WORDS = I18N / "ru" / "models.js"
+ROOT = Path(__file__).parents[3]
+I18N = ROOT / "services" / "app" / "web" / "i18n"
+FORMS = ("domain/users", "domain/webhooks", "usecases/admin", "usecases/api_keys", "usecases/webhooks")
+"""Where the rules are that people's forms may break."""
 DRAWN = {"label", "language", "confidence", "scores", "alternatives"}
 """What a label is drawn of; the answer's other parts stand below it by their names."""
-BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, FileType, Language, Sentiment, SentimentFast]
+BUNDLED: list[type[Model]] = [Echo, Embedding, EmbeddingE5, EntitiesRu, FileType, Language, Sentiment, SentimentFast]
 
 
-def _known() -> set[str]:
-    return {json.loads(found) for found in re.findall(r'^  ("(?:[^"\\]|\\.)*"):', WORDS.read_text(), re.MULTILINE)}
+def _known(name: str) -> set[str]:
+    text = (I18N / "ru" / name).read_text()
+    return {json.loads(found) for found in re.findall(r'^  ("(?:[^"\\]|\\.)*"):', text, re.MULTILINE)}
 
 
 def test_the_page_translates_what_each_bundled_model_says_and_nothing_else() -> None:
     said = {text for model in BUNDLED for text in _texts(model)}
-    assert _known() == said
+    assert _known("models.js") == said
 
 
 def _texts(model: type[Model]) -> list[str]:
@@ -47,3 +52,35 @@ def test_each_reason_why_a_webhook_was_not_reached_has_its_phrase() -> None:
         codes = set(re.findall(r'^  "webhooks\.failure\.(\w+)":', phrases, re.MULTILINE))
         assert codes == set(FailureCode)
     assert all("{" not in str(DeliveryFailure(code, "500")) for code in FailureCode)
+
+
+def test_the_page_translates_what_the_service_says_is_wrong_with_a_form_and_nothing_else() -> None:
+    said = {text for form in FORMS for text in _refusals((ROOT / "ml_service" / f"{form}.py").read_text())}
+    assert _known("refusals.js") == said
+
+
+def _refusals(code: str) -> set[str]:
+    found: list[ast.expr | None] = []
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case (
+                ast.Call(func=ast.Name("_invalid"), args=[_, words])
+                | ast.Call(func=ast.Name("InvalidInput"), args=[words, *_])
+            ):
+                found.append(words)
+            case ast.Assign(targets=[ast.Name("message")], value=words):
+                found.append(words)
+            case ast.FunctionDef(name=name) if name.startswith("_wrong"):
+                found += [each.value for each in ast.walk(node) if isinstance(each, ast.Return)]
+    return {text for each in found if (text := _shape(each))}
+
+
+def _shape(words: ast.expr | None) -> str | None:
+    """A sentence with # for each number, as the page looks it up; None: it is made elsewhere."""
+    match words:
+        case ast.Constant(str(text)):
+            return re.sub(r"\d+", "#", text)
+        case ast.JoinedStr(parts):
+            texts = [str(part.value) if isinstance(part, ast.Constant) else "0" for part in parts]
+            return re.sub(r"\d+", "#", "".join(texts))
+    return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +18,10 @@ from ml_service.domain.models import ModelSpec
 from ml_service.domain.tables import NotATable
 from services.bot import schema_errors
 from services.bot.phrases import LANGUAGES, phrases
-from services.bot.tables import UNREADABLE, NotText, TooManyRows, read_lines, read_table, text_of
+from services.bot.tables import SAMPLE_BYTES, UNREADABLE, NotText, TooManyRows, read_lines, read_table, text_of
 
 EN, RU = phrases("en"), phrases("ru")
+ENCODED: list[dict[str, str]] = json.loads((Path(__file__).parents[2] / "support/encoded_texts.json").read_text())
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 50}
 
 
@@ -185,12 +188,35 @@ def test_what_is_no_text_is_said_to_be_none(content: bytes) -> None:
 RUSSIAN = "id;текст\n1;Отличный сервис, спасибо!\n2;Плохо – очень плохо\n"
 
 
+def test_a_stray_nul_does_not_turn_a_text_into_chinese() -> None:
+    for length in range(40, 44):
+        with pytest.raises(NotText):
+            text_of(b"text\nhi\0there\n".ljust(length, b"x"))
+    lines = "text\n" + "A good one.\n" * 40
+    for place in (7, 8, len(lines) - 1):
+        assert text_of(f"{lines[:place]}\0{lines[place:]}".encode()) == lines
+    long = "x" + "я" * SAMPLE_BYTES
+    assert text_of(f"\0{long}".encode()) == long
+
+
+def test_a_tab_may_be_named_in_words() -> None:
+    for first in ("sep=\\t", '"sep=\\t"', "SEP=\t"):
+        table = read_table(EN, f"{first}\r\nid\ttext\r\n1\tone, two\r\n", PLAIN)
+        assert (table.columns, table.inputs) == (("id", "text"), ({"text": "one, two"},))
+
+
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251", "koi8-r", "cp866"]
 )
 def test_every_encoding_of_russian_is_read(encoding: str) -> None:
     text = RUSSIAN if encoding not in {"koi8-r", "cp866"} else RUSSIAN.replace("–", "-")
     assert text_of(text.encode(encoding)) == text
+
+
+# The page reads the same files by its own rules: tests/web/bulk_source.test.js.
+@pytest.mark.parametrize("file", ENCODED, ids=lambda file: f"{file['encoding']}-{file['text']}")
+def test_a_short_file_is_decoded_by_the_letters_that_are_usual(file: dict[str, str]) -> None:
+    assert text_of(bytes.fromhex(file["hex"])) == file["text"]
 
 
 def test_a_bad_byte_spoils_only_its_own_row() -> None:

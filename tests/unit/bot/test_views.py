@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_service.domain.errors import InsufficientCredits, InvalidInput
-from ml_service.domain.fields import WrongValue, fields_of, is_text_only, takes_text
+from ml_service.domain.fields import WrongValue, fields_of, is_text_only, plain_field, takes_text
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import Balance, Kind
 from ml_service.domain.models import ListedModel, ModelSpec
@@ -68,13 +69,13 @@ def test_an_answer_is_laid_out() -> None:
     assert shown(answers.answer(RU, prediction(output=SENTIMENT))) == (
         "Отличный сервис\n\n"
         "🙂 положительный\n"
-        "█████████░ 93,1 %\n"
-        "░░░░░░░░░░ 5,0 %  😐 нейтральный\n"
-        "░░░░░░░░░░ 1,9 %  🙁 отрицательный\n\n"
-        "sentiment 1.0.0 · 0,4 с · 1 кредит"
+        "█████████░ 93,1\xa0%\n"
+        "░░░░░░░░░░ 5,0\xa0%  😐 нейтральный\n"
+        "░░░░░░░░░░ 1,9\xa0%  🙁 отрицательный\n\n"
+        "sentiment 1.0.0 · 0,4\xa0с · 1 кредит"
     )
     quick = prediction(output=SENTIMENT, finished_at=NOW + timedelta(seconds=0.01))
-    assert "sentiment 1.0.0 · <0.1 s · 1 credit" in shown(answers.answer(EN, quick))
+    assert "sentiment 1.0.0 · <0.1\xa0s · 1 credit" in shown(answers.answer(EN, quick))
     assert "🙂 positive" in shown(answers.answer(EN, prediction(output=SENTIMENT)))
 
 
@@ -193,6 +194,59 @@ def test_a_form_asks_what_the_schema_says() -> None:
     assert not takes_text(spec(text=dict(TEXT), n={"type": "integer", "needed": True}))
 
 
+def test_a_text_or_a_file_without_a_name_is_for_the_only_field_that_is_needed() -> None:
+    file = {"type": "string", "contentEncoding": "base64", "maxLength": 400, "needed": True}
+    for properties, expected in (
+        ({"prompt": dict(TEXT), "temperature": {"type": "number"}}, "prompt"),
+        ({"text": {"type": "string"}, "n": {"type": "integer"}}, "text"),
+        ({"note": {"type": "string"}}, "note"),
+        ({"content": dict(file)}, "content"),
+        ({"prompt": dict(TEXT), "n": {"type": "integer", "needed": True}}, None),
+        ({"color": {"type": "string", "enum": ["red"], "needed": True}}, None),
+        ({"n": {"type": "integer", "needed": True}}, None),
+        ({}, None),
+    ):
+        field = plain_field(spec(**properties))
+        assert (field and field.name) == expected, properties
+    field = plain_field(spec(content=dict(file)))
+    assert field is not None
+    assert (field.is_file, field.chars_max) == (True, 400)
+    assert "Send a file or a picture." in shown(menus.form_field(EN, "m", field, form="01234567", number=0, total=1))
+
+
+def test_a_vector_and_a_file_are_not_written_out() -> None:
+    content = base64.b64encode(bytes(3000)).decode()
+    text = shown(answers.answer(RU, prediction(output={"v": [0.5] * 512}, input=f'{{"content":"{content}"}}')))
+    assert "📎 файл, 3\xa0КБ" in text
+    assert "v: [0.5, 0.5, 0.5, 0.5, … ] (чисел: 512)" in text
+    assert "tea?" in shown(answers.answer(EN, prediction(output={"n": 1}, input='{"prompt":"tea?"}'))).splitlines()
+
+
+def test_what_a_text_names_is_listed_by_its_kind() -> None:
+    words = [
+        ("person", "Анна <b>"),
+        ("place", "Нижний\nНовгород"),
+        ("person", "Иван"),
+        ("person", "Иван"),
+        ("tax", "НДС"),
+    ]
+    entities = [{"type": kind, "text": text, "start": 0, "end": 4} for kind, text in words]
+    assert shown(answers.answer(RU, prediction(output={"entities": entities, "n": 1}))).splitlines()[2:6] == [
+        "👤 Люди: Анна <b>, Иван",
+        "📍 Места: Нижний Новгород",
+        "tax: НДС",
+        "n: 1",
+    ]
+    assert "👤 People: Анна <b>, Иван\n" in shown(answers.answer(EN, prediction(output={"entities": entities})))
+    many = [{"type": "place", "text": f"Город {number}", "start": 0, "end": 4} for number in range(99)]
+    assert answers.answer(RU, prediction(output={"entities": many})).is_cut
+
+
+@pytest.mark.parametrize(("t", "words"), [(EN, "Nothing found."), (RU, "Ничего не нашлось.")])
+def test_an_answer_without_anything_in_it_says_so(t: Phrases, words: str) -> None:
+    assert shown(answers.answer(t, prediction(output={"entities": []}))).splitlines()[2] == words
+
+
 @pytest.mark.parametrize(("t", "delimiter"), [(EN, ","), (RU, ";")])
 def test_a_batchs_file_can_be_read_by_a_spreadsheet(t: Phrases, delimiter: str) -> None:
     failed = prediction(Status.FAILED, error=PredictionError("model_error", "@no"), input='{"text":"=1+1"}')
@@ -238,9 +292,9 @@ def test_a_language_is_named_in_words() -> None:
     text = shown(answers.answer(RU, prediction(output=output)))
     assert text.splitlines()[2:6] == [
         "русский",
-        "█████░░░░░ 50,0 %",
-        "███░░░░░░░ 30,0 %  болгарский",
-        "█░░░░░░░░░ 10,0 %  xx",
+        "█████░░░░░ 50,0\xa0%",
+        "███░░░░░░░ 30,0\xa0%  болгарский",
+        "█░░░░░░░░░ 10,0\xa0%  xx",
     ]
 
 

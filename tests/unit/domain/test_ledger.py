@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_service.domain.ledger import MOVEMENTS, Account, Kind, held_change, in_words, wallet_change
+from ml_service.domain.ledger import MOVEMENTS, Kind, LedgerAccount, held_change, in_words, wallet_change
 
 movements = st.tuples(st.sampled_from(Kind), st.integers(0, 10**9))
 
@@ -16,14 +16,14 @@ def test_every_kind_says_where_credits_come_from_and_go_to() -> None:
 
 @given(st.lists(movements))
 def test_whatever_moves_the_accounts_sum_to_zero(moved: list[tuple[Kind, int]]) -> None:
-    accounts = dict.fromkeys(Account, 0)
+    accounts = dict.fromkeys(LedgerAccount, 0)
     for kind, amount in moved:
         source, target = MOVEMENTS[kind]
         accounts[source] -= amount
         accounts[target] += amount
     assert sum(accounts.values()) == 0
-    assert accounts[Account.WALLET] == sum(wallet_change(kind, amount) for kind, amount in moved)
-    assert accounts[Account.HELD] == sum(held_change(kind, amount) for kind, amount in moved)
+    assert accounts[LedgerAccount.WALLET] == sum(wallet_change(kind, amount) for kind, amount in moved)
+    assert accounts[LedgerAccount.HELD] == sum(held_change(kind, amount) for kind, amount in moved)
 
 
 def test_a_capture_takes_nothing_from_the_wallet_and_a_release_gives_back_what_a_hold_took() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from ml_service.messaging.messages import (
-    BODY_BYTES_MAX,
     IDS_MAX,
+    MESSAGE_BYTES_MAX,
     UndecodableMessage,
     decode_results,
     decode_tasks,
@@ -99,7 +99,7 @@ def test_what_does_not_fit_the_schema_is_undecodable(change: dict[str, object]) 
 
 def test_a_body_beyond_the_limit_is_not_even_read() -> None:
     with pytest.raises(UndecodableMessage, match="more than"):
-        decode_tasks(b" " * (BODY_BYTES_MAX + 1))
+        decode_tasks(b" " * (MESSAGE_BYTES_MAX + 1))
 
 
 def test_a_deeply_nested_body_is_undecodable() -> None:

@@ -208,6 +208,14 @@ def test_an_unknown_setting_is_told_with_what_may_be_meant(tmp_path: Path) -> No
         "BODY_BYTES_MAX=2MB",
         "RETENTION_DAYS=forever",
         "HTTP_PORT=80a",
+        "HTTP_PORT=8_0",
+        "HTTP_PORT=+80",
+        "STARTING_CREDITS=١٠",
+        "STARTING_CREDITS=10.0",
+        "RETENTION_DAYS=1_0",
+        "DATABASE_TIMEOUT_S=1_0.5",
+        "DATABASE_TIMEOUT_S=1e1",
+        "WEBHOOK_PORTS=٨٠",
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line_that_names_its_setting(tmp_path: Path, setting: str) -> None:

@@ -103,3 +103,11 @@ def test_what_ends_by_itself_has_no_health_check() -> None:
     ending = {name for name, service in services.items() if service["restart"] == "no"}
     assert ending == {"secrets", "migrate", "worker-image"}
     assert all(services[name]["healthcheck"] == {"disable": True} for name in ending)
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("docker-compose*.yaml")))
+def test_each_image_is_built_on_the_base_that_is_asked_for(file: str) -> None:
+    text = (ROOT / file).read_text()
+    built = [one["build"] for one in yaml.safe_load(text)["services"].values() if "build" in one]
+    assert all(one["args"] == {"PYTHON_IMAGE": "${PYTHON_IMAGE:-python:3.12-slim}"} for one in built)
+    assert len(built) == {"docker-compose.yaml": 3, "docker-compose.workers.yaml": 1}.get(file, 0)

