@@ -20,7 +20,7 @@ from benchmarks import broker
 from benchmarks.drain import BURST, WORKERS, drain_service
 from benchmarks.load_generator import LoadPlan, LoadResult, ask, request
 from benchmarks.options import Run
-from benchmarks.people import Person, add_people
+from benchmarks.people import LoadUser, add_people
 from benchmarks.place import BenchmarkFailed
 from benchmarks.report import Bar, Report, number, ratio
 from benchmarks.service import service
@@ -95,7 +95,7 @@ async def _round(run: Run) -> _Round:
     return _Round(drained.per_second, run.size.bulk_lines / took_s, received, singles)
 
 
-async def _send(client: httpx2.AsyncClient, person: Person, lines: int) -> str:
+async def _send(client: httpx2.AsyncClient, person: LoadUser, lines: int) -> str:
     async def content() -> Any:
         for start in range(0, lines, PIECE_LINES):
             yield LINE * min(PIECE_LINES, lines - start)
@@ -107,7 +107,7 @@ async def _send(client: httpx2.AsyncClient, person: Person, lines: int) -> str:
     return str(answer.json()["bulk_id"])
 
 
-async def _singles(port: int, people: list[Person], run: Run) -> LoadResult:
+async def _singles(port: int, people: list[LoadUser], run: Run) -> LoadResult:
     body = {"model": "echo", "input": {"text": "one"}}
     requests = tuple(request(PATH, person.token, body, {"Prefer": "wait=10"}) for person in people)
     plan = LoadPlan(port, requests, 64, seconds=run.size.bulk_singles_s, warm_up_s=0.5, rate=RATE)

@@ -18,7 +18,7 @@ import asyncpg
 from benchmarks import broker, peer
 from benchmarks.options import Run
 from benchmarks.peers import RESULTS
-from benchmarks.people import Person, add_people, add_predictions
+from benchmarks.people import LoadUser, add_people, add_predictions
 from benchmarks.place import BenchmarkFailed, Place, Running, cpu_s
 from benchmarks.report import Bar, Report, number, ratio
 from benchmarks.service import service
@@ -132,7 +132,7 @@ async def drain_peer(place: Place, count: int, name: str) -> Drained:
 async def submit(
     place: Place,
     database: str,
-    people: list[Person],
+    people: list[LoadUser],
     count: int,
     ids_per_message: int,
     *,
@@ -161,7 +161,7 @@ async def submit(
         await durable.close()
 
 
-def _submission(person: Person, model: str) -> Submission:
+def _submission(person: LoadUser, model: str) -> Submission:
     item = SubmissionItem(new_id(), model, "1", "default", 1, TEXT)
     return Submission(Principal(person.id), Source.API, (item,), open_max=1_000_000)
 

@@ -16,7 +16,7 @@ from benchmarks import broker, past
 from benchmarks.drain import until_finished
 from benchmarks.load_generator import LoadPlan, ask, request
 from benchmarks.options import Run
-from benchmarks.people import Person, add_people
+from benchmarks.people import LoadUser, add_people
 from benchmarks.report import Bar, Report, number
 from benchmarks.submit import BODY, CONNECTIONS, PATH, PEOPLE, Target, check, ours
 
@@ -57,7 +57,7 @@ async def run(run: Run) -> Report:
     return _report(run, found[small], found[big])
 
 
-async def _measure(run: Run, database: str, people: list[Person]) -> Cost:
+async def _measure(run: Run, database: str, people: list[LoadUser]) -> Cost:
     place, count = run.place, run.size.growth_requests
     await broker.delete_queues(place.amqp_url)
     requests = tuple(request(PATH, person.token, BODY) for person in people)

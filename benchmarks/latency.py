@@ -14,7 +14,7 @@ from benchmarks import broker
 from benchmarks.drain import until_finished
 from benchmarks.load_generator import LoadPlan, LoadResult, ask, request
 from benchmarks.options import Run
-from benchmarks.people import Person, add_people
+from benchmarks.people import LoadUser, add_people
 from benchmarks.report import Bar, Report, number
 from benchmarks.submit import PATH, PEOPLE, check, ours, plan
 
@@ -84,26 +84,26 @@ async def _measure(run: Run, shown: str, backend: str) -> list[_Case]:
             return cases
 
 
-def _requests(people: list[Person], model: str) -> tuple[str, ...]:
+def _requests(people: list[LoadUser], model: str) -> tuple[str, ...]:
     body = {"model": model, "input": {"text": TEXT}}
     return tuple(request(PATH, person.token, body, WAIT) for person in people)
 
 
-async def _idle(run: Run, port: int, people: list[Person], model: str) -> LoadResult:
+async def _idle(run: Run, port: int, people: list[LoadUser], model: str) -> LoadResult:
     await ask(LoadPlan(port, _requests(people, model), 1, number=20))  # warm up
     outcome = await ask(LoadPlan(port, _requests(people, model), 1, number=run.size.latencies))
     check(outcome, f"{model}, idle", "200")
     return outcome
 
 
-async def _answered(run: Run, port: int, people: list[Person], model: str) -> LoadResult:
+async def _answered(run: Run, port: int, people: list[LoadUser], model: str) -> LoadResult:
     """The rate that two workers can answer."""
     outcome = await ask(LoadPlan(port, _requests(people, model), IN_FLIGHT_MAX, seconds=run.size.load_s))
     check(outcome, f"{model}, answering", "200")
     return outcome
 
 
-async def _loaded(run: Run, port: int, people: list[Person], model: str, rate: float) -> LoadResult:
+async def _loaded(run: Run, port: int, people: list[LoadUser], model: str, rate: float) -> LoadResult:
     requests, size = _requests(people, model), run.size
     outcome = await ask(
         LoadPlan(port, requests, IN_FLIGHT_MAX, seconds=size.load_s, warm_up_s=size.warm_up_s, rate=rate)

@@ -19,14 +19,14 @@ LIFETIME_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class LoadUser:
     """A user and an access token."""
 
     id: UUID
     token: str
 
 
-async def add_people(session: asyncpg.Connection[asyncpg.Record], number: int) -> list[Person]:
+async def add_people(session: asyncpg.Connection[asyncpg.Record], number: int) -> list[LoadUser]:
     """Add users with a session each."""
     pairs = [(new_id(), new_id()) for _ in range(number)]
     await session.execute(
@@ -49,11 +49,11 @@ async def add_people(session: asyncpg.Connection[asyncpg.Record], number: int) -
         [user for user, _ in pairs],
     )
     await session.execute("ANALYZE users, sessions")
-    return [Person(user, _token(user, own)) for user, own in pairs]
+    return [LoadUser(user, _token(user, own)) for user, own in pairs]
 
 
 async def add_keys(
-    session: asyncpg.Connection[asyncpg.Record], people: list[Person], cap_credits: int | None
+    session: asyncpg.Connection[asyncpg.Record], people: list[LoadUser], cap_credits: int | None
 ) -> list[str]:
     """Add an API key for each, with a cap per day if one is given; returns them."""
     keys = [(new_id(), new_token()) for _ in people]
@@ -105,7 +105,7 @@ _QUEUED = """
 
 
 async def add_predictions(
-    session: asyncpg.Connection[asyncpg.Record], people: list[Person], number: int, model: str, text: str
+    session: asyncpg.Connection[asyncpg.Record], people: list[LoadUser], number: int, model: str, text: str
 ) -> list[UUID]:
     """Insert accepted predictions, round robin over the people, without the use case: the peers have none."""
     ids = [new_id() for _ in range(number)]

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 from benchmarks.options import Run
-from benchmarks.people import Person, add_people
+from benchmarks.people import LoadUser, add_people
 from benchmarks.place import BenchmarkFailed, cpu_s, pss_bytes
 from benchmarks.report import Bar, Report, number
 from benchmarks.service import HOST, RunningService, service
@@ -54,12 +54,12 @@ async def run(run: Run) -> Report:
     return _report(seen, cores, idle, busy)
 
 
-def batched(people: Sequence[Person], size: int) -> Iterator[Sequence[Person]]:
+def batched(people: Sequence[LoadUser], size: int) -> Iterator[Sequence[LoadUser]]:
     """Pieces of ``size``."""
     return (people[start : start + size] for start in range(0, len(people), size))
 
 
-async def _open(port: int, person: Person) -> asyncio.StreamWriter:
+async def _open(port: int, person: LoadUser) -> asyncio.StreamWriter:
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(f"GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {person.token}\r\n\r\n".encode())
     try:
@@ -75,7 +75,7 @@ async def _drain(reader: asyncio.StreamReader) -> None:
         pass
 
 
-async def _latencies(running: RunningService, person: Person, count: int) -> list[float]:
+async def _latencies(running: RunningService, person: LoadUser, count: int) -> list[float]:
     """Milliseconds from a prediction's end, by the database's clock, to its event in the later of two tabs."""
     headers = {"Authorization": f"Bearer {person.token}"}
     found = []

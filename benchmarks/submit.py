@@ -15,7 +15,7 @@ from statistics import median
 from benchmarks import broker, peer
 from benchmarks.load_generator import LoadPlan, LoadResult, ask, request
 from benchmarks.options import Run
-from benchmarks.people import Person, add_people
+from benchmarks.people import LoadUser, add_people
 from benchmarks.place import BenchmarkFailed, Place, cpu_s
 from benchmarks.report import Bar, Report, number, ratio
 from benchmarks.service import service
@@ -68,7 +68,7 @@ async def _measure(run: Run, name: str) -> tuple[LoadResult, dict[str, float]]:
         return outcome, {part: seconds / outcome.answers * 1e6 for part, seconds in spent.items()}
 
 
-def plan(port: int, people: list[Person], seconds: float) -> LoadPlan:
+def plan(port: int, people: list[LoadUser], seconds: float) -> LoadPlan:
     """As many requests as possible over 32 connections."""
     requests = tuple(request(PATH, person.token, BODY) for person in people)
     return LoadPlan(port, requests, CONNECTIONS, seconds=seconds, warm_up_s=0)

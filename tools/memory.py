@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from contextlib import suppress
 
 import psutil
 
@@ -32,7 +33,8 @@ def main() -> None:
     supervisor = int(PROJECT.lock_file.read_text())
     parts: dict[str, list[float]] = defaultdict(list)
     for pid in tree(supervisor):
-        parts[part_of(psutil.Process(pid), supervisor)].append(pss_bytes(pid) / 2**20)
+        with suppress(psutil.NoSuchProcess, OSError):  # it has ended since it was listed
+            parts[part_of(psutil.Process(pid), supervisor)].append(pss_bytes(pid) / 2**20)
     for name, sizes in sorted(parts.items()):
         sys.stdout.write(f"{name:20} {len(sizes):3} × {sum(sizes) / len(sizes):6.1f} = {sum(sizes):6.1f} MiB\n")
     sys.stdout.write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,22 @@ def sample(lines: list[list[str]]) -> list[list[str]]:
     return [lines[place] for place in sorted(chosen)]
 
 
-def read(folder: Path, cache: Path | None) -> Texts:
-    """Read all sets and the project's own phrases, and compute the features."""
+def read(folder: Path, cache: Path | None, *, both_ends: bool = False) -> Texts:
+    """Read all sets and the project's own phrases, and compute the features.
+
+    Args:
+        folder: Where the sets are.
+        cache: Where each set's vectors are kept.
+        both_ends: Whether the vector of a long text is that of its beginning and its end.
+    """
     encoder = E5Encoder(Sentiment().weights)
     rows: list[tuple[str, str, str]] = []
     vectors, found = [], []
     for name, all_lines in sets_of(folder):
         lines = sample(all_lines)
         contents = [line[2] for line in lines]
-        vectors.append(_vectors(encoder, contents, cache / f"{name}.npy" if cache else None))
+        kept = cache / f"{name}{'-ends' if both_ends else ''}.npy" if cache else None
+        vectors.append(_vectors(encoder.encode_ends if both_ends else encoder.encode, contents, kept))
         rows += [(name, line[0], line[1]) for line in lines]
         found += [buckets(without_lone_surrogates(text)) for text in contents]
         print(f"{name}: {len(lines)} rows", flush=True)
@@ -99,11 +106,13 @@ def sets_of(folder: Path) -> Iterator[tuple[str, list[list[str]]]]:
         yield f"{language}-phrases", [["train", line[1], line[2]] for line in phrases if line[0] == language]
 
 
-def _vectors(encoder: E5Encoder, texts: list[str], kept: Path | None) -> NDArray[np.float32]:
+def _vectors(
+    encode: Callable[[Sequence[str]], NDArray[np.float32]], texts: list[str], kept: Path | None
+) -> NDArray[np.float32]:
     if kept is not None and kept.exists():
         vectors: NDArray[np.float32] = np.load(kept)
         return vectors
-    vectors = encoder.encode(texts)
+    vectors = encode(texts)
     if kept is not None:
         np.save(kept, vectors)
     return vectors

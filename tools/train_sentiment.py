@@ -8,8 +8,9 @@ which ``--cache`` keeps.
 
 Three scores are added up to z, the positive against the negative: that of the head which sentimentai-py 2.0.0 has for
 e5-small, that of a head of our own on the same vectors, and that of n-grams. Ours are fitted without neutral texts. How
-neutral a text is, u, is what sentimentai-py's head says. Scales and biases are fitted to the scores of sets that were
-left out, each by weights that were trained on the other sets.
+neutral a text is, u, is what sentimentai-py's head says. Scales, and u's bias, are fitted to the scores of sets that
+were left out, each by weights that were trained on the other sets. z gets no bias from them: ours are fitted with
+positive and negative texts of equal weight, and what suited these sets did not suit others.
 """
 
 from __future__ import annotations
@@ -75,13 +76,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, help="keep the vectors of each set here")
     arguments = parser.parse_args()
-    texts = read(arguments.data, arguments.cache)
+    texts = read(arguments.data, arguments.cache, both_ends=True)
     left_out = []
     for name in [name for name in np.unique(texts.sets) if not name.endswith("-phrases")]:
         judged = texts.take(texts.sets == name)
         left_out.append((judged, *fit(texts.take(texts.sets != name)).scores(judged)))
         print(f"left out: {name}", flush=True)
-    calibration = calibrate(left_out)
+    calibration = calibrate(left_out, shifted=False)
     print(HEADING)
     for judged, z, u in left_out:
         scale, shift, neutral_scale, neutral_shift = calibration
@@ -123,11 +124,11 @@ def _regression(features: Any, texts: Texts, penalty: float) -> tuple[Floats, fl
     return found[:-1], float(found[-1])
 
 
-def calibrate(left_out: list[tuple[Texts, Floats, Floats]]) -> Floats:
+def calibrate(left_out: list[tuple[Texts, Floats, Floats]], *, shifted: bool = True) -> Floats:
     """Return scale and shift of z, scale and shift of u.
 
-    z's make the labels of the left-out positive and negative texts most probable; u's shift is the one with which
-    `NEUTRAL_SHARE` of them is called neutral.
+    z's make the labels of the left-out positive and negative texts most probable; its shift is 0 unless it may be
+    `shifted`. u's shift is the one with which `NEUTRAL_SHARE` of them is called neutral.
     """
     z = np.concatenate([each for _, each, _ in left_out])
     sample = np.concatenate([judged.weights(0) for judged, *_ in left_out])
@@ -135,9 +136,10 @@ def calibrate(left_out: list[tuple[Texts, Floats, Floats]]) -> Floats:
     sign = np.where(labels == "pos", 1, -1)
 
     def loss(parameters: Floats) -> float:
-        return float(sample @ np.logaddexp(0, -sign * (z * parameters[0] + parameters[1])))
+        return float(sample @ np.logaddexp(0, -sign * (z * parameters[0] + parameters[1:].sum())))
 
-    scale, shift = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
+    found_z = minimize(loss, np.array([1.0, 0.0] if shifted else [1.0]), method="Nelder-Mead").x
+    scale, shift = found_z if shifted else (found_z[0], 0.0)
 
     def share(neutral_shift: float) -> float:
         found = [
