@@ -12,12 +12,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 777
 """The key of the advisory lock that lets one process migrate while others wait."""
+_TRIES = 5
+"""Two deadlocks in a row have not been seen."""
 
 
 def _config() -> Config:
@@ -43,10 +45,24 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
     return before, newest_revision()
 
 
+async def _upgrade_in(engine: AsyncEngine) -> tuple[str | None, str]:
+    """One try, in a transaction; raises what asyncpg raises, also where SQLAlchemy has wrapped it."""
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(_upgrade)
+    except DBAPIError as error:
+        cause = error.orig and error.orig.__cause__
+        if isinstance(cause, asyncpg.PostgresError):
+            raise cause from None
+        raise
+
+
 async def migrate(database_url: str) -> tuple[str | None, str]:
     """Bring the database at ``database_url`` to the newest revision, in one transaction.
 
-    Safe to run again and by several processes at once: an advisory lock lets one work while the others wait.
+    Safe to run again and by several processes at once: an advisory lock lets one work while the others wait. PostgreSQL
+    may end the transaction because of a deadlock, with an analyze by autovacuum or with the service that still runs:
+    nothing has changed then, and it is tried again.
 
     Returns:
         The revision before (None: an empty database) and after.
@@ -59,12 +75,11 @@ async def migrate(database_url: str) -> tuple[str | None, str]:
         "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(database_url, timeout=10)
     )
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(_upgrade)
-    except DBAPIError as error:
-        cause = error.orig and error.orig.__cause__
-        if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-            raise cause from None
-        raise
+        for _ in range(_TRIES - 1):
+            try:
+                return await _upgrade_in(engine)
+            except asyncpg.DeadlockDetectedError:
+                continue
+        return await _upgrade_in(engine)
     finally:
         await asyncio.shield(engine.dispose())

@@ -49,6 +49,8 @@ DUMPS = [
     Dump("0004", {"anna": (86, 2), "boris": (164, 5), "test": (100, 0)}, open=8, owed=3),
 ]
 PATIENCE_S = 60
+WAITING = "SELECT 1 FROM pg_locks WHERE relation = $1::regclass AND NOT granted"
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 _numbers = count(1)
 
@@ -165,6 +167,35 @@ def test_an_upgraded_database_is_as_a_new_one(old_url: str, dump: Dump, postgres
     for query in SCHEMA:
         assert schema(old_url, query) == schema(postgres_node.dsn(TEMPLATE), query), query
     assert "The schema is at" in cli(old_url, "migrate")
+
+
+def test_a_deadlock_with_whom_is_at_work_is_tried_again(old_url: str, dump: Dump, postgres_node: PostgresNode) -> None:
+    """As with autovacuum's analyze, which met a migration on a table that both were changing."""
+
+    async def meet() -> str:
+        other = await asyncpg.connect(old_url)
+        name = await other.fetchval("SELECT current_database()")
+        await other.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '5s'")  # so late does it look
+        await other.execute("SET deadlock_timeout = '1h'")  # so it is the migration that is ended
+        async with other.transaction(), asyncio.timeout(PATIENCE_S):
+            await other.execute("LOCK TABLE transactions IN ACCESS SHARE MODE")
+            process = await asyncio.create_subprocess_exec(
+                *command_line("migrate"), cwd=ROOT, env=environment(old_url), stdout=asyncio.subprocess.PIPE
+            )
+            while not await other.fetchval(WAITING, "transactions"):
+                await asyncio.sleep(0.02)
+            await other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(PATIENCE_S):
+            said, _ = await process.communicate()
+            while not await other.fetchval(DEADLOCKS):  # the server's statistics come late
+                await asyncio.sleep(0.1)
+        await other.close()
+        assert process.returncode == 0
+        return said.decode()
+
+    assert f"went from {dump.revision} to" in asyncio.run(meet())
+    for query in SCHEMA:
+        assert schema(old_url, query) == schema(postgres_node.dsn(TEMPLATE), query), query
 
 
 def test_no_row_is_lost_and_the_books_stay_right(old_url: str) -> None:
