@@ -75,7 +75,7 @@ class BulkFeeder:
         is_busy = False
         for job in jobs:
             is_busy = await self._follow(job) or is_busy
-        for job, room in shares([job for job in jobs if not (job.is_stopped or job.is_all_fed)]):
+        for job, room in shares([job for job in jobs if not (job.is_stopped or job.is_all_fed or job.is_parked)]):
             is_busy = await self._feed_job(job, room) or is_busy
         return is_busy
 

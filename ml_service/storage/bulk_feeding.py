@@ -23,6 +23,7 @@ class FeedJob:
         is_stopped: Canceled or failed: nothing more is fed.
         is_all_fed: No chunk is left to be fed.
         is_canceled: What it has open is to be canceled, too.
+        is_parked: No worker serves its version now: its lines would wait beside the queue (storage/model_versions.py).
     """
 
     id: UUID
@@ -35,15 +36,18 @@ class FeedJob:
     is_stopped: bool
     is_all_fed: bool
     is_canceled: bool
+    is_parked: bool
 
 
 _UNFINISHED = """
-    SELECT id, user_id, pool, model, version, chunks_fed,
-        greatest(0, lines - lines_invalid - waiting - succeeded - failed - canceled) AS fed,
-        status <> 'running' AS is_stopped, chunks_fed = chunks AS is_all_fed, status = 'canceled' AS is_canceled
-    FROM bulk_jobs  -- bulk_jobs_open
-    WHERE finished_at IS NULL AND status <> 'receiving'
-    ORDER BY id LIMIT $1
+    SELECT b.id, b.user_id, coalesce(v.spec ->> 'pool', b.pool) AS pool, b.model, b.version, b.chunks_fed,
+        greatest(0, b.lines - b.lines_invalid - b.waiting - b.succeeded - b.failed - b.canceled) AS fed,
+        b.status <> 'running' AS is_stopped, b.status = 'canceled' AS is_canceled,
+        b.chunks_fed = b.chunks AS is_all_fed, coalesce(v.parked_at <= now(), false) AS is_parked
+    FROM bulk_jobs AS b  -- bulk_jobs_open
+    LEFT JOIN model_versions AS v ON v.name = b.model AND v.version = b.version
+    WHERE b.finished_at IS NULL AND b.status <> 'receiving'
+    ORDER BY b.id LIMIT $1
 """
 
 

@@ -120,13 +120,45 @@ async def test_a_job_finishes_when_all_chunks_are_counted(play: Play) -> None:
     assert (job.status, job.succeeded, job.charged) == (BulkStatus.FINISHED, 4, 4)
 
 
+async def test_a_job_whose_version_nobody_serves_holds_up_no_other(play: Play) -> None:
+    """Its lines would wait beside the queue, and count as what the pool's workers have to do."""
+    parked, _ = await started(play, 4)
+    async with play.database.begin() as session:
+        await session.execute("UPDATE bulk_jobs SET version = 'old' WHERE id = $1", parked)
+        await session.execute(
+            "INSERT INTO model_versions (name, version, spec, parked_at) VALUES ('echo', 'old', '{}', now())"
+        )
+    served, _ = await started(play, 4)
+    feeder = BulkFeeder(play.database, play.database, gone_s=3600, encode=lambda _: "{}")
+    fed = "SELECT DISTINCT batch_id FROM predictions"
+    await feeder.feed()
+    async with play.database.autocommit() as session:
+        assert [row["batch_id"] for row in await session.fetch(fed)] == [served]
+        await session.execute("UPDATE model_versions SET parked_at = NULL")
+    await feeder.feed()
+    async with play.database.autocommit() as session:
+        assert {row["batch_id"] for row in await session.fetch(fed)} == {served, parked}
+
+
 async def job_of(play: Play, bulk_id: UUID) -> Any:
     async with play.database.autocommit() as session:
         return await bulk_jobs.get(session, play.user_id, bulk_id)
 
 
 def feed_job(user: UUID, *, pool: str = "default", done: int = 0) -> FeedJob:
-    return FeedJob(new_id(), user, pool, "echo", "1", 1, done, is_stopped=False, is_all_fed=False, is_canceled=False)
+    return FeedJob(
+        new_id(),
+        user,
+        pool,
+        "echo",
+        "1",
+        1,
+        done,
+        is_stopped=False,
+        is_all_fed=False,
+        is_canceled=False,
+        is_parked=False,
+    )
 
 
 def test_users_share_what_may_be_fed_alike_whatever_they_have_sent() -> None:
