@@ -123,6 +123,25 @@ def test_a_view_that_could_not_be_loaded_comes_by_itself_once_the_service_answer
         expect(tab.page.get_by_role("heading", name=tab.words("nav.history"))).to_be_visible(timeout=PATIENCE_MS)
 
 
+@pytest.mark.parametrize("file", ["i18n/ru/refusals.js", "shell.js", "styles/base.css", "early.js"])
+def test_a_page_whose_file_did_not_come_begins_again(open_tab: OpenTab, person: str, file: str) -> None:
+    with open_tab(language="ru") as tab:
+        tab.sign_in(person, PASSWORD)
+        tab.page.context.route(f"**/web/{file}", lambda route: route.abort(), times=2)
+        tab.open("/app/predict")
+        expect_balance(tab, 100)
+        expect(question(tab)).to_have_css("box-sizing", "border-box")  # by base.css
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_page_whose_file_never_comes_says_so(open_tab: OpenTab, language: Language) -> None:
+    said = {"en": "This page could not be loaded.", "ru": "Страница не загрузилась."}[language]
+    with open_tab(language=language) as tab:
+        tab.page.context.route(f"**/web/i18n/{language}/common.js", lambda route: route.abort())
+        tab.page.goto(tab.url)
+        expect(tab.page.get_by_text(said)).to_be_visible(timeout=PATIENCE_MS)
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_what_does_not_fit_is_said_at_the_field(open_tab: OpenTab, person: str, language: Language) -> None:
     with open_tab(language=language) as tab:

@@ -64,7 +64,12 @@ async function start() {
   service.loadModels().catch(() => undefined); // the first view asks again, and says what is wrong
   service.start().catch((error) => console.warn(explain(error)));
   const opened = openSession();
-  await setLanguage(preferred());
+  try {
+    await setLanguage(preferred());
+  } catch {
+    /** @type {any} */ (globalThis).beginAgain?.(); // early.js, which may be what did not come
+    return;
+  }
   followLanguage();
   followLive();
   const root = /** @type {HTMLElement} */ (document.getElementById("app"));

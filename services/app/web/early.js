@@ -44,15 +44,29 @@
   );
 })();
 
-// A module that could not be loaded (a network that has just changed) would leave an empty page: begin again, a few times.
+// A file that did not come at the start (a network that has just changed) would leave an empty or a bare page: begin
+// again a few times, once the service answers, then say so. app.js calls it for what it imports.
+/** @type {any} */ (globalThis).beginAgain = async () => {
+  const tries = Number(sessionStorage.getItem("reloads") ?? 0);
+  if (tries >= 5) {
+    for (const text of document.querySelectorAll(".not-loaded")) text.removeAttribute("hidden");
+    return;
+  }
+  sessionStorage.setItem("reloads", String(tries + 1));
+  for (let isAnswered = false; !isAnswered; ) {
+    await new Promise((resolve) => setTimeout(resolve, 500 * (tries + 1)));
+    isAnswered = await fetch("/service", { cache: "no-store" }).then(
+      () => true,
+      () => false, // the browser's own page about that would not come back by itself
+    );
+  }
+  location.reload();
+};
 document.addEventListener(
   "error",
-  (event) => {
-    if (!(event.target instanceof HTMLScriptElement)) return;
-    const tries = Number(sessionStorage.getItem("reloads") ?? 0);
-    if (tries >= 5) return;
-    sessionStorage.setItem("reloads", String(tries + 1));
-    setTimeout(() => location.reload(), 500 * (tries + 1));
+  ({ target }) => {
+    const isStyle = target instanceof HTMLLinkElement && target.rel === "stylesheet" && document.readyState !== "complete";
+    if (isStyle || target instanceof HTMLScriptElement) /** @type {any} */ (globalThis).beginAgain();
   },
   true,
 );
