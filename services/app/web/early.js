@@ -46,13 +46,22 @@
 
 // A file that did not come at the start (a network that has just changed) would leave an empty or a bare page: begin
 // again a few times, once the service answers, then say so. app.js calls it for what it imports.
+const TRIES_MAX = 5;
+let isBeginning = false;
 /** @type {any} */ (globalThis).beginAgain = async () => {
-  const tries = Number(sessionStorage.getItem("reloads") ?? 0);
-  if (tries >= 5) {
+  if (isBeginning) return; // several files may not have come
+  isBeginning = true;
+  let tries = TRIES_MAX; // without storage nothing would count them
+  try {
+    tries = Number(sessionStorage.getItem("reloads") ?? 0);
+    sessionStorage.setItem("reloads", String(tries + 1));
+  } catch {
+    // said below
+  }
+  if (tries >= TRIES_MAX) {
     for (const text of document.querySelectorAll(".not-loaded")) text.removeAttribute("hidden");
     return;
   }
-  sessionStorage.setItem("reloads", String(tries + 1));
   for (let isAnswered = false; !isAnswered; ) {
     await new Promise((resolve) => setTimeout(resolve, 500 * (tries + 1)));
     isAnswered = await fetch("/service", { cache: "no-store" }).then(
@@ -70,4 +79,12 @@ document.addEventListener(
   },
   true,
 );
-addEventListener("load", () => setTimeout(() => sessionStorage.removeItem("reloads"), 10_000));
+addEventListener("load", () =>
+  setTimeout(() => {
+    try {
+      sessionStorage.removeItem("reloads");
+    } catch {
+      // nothing was counted
+    }
+  }, 10_000),
+);

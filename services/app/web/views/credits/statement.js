@@ -5,7 +5,7 @@ import { api } from "../../api.js";
 import { EmptyState } from "../../components/empty_state.js";
 import { Money } from "../../components/money.js";
 import { Time } from "../../components/time.js";
-import { t } from "../../i18n/index.js";
+import { fmt, t } from "../../i18n/index.js";
 import { Pages } from "../../lists/pages.js";
 import { VirtualList } from "../../lists/virtual_list.js";
 
@@ -25,7 +25,11 @@ function toneOf(one) {
 /** @param {{transaction: Transaction}} props */
 function Movement({ transaction: one }) {
   const about = one.prediction_id
-    ? html`<a href=${`/app/history?id=${one.prediction_id}`}>${t("credits.prediction")}</a>`
+    ? html`<a
+        href=${`/app/history?id=${one.prediction_id}`}
+        aria-label=${`${t("credits.prediction")}, ${fmt.fullMoment(one.created_at)}`}
+        >${t("credits.prediction")}</a
+      >`
     : one.reason;
   return html`<div class="vlist__head vlist__head--still">
     <div class="trow">
