@@ -171,6 +171,22 @@ test("what the types of a model make is a form without JSON fields", () => {
   });
 });
 
+test("a field that may be null and begins with something is null where a person has emptied it", () => {
+  const schema = {
+    type: "object",
+    properties: {
+      note: { type: ["string", "null"], default: "none" },
+      count: { anyOf: [{ type: "integer" }, { type: "null" }], default: 3 },
+      color: { type: ["string", "null"], enum: ["red", null], default: "red" },
+      day: { type: ["string", "null"], format: "date", default: null },
+      name: { type: "string", default: "echo" },
+    },
+  };
+  assert.deepEqual(clean(schema, initial(schema)), { note: "none", count: 3, color: "red", name: "echo" });
+  const emptied = { note: "", count: "", color: "", day: "", name: "" };
+  assert.deepEqual(clean(schema, emptied), { note: null, count: null, color: null });
+});
+
 test("a field that has to be there and may be null is null where it is left empty", () => {
   const properties = {
     text: { type: ["string", "null"], minLength: 1 },

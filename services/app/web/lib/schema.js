@@ -190,7 +190,7 @@ function cleanObject(schema, value, isRequired, depth) {
   for (const [name, one] of Object.entries(schema.properties)) {
     const part = clean(one, value?.[name], needed.has(name), depth + 1);
     if (part !== undefined) found[name] = part;
-    else if (schema.required?.includes(name) && mayBeNull(one)) found[name] = null;
+    else if (mayBeNull(one) && (schema.required?.includes(name) || (one.default ?? null) !== null)) found[name] = null;
   }
   const isUntouched = JSON.stringify(value) === JSON.stringify(initial(schema, depth));
   return isRequired || !isUntouched ? found : undefined;
