@@ -84,7 +84,8 @@ def discover(
     missing = [name for name in wanted if name not in there.models and name not in problems]
     if missing:
         known = ", ".join(there.models) or "none"
-        raise UnknownModel(f"There is no model {', '.join(missing)}; there are: {known}.")
+        hint = " The name of a model has - where its folder has _." if any("_" in name for name in missing) else ""
+        raise UnknownModel(f"There is no model {', '.join(missing)}; there are: {known}.{hint}")
     models = {name: there.models[name] for name in wanted if name not in problems}
     if not models:
         raise UnknownModel(" ".join(problems.values()))

@@ -50,6 +50,8 @@ def test_named_models_come_in_the_order_of_their_names_as_given(tmp_path: Path) 
 def test_a_model_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UnknownModel, match=r"There is no model dogs; there are: .*cats"):
         discover(["cats", "dogs"], folder_with(tmp_path, "cats"))
+    with pytest.raises(UnknownModel, match=r"There is no model big_cats; .*The name of a model has - where its folder"):
+        discover(["big_cats"], tmp_path)
 
 
 def test_folders_that_are_no_models_are_left_out_with_a_sentence(tmp_path: Path) -> None:
