@@ -235,8 +235,9 @@ OPEN = """
         FROM queue_messages AS q WHERE q.queue LIKE 'ml_tasks%' AND q.body LIKE '%' || p.id || '%'
     ) AS m
     WHERE p.finished_at IS NULL ORDER BY p.id LIMIT 10"""
+COUNTED = "SELECT count(*), status FROM predictions WHERE finished_at IS NULL GROUP BY 2 ORDER BY 2"
 SERVED = """
-    SELECT format('%s %s serves %s, lease for %s s, started %s s ago', id, state, models,
+    SELECT format('%s %s serves %s of pools %s, lease for %s s, started %s s ago', id, state, models, pools,
         round(extract(epoch FROM lease_until - now())), round(extract(epoch FROM now() - started_at)))
     FROM workers WHERE stopped_at IS NULL ORDER BY started_at"""
 
@@ -244,7 +245,8 @@ SERVED = """
 async def open_work(rig: Rig) -> list[str]:
     """Where the open predictions are, who serves what, and how deep the task queue is."""
     async with connected(rig.owner_url) as connection:
-        found = [f"open: {row[0]}" for row in await connection.fetch(OPEN)]
+        found = [f"{row[0]} open: {row[1]}" for row in await connection.fetch(COUNTED)]
+        found += [f"open: {row[0]}" for row in await connection.fetch(OPEN)]
         found += [f"worker: {row[0]}" for row in await connection.fetch(SERVED)]
     queue = await queue_of(rig)
     try:

@@ -119,6 +119,10 @@ class RigProcess:
         self._notify.close()
 
 
+TELLING = ("model_not_served", "predictions_resent", "too_much_held", "consumer_connected", "leader_elected")
+"""Ordinary events that say where a prediction has gone."""
+
+
 @dataclass
 class Rig:
     """Two apps and two workers, or as many as were asked for.
@@ -150,14 +154,14 @@ class Rig:
         return self.folder / name
 
     def logs(self) -> str:
-        """The ends of all logs without what is ordinary."""
+        """The ends of all logs without what is ordinary, but with where predictions went."""
         parts = []
         for one in self.processes:
             lines = one.log.read_text(errors="replace").splitlines() if one.log.exists() else []
-            odd = [line for line in lines if '"level":"info"' not in line]
+            odd = [line for line in lines if '"level":"info"' not in line or any(word in line for word in TELLING)]
             parts.append(
                 f"== {one.name}\n"
-                + "\n".join(line if len(line) < 600 else line[:200] + " … " + line[-400:] for line in odd[-5:])
+                + "\n".join(line if len(line) < 600 else line[:200] + " … " + line[-400:] for line in odd[-12:])
             )
         return "\n".join(parts)
 

@@ -61,6 +61,6 @@ async def test_a_thousand_answers_after_an_outage(world: World) -> None:
     assert len(sent()) - COUNT <= 1  # one crash
     assert all("below" in world.telegram.screen.messages[str(chat), ACCEPTED][0] for chat in even)
     times = [call.at for call in world.telegram.calls[before:] if call.method.startswith(("send", "edit"))]
-    # Five seconds: the emulator shares this machine, and notes late what came while it could not run.
-    busiest = max(sum(at <= other < at + 5 for other in times) for at in times)
-    assert 5 * 15 <= busiest <= 5 * 30
+    # Ten seconds: the emulator shares this machine, and notes late what came while it could not run.
+    busiest = max(sum(at <= other < at + 10 for other in times) for at in times)
+    assert 10 * 15 <= busiest <= 10 * 30
