@@ -38,7 +38,7 @@ class QueueLimits:
         timeout_s: Seconds that one window of a publish, or one request to the broker, may take.
         heartbeat_s: Seconds between heartbeats; a peer that is silent for twice as long counts as dead.
         reconnect_s_max: Longest pause in seconds between two attempts to connect; the first is 0.1 s.
-        requeue_delay_s: Seconds that a requeued message waits before it is delivered again.
+        requeue_delay_s: Seconds that a requeued message waits before it is delivered again, at least; twice at most.
         deliveries_max: A message delivered more often becomes a dead letter: it kills its consumers. Attempts of
             a prediction are counted in its row; this only stops messages that never get that far.
         tasks_max: Task messages that one queue holds; beyond it a publish is refused.

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ml_service.messaging.prefetch import Prefetch
-from ml_service.messaging.queue import Queue
+from ml_service.messaging.queue import Queue, TaskConsumer
 from ml_service.messaging.rabbitmq.publishing import ConfirmedPublisher, Outgoing
 from tests.support.broker import FAST, Broker, consuming, cut, drain, ids, task
 from tests.support.waiting import until
@@ -179,6 +179,26 @@ async def test_a_returned_message_reaches_a_consumer_that_polls_less_often(broke
         giving.cancel()
     assert len(came) == 3
     assert returned <= 3
+
+
+async def test_two_consumers_that_return_each_others_messages_come_to_an_end(queue: Queue) -> None:
+    """They are served in turn, so that each may get what it has just returned: two workers with a version each."""
+    done: dict[str, list] = {"1": [], "2": []}
+
+    async def serve(consumer: TaskConsumer, version: str) -> None:
+        while True:
+            batch = await consumer.get_batch(10, 0)
+            own = [one for one in batch if one.message.version == version]
+            await consumer.requeue([one for one in batch if one.message.version != version])
+            await consumer.ack(own)
+            done[version] += own
+
+    async with consuming(queue) as first, consuming(queue) as second:
+        serving = [asyncio.create_task(serve(first, "1")), asyncio.create_task(serve(second, "2"))]
+        await queue.publish_tasks([replace(task(), version=version) for version in ("2", "1")])
+        await until(lambda: done["1"] and done["2"])
+        for one in serving:
+            one.cancel()
 
 
 async def test_a_delayed_message_survives_its_consumer(queue: Queue) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Sequence
 from itertools import count
 from types import TracebackType
@@ -170,8 +171,11 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
             await channel.call(commands.Basic.Cancel(consumer_tag=tag), self.limits.timeout_s)
 
     async def _give_back_later(self, deliveries: list[TaskDelivery]) -> None:
+        # The broker serves its consumers in turn: of two that return each other's messages at the same pace, each would
+        # get back what it has just returned, again and again.
+        delay_s = self.limits.requeue_delay_s * random.uniform(1, 2)  # noqa: S311
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.limits.requeue_delay_s):
+            async with asyncio.timeout(delay_s):
                 await self._leaving.wait()
                 return
         # A copy, not a nack: RabbitMQ 3.10 counts nacks towards the delivery limit, and these messages did no harm.
