@@ -47,6 +47,10 @@
 // A file that did not come at the start (a network that has just changed) would leave an empty or a bare page: begin
 // again a few times, once the service answers, then say so. app.js calls it for what it imports.
 const TRIES_MAX = 5;
+const NOT_LOADED = {
+  en: "This page could not be loaded. Reload it in a moment.",
+  ru: "Страница не загрузилась. Обновите её чуть позже.",
+};
 let isBeginning = false;
 /** @type {any} */ (globalThis).beginAgain = async () => {
   if (isBeginning) return; // several files may not have come
@@ -59,7 +63,8 @@ let isBeginning = false;
     // said below
   }
   if (tries >= TRIES_MAX) {
-    for (const text of document.querySelectorAll(".not-loaded")) text.removeAttribute("hidden");
+    const textContent = document.documentElement.lang === "ru" ? NOT_LOADED.ru : NOT_LOADED.en;
+    document.body.append(Object.assign(document.createElement("p"), { className: "noscript", textContent }));
     return;
   }
   for (let isAnswered = false; !isAnswered; ) {
