@@ -170,7 +170,7 @@ async def test_a_returned_message_reaches_a_consumer_that_polls_less_often(broke
             nonlocal returned
             while True:
                 batch = await unable.get_batch(10, 0, timeout_s=0.01)
-                returned += bool(batch)
+                returned += len(batch)
                 await unable.requeue(batch)
 
         giving = asyncio.create_task(give_back())
@@ -178,7 +178,8 @@ async def test_a_returned_message_reaches_a_consumer_that_polls_less_often(broke
         came = await drain(able, 3)
         giving.cancel()
     assert len(came) == 3
-    assert returned <= 3
+    # PostgreSQL lets others come first. RabbitMQ serves in turn: every second message that comes back is the other's.
+    assert returned <= (3 if broker.backend == "postgres" else 3 + 3)
 
 
 async def test_two_consumers_that_return_each_others_messages_come_to_an_end(queue: Queue) -> None:
