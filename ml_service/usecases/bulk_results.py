@@ -20,14 +20,18 @@ class ResultRow(NamedTuple):
 
 
 async def results(
-    database: Database, job: BulkJob, is_welcome: Callable[[], Awaitable[bool]], *, with_inputs: bool = False
+    database: Database, job: BulkJob, before_piece: Callable[[], Awaitable[None]], *, with_inputs: bool = False
 ) -> AsyncIterator[list[ResultRow]]:
     """What became of each line, in the order of the file, some at a time, each with its input where that is wanted.
 
-    No connection is held while the reader is slow. Ends early when `is_welcome` says no.
+    No connection is held while the reader is slow.
+
+    Args:
+        before_piece: Awaited before each reading; what it raises ends the results.
     """
     number = 0
-    while await is_welcome():
+    while True:
+        await before_piece()
         async with database.autocommit() as session:
             chunk = await bulk_results.chunk(session, job.id, number)
         if chunk is None:

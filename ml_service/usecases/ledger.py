@@ -70,11 +70,16 @@ async def statement(
 
 
 async def export(
-    database: Database, user_id: UUID, kind: Kind | None, is_welcome: Callable[[], Awaitable[bool]]
+    database: Database, user_id: UUID, kind: Kind | None, before_piece: Callable[[], Awaitable[None]]
 ) -> AsyncIterator[list[StatementLine]]:
-    """All of a user's transactions, newest first, some at a time; ends early when `is_welcome` says no."""
+    """All of a user's transactions, newest first, some at a time.
+
+    Args:
+        before_piece: Awaited before each reading; what it raises ends the export.
+    """
     cursor: StatementCursor | None = None
-    while await is_welcome():
+    while True:
+        await before_piece()
         async with database.autocommit() as session:
             lines, cursor = await statement(session, user_id, cursor=cursor, kind=kind, limit=EXPORT_ROWS)
         if lines:

@@ -58,14 +58,18 @@ async def history(
 
 
 async def export(
-    database: Database, user_id: UUID, wanted: HistoryFilter, is_welcome: Callable[[], Awaitable[bool]]
+    database: Database, user_id: UUID, wanted: HistoryFilter, before_piece: Callable[[], Awaitable[None]]
 ) -> AsyncIterator[list[Prediction]]:
     """All of a user's predictions that are wanted, newest first, some at a time.
 
-    No connection is held while the reader is slow. Ends early when `is_welcome` says no.
+    No connection is held while the reader is slow.
+
+    Args:
+        before_piece: Awaited before each reading; what it raises ends the export.
     """
     before: UUID | None = None
-    while await is_welcome():
+    while True:
+        await before_piece()
         async with database.autocommit() as session:
             page = await stored_history.history(
                 session, user_id, wanted, before=before, limit=EXPORT_ROWS, bytes_max=EXPORT_BYTES

@@ -127,10 +127,9 @@ async def _exported(
     components: AppComponents, current: SignedIn, reader: exports.ExportReader, head: bytes
 ) -> AsyncIterator[bytes]:
     yield head
-    is_welcome = reader.is_welcome
-    async for found in predictions.export(components.database, current.user.id, HistoryFilter(), is_welcome):
+    async for found in predictions.export(components.database, current.user.id, HistoryFilter(), reader.admit):
         yield b"".join(_line("prediction", prediction_json.shown(one)) for one in found)
-    async for lines in ledger.export(components.database, current.user.id, None, is_welcome):
+    async for lines in ledger.export(components.database, current.user.id, None, reader.admit):
         yield b"".join(_line("transaction", Transaction.of(one).model_dump()) for one in lines)
 
 

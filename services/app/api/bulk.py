@@ -207,7 +207,7 @@ async def results(
     async with components.database.autocommit() as session:
         job = await bulk.get(session, current.user.id, bulk_id)
     reader = exports.ExportReader(components, current)
-    rows = bulk_results.results(components.database, job, reader.is_welcome, with_inputs=kind == "csv")
+    rows = bulk_results.results(components.database, job, reader.admit, with_inputs=kind == "csv")
     pieces = _as_csv(rows, _properties(components, job)) if kind == "csv" else _as_jsonl(rows)
     return exports.file(reader, f"results-{str(bulk_id)[:8]}", kind, pieces)
 

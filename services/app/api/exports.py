@@ -15,6 +15,7 @@ from ml_service.domain.errors import DatabaseUnavailable, Overloaded, TooManyReq
 from ml_service.domain.predictions import Prediction
 from ml_service.domain.spreadsheets import rows_as_csv
 from ml_service.usecases.ledger import StatementLine
+from ml_service.usecases.users import unauthenticated
 from services.app.api import prediction_json
 from services.app.auth.callers import Caller
 from services.app.auth.principal import is_active
@@ -67,18 +68,24 @@ class ExportReader:
         self._checked_at = time.monotonic()
         self._held = ExitStack()
 
-    async def is_welcome(self) -> bool:
-        """Whether the sign-in or the API key goes on, looked up once a second at most. Call it before each piece."""
+    async def admit(self) -> None:
+        """Wait until there is room for a piece; to be awaited before each.
+
+        The sign-in or the API key is looked up once a second at most.
+
+        Raises:
+            Unauthenticated: It has ended. That breaks the answer off, so that nobody takes a part for the whole.
+        """
         self.leave()
         while True:
             if time.monotonic() - self._checked_at >= CHECK_S and not await self._is_active():
-                return False
+                raise unauthenticated()
             try:
                 self._held.enter_context(self.components.answers_in_flight.hold(self.caller.user.id, PIECE_BYTES))
             except (TooManyRequests, Overloaded):
                 await asyncio.sleep(ROOM_S)
             else:
-                return True
+                return
 
     def leave(self) -> None:
         """No piece is in hand any more."""

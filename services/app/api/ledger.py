@@ -63,7 +63,7 @@ async def transactions(
     start = cursors.to_statement(cursor)
     if file_kind == "csv":
         reader = exports.ExportReader(components, current)
-        pieces = ledger.export(components.database, current.user.id, kind, reader.is_welcome)
+        pieces = ledger.export(components.database, current.user.id, kind, reader.admit)
         return exports.file(reader, "transactions", file_kind, exports.transactions_as_csv(pieces))
     async with components.database.autocommit() as session:
         page, following = await ledger.statement(session, current.user.id, cursor=start, kind=kind, limit=size)

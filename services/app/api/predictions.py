@@ -100,7 +100,7 @@ async def history(
     before = cursors.to_uuid(cursor)
     if kind != "json":
         reader = exports.ExportReader(components, current)
-        pieces = predictions.export(components.database, current.user.id, wanted, reader.is_welcome)
+        pieces = predictions.export(components.database, current.user.id, wanted, reader.admit)
         write = exports.predictions_as_csv if kind == "csv" else exports.predictions_as_jsonl
         return exports.file(reader, "predictions", kind, write(pieces))
     async with components.database.autocommit() as session:

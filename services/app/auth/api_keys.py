@@ -110,13 +110,13 @@ class ApiKeys:
         self._use(found.key.id)
         if scope not in found.key.scopes:
             raise self._refusal(scope_missing(scope))
-        return Caller(found.user, known.principal, key=found.key)
+        return Caller(found.user, known.principal, key=found.key, scope=scope)
 
     async def is_active(self, caller: Caller) -> bool:
-        """Whether a key that was checked is still valid and may still read; raises DatabaseUnavailable."""
+        """Whether a key that was checked is still valid, and for the same; raises DatabaseUnavailable."""
         assert caller.principal.token_hash is not None  # noqa: S101  of a key
         found = await _in_time(self._found(caller.principal.token_hash))
-        return found is not None and not found.is_blocked and Scope.READ in found.key.scopes
+        return found is not None and not found.is_blocked and caller.scope in found.key.scopes
 
     async def _remember(self, token_hash: bytes) -> _Known:
         return self._learn(token_hash, await _in_time(self._found(token_hash)))

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ml_service.domain.errors import ServiceError
 from ml_service.domain.rate_limits import RateLimit
 from services.app.api.problems import HTTP_CODES, problem
 from services.app.http.addresses import Network, client_of
+from services.app.http.exchange import BrokenOff
 from services.app.http.headers import API_HEADERS
 from services.app.http.rate_limits import SCOPE_KEY, headers
 from services.app.http.refusals import new_request_id
@@ -88,12 +90,16 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:
-            log.exception("request_failed", method=scope["method"], path=_logged_path(scope))
+        except Exception as error:
+            reason = error.__cause__  # Starlette's "Caught handled exception, but response already started."
+            if status and isinstance(reason, ServiceError):
+                log.warning("answer_broken_off", method=scope["method"], path=_logged_path(scope), code=reason.code)
+            else:
+                log.exception("request_failed", method=scope["method"], path=_logged_path(scope))
             if status == 0:
                 await refuse(HTTPStatus.INTERNAL_SERVER_ERROR, scope, receive, send_with_headers)
-            elif not is_whole:
-                raise  # the server closes the connection, so that nobody takes half of an answer for the whole
+            elif not is_whole:  # the server closes the connection, so that nobody takes half of an answer for the whole
+                raise BrokenOff from error
         finally:
             self._tell(scope, path, status or 499, time.perf_counter() - started)
 

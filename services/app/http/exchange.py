@@ -43,6 +43,10 @@ class Wire(Protocol):
         """Close in the middle of the answer, so that nobody takes half of it for the whole."""
 
 
+class BrokenOff(Exception):
+    """The rest of an answer that has begun cannot be given; why has been logged."""
+
+
 class Exchange:
     """One request and its answer.
 
@@ -73,6 +77,8 @@ class Exchange:
         """Let ``app`` answer."""
         try:
             await app(self._scope, self.receive, self.send)
+        except BrokenOff:
+            pass
         except Exception:
             log.exception("request_failed", request_id=self._request_id())
         except BaseException:

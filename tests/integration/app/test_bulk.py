@@ -15,7 +15,8 @@ import pytest
 
 from ml_service.domain.errors import InvalidInput
 from ml_service.storage import bulk_jobs, ledger
-from ml_service.usecases import admin
+from ml_service.usecases import admin, bulk_receiving
+from services.app.api import exports
 from services.app.http import uploads
 from tests.support.service import DEAR, Person, Service, StartService, code_of
 
@@ -350,6 +351,19 @@ async def test_a_key_starts_jobs_within_its_scope_cap_and_models(service: Servic
     await ended(anna, second)
     assert await spent() == 2
     assert await anna.balance() == (98, 0)
+
+
+async def test_a_key_for_bulk_jobs_alone_gets_all_of_the_results(
+    service: Service, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "CHECK_S", -1.0)
+    monkeypatch.setattr(bulk_receiving, "CHUNK_LINES", 2)
+    key = (await anna.post("/api-keys", {"name": "ci", "scopes": ["bulk"]})).json()["key"]
+    by_key = {"Authorization": f"Bearer {key}"}
+    content = lines(*({"text": str(number)} for number in range(5)))
+    started = await service.client.post("/bulk", content=content, headers=JSONL | by_key)
+    answer = await service.client.get(f"/bulk/{started.json()['bulk_id']}/results", headers=by_key)
+    assert [json.loads(line)["line"] for line in answer.text.splitlines()] == [1, 2, 3, 4, 5]
 
 
 async def test_a_dear_model_is_held_for_each_line(anna: Person) -> None:
