@@ -56,6 +56,10 @@ def test_yesterdays_answer_is_found_and_asked_again(
         expect(answer(tab)).to_contain_text("the first question")
         tab.page.go_back()
         expect(repeat).to_be_visible()
+        tab.page.keyboard.press("Escape")
+        tab.page.locator("main").get_by_text("the second question").first.click()
+        tab.page.get_by_role("link", name=tab.words("history.open")).click()
+        expect(answer(tab)).to_contain_text("the second question")
 
 
 def test_a_text_from_right_to_left_begins_at_its_beginning(open_tab: OpenTab, native: System) -> None:

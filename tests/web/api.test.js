@@ -120,6 +120,29 @@ test("a request waits while its session has ended, and goes on for the same pers
   assert.deepEqual(asked.map((one) => [one.key, one.body]), [["k2", '{"text":"typed"}'], ["k2", '{"text":"typed"}']]);
 });
 
+test("a request that is begun after its session has ended waits, too", async () => {
+  isSessionAlive = false;
+  script = [() => [401, { code: "unauthenticated" }]];
+  const first = page.api.get("/balance");
+  while (session.state.value !== "ended") await new Promise((resolve) => setTimeout(resolve, 5));
+  const second = page.api.post("/predictions/predict", { text: "typed" }, { key: "k3" });
+  isSessionAlive = true;
+  await session.signIn("anna", "correct horse");
+  assert.deepEqual(await Promise.all([first, second]), [{ ok: true }, { ok: true }]);
+  assert.deepEqual(asked.filter((one) => one.key === "k3").map((one) => one.token), [`token-${refreshes}`]);
+});
+
+test("what was asked with a key is not asked again once the service has forgotten it", async (context) => {
+  const day = 24 * 3_600_000;
+  context.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+  script = [() => {
+    context.mock.timers.tick(day); // the device slept
+    return [503, { code: "overloaded" }, { "Retry-After": "0.01" }];
+  }];
+  await assert.rejects(page.api.post("/predictions/predict", { text: "x" }, { key: "k4" }), { status: 503 });
+  assert.equal(asked.length, 1);
+});
+
 test("a request ends with its session where the person gives up", async () => {
   isSessionAlive = false;
   script = [() => [401, { code: "unauthenticated" }]];

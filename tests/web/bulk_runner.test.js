@@ -211,10 +211,26 @@ test("a request that was never answered is not repeated when its key may be forg
   await first.settled();
   const second = made(api, { store, now: () => Date.now() + 24 * 3_600_000 });
   await second.restore("anna");
+  await second.settled();
   assert.equal(second.state.phase, "stopped");
   assert.equal(second.state.problem?.code, "key_forgotten");
   await second.resume();
   assert.equal(api.jobs.size, 0);
+});
+
+test("a job whose answer was lost before a day's sleep of the device is not sent again", async () => {
+  const api = new Service();
+  let clock = Date.now();
+  const runner = made(api, { now: () => clock });
+  api.after.push(() => {
+    clock += 24 * 3_600_000;
+    api.byKey.clear(); // forgotten
+    throw new ApiError(0, "unreachable", "Lost");
+  });
+  await runner.start(order(["one"]));
+  await runner.settled();
+  assert.equal(runner.state.problem?.code, "key_forgotten");
+  assert.equal(api.jobs.size, 1);
 });
 
 test("rows that do not fit the model are named in the result and not paid for", async () => {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { PLACEHOLDER, snippet } from "../../services/app/web/lib/snippets.js";
-import { filled, lastDays, startOfMonth } from "../../services/app/web/lib/days.js";
+import { dayOf, endOf, filled, lastDays, startOfMonth } from "../../services/app/web/lib/days.js";
 
 const NASTY = { text: `it's "quoted" $HOME \`x\` \\n {1} ёж\n🦔`, count: 1.5, sure: true, none: null, list: ["a'b"] };
 
@@ -79,4 +79,18 @@ test("a day without predictions is a zero in the chart", () => {
   const credits = filled([{ day: "2026-02-28", predictions: 2, succeeded: 2, failed: 0, credits: 5 }], days).map((one) => one.credits);
   assert.deepEqual(credits, [0, 5, 0]);
   assert.equal(startOfMonth(new Date("2026-03-31T23:59:00Z")), "2026-03-01");
+});
+
+test("a key that ends with a day ends with it where it was chosen", () => {
+  const zone = process.env.TZ;
+  try {
+    for (const [name, at] of [["Europe/Moscow", "2026-11-26T20:59:59.000Z"], ["America/New_York", "2026-11-27T04:59:59.000Z"]]) {
+      process.env.TZ = name;
+      assert.equal(endOf("2026-11-26"), at);
+      assert.equal(dayOf(endOf("2026-11-26")), "2026-11-26");
+    }
+  } finally {
+    if (zone === undefined) delete process.env.TZ;
+    else process.env.TZ = zone;
+  }
 });

@@ -6,11 +6,12 @@
  *
  * A 401 refreshes the session once and asks again; when the session has ended, the request waits until the person has
  * signed in again and then goes on, so that nothing typed is lost.
- * 429, 503 and lost connections are retried, with the same Idempotency-Key, as long as that is harmless: for GET and
- * whatever has a key. `onWait({reason, until} | null)` tells the view; without it the page's banner shows
+ * 429, 503 and lost connections are retried, with the same Idempotency-Key, as long as that is harmless: for GET, and
+ * for what has a key while the service knows it. `onWait({reason, until} | null)` tells the view; without it the page's banner shows
  * `delay`. `retry: false` throws at once. reasonOf(error) → why it waits.
  */
 import { signal as makeSignal } from "@preact/signals";
+import { KEY_KEPT_MS } from "./lib/ids.js";
 import { pause, retryDelayS } from "./lib/wait.js";
 import { ApiError, readAnswer, unanswered } from "./problem.js";
 import { accessToken, renew, state, user } from "./session.js";
@@ -111,7 +112,8 @@ async function isPasswordWrong(response) {
  * @returns {Promise<Response>}
  */
 async function attempt(method, path, body, options) {
-  const token = await accessToken();
+  let token = await accessToken();
+  if (token === null && state.peek() === "ended" && (await signedInAgain(options.signal))) token = await accessToken();
   const response = await send(method, path, body, options, token);
   if (response.status !== 401 || token === null || (await isPasswordWrong(response))) return response;
   if ((await renew(token)) || (state.peek() === "ended" && (await signedInAgain(options.signal)))) {
@@ -133,6 +135,7 @@ export function reasonOf(error) {
  */
 async function raw(method, path, body, options = {}) {
   const mayRepeat = options.retry !== false && (method === "GET" || options.key !== undefined);
+  const until = options.key === undefined ? Infinity : Date.now() + KEY_KEPT_MS;
   const tell = options.onWait ?? ((/** @type {Delay | null} */ found) => (delay.value = found));
   for (let failures = 0; ; failures++) {
     try {
@@ -142,7 +145,7 @@ async function raw(method, path, body, options = {}) {
       return response;
     } catch (error) {
       const again = mayRepeat && error instanceof ApiError && error.isTransient;
-      if (!again) {
+      if (!again || Date.now() > until) {
         if (failures) tell(null);
         throw error;
       }

@@ -9,7 +9,7 @@
 import { jobsOf } from "./bulk/jobs.js";
 import { cut } from "./bulk/pieces.js";
 import { Rate } from "./bulk/rate.js";
-import { newKey } from "./lib/ids.js";
+import { KEY_KEPT_MS, newKey } from "./lib/ids.js";
 
 /** @typedef {import("./bulk/types.js").Piece} Piece */
 /** @typedef {import("./bulk/types.js").Job} Job */
@@ -22,7 +22,6 @@ import { newKey } from "./lib/ids.js";
 
 const POLL_MS = 1000;
 const RETRY_S = 3;
-const KEY_KEPT_MS = 23 * 3_600_000; // the service forgets keys after 24 hours
 const NOTHING = { succeeded: 0, failed: 0, canceled: 0, refused: 0, charged: 0 };
 /** @type {JobState} */
 export const IDLE = { phase: "idle", job: null, done: 0, perSecond: 0, secondsLeft: null, problem: null };
@@ -87,9 +86,7 @@ export class BulkRunner {
     const job = (await this.store.loadJob(owner)) ?? (await this.#fromElsewhere(owner));
     if (!job) return;
     this.#take(job);
-    const isForgotten = job.bulkId === null && job.sentAt !== null && this.now() - job.sentAt > KEY_KEPT_MS;
-    if (isForgotten) await this.#set({ phase: "stopped" }, problemOf("key_forgotten"));
-    else this.#run();
+    this.#run();
   }
 
   /** Send it again after what held it up is mended. */
@@ -193,12 +190,17 @@ export class BulkRunner {
     return phase === "running" || phase === "waiting" || phase === "canceling";
   }
 
-  /** @returns {Promise<Remote | null>} What the service says of the job now; null: the job was left meanwhile. */
+  /** @returns {Promise<Remote | null>} What the service says of the job now; null: the job was left, or stopped here. */
   async #ask() {
     const { job, phase } = this.state;
     if (!job) return null;
     if (job.bulkId === null) {
-      await this.#set({ sentAt: job.sentAt ?? this.now() });
+      const sentAt = job.sentAt ?? this.now();
+      if (this.now() - sentAt > KEY_KEPT_MS) {
+        await this.#set({ phase: "stopped" }, problemOf("key_forgotten"));
+        return null;
+      }
+      await this.#set({ sentAt });
       return this.jobs.send(job, this.#pieces(job));
     }
     if (phase === "canceling" && !this.#isCancelSent) {

@@ -1,6 +1,7 @@
 /**
  * What this service is: service (signal, GET /service, null until it is known) · models (signal, GET /models, null until
- * known) · start() loads the first · loadModels() the second, shared by all who ask; reloadModels() asks again.
+ * known) · start() loads the first · loadModels() the second, shared by all who ask, as often as that takes ·
+ * reloadModels() asks once more.
  */
 import { signal } from "@preact/signals";
 import { api } from "./api.js";
@@ -26,21 +27,22 @@ export async function start() {
   service.value = await api.get("/service", { cache: "default" });
 }
 
-/** @returns {Promise<void>} */
+/** @param {import("./api.js").Options} [options] */
+async function look(options) {
+  const found = await api.get("/models", options);
+  models.value = found.items;
+}
+
+/** For those who come again by themselves, and go on without it. @returns {Promise<void>} */
 export function reloadModels() {
-  loading = api.get("/models").then(
-    (found) => {
-      models.value = found.items;
-    },
-    (error) => {
-      loading = null;
-      throw error;
-    },
-  );
-  return loading;
+  return look({ retry: false });
 }
 
 /** @returns {Promise<void>} */
 export function loadModels() {
-  return loading ?? reloadModels();
+  loading ??= look().catch((error) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
 }

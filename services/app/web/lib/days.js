@@ -1,5 +1,6 @@
 /**
- * Days as the API counts them, by UTC: lastDays(30) · filled(items, days) · startOfMonth(). Pure.
+ * Days as the API counts them, by UTC: lastDays(30) · filled(items, days) · startOfMonth(). Days of a calendar here:
+ * dateOf(day) · dayOf(at) · endOf(day). Pure.
  */
 
 const DAY_MS = 86_400_000;
@@ -26,4 +27,15 @@ export function filled(items, days) {
 /** @param {string} day @returns {Date} its midnight here: where charts put a day, and what formats show as that day */
 export function dateOf(day) {
   return new Date(`${day}T00:00:00`);
+}
+
+/** @param {string | Date} at a moment, in ISO 8601 where it is a text @returns {string} its day here, "2026-11-26" */
+export function dayOf(at) {
+  const date = new Date(at);
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+}
+
+/** @param {string} day @returns {string} its last second here, in ISO 8601 */
+export function endOf(day) {
+  return new Date(`${day}T23:59:59`).toISOString();
 }

@@ -3,6 +3,7 @@
  * saveAs(parts, name, type): text that the page made itself.
  */
 import { api } from "../api.js";
+import { dayOf } from "./days.js";
 
 /** @param {string} path @param {Record<string, any>} query @param {string} name */
 export async function download(path, query, name) {
@@ -26,6 +27,5 @@ function save(blob, name) {
 
 /** @returns {string} today, for the name of a file */
 export function today() {
-  const now = new Date();
-  return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+  return dayOf(new Date());
 }

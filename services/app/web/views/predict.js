@@ -34,9 +34,8 @@ export default function Predict({ params }) {
   }, [id, isReady]);
   useEffect(() => {
     // The address names the prediction that is shown, so that a reload or a copied link finds it again.
-    if (shownId && shownId !== id && location.pathname.startsWith("/app/predict")) {
-      go(`/app/predict/${shownId}`, { replace: true });
-    }
+    const now = run.peek()?.prediction?.id; // the effect above may have left what was drawn
+    if (now && now !== id && location.pathname.startsWith("/app/predict")) go(`/app/predict/${now}`, { replace: true });
   }, [shownId]);
   useEffect(() => {
     if (isReady && model() && matchMedia(WIDE).matches && isFocusFree()) field()?.focus({ preventScroll: true });

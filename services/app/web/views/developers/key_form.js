@@ -6,6 +6,7 @@ import { Confirm } from "../../components/dialog.js";
 import { CheckField, ErrorText, SelectField, TextField } from "../../components/field.js";
 import { about, Faults, wholeFault } from "../../errors.js";
 import { t } from "../../i18n/index.js";
+import { dayOf, endOf } from "../../lib/days.js";
 import { numberOf } from "../../lib/numbers.js";
 import { models } from "../../service.js";
 
@@ -19,8 +20,8 @@ const CREDITS_MAX = 1_000_000_000;
 const RATE_MAX = 1_000_000;
 const FIELDS = ["name", "scopes", "credits", "rate_limit_per_minute", "models", "expires_at"];
 
-/** @param {string | null | undefined} at @returns {string} the day, for a date field */
-const dayOf = (at) => at?.slice(0, 10) ?? "";
+/** @param {Key | null} one @returns {string} for a date field */
+const lastDayOf = (one) => (one?.expires_at ? dayOf(one.expires_at) : "");
 
 /** @param {Key | null} one */
 function useValues(one) {
@@ -32,7 +33,7 @@ function useValues(one) {
     rate: one?.rate_limit_per_minute ? String(one.rate_limit_per_minute) : "",
     isForAll: !one?.models,
     models: one?.models ?? [],
-    day: dayOf(one?.expires_at),
+    day: lastDayOf(one),
   });
   /** @template {keyof typeof values} N @param {N} name @returns {(value: (typeof values)[N]) => void} */
   const set = (name) => (value) => setValues((before) => ({ ...before, [name]: value }));
@@ -60,7 +61,7 @@ const bodyOf = (values, one) => ({
   rate_limit_per_minute: values.rate.trim() ? numberOf(values.rate, true) : null,
   models: values.isForAll ? null : values.models,
   // Until the end of that day; a time that was not touched stays as it is, to the second.
-  expires_at: values.day === dayOf(one?.expires_at) ? (one?.expires_at ?? null) : values.day ? `${values.day}T23:59:59Z` : null,
+  expires_at: values.day === lastDayOf(one) ? (one?.expires_at ?? null) : values.day ? endOf(values.day) : null,
 });
 
 /** @template {string} T @param {T[]} chosen @param {T} name @param {boolean} isOn @returns {T[]} */
