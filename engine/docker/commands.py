@@ -26,7 +26,7 @@ from engine.common.log_lines import formatter
 from engine.common.output import NOTHING_ASKED, PRODUCTION_DATA, say, tell
 from engine.common.state import PROJECT, ROOT, read_engine, write_json
 from engine.common.version import change_note, fingerprint
-from engine.docker import compose, containers
+from engine.docker import backups, compose, containers
 from engine.docker.containers import Container
 from ml_service.platform.numbers import is_whole
 
@@ -338,9 +338,9 @@ def cli(arguments: Sequence[str]) -> int:
     if app is None:
         raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
     if arguments and arguments[0] in ("backup", "restore") and "--help" not in arguments:
-        server = next(one for one in there if one.service == "postgres")
+        server = backups.server_of(app, there)
         if arguments[0] == "backup":
-            return containers.back_up(server, arguments)
+            return backups.back_up(server, arguments)
         return _restored(server, arguments)
     if arguments and arguments[0] == "models":  # the models are where the workers are
         app = next((one for one in there if one.service == "ml-worker"), app)
@@ -350,14 +350,14 @@ def cli(arguments: Sequence[str]) -> int:
 
 def _restored(server: Container, arguments: Sequence[str]) -> int:
     """Read a backup back while nothing else works on the database, then look at the books."""
-    containers.check_restore(server, arguments)
+    backups.check_restore(server, arguments)
     if "--check" in arguments:
         return 0
     writers = [one.id for one in containers.of(ROOT) if one.is_up and one.uses_database]
     tell("  stopping the app, the bot and the workers")
     try:
         _docker("stop", writers)
-        code = containers.back_up(server, arguments)
+        code = backups.back_up(server, arguments)
         if code == 0:
             tell("  bringing it to the newest schema; if this is interrupted, run the same command again")
             compose.run("run", "--rm", "-T", "--no-deps", "migrate", environment=os.environ)

@@ -118,6 +118,27 @@ def test_a_backup_comes_back(stack: Stack) -> None:
         assert client.get("/balance").json() == {"balance": 99, "held": 0}
 
 
+def test_a_database_elsewhere_is_not_backed_up_as_if_it_were_here(stack: Stack) -> None:
+    file = stack.root / "services/app/.env"
+    before = file.read_text()
+    elsewhere = stack.containers("postgres")[0].id[:12]  # Docker's other name for it
+    url = stack.inside(stack.containers("app")[0], "cat", "/secrets/database_url").strip()
+
+    def use(text: str) -> None:
+        file.write_text(text)
+        stack.compose("run", "--rm", "-T", "secrets")
+        stack.compose("restart", "app", "bot", "ml-worker")
+        stack.until_healthy()
+
+    try:
+        use(f"{before}\nDATABASE_URL={url.replace('@postgres', f'@{elsewhere}')}\n")
+        for arguments in (["backup", "elsewhere.dump"], ["restore", "kept.dump", "--replace"]):
+            assert f"names a database on {elsewhere}" in stack.run("--cli", *arguments, expected=1)
+        assert not (stack.root / "elsewhere.dump").exists()
+    finally:
+        use(before)
+
+
 def test_all_secrets_are_changed(stack: Stack) -> None:
     before = stack.inside(stack.containers("app")[0], "cat", "/secrets/amqp_url")
     with stack.client() as client:
