@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from engine.common.state import PROJECT
 from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
-from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.common import CommonSettings, RetentionSettings
 from ml_service.platform.settings.reading import names_of
 from ml_service.platform.settings.worker import WorkerSettings
 
@@ -21,6 +21,7 @@ _ENGINES = frozenset({"DATABASE_URL", "AMQP_URL", "HOST", "PORT", "WORKER_NAME"}
 """Settings that the engine sets for each program itself."""
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
 
+_COMMAND_LINE = (CommonSettings, WorkerSettings, RetentionSettings)
 SERVICES: Mapping[str, type[CommonSettings]] = {"app": AppSettings, "bot": BotSettings, "worker": WorkerSettings}
 
 
@@ -33,7 +34,7 @@ def basic(caller: Mapping[str, str]) -> dict[str, str]:
 
 def for_service(role: str | None, caller: Mapping[str, str]) -> dict[str, str]:
     """``basic`` and the settings that the service itself has; ``None``: the command line."""
-    classes: list[type[CommonSettings]] = [SERVICES[role]] if role else [CommonSettings, WorkerSettings]
+    classes: list[type[CommonSettings]] = [SERVICES[role]] if role else list(_COMMAND_LINE)
     names = {name for one in classes for name in names_of(one)} - _ENGINES
     env = basic(caller) | {name.upper(): value for name, value in caller.items() if value and name.upper() in names}
     if role != "bot":

@@ -59,6 +59,7 @@ SETTINGS: dict[str, str] = {
     "log_line_prefix": "%m [%p] %q%u@%d ",
     "log_checkpoints": "off",
     "log_min_duration_statement": "1s",
+    "log_parameter_max_length": "0",  # they are people's texts, hashes of passwords, secrets of webhooks
 }
 
 FAST_SETTINGS: dict[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -42,4 +42,5 @@ class Audits:
         async with self._database.begin(AUDIT_S_MAX) as session:
             await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             await session.execute("SET LOCAL statement_timeout = 0")
+            await session.execute("SET LOCAL client_connection_check_interval = '1s'")  # no count goes on without us
             return Audited(await ledger.audit(session, timeout_s=AUDIT_S_MAX), datetime.now(UTC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,15 @@ import pytest
 import typer
 
 from engine.command_line import parser as start_parser
+from engine.native import environment
 from ml_service.cli.commands import app
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import names_of
 from mls.cli import _parser
 
 TESTS = Path(__file__).parents[1]
+OF_THE_ENGINE = {"DATABASE_URL", "AMQP_URL", "HOST", "PORT", "WORKER_NAME"}
+"""Settings that it decides itself."""
 PROGRAMS = {"ml_service.cli": (), "--cli": (), "mls": ("mls",)}
 """How tests start a command line, and the words that stand for it here."""
 
@@ -95,3 +101,16 @@ def test_a_number_on_the_command_line_is_written_in_digits(text: str) -> None:
     for option in ("--workers", "--port"):
         with pytest.raises(SystemExit):
             start_parser().parse_args(["--start", f"{option}={text}"])
+
+
+def test_each_setting_that_a_command_reads_reaches_it_natively() -> None:
+    seen = 0
+    for module in (f"ml_service.cli.{name}" for name in ("backups", "common", "models", "retention", "system")):
+        for value in vars(import_module(module)).values():
+            if isinstance(value, type) and issubclass(value, CommonSettings):
+                names = names_of(value)
+                given = {name.upper(): "1" for name in names}
+                missing = given.keys() - environment.for_service(None, given).keys() - OF_THE_ENGINE
+                assert missing == set(), (module, value)
+                seen += 1
+    assert seen >= 5

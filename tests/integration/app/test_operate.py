@@ -14,9 +14,12 @@ from ml_service.domain.models import ModelState
 from ml_service.messaging.prefetch import Prefetch
 from ml_service.messaging.queue import TaskMessage
 from ml_service.storage import models, service_load, workers
+from ml_service.storage.database import Session
 from ml_service.storage.service_load import RecentWork
+from ml_service.usecases import audits
 from tests.support.admin import change, id_of, logged
 from tests.support.service import ECHO, Person, Service, code_of
+from tests.support.waiting import PATIENCE_S
 
 
 async def test_predictions_of_anyone_are_found_by_id_and_user(service: Service, anna: Person, boss: Person) -> None:
@@ -242,6 +245,27 @@ async def test_the_audit_says_what_is_wrong(service: Service, boss: Person) -> N
         "balance_is_sum_of_transactions",
         "expected 100, is 101",
     )
+
+
+async def test_no_audit_goes_on_after_its_time_is_over(
+    service: Service, boss: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def audit_for_minutes(session: Session, *, timeout_s: float) -> None:
+        await session.execute("SELECT pg_sleep(600)", timeout=timeout_s)
+
+    async def goes_on(*, wanted: bool) -> None:
+        query = "SELECT exists(SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active')"
+        async with asyncio.timeout(PATIENCE_S), service.database.autocommit(PATIENCE_S) as session:
+            while await session.fetchval(query) is not wanted:
+                await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(audits.ledger, "audit", audit_for_minutes)
+    monkeypatch.setattr(audits, "AUDIT_S_MAX", 3)
+    service.components.audits._cached.forget()
+    asking = asyncio.create_task(boss.get("/admin/audit"))
+    await goes_on(wanted=True)
+    assert (await asking).status_code == 503
+    await goes_on(wanted=False)
 
 
 async def test_an_action_names_the_user_that_it_is_about(service: Service, boss: Person) -> None:

@@ -171,3 +171,15 @@ def test_a_user_id_without_a_name_runs_postgresql_or_is_told_the_way_out(namespa
     if namespaces == "allowed" and done.stdout == "ran\n":
         return
     assert "the user id 61234 has none: add one to /etc/passwd" in done.stderr, done
+
+
+async def test_the_log_of_a_slow_statement_has_no_texts_of_people(node: PostgresNode) -> None:
+    connection = await asyncpg.connect(node.dsn(), timeout=5)
+    try:
+        await connection.execute("SET log_min_duration_statement = 0")
+        await connection.fetchval("SELECT 'the statement' || $1", "the secret")
+    finally:
+        await connection.close()
+    log = node.log.read_text()
+    assert "the statement" in log
+    assert "the secret" not in log

@@ -124,6 +124,7 @@ export default {
   "operate.wallets": "In wallets",
   "operate.held": "On hold",
   "operate.revenue": "Revenue",
+  "operate.audit_large": "A very large ledger takes longer than this page waits. `ml-service audit` takes the time it needs.",
   "operate.audit_sum": "Issued = in wallets + on hold + revenue.",
   "operate.audit_failed": { one: "{n} violation.", other: "{n} violations." },
   "operate.actions_text": "What admins have changed, here or from the command line. The log only grows.",

@@ -138,6 +138,7 @@ export default {
   "operate.wallets": "На балансах",
   "operate.held": "Удержано",
   "operate.revenue": "Выручка",
+  "operate.audit_large": "Очень большой журнал проверяется дольше, чем ждёт страница. Команда `ml-service audit` ждёт до конца.",
   "operate.audit_sum": "Выпущено = на балансах + удержано + выручка.",
   "operate.audit_failed": { one: "{n} нарушение.", few: "{n} нарушения.", many: "{n} нарушений.", other: "{n} нарушений." },
   "operate.actions_text": "Что меняли администраторы — здесь или из командной строки. Журнал только растёт.",

@@ -21,10 +21,13 @@ const columns = () => [
 ];
 
 export function Audit() {
-  const { data, error, isLoading, reload } = useQuery((signal) => api.get("/admin/audit", { signal }), []);
+  const { data, error, isLoading, reload } = useQuery((signal) => api.get("/admin/audit", { signal, retry: false }), []);
   const again = html`<${Button} size="small" icon="repeat" isBusy=${isLoading} onClick=${reload}>${t("operate.check_again")}</${Button}>`;
   return html`<${Section} title=${t("operate.audit")} text=${t("operate.audit_text")} actions=${again}>
-    ${error ? html`<${ErrorState} error=${error} onRetry=${reload} />` : null}
+    ${error
+      ? html`<${ErrorState} error=${error} onRetry=${reload} />
+          <p class="muted small">${t("operate.audit_large")}</p>`
+      : null}
     ${!data && !error ? html`<${Loading}><${Skeleton} class="skeleton--line" /></${Loading}>` : null}
     ${data?.is_clean ? html`<${Banner} kind="success">${t("operate.audit_clean", { at: fmt.moment(data.checked_at) })}</${Banner}>` : null}
     ${data
