@@ -14,6 +14,9 @@ from ml_service.storage.database import Session
 
 LEASE_S = 30.0
 """How long an update belongs to the process that took it, unless it renews the lease."""
+ALBUM_IDS = 1000
+"""How far apart the ids of an album's updates are at most: they come within moments."""
+_BIGINT_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class Update:
     """An update as Telegram sent it.
 
     Attributes:
-        event: Names what happened (this message, that tap), whatever id the update has.
+        event: Names what happened (this message, that tap), whatever id the update has; ends with the `album_mark`
+            of a message that belongs to an album.
         body: Its JSON text.
         attempts: How often it was taken, this time included.
     """
@@ -115,6 +119,29 @@ async def handled(session: Session, bot_id: int, update_id: int, error: str | No
         update_id,
         error,
     )
+
+
+def album_mark(album: str) -> str:
+    """How the events of an album's messages end: their bodies are forgotten once they are handled."""
+    return f":album:{album}"
+
+
+_IS_ALBUM_HANDLED = """
+    SELECT EXISTS (
+        SELECT FROM telegram_updates  -- telegram_updates_pkey
+        WHERE bot_id = $1 AND update_id BETWEEN $2 AND $3
+            AND chat_id = $4 AND handled_at IS NOT NULL AND right(event, length($5)) = $5
+    )
+"""
+
+
+async def is_album_handled(session: Session, bot_id: int, update: Update, album: str) -> bool:
+    """Whether a message of the update's album was handled, by whichever process.
+
+    Answers for good while ``update`` is held: nothing else of its chat is handled meanwhile.
+    """
+    first, last = update.update_id - ALBUM_IDS, min(update.update_id + ALBUM_IDS, _BIGINT_MAX)
+    return bool(await session.fetchval(_IS_ALBUM_HANDLED, bot_id, first, last, update.chat_id, album_mark(album)))
 
 
 async def retry_later(session: Session, bot_id: int, update_id: int, seconds: float) -> None:

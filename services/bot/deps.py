@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from ml_service.background.relay import Relay
@@ -19,24 +18,6 @@ from services.bot.backlog import Backlog
 from services.bot.health import BotHealth
 from services.bot.metrics import BotMetrics
 from services.bot.sender import Sender
-
-ALBUMS_MAX = 1000
-
-
-class Albums:
-    """Pictures and files that were sent together come as one message each; only the first is answered."""
-
-    def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[int, str], int] = OrderedDict()
-
-    def is_first(self, chat_id: int, album: str | None, message_id: int) -> bool:
-        """Whether this message is the first of its album, or of none."""
-        if album is None:
-            return True
-        first = self._seen.setdefault((chat_id, album), message_id)
-        while len(self._seen) > ALBUMS_MAX:
-            self._seen.popitem(last=False)
-        return first == message_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +42,6 @@ class Deps:
     health: BotHealth
     metrics: BotMetrics
     backlog: Backlog
-    albums: Albums = field(default_factory=Albums)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 

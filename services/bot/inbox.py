@@ -145,7 +145,8 @@ class Inbox:
             return
         talk = self._talks[update.chat_id] = await self._talk(parsed, update)
         try:
-            await self._answer(parsed, talk)
+            if not await self._is_of_an_answered_album(parsed.message, update):
+                await self._answer(parsed, talk)
         except ChatGone as error:
             log.info("chat_gone", chat_id=update.chat_id, why=str(error))
             await self._write(lambda session: chats.set_blocked(session, update.chat_id))
@@ -159,10 +160,14 @@ class Inbox:
         await self._write(lambda session: updates.handled(session, self._deps.bot_id, update.update_id))
         self._deps.metrics.handled("done")
 
+    async def _is_of_an_answered_album(self, message: Message | None, update: Update) -> bool:
+        """Whether other messages of its album have been answered: what is sent together comes as a message each."""
+        if message is None or message.media_group_id is None:
+            return False
+        async with self._deps.database.autocommit() as session:
+            return await updates.is_album_handled(session, self._deps.bot_id, update, message.media_group_id)
+
     async def _answer(self, parsed: TelegramUpdate, talk: Talk) -> None:
-        message = parsed.message
-        if message and not self._deps.albums.is_first(talk.chat.chat_id, message.media_group_id, message.message_id):
-            return
         try:
             await self._dispatcher.feed_update(self._deps.sender.bot, parsed, talk=talk)
         except DatabaseUnavailable:

@@ -12,7 +12,7 @@ from aiogram import Bot
 from aiogram.types import Message
 from aiogram.types import Update as TelegramUpdate
 
-from ml_service.storage.updates import Update
+from ml_service.storage.updates import Update, album_mark
 
 log = structlog.get_logger()
 
@@ -112,7 +112,9 @@ def _event(kind: str, chat_id: int, body: dict[str, Any]) -> str:
             mark = [body.get("date"), member.get("status") if isinstance(member, dict) else None]
         case _:
             mark = [body.get("message_id"), body.get("edit_date")]
-    return str(_storable(":".join(map(str, [kind, chat_id, *mark]))))
+    album = body.get("media_group_id") if kind == "message" else None
+    end = album_mark(album) if isinstance(album, str) else ""
+    return str(_storable(":".join(map(str, [kind, chat_id, *mark])) + end))
 
 
 def _storable(value: Any) -> Any:

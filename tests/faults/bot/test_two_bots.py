@@ -85,3 +85,17 @@ async def test_a_leading_bot_that_is_frozen_is_replaced_and_changes_nothing_when
     for person in people:
         await answered_once(world, person, 3)
     assert len(await world.sql(HOLDERS, BOT_DUTIES_LOCK)) == 1
+
+
+async def test_an_album_is_asked_and_paid_once_though_another_bot_gets_the_rest_of_it(
+    world: World, bot: BotProgram
+) -> None:
+    await second_of(world)
+    anna = world.telegram.person()
+    picture = {"photo": [{"file_id": "p", "file_unique_id": "p", "width": 1, "height": 1}], "media_group_id": "album"}
+    await anna.send_what(**picture, caption=f"asked {anna.id} 0")
+    await answered_once(world, anna)
+    await bot.stop(signal.SIGKILL)
+    await anna.send_what(**picture, caption="the rest of it")
+    await anna.send(f"asked {anna.id} 1")
+    await answered_once(world, anna, 2)

@@ -162,6 +162,27 @@ async def test_two_processes_take_no_update_twice(bot_database: Database) -> Non
     assert sorted(update.update_id for update in seen) == list(range(200))
 
 
+async def test_an_album_is_handled_once_whatever_process_gets_its_messages(bot_database: Database) -> None:
+    def picture(update_id: int, chat_id: int, album: str) -> Update:
+        return update(update_id, chat_id, f"message:{chat_id}:{update_id}:None{updates.album_mark(album)}")
+
+    first, second = picture(10, 7, "a"), picture(11, 7, "a")
+    others = [picture(12, 7, "aa"), picture(13, 8, "a"), update(14, 7), picture(2**63 - 3, 9, "a")]
+    async with bot_database.autocommit() as session:
+        await updates.keep(session, BOT, [first, second, *others])
+
+        async def handled() -> list[int]:
+            """The updates whose album was handled."""
+            asked = [(one, one.event.rpartition(":")[2]) for one in (first, second, *others)]
+            return [one.update_id for one, album in asked if await updates.is_album_handled(session, BOT, one, album)]
+
+        assert await handled() == []
+        await updates.handled(session, BOT, 11)  # by webhook, the later one may come first
+        assert await handled() == [10, 11]
+        await updates.handled(session, BOT, 14)
+        assert await handled() == [10, 11]
+
+
 async def test_update_ids_that_restart_are_kept_apart_from_earlier_ones(bot_database: Database) -> None:
     async with bot_database.autocommit() as session:
         await updates.keep(session, BOT, [update(5, 7, "first"), update(6, 8, "waits")])

@@ -10,6 +10,7 @@ from aiogram import Bot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_service.storage.updates import album_mark
 from services.bot.polling import IDLE_PAUSE_S_MAX, Offset
 from services.bot.raw_updates import Unreadable, group_request_of, has_content, loads, parse, update_of
 
@@ -176,6 +177,20 @@ def test_the_same_event_has_the_same_name_whatever_its_update_id() -> None:
     assert edited is not None
     assert first.event == again.event
     assert len({first.event, other.event, edited.event}) == 3
+
+
+def test_an_event_ends_with_the_album_of_its_message() -> None:
+    picture, edited = (
+        update_of({"update_id": 1, kind: {"message_id": 5, "chat": CHAT, "media_group_id": "12\0\ud83d"}})
+        for kind in ("message", "edited_message")
+    )
+    assert picture is not None
+    assert edited is not None
+    album = parse(picture.body, BOT).message
+    assert album is not None
+    assert album.media_group_id is not None
+    assert picture.event.endswith(album_mark(album.media_group_id))
+    assert "album" not in edited.event
 
 
 def test_a_lone_surrogate_does_not_hide_the_other_updates() -> None:
