@@ -16,6 +16,12 @@ import msgspec
 
 JsonObject = dict[str, Any]
 
+ERASED = "null"
+"""What is stored for an input, and for an output where there was one, once the text is no longer kept.
+
+No model takes or gives it: inputs and outputs are objects.
+"""
+
 
 class Status(StrEnum):
     """Where a prediction is on its way."""
@@ -66,8 +72,8 @@ class Prediction(msgspec.Struct, frozen=True):
 
     Attributes:
         cost: Credits, fixed at submit; held until the end, captured on success, released otherwise.
-        input: The input as JSON text, valid against the model's input schema.
-        output: The output as JSON text, present exactly when the status is ``succeeded``.
+        input: The input as JSON text, valid against the model's input schema; or `ERASED`.
+        output: The output as JSON text, present exactly when the status is ``succeeded``; `ERASED` with the input.
         attempts: How many times a worker has claimed it.
         predict_ms: Milliseconds its batch spent in the model.
         key_id: The API key that asked for it.
@@ -97,6 +103,11 @@ class Prediction(msgspec.Struct, frozen=True):
     def charged(self) -> int:
         """Credits paid so far: the cost after success, else 0."""
         return self.cost if self.status is Status.SUCCEEDED else 0
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether its texts are no longer kept: input, output and the error's message."""
+        return self.input == ERASED
 
     @property
     def is_terminal(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 from ml_service.domain.bulk import BulkJob, BulkStatus, LineResult
-from ml_service.domain.predictions import PredictionError
+from ml_service.domain.predictions import ERASED, PredictionError
 from ml_service.storage import bulk_results
 from ml_service.storage.bulk_results import IDS_MAX, StoredChunk
 from ml_service.storage.database import Database
@@ -67,7 +67,7 @@ async def _results_of(
                 row = next(answers, None)
                 if row is None:
                     break  # the next reading goes on here
-                found.append(ResultRow(_result(line, ref, row), row["input"]))
+                found.append(ResultRow(_result(line, ref, row), _kept(row["input"])))
         place += len(found)
         yield found
 
@@ -88,4 +88,8 @@ def _result(line: int, ref: str | None, row: Any) -> LineResult:
         return LineResult(line, ref, "gone", None, PredictionError("not_found", "The answer is no longer kept."), 0)
     error = None if row["error_code"] is None else PredictionError(row["error_code"], row["error_message"] or "")
     cost = row["cost"] if row["status"] == "succeeded" else 0
-    return LineResult(line, ref, row["status"], row["output"], error, cost)
+    return LineResult(line, ref, row["status"], _kept(row["output"]), error, cost)
+
+
+def _kept(text: str | None) -> str | None:
+    return None if text == ERASED else text

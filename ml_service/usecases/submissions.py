@@ -114,9 +114,9 @@ class Submitter:
             return await self._replayed(principal, request, replay)
         async with self._database.autocommit() as session:
             earlier = await get_prediction(session, principal.user_id, prediction_id)
-        value = orjson.loads(earlier.input)
-        if value is None:
+        if earlier.is_erased:
             raise InvalidInput("The input of this prediction is no longer kept.")
+        value = orjson.loads(earlier.input)
         live = {one.spec.version for one in self._catalog.versions(earlier.model) if one.is_live}
         model = full_name(earlier.model, earlier.version) if earlier.version in live else earlier.model
         return await self.submit(principal, replace(request, items=(ModelInput(model, value),)))

@@ -14,17 +14,20 @@ Item = TypeVar("Item")
 
 
 class PredictionFailed(Exception):
-    """A prediction ended without an output, and cost nothing.
+    """A prediction has no output: it ended without one, and cost nothing; or its texts are no longer kept.
 
     Attributes:
         prediction: The whole of it.
-        code: Why, for programs, such as ``model_error`` or ``deadline_exceeded``.
+        code: Why, for programs, such as ``model_error`` or ``deadline_exceeded``; ``succeeded`` where the output was
+            erased.
     """
 
     def __init__(self, prediction: Prediction) -> None:
         self.prediction = prediction
         self.code = prediction.error.code if prediction.error else prediction.status.value
         message = prediction.error.message if prediction.error else f"The prediction has {prediction.status}."
+        if prediction.status is Status.SUCCEEDED:
+            message = "The text is no longer kept."
         super().__init__(f"{message} ({self.code}, prediction {prediction.id})")
 
 
@@ -70,7 +73,8 @@ class Prediction(Answered):
 
     Attributes:
         input: None once the service keeps texts no longer.
-        output: As the model's ``output_schema`` says; present exactly when the status is ``succeeded``.
+        output: As the model's ``output_schema`` says; present when the status is ``succeeded``, unless ``input`` is
+            None: then the answer is no longer kept either.
         cost: Credits held at submit; ``charged`` of them were taken.
         key_id: The API key by which it was asked for.
     """

@@ -190,7 +190,7 @@ async def cancel(request: Request, current: BulkUser, bulk_id: UUID) -> Response
         200: {
             "description": "A line for each line of the file, in its order: with `line`, `id`, `status`, `output`, "
             "`error` and `cost`. Lines that have not ended are `queued` or `processing`, those that the model does not "
-            "take `invalid`.",
+            "take `invalid`. Where texts are no longer kept, `output` is null, and in CSV `text` is empty.",
             "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
         },
         **problems(*KEYED, NotFound, InvalidInput, TooManyRequests, Overloaded, DatabaseUnavailable),

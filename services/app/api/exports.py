@@ -142,7 +142,7 @@ async def predictions_as_jsonl(pieces: AsyncIterator[Sequence[Prediction]]) -> A
 
 
 async def predictions_as_csv(pieces: AsyncIterator[Sequence[Prediction]]) -> AsyncIterator[bytes]:
-    """A prediction a row; input and output as JSON, and the input's text in a column of its own."""
+    """A prediction a row; input and output as JSON, empty where erased, and the input's text in a column of its own."""
     yield BYTE_ORDER_MARK + rows_as_csv([PREDICTION_COLUMNS])
     async for piece in pieces:
         yield rows_as_csv(_row(one) for one in piece)
@@ -166,8 +166,8 @@ def _row(one: Prediction) -> list[Any]:
         shown["timings"]["predict_ms"],
         shown["timings"]["total_ms"],
         text if isinstance(text, str) else None,
-        one.input,
-        one.output,
+        None if one.is_erased else one.input,
+        None if one.is_erased else one.output,
         None if one.error is None else one.error.code,
         None if one.error is None else one.error.message,
     ]

@@ -165,7 +165,10 @@ async def cancel(request: Request, current: Predictor, prediction_id: UUID) -> R
     },
 )
 async def repeat(request: Request, current: Predictor, prediction_id: UUID, _key: IdempotencyKey = None) -> Response:
-    """Ask the same again, at today's price: of the same version while a worker serves it, else of the default one."""
+    """Ask the same again, at today's price: of the same version while a worker serves it, else of the default one.
+
+    What has a null `input`, since its text is no longer kept, is refused (422).
+    """
     components = components_of(request)
     source = Source.WEB if current.principal.is_page else Source.API
     outcome = await components.submitter.repeat(current.principal, prediction_id, source, key_of(request.scope))

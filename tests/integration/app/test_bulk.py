@@ -203,6 +203,27 @@ async def test_files_that_cannot_be_are_refused_and_leave_nothing_behind(
         assert await anna.balance() == (100, 0)
 
 
+async def test_results_that_are_no_longer_kept_are_null_and_empty_cells(
+    service: Service, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service.worker():
+        job = await ended(anna, (await sent(anna, lines({"text": "one"}, {"text": "two"}))).json()["bulk_id"])
+    async with service.database.begin() as session:
+        await session.execute("UPDATE predictions SET input = 'null', output = 'null' WHERE input ->> 'text' = 'one'")
+    found = await results(anna, job["bulk_id"])
+    assert [(one["status"], one["output"], one["cost"]) for one in found] == [
+        ("succeeded", None, 1),
+        ("succeeded", {"text": "two"}, 1),
+    ]
+    for is_schema_known in (True, False):
+        if not is_schema_known:
+            monkeypatch.setattr("services.app.api.bulk._properties", lambda *_: [])
+        answer = await anna.get(f"/bulk/{job['bulk_id']}/results?format=csv")
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+        assert [row["text"] for row in rows] == ["", "two"]
+        assert "null" not in answer.text
+
+
 async def test_only_so_many_jobs_of_a_user_run(start_service: StartService) -> None:
     async with start_service(bulk_jobs_per_user_max=2) as service:
         anna, bert = await service.join("anna"), await service.join("bert")

@@ -18,6 +18,12 @@ from services.app.api import exports
 from services.app.http.exchange import BrokenOff
 from tests.support.service import Person, Service, code_of
 
+ERASE = """
+    UPDATE predictions SET
+        input = 'null', output = CASE WHEN output IS NOT NULL THEN 'null'::json END,
+        error_message = CASE WHEN error_code IS NOT NULL THEN 'The text is no longer kept.' END
+    WHERE id = ANY ($1::uuid[])
+"""
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx")
 
 
@@ -152,6 +158,23 @@ async def test_an_export_starts_no_formula_and_keeps_numbers(service: Service, a
     assert {(row["cost"], row["charged"], row["status"]) for row in rows} == {("1", "1", "succeeded")}
     assert json.loads(rows[0]["output"]) == {"text": FORMULAS[-1]}
     assert float(rows[0]["predict_ms"]) == 0.5
+
+
+async def test_what_is_no_longer_kept_is_null_and_an_empty_cell(
+    service: Service, anna: Person, ids: dict[str, str]
+) -> None:
+    async with service.database.begin() as session:
+        await session.execute(ERASE, [ids["done"], ids["fail"], ids["canceled"]])
+    shown = {one["id"]: one for one in (await anna.get("/predictions")).json()["items"]}
+    assert shown[ids["done"]]["status"] == "succeeded"
+    assert (shown[ids["done"]]["input"], shown[ids["done"]]["output"]) == (None, None)
+    assert shown[ids["fail"]]["error"] == {"code": "model_error", "message": "The text is no longer kept."}
+    assert shown[ids["again"]]["input"] == {"text": "again"}
+    answer = await anna.get("/predictions", params={"format": "csv"})
+    rows = {row["id"]: row for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))}
+    for name in ("done", "fail", "canceled"):
+        assert [rows[ids[name]][column] for column in ("text", "input", "output")] == ["", "", ""]
+    assert json.loads(rows[ids["again"]]["output"]) == {"text": "again"}
 
 
 async def test_an_export_ends_with_the_sign_in(

@@ -129,7 +129,7 @@ class PredictionError(BaseModel):
     """Why there is no output."""
 
     code: str = Field(examples=["model_error"])
-    message: str
+    message: str = Field(description="For people; once `input` is null, only that it is no longer kept.")
 
 
 class Timings(BaseModel):
@@ -147,9 +147,14 @@ class Prediction(BaseModel):
     model: str = Field(examples=["sentiment"])
     version: str | None
     status: Status = Field(examples=[Status.SUCCEEDED])
-    input: dict[str, Any] = Field(examples=[SHOWN_INPUT])
+    input: dict[str, Any] | None = Field(
+        description="As it was given; null once its text is no longer kept (`TEXT_RETENTION_DAYS`), which is never "
+        "the case before the prediction has ended.",
+        examples=[SHOWN_INPUT],
+    )
     output: dict[str, Any] | None = Field(
-        description="As the model's `output_schema` says; present exactly when the status is `succeeded`.",
+        description="As the model's `output_schema` says, an object; present when the status is `succeeded`, and null "
+        "else. Null, too, where `input` is null: the answer is no longer kept either.",
         examples=[SHOWN_OUTPUT],
     )
     error: PredictionError | None = Field(description="Present when the status is `failed`, `canceled` or `expired`.")
