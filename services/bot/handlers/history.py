@@ -68,9 +68,12 @@ async def again(query: CallbackQuery, talk: Talk) -> None:
     """Ask the same once more. Each button asks once, however often it is tapped; then it becomes a new button."""
     _, id_, nonce = (query.data or "").split(":")
     found = await _get(talk, id_)
-    key = f"telegram:{talk.chat.chat_id}:again:{talk.message_id}:{found.id.hex}:{nonce}"
-    await submitting.submit(talk, found.model, [orjson.loads(found.input)], key=key)
-    await talk.pop_up(talk.t.plain("again-done"))
+    if found.is_erased:  # since the button was made
+        await talk.pop_up(talk.t.plain("text-erased"))
+    else:
+        key = f"telegram:{talk.chat.chat_id}:again:{talk.message_id}:{found.id.hex}:{nonce}"
+        await submitting.submit(talk, found.model, [orjson.loads(found.input)], key=key)
+        await talk.pop_up(talk.t.plain("again-done"))
     buttons = query.message.reply_markup if isinstance(query.message, Message) else None
     rows = [row.copy() for row in buttons.inline_keyboard] if buttons else []
     backs = [button.callback_data for row in rows for button in row if (button.callback_data or "")[:8] == "history:"]
@@ -129,6 +132,9 @@ async def _report(talk: Talk, id_: str) -> BatchReport:
 async def file(query: CallbackQuery, talk: Talk) -> None:
     """Send the whole output as a file."""
     found = await _get(talk, (query.data or "").partition(":")[2])
+    if found.is_erased:
+        await talk.pop_up(talk.t.plain("text-erased"))
+        return
     await talk.pop_up()
     await _send_file(talk, *files.output(talk.t, found))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from ml_service.domain.predictions import Prediction, Status
+from ml_service.domain.predictions import ERASED, Prediction, Status
 from services.bot.phrases import Html, Phrases, cut, escaped
 from services.bot.views import outputs
 from services.bot.views.view import View, keyboard, paragraphs
@@ -19,7 +19,9 @@ _BASE64 = re.compile("[A-Za-z0-9+/]{24,}={0,2}")
 
 
 def input_text(stored: str) -> str:
-    """An input for people: its text where it is one, else its JSON."""
+    """An input for a file: its text where it is one, else its JSON; nothing where it is no longer kept."""
+    if stored == ERASED:
+        return ""
     value = orjson.loads(stored)
     if isinstance(value, dict) and set(value) == {"text"} and isinstance(value["text"], str):
         return value["text"]
@@ -27,7 +29,9 @@ def input_text(stored: str) -> str:
 
 
 def shown_input(t: Phrases, stored: str) -> str:
-    """An input for people: as `input_text`, but the one text of any name, and a file by its size."""
+    """An input for people: its one text, a file by its size, else its JSON; or that it is no longer kept."""
+    if stored == ERASED:
+        return t.plain("text-erased")
     value = orjson.loads(stored)
     only = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(only, str):
@@ -64,13 +68,14 @@ def answer(t: Phrases, prediction: Prediction, *, nonce: str = "0", back: str | 
         nonce: Goes into "again", so that a double tap on one button submits once.
         back: Callback data of a button that leads back to the history.
     """
-    asked = Html(f"<blockquote>{escaped(cut(shown_input(t, prediction.input), INPUT_CHARS_MAX))}</blockquote>")
+    said = escaped(cut(shown_input(t, prediction.input), INPUT_CHARS_MAX))
+    asked = Html(f"<i>{said}</i>" if prediction.is_erased else f"<blockquote>{said}</blockquote>")
     outcome, is_cut = _outcome(t, prediction)
     row = [(t.plain("button-back"), back)] if back else []
-    if prediction.is_terminal:
-        row.append((t.plain("button-again"), f"again:{prediction.id.hex}:{nonce}"))
-    else:
+    if not prediction.is_terminal:
         row.append((t.plain("button-cancel"), f"cancel:{prediction.id.hex}"))
+    elif not prediction.is_erased:
+        row.append((t.plain("button-again"), f"again:{prediction.id.hex}:{nonce}"))
     file = [(t.plain("button-file"), f"file:{prediction.id.hex}")] if is_cut else []
     return View(paragraphs(asked, outcome), keyboard(row, file), is_cut=is_cut)
 
@@ -83,6 +88,8 @@ def below(t: Phrases) -> View:
 def _outcome(t: Phrases, prediction: Prediction) -> tuple[Html, bool]:
     cost = t("credits", count=prediction.cost)
     match prediction.status:
+        case Status.SUCCEEDED if prediction.is_erased:
+            return _foot(t, prediction), False
         case Status.SUCCEEDED:
             shown, is_cut = outputs.show(t, orjson.loads(prediction.output or "null"))
             return paragraphs(shown, t("output-cut") if is_cut else None, _foot(t, prediction)), is_cut
@@ -90,7 +97,8 @@ def _outcome(t: Phrases, prediction: Prediction) -> tuple[Html, bool]:
             error = prediction.error
             assert error is not None  # noqa: S101  the schema says so
             key = f"failure-{error.code}"
-            reason = t(key) if t.has(key) else escaped(cut(error.message, INPUT_CHARS_MAX))
+            said = t("reason-erased") if prediction.is_erased else escaped(cut(error.message, INPUT_CHARS_MAX))
+            reason = t(key) if t.has(key) else said
             return t("answer-failed", reason=reason, cost=cost), False
         case Status.CANCELED | Status.EXPIRED:
             return t(f"answer-{prediction.status}", cost=cost), False

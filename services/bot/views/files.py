@@ -52,7 +52,7 @@ class BatchReport:
         for one in predictions:
             self.total += 1
             self.open += not one.is_terminal
-            value = orjson.loads(one.output) if one.output else None
+            value = orjson.loads(one.output) if one.output else None  # None, too, where it is erased
             if one.status is Status.SUCCEEDED:
                 self.done += 1
                 self.paid += one.cost
@@ -63,7 +63,7 @@ class BatchReport:
     def _write(self, one: Prediction, value: Any) -> None:
         known = value if isinstance(value, dict) else {}
         label = next((known[name] for name in outputs.LABEL_FIELDS if isinstance(known.get(name), str)), "")
-        texts = [input_text(one.input), one.output or ""]
+        texts = [input_text(one.input), "" if one.is_erased else one.output or ""]
         if self._out.tell() + sum(map(len, texts)) > BYTES_MAX // 2:  # a character takes two bytes, or a few more
             texts, self.is_cut = ["", ""], True
         error = one.error.message if one.error else ""

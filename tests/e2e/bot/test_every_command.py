@@ -115,6 +115,32 @@ async def test_the_history_is_filtered(world: World) -> None:
     assert "It <broke>." in (await anna.expect("Ошибка", method="editMessageText")).text
 
 
+ERASE = """
+    UPDATE predictions SET input = 'null', output = 'null'
+    WHERE user_id = (SELECT user_id FROM telegram_chats WHERE chat_id = $1)
+"""
+
+
+async def test_a_text_that_is_no_longer_kept_is_not_asked_again_by_an_old_button(world: World) -> None:
+    anna = world.telegram.person("ru")
+    await anna.send("секрет")
+    answer = await anna.expect("секрет", method="editMessageText")
+    assert any("Ещё раз" in label for label in answer.buttons)
+    await world.sql(ERASE, anna.id)
+    await anna.tap(answer, "Ещё раз")
+    await anna.expect_pop_up("Текст больше не хранится")
+    assert (await anna.expect(method="editMessageReplyMarkup")).buttons == {}
+    await anna.send("/history")
+    page = await anna.expect("История, страница 1")
+    assert "Текст больше не хранится" in page.text
+    await anna.tap(page, "Текст больше не")
+    opened = await anna.expect("Текст больше не хранится", method="editMessageText")
+    assert [label for label in opened.buttons if "Ещё раз" in label] == []
+    assert "null" not in page.text + opened.text
+    assert len(await world.predictions_of(anna.id)) == 1
+    assert await world.balance_of(anna.id) == 99
+
+
 async def test_a_text_file_becomes_a_batch_with_a_file_of_answers(world: World) -> None:
     john = world.telegram.person("en")
     texts = [f"line {number}, with; \"signs\" <b> & 'more'" for number in range(1, 41)]

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ml_service.domain.errors import InsufficientCredits, InvalidInput
 from ml_service.domain.fields import WrongValue, fields_of, is_text_only, plain_field, takes_text
@@ -106,6 +107,46 @@ def test_every_state_has_its_words_and_its_button(language: str) -> None:
             assert "no <b>luck" in text
     timed_out = PredictionError("model_timeout", "The model took longer than 30 s.")
     assert "не уложилась в отведённое время" in shown(answers.answer(RU, prediction(Status.FAILED, error=timed_out)))
+
+
+def erased(status: Status = Status.SUCCEEDED) -> Prediction:
+    """What TEXT_RETENTION_DAYS leaves of a prediction."""
+    if status is Status.SUCCEEDED:
+        return structs.replace(prediction(status), input="null", output="null")
+    return prediction(status, input="null", error=PredictionError("boom", "The text is no longer kept."))
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "The text is no longer kept"), ("ru", "Текст больше не хранится")]
+)
+def test_what_is_no_longer_kept_is_said_and_is_not_asked_again(language: str, words: str) -> None:
+    t = phrases(language)
+    for status in (Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED):
+        view = answers.answer(t, erased(status), back="history:all:0:")
+        text = shown(view)
+        assert text.startswith(f"{words}\n\n")
+        assert "null" not in text
+        assert language == "en" or "kept" not in text
+        assert "<blockquote>" not in view.text
+        assert view.keyboard is not None
+        assert [len(row) for row in view.keyboard.inline_keyboard] == [1]  # back
+        assert answers.answer(t, erased(status)).keyboard is None
+    entries = [Entry(erased(status), 0, 0, 0) for status in (Status.SUCCEEDED, Status.FAILED)]
+    page = history.history(t, HistoryPage(entries, has_older=False, has_newer=False), wanted="all", page=0)
+    assert shown(page).count(words) == 2
+    assert page.keyboard is not None
+    assert "null" not in page.text + page.keyboard.model_dump_json(exclude_none=True)
+
+
+def test_the_file_of_a_batch_leaves_cells_of_what_is_no_longer_kept_empty() -> None:
+    report = files.BatchReport(EN)
+    report.add([erased(), erased(Status.FAILED)])
+    rows = list(csv.DictReader(io.StringIO(report.content().decode("utf-8-sig"))))
+    assert [(row["input"], row["status"], row["label"], row["output"]) for row in rows] == [
+        ("", "succeeded", "", ""),
+        ("", "failed", "", ""),
+    ]
+    assert (report.done, report.paid) == (1, 1)
 
 
 def test_accepted() -> None:
