@@ -38,6 +38,9 @@ let changed = new Map();
 /** @param {{status: string}} one @returns {boolean} whether it can no longer change */
 export const isTerminal = (one) => TERMINAL.has(one.status);
 
+/** An input is never null: where it is, retention has erased the texts, the answer among them. @param {{input: any}} one */
+export const isErased = (one) => one.input === null;
+
 /** @param {string} id @returns {import("@preact/signals").Signal<Prediction | null>} */
 export function prediction(id) {
   let found = watched.get(id);

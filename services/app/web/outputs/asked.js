@@ -1,4 +1,4 @@
-/** asked(model, input) → a question in a line, for lists: its first text, or how large its file is. */
+/** asked(model, input) → a question in a line, for lists: its first text, how large its file is, or that it is no longer kept. */
 import { fmt, t } from "../i18n/index.js";
 import { excerpt } from "../lib/schema.js";
 import { models } from "../service.js";
@@ -8,5 +8,6 @@ export const fileWords = (bytes, name = t("form.file")) => `${name} · ${fmt.byt
 
 /** @param {string} model @param {any} input @returns {string} */
 export function asked(model, input) {
+  if (input === null) return t("answer.erased");
   return excerpt(input, models.value?.find((one) => one.name === model)?.input_schema, fileWords);
 }

@@ -12,6 +12,7 @@ import { StatusChip } from "../components/status_chip.js";
 import { toast } from "../components/toast.js";
 import { explain } from "../errors.js";
 import { fmt, t } from "../i18n/index.js";
+import { isErased } from "../live.js";
 import { Answer } from "../outputs/answer.js";
 import { asked } from "../outputs/asked.js";
 import { ApiError } from "../problem.js";
@@ -64,7 +65,7 @@ function stateText(one) {
 
 /** What is answered, once the form says something else. @param {{prediction: Prediction}} props */
 function Asked({ prediction: one }) {
-  if (!one.input || isInForm(one.model, one.input)) return null;
+  if (isErased(one) || isInForm(one.model, one.input)) return null;
   const text = asked(one.model, one.input).slice(0, EXCERPT_MAX);
   return html`<p class="small muted truncate">${t("predict.answered", { model: one.model, text })}</p>`;
 }
@@ -94,9 +95,17 @@ function Open({ prediction: one, price }) {
   </div>`;
 }
 
+/** @param {{prediction: Prediction}} props */
+function Output({ prediction: one }) {
+  if (isErased(one)) return html`<p class="muted">${t("answer.erased")}</p>`;
+  if (one.status === "failed" && one.error) return html`<p class="muted">${one.error.message}</p>`;
+  if (one.status !== "succeeded") return null;
+  const model = models.value?.find((each) => each.name === one.model);
+  return html`<${Answer} output=${one.output} input=${one.input} model=${model} />`;
+}
+
 /** @param {{prediction: Prediction, price: number | null}} props */
 function Done({ prediction: one, price }) {
-  const model = models.value?.find((each) => each.name === one.model);
   return html`<div class="answer__done">
     <div class="answer__head">
       ${one.status === "succeeded"
@@ -105,16 +114,10 @@ function Done({ prediction: one, price }) {
     </div>
     <${Asked} prediction=${one} />
     <${NewPrice} price=${price} cost=${one.cost} />
-    <div class="answer__output">
-      ${one.status === "succeeded"
-        ? html`<${Answer} output=${one.output} input=${one.input} model=${model} />`
-        : one.status === "failed" && one.error
-          ? html`<p class="muted">${one.error.message}</p>`
-          : null}
-    </div>
+    <div class="answer__output"><${Output} prediction=${one} /></div>
     <${TimeLine} prediction=${one} />
     <div class="row">
-      <${Button} size="small" icon="repeat" onClick=${again}>${t("predict.again")}</${Button}>
+      ${isErased(one) ? null : html`<${Button} size="small" icon="repeat" onClick=${again}>${t("predict.again")}</${Button}>`}
       <${Button} size="small" kind="quiet" icon="link" onClick=${() => share(one.id)}>${t("predict.share")}</${Button}>
     </div>
   </div>`;

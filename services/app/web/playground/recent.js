@@ -6,7 +6,7 @@ import { Time } from "../components/time.js";
 import { useQuery } from "../components/hooks.js";
 import { api } from "../api.js";
 import { t } from "../i18n/index.js";
-import { isNewer, prediction as seenPrediction } from "../live.js";
+import { isErased, isNewer, prediction as seenPrediction } from "../live.js";
 import { asked } from "../outputs/asked.js";
 import { Headline } from "../outputs/headline.js";
 import { answers } from "./state.js";
@@ -40,7 +40,7 @@ function Row({ listed }) {
     <a class="recent__row" href=${`/app/predict/${one.id}`}>
       <span class="recent__text truncate" dir="auto">${asked(one.model, one.input)}</span>
       <span class="recent__label truncate">
-        ${one.status === "succeeded"
+        ${one.status === "succeeded" && !isErased(one)
           ? html`<${Headline} output=${one.output} />`
           : html`<${StatusChip} status=${one.status} />`}
       </span>

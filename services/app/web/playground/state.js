@@ -10,7 +10,7 @@ import { api } from "../api.js";
 import { language, t } from "../i18n/index.js";
 import { newKey } from "../lib/ids.js";
 import { check, clean, errorsByPath, excerpt, initial, kindOf, toForm } from "../lib/schema.js";
-import { balance, connection, held, isTerminal } from "../live.js";
+import { balance, connection, held, isErased, isTerminal } from "../live.js";
 import { ApiError } from "../problem.js";
 import { models, reloadModels, service } from "../service.js";
 import { user } from "../session.js";
@@ -245,7 +245,7 @@ export async function show(id) {
     const one = models.peek()?.find((each) => each.name === found.model);
     if (one) {
       choose(one.name);
-      if (found.input) fill(one, found.input);
+      if (!isErased(found)) fill(one, found.input);
     }
     update({ model: found.model, input: found.input });
     await watch(found, stop);

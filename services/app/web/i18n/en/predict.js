@@ -96,6 +96,7 @@ export default {
   "answer.copy": "Copy JSON",
   "answer.ready": "Ready",
   "answer.nothing": "Nothing found",
+  "answer.erased": "The text is no longer kept",
   "answer.yes": "yes",
   "answer.no": "no",
   "answer.image": "The model's answer as a picture",

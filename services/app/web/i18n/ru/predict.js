@@ -119,6 +119,7 @@ export default {
   "answer.copy": "Скопировать JSON",
   "answer.ready": "Готово",
   "answer.nothing": "Ничего не нашлось",
+  "answer.erased": "Текст больше не хранится",
   "answer.yes": "да",
   "answer.no": "нет",
   "answer.image": "Ответ модели в виде картинки",

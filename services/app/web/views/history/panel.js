@@ -13,11 +13,12 @@ import { fmt, has, t } from "../../i18n/index.js";
 import { newKey } from "../../lib/ids.js";
 import { fileBytes, kindOf } from "../../lib/schema.js";
 import { preparingMs } from "../../lib/timings.js";
-import { isNewer, isTerminal, prediction as seenPrediction, seen } from "../../live.js";
+import { isErased, isNewer, isTerminal, prediction as seenPrediction, seen } from "../../live.js";
 import { Answer as Output } from "../../outputs/answer.js";
 import { fileWords } from "../../outputs/asked.js";
 import { JsonText } from "../../outputs/json.js";
 import { placeText, usePlace } from "../../playground/place.js";
+import { ApiError } from "../../problem.js";
 import { models, reloadModels } from "../../service.js";
 
 /** @typedef {import("../../live.js").Prediction} Prediction */
@@ -53,15 +54,30 @@ function Facts({ prediction: one }) {
 /** @param {string} name */
 const modelOf = (name) => models.value?.find((model) => model.name === name);
 
+const Erased = () => html`<p class="muted">${t("answer.erased")}</p>`;
+
 /** @param {{prediction: Prediction}} props */
 function Answer({ prediction: one }) {
   const place = usePlace(one);
+  if (isErased(one) && !one.error) return html`<${Erased} />`;
   if (one.status === "succeeded") return html`<${Output} output=${one.output} input=${one.input} model=${modelOf(one.model)} />`;
   if (one.error) {
     const kind = one.status === "failed" ? "danger" : "info";
-    return html`<${Banner} kind=${kind}>${t(`history.why.${one.status}`)}<p class="small muted">${one.error.message}</p></${Banner}>`;
+    return html`<${Banner} kind=${kind}>${t(`history.why.${one.status}`)}${isErased(one) ? null : html`<p class="small muted">${one.error.message}</p>`}</${Banner}>`;
   }
   return html`<p class="muted">${place ? placeText(place) : t(`history.waiting.${one.status}`)}</p>`;
+}
+
+/** @param {Prediction} one @param {string} key @returns {Promise<Prediction>} the new one; itself where its text is gone since it was shown */
+async function repeated(one, key) {
+  try {
+    return await api.post(`/predictions/${one.id}/repeat`, undefined, { key });
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === "invalid_input")) throw error;
+    const now = await api.get(`/predictions/${one.id}`);
+    if (isErased(now)) return now;
+    throw error;
+  }
 }
 
 /** @param {Prediction} one */
@@ -72,8 +88,9 @@ function useActions(one) {
   const act = async (work, done) => {
     setBusy(true);
     try {
-      seen(await work());
-      toast(t(done));
+      const now = await work();
+      seen(now);
+      toast(t(isErased(now) ? "answer.erased" : done));
     } catch (error) {
       toast(explain(error), { kind: "danger" });
     }
@@ -83,7 +100,7 @@ function useActions(one) {
     isBusy,
     cancel: () => act(() => api.post(`/predictions/${one.id}/cancel`), "history.canceled"),
     repeat: async () => {
-      await act(() => api.post(`/predictions/${one.id}/repeat`, undefined, { key }), "history.repeated");
+      await act(() => repeated(one, key), "history.repeated");
       setKey(newKey());
     },
   };
@@ -100,8 +117,11 @@ function Actions({ prediction: one }) {
   const { isBusy, cancel, repeat } = useActions(one);
   useEffect(() => void reloadModels().catch(() => undefined), [one.id]);
   return html`<div class="row">
-    ${isTerminal(one)
+    ${isTerminal(one) && !isErased(one)
       ? html`<${Button} size="small" icon="repeat" isBusy=${isBusy} onClick=${repeat}>${repeatWords({ prediction: one })}</${Button}>`
+      : null}
+    ${isTerminal(one)
+      ? null
       : html`<${Button} size="small" icon="cross" isBusy=${isBusy} onClick=${cancel}>${t("history.cancel")}</${Button}>`}
     <${Button} size="small" kind="quiet" icon="right" href=${`/app/predict/${one.id}`}>${t("history.open")}</${Button}>
   </div>`;
@@ -109,6 +129,7 @@ function Actions({ prediction: one }) {
 
 /** @param {{model: string, input: any}} props */
 function Input({ model, input }) {
+  if (isErased({ input })) return html`<${Erased} />`;
   const [name = "", ...others] = Object.keys(input ?? {});
   const text = others.length === 0 && typeof input?.[name] === "string" ? input[name] : null;
   const schema = modelOf(model)?.input_schema.properties?.[name];

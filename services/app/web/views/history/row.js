@@ -4,11 +4,13 @@ import { Money } from "../../components/money.js";
 import { StatusChip } from "../../components/status_chip.js";
 import { Time } from "../../components/time.js";
 import { t } from "../../i18n/index.js";
+import { isErased } from "../../live.js";
 import { asked } from "../../outputs/asked.js";
 import { Headline } from "../../outputs/headline.js";
 
 /** @param {import("../../live.js").Prediction} one */
 function answerOf(one) {
+  if (one.status === "succeeded" && isErased(one)) return ""; // the line has just said so
   if (one.status === "succeeded") return html`<${Headline} output=${one.output} />`;
   return one.error ? t(`history.why.${one.status}`) : "";
 }
