@@ -1,4 +1,4 @@
-"""What is shown of a prediction whose texts are no longer kept."""
+"""What is shown of a prediction whose texts are no longer kept, and of one that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Request, Route, expect
 
 from engine.native.plan import DATABASE
 from engine.native.postgres import PostgresNode
 from tests.page.conftest import HOSTILE_DESCRIPTION, OpenTab
 from tests.page.test_words import english
 from tests.support.browser import Language, Tab
-from tests.support.page_people import PASSWORD, answer, new_name
+from tests.support.page_people import PASSWORD, answer, expect_balance, new_name
 from tests.support.system import System
 
 ERASED = {"en": "The text is no longer kept", "ru": "Текст больше не хранится"}
@@ -102,3 +102,34 @@ def test_a_text_that_was_erased_while_it_was_shown_is_not_asked_again(
         expect(panel.get_by_text(ERASED[language], exact=True)).to_have_count(2)
         expect(panel.get_by_role("button", name=tab.words("history.repeat", cost=1))).to_have_count(0)
         check(tab)
+
+
+@pytest.mark.parametrize("status", [422, 500])
+def test_a_link_that_could_not_be_loaded_is_loaded_again_and_asks_nothing(
+    open_tab: OpenTab, native: System, person: str, status: int
+) -> None:
+    (id_, _) = asked(native, person)
+    sent: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            sent.append(request.url)
+
+    def refuse(route: Route) -> None:
+        errors = [{"location": "path.prediction_id", "message": "no id"}] if status == 422 else []
+        problem = {"type": "about:blank", "title": "", "status": status, "code": "invalid_input", "errors": errors}
+        route.fulfill(status=status, json=problem, content_type="application/problem+json")
+
+    with open_tab() as tab:
+        tab.sign_in(person, PASSWORD)
+        tab.page.route(f"**/predictions/{id_}", refuse)
+        tab.page.on("request", note)
+        tab.open(f"/app/predict/{id_}")
+        retry = answer(tab).get_by_role("button", name=tab.words("action.retry"))
+        retry.click()
+        expect(retry).to_be_visible()
+        tab.page.unroute_all(behavior="wait")
+        retry.click()
+        expect(answer(tab)).to_contain_text("a secret")
+        expect_balance(tab, 99)
+        assert [url for url in sent if "/predictions" in url] == []

@@ -19,7 +19,7 @@ import { ApiError } from "../problem.js";
 import { models } from "../service.js";
 import { user } from "../session.js";
 import { placeText, usePlace } from "./place.js";
-import { GONE, again, cancel, isInForm } from "./state.js";
+import { GONE, again, cancel, isInForm, retry } from "./state.js";
 import { TimeLine } from "./time_line.js";
 import { Waiting } from "./waiting.js";
 
@@ -143,5 +143,5 @@ function Refused({ error }) {
     return html`<div role="alert"><${EmptyState} icon="key" title=${t("predict.not_yours")} /></div>`;
   }
   const isGone = error instanceof ApiError && GONE.has(error.code);
-  return html`<${ErrorState} error=${error} onRetry=${isGone ? undefined : again} />`;
+  return html`<${ErrorState} error=${error} onRetry=${isGone ? undefined : retry} />`;
 }

@@ -3,7 +3,7 @@
  *
  * chosen (signal, a model's name or null) · model() → the Model or null · formOf(model) → its form's value ·
  * setForm(name, value) · run (signal): the question that is shown beside the form, or null · faults (signal): messages
- * by path · isInForm(name, input) · ask(model) · show(id) · again() · cancel() · reset() · followUser(), followModel()
+ * by path · isInForm(name, input) · ask(model) · show(id) · again() · retry() · cancel() · reset() · followUser(), followModel()
  */
 import { effect, signal, untracked } from "@preact/signals";
 import { api } from "../api.js";
@@ -19,9 +19,9 @@ import { follow } from "./follow.js";
 /**
  * @typedef {import("../service.js").Model} Model
  * @typedef {import("../live.js").Prediction} Prediction
- * @typedef {{model: string, input: any, phase: "sending" | "open" | "done" | "refused",
+ * @typedef {{id: string | null, model: string, input: any, phase: "sending" | "open" | "done" | "refused",
  *   delay: import("../api.js").Delay | null, prediction: Prediction | null, error: unknown,
- *   price: number | null}} Run price: as it was shown when the question was sent
+ *   price: number | null}} Run id: of the prediction, once it is known; price: as it was shown when the question was sent
  */
 
 const DRAFT_MAX = 200_000;
@@ -32,6 +32,7 @@ export const GONE = new Set(["model_not_found", "model_disabled"]);
 const TEXTS = new Set(["text", "longtext"]);
 /** @type {Run} */
 const NOTHING_YET = {
+  id: null,
   model: "",
   input: null,
   phase: "sending",
@@ -177,13 +178,19 @@ export async function again() {
   if (last) await submit(last.model, last.input);
 }
 
+/** After a failure: what was accepted, or only looked for, is loaded; what was not is asked again. */
+export async function retry() {
+  const id = run.peek()?.id;
+  await (id ? show(id) : again());
+}
+
 /** @param {string} name @param {any} input */
 async function submit(name, input) {
   following?.abort();
   following = new AbortController();
   const { signal: stop } = following;
   const price = models.peek()?.find((each) => each.name === name)?.price_credits ?? null;
-  run.value = { model: name, input, phase: "sending", delay: null, prediction: null, error: null, price };
+  run.value = { id: null, model: name, input, phase: "sending", delay: null, prediction: null, error: null, price };
   try {
     const options = {
       key: newKey(),
@@ -213,7 +220,7 @@ function refuse(error) {
 /** @param {Prediction} first @param {AbortSignal} stop */
 async function watch(first, stop) {
   /** @param {Prediction} next */
-  const take = (next) => update({ prediction: next, phase: isTerminal(next) ? "done" : "open", delay: null });
+  const take = (next) => update({ id: next.id, prediction: next, phase: isTerminal(next) ? "done" : "open", delay: null });
   take(first);
   if (!isTerminal(first)) {
     const look = setInterval(() => reloadModels().catch(() => undefined), LIVENESS_MS);
@@ -235,11 +242,12 @@ async function lookAtBalance() {
 
 /** Show one's own prediction, with its input in the form. @param {string} id */
 export async function show(id) {
-  if (run.peek()?.prediction?.id === id) return;
+  const last = run.peek();
+  if (last?.prediction?.id === id && last.phase !== "refused") return;
   following?.abort();
   following = new AbortController();
   const { signal: stop } = following;
-  run.value = { ...NOTHING_YET };
+  run.value = { ...NOTHING_YET, id };
   try {
     const found = await api.get(`/predictions/${encodeURIComponent(id)}`, { signal: stop });
     const one = models.peek()?.find((each) => each.name === found.model);
