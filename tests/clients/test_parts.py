@@ -139,3 +139,15 @@ def test_a_message_that_is_not_to_be_trusted_is_refused(body: bytes, headers: Ca
 
 def test_the_package_names_what_it_offers() -> None:
     assert all(hasattr(mls, name) for name in mls.__all__)
+
+
+def test_an_answer_whose_text_is_no_longer_kept_says_so() -> None:
+    shown = {
+        "id": "019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e", "model": "echo", "version": "1", "status": "succeeded",
+        "input": None, "output": None, "error": None, "cost": 1, "charged": 1, "source": "api", "batch_id": None,
+        "attempts": 1, "created_at": "2026-11-25T12:00:00Z", "started_at": None, "finished_at": "2026-11-25T12:00:01Z",
+        "deadline_at": None, "timings": {"queued_ms": None, "predict_ms": None, "total_ms": None},
+    }  # fmt: skip
+    with pytest.raises(mls.PredictionFailed, match="no longer kept") as failed:
+        mls.Prediction.model_validate(shown).result()
+    assert failed.value.code == "succeeded"
