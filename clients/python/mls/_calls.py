@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +12,13 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from mls.errors import ApiError, ServiceUnreachable
-from mls.types import JsonObject
+from mls.errors import ApiError, ServiceUnreachable, StillRunning
+from mls.types import JsonObject, Prediction
 
 PREFER_S_MAX = 30.0
 """Of one request that waits for its answer; proxies close what is silent for longer. It is asked again then."""
+POLL_S = 1.0
+"""Between two such requests at least: a service that shuts down or is crowded answers before the time is over."""
 ANSWER_S = 30.0
 """Until the service has answered what it need not wait for."""
 CONNECT_S = 10.0
@@ -93,6 +97,26 @@ class Tries:
         self._failed = 0
 
 
+class AnswerWait:
+    """Decides how long each request of one `predict` waits for the answer, and when the next one is sent."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._sent_at = time.monotonic()
+        self._until = self._sent_at + timeout_s
+
+    def next_s(self) -> int:
+        """Whole seconds, as ``Prefer`` takes them; rounded up, so that what is left is one request and not many."""
+        self._sent_at = time.monotonic()
+        return math.ceil(min(max(0.0, self._until - self._sent_at), PREFER_S_MAX))
+
+    def pause_s(self, found: Prediction) -> float:
+        """Seconds until the next request; raises StillRunning once the time is over."""
+        now = time.monotonic()
+        if now >= self._until:
+            raise StillRunning(found)
+        return max(0.0, min(self._sent_at + POLL_S, self._until) - now)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a request for predictions may say besides its input; see `Client.submit`."""
@@ -113,11 +137,11 @@ def item(value: Input, model: str | None) -> JsonObject:
     return {**named, **({"text": value} if isinstance(value, str) else {"input": value})}
 
 
-def predict(value: Input, model: str | None, options: Options, key: str | None, wait_s: float = 0.0) -> Call:
+def predict(value: Input, model: str | None, options: Options, key: str | None, wait_s: int = 0) -> Call:
     """One prediction; the answer comes with it if there is one within ``wait_s``."""
     headers = _keyed(key)
-    if wait_s >= 1:
-        headers["Prefer"] = f"wait={int(wait_s)}"
+    if wait_s > 0:
+        headers["Prefer"] = f"wait={wait_s}"
     json = {**item(value, model), **options.members()}
     return Call("POST", "/predictions/predict", json=json, headers=headers, read_s=ANSWER_S + wait_s)
 

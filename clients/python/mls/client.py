@@ -16,12 +16,12 @@ from uuid import UUID, uuid4
 import httpx2
 
 from mls import _calls
-from mls._calls import Call, Input, Options, Retry, Tries
+from mls._calls import AnswerWait, Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import RECONNECT_S, Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
 from mls.bulk import BulkJob, BulkResult, Poll, Source, Upload
-from mls.errors import ApiError, StillRunning, error_of
+from mls.errors import ApiError, error_of
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -97,7 +97,7 @@ class Client:
         Args:
             input: A text, or an object as the model's ``input_schema`` says.
             model: Its name, or ``name@version``; the service's default model otherwise.
-            timeout_s: So long is waited for it.
+            timeout_s: How long to wait for it, to within a second.
             deadline_s: Seconds after which the service ends it, and gives the credits back.
             notify: ``["telegram"]``: the answer also goes to the account's chats.
             webhook: ``{"url": …, "events": […]}``: whom the service tells of the end.
@@ -107,14 +107,12 @@ class Client:
             StillRunning: It has no answer in that time; it goes on.
         """
         options, key = Options(deadline_s, notify, webhook), key or uuid4().hex
-        until = time.monotonic() + timeout_s
+        wait = AnswerWait(timeout_s)
         while True:
-            wait_s = min(max(0.0, until - time.monotonic()), _calls.PREFER_S_MAX)
-            found = self._ask(Prediction, _calls.predict(input, model, options, key, wait_s))
+            found = self._ask(Prediction, _calls.predict(input, model, options, key, wait.next_s()))
             if not found.is_open:
                 return found
-            if time.monotonic() >= until:
-                raise StillRunning(found)
+            time.sleep(wait.pause_s(found))
 
     def submit(
         self,
