@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,8 +19,9 @@ from mls._calls import AnswerWait, Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import RECONNECT_S, Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
+from mls._sending import AsyncSender
 from mls.bulk import BulkJob, BulkResult, Poll, Source, Upload
-from mls.errors import ApiError, error_of
+from mls.errors import ApiError
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -36,10 +37,9 @@ from mls.types import (
 )
 
 Item = TypeVar("Item", bound=Answered)
-Answer = TypeVar("Answer", bound=Answered)
 
 
-class AsyncClient:
+class AsyncClient(AsyncSender):
     """Asks an ML Service. One may be shared by the tasks of an event loop.
 
     Args:
@@ -63,10 +63,10 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         settings = Settings.of(url, api_key, username, password)
-        self._retry = retry
-        self._http = httpx2.AsyncClient(
+        http = httpx2.AsyncClient(
             base_url=settings.url, auth=settings.auth, headers=settings.headers, transport=transport
         )
+        super().__init__(http, retry)
 
     async def __aenter__(self) -> Self:
         return self
@@ -361,37 +361,3 @@ class AsyncClient:
                 yield one
             if (cursor := page.next_cursor) is None:
                 return
-
-    async def _ask(
-        self, kind: type[Answer], call: Call, upload: Upload | None = None, retry: Retry | None = None
-    ) -> Answer:
-        tries = Tries(retry or self._retry)
-        while True:
-            try:
-                content = None if upload is None else upload.async_pieces()
-                response = await self._http.send(call.request(self._http, content))
-                if response.is_error:
-                    raise error_of(response)
-            except (httpx2.TransportError, ApiError) as error:
-                await asyncio.sleep(tries.pause_s(error))
-            else:
-                return kind.model_validate_json(response.content)
-
-    async def _events(self, followed: Followed) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
-        """The events of one connection."""
-        call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
-        async with self._streamed(call) as response:
-            async for event in httpx2.EventSource(response):
-                yield event
-
-    @asynccontextmanager
-    async def _streamed(self, call: Call) -> AsyncIterator[httpx2.Response]:
-        """An answer that is read as it comes; raises ApiError."""
-        response = await self._http.send(call.request(self._http), stream=True)
-        try:
-            if response.is_error:
-                await response.aread()
-                raise error_of(response)
-            yield response
-        finally:
-            await response.aclose()

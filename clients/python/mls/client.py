@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,8 +19,9 @@ from mls._calls import AnswerWait, Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import RECONNECT_S, Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
+from mls._sending import Sender
 from mls.bulk import BulkJob, BulkResult, Poll, Source, Upload
-from mls.errors import ApiError, error_of
+from mls.errors import ApiError
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -37,10 +37,9 @@ from mls.types import (
 )
 
 Item = TypeVar("Item", bound=Answered)
-Answer = TypeVar("Answer", bound=Answered)
 
 
-class Client:
+class Client(Sender):
     """Asks an ML Service. One may be shared by threads.
 
     Args:
@@ -64,10 +63,8 @@ class Client:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         settings = Settings.of(url, api_key, username, password)
-        self._retry = retry
-        self._http = httpx2.Client(
-            base_url=settings.url, auth=settings.auth, headers=settings.headers, transport=transport
-        )
+        http = httpx2.Client(base_url=settings.url, auth=settings.auth, headers=settings.headers, transport=transport)
+        super().__init__(http, retry)
 
     def __enter__(self) -> Self:
         return self
@@ -350,34 +347,3 @@ class Client:
             yield from page.items
             if (cursor := page.next_cursor) is None:
                 return
-
-    def _ask(self, kind: type[Answer], call: Call, upload: Upload | None = None, retry: Retry | None = None) -> Answer:
-        tries = Tries(retry or self._retry)
-        while True:
-            try:
-                content = None if upload is None else upload.pieces()
-                response = self._http.send(call.request(self._http, content))
-                if response.is_error:
-                    raise error_of(response)
-            except (httpx2.TransportError, ApiError) as error:
-                time.sleep(tries.pause_s(error))
-            else:
-                return kind.model_validate_json(response.content)
-
-    def _events(self, followed: Followed) -> Iterator[httpx2.ServerSentEvent]:
-        """The events of one connection."""
-        call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
-        with self._streamed(call) as response:
-            yield from httpx2.EventSource(response)
-
-    @contextmanager
-    def _streamed(self, call: Call) -> Iterator[httpx2.Response]:
-        """An answer that is read as it comes; raises ApiError."""
-        response = self._http.send(call.request(self._http), stream=True)
-        try:
-            if response.is_error:
-                response.read()
-                raise error_of(response)
-            yield response
-        finally:
-            response.close()

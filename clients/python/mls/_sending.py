@@ -1,0 +1,101 @@
+"""How calls are sent and their answers read, by each of the two clients."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
+
+import httpx2
+
+from mls import _calls
+from mls._calls import Call, Retry, Tries
+from mls._followed import Followed
+from mls.bulk import Upload
+from mls.errors import ApiError, error_of
+from mls.types import Answered
+
+Answer = TypeVar("Answer", bound=Answered)
+
+
+class Sender:
+    """What `Client` is built on; `AsyncSender` is the same for asyncio."""
+
+    def __init__(self, http: httpx2.Client, retry: Retry) -> None:
+        self._http = http
+        self._retry = retry
+
+    def _ask(self, kind: type[Answer], call: Call, upload: Upload | None = None, retry: Retry | None = None) -> Answer:
+        tries = Tries(retry or self._retry)
+        while True:
+            try:
+                content = None if upload is None else upload.pieces()
+                response = self._http.send(call.request(self._http, content))
+                if response.is_error:
+                    raise error_of(response)
+            except (httpx2.TransportError, ApiError) as error:
+                time.sleep(tries.pause_s(error))
+            else:
+                return kind.model_validate_json(response.content)
+
+    def _events(self, followed: Followed) -> Iterator[httpx2.ServerSentEvent]:
+        """The events of one connection."""
+        call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
+        with self._streamed(call) as response:
+            yield from httpx2.EventSource(response)
+
+    @contextmanager
+    def _streamed(self, call: Call) -> Iterator[httpx2.Response]:
+        """An answer that is read as it comes; raises ApiError."""
+        response = self._http.send(call.request(self._http), stream=True)
+        try:
+            if response.is_error:
+                response.read()
+                raise error_of(response)
+            yield response
+        finally:
+            response.close()
+
+
+class AsyncSender:
+    """What `AsyncClient` is built on."""
+
+    def __init__(self, http: httpx2.AsyncClient, retry: Retry) -> None:
+        self._http = http
+        self._retry = retry
+
+    async def _ask(
+        self, kind: type[Answer], call: Call, upload: Upload | None = None, retry: Retry | None = None
+    ) -> Answer:
+        tries = Tries(retry or self._retry)
+        while True:
+            try:
+                content = None if upload is None else upload.async_pieces()
+                response = await self._http.send(call.request(self._http, content))
+                if response.is_error:
+                    raise error_of(response)
+            except (httpx2.TransportError, ApiError) as error:
+                await asyncio.sleep(tries.pause_s(error))
+            else:
+                return kind.model_validate_json(response.content)
+
+    async def _events(self, followed: Followed) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
+        """The events of one connection."""
+        call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
+        async with self._streamed(call) as response:
+            async for event in httpx2.EventSource(response):
+                yield event
+
+    @asynccontextmanager
+    async def _streamed(self, call: Call) -> AsyncIterator[httpx2.Response]:
+        """An answer that is read as it comes; raises ApiError."""
+        response = await self._http.send(call.request(self._http), stream=True)
+        try:
+            if response.is_error:
+                await response.aread()
+                raise error_of(response)
+            yield response
+        finally:
+            await response.aclose()
