@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
-from mls import AsyncClient, Client, StillRunning
-from tests.clients.local_server import Exchange, Served, prediction, serving
+from mls import AsyncClient, Client, ServiceUnreachable, StillRunning, errors
+from mls._calls import Retry
+from tests.clients.local_server import PREDICTION_ID, Exchange, Served, prediction, serving
 
 KEY = "mls_test"
 
@@ -55,3 +58,101 @@ async def test_a_service_that_answers_too_early_is_asked_once_a_second() -> None
             with pytest.raises(StillRunning):
                 await client_of_tasks.predict("hello", timeout_s=1.2)
         assert 4 <= len(served.requests) <= 6
+
+
+def tell_and_beat(exchange: Exchange) -> None:
+    """Tell the state at once, and then that the connection is alive, as the service does, but more often."""
+    exchange.begin_events()
+    exchange.send_piece(b"id: 1\nevent: status\ndata: " + json.dumps(prediction()).encode() + b"\n\n")
+    beat(exchange)
+
+
+def only_beat(exchange: Exchange) -> None:
+    exchange.begin_events()
+    beat(exchange)
+
+
+def beat(exchange: Exchange) -> None:
+    while not exchange.served.is_over.wait(0.2):
+        exchange.send_piece(b": still here\n\n")
+
+
+def be_silent(exchange: Exchange) -> None:
+    exchange.served.is_over.wait(60)
+    exchange.close_connection = True
+
+
+def tell_and_be_silent(exchange: Exchange) -> None:
+    exchange.begin_events()
+    exchange.send_piece(b"id: 1\nevent: status\ndata: " + json.dumps(prediction()).encode() + b"\n\n")
+    be_silent(exchange)
+
+
+def be_away(exchange: Exchange) -> None:
+    exchange.send(503, b'{"code": "unavailable", "detail": "Away."}', **{"Retry-After": "30"})
+
+
+ENDINGS = pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (tell_and_beat, StillRunning),
+        (tell_and_be_silent, StillRunning),
+        (only_beat, ServiceUnreachable),
+        (be_silent, ServiceUnreachable),
+        (be_away, errors.Unavailable),
+    ],
+)
+GIVEN_S = 1.3
+
+
+@pytest.mark.timeout(20)
+@ENDINGS
+def test_a_wait_ends_with_its_time(answer: Callable[[Exchange], None], error: type[Exception]) -> None:
+    with serving(answer) as served, Client(served.url, api_key=KEY) as client:
+        began = time.monotonic()
+        with pytest.raises(error):
+            client.wait(PREDICTION_ID, timeout_s=GIVEN_S)
+        assert time.monotonic() - began < GIVEN_S + 1
+    assert not [one for one in threading.enumerate() if isinstance(one, threading.Timer)], "none waits for the time"
+
+
+@pytest.mark.timeout(20)
+@ENDINGS
+async def test_a_wait_ends_with_its_time_for_asyncio_too(
+    answer: Callable[[Exchange], None], error: type[Exception]
+) -> None:
+    with serving(answer) as served:
+        async with AsyncClient(served.url, api_key=KEY) as client:
+            began = time.monotonic()
+            with pytest.raises(error):
+                await client.wait(PREDICTION_ID, timeout_s=GIVEN_S)
+            assert time.monotonic() - began < GIVEN_S + 1
+
+
+@pytest.mark.timeout(20)
+async def test_a_wait_ends_with_its_time_where_no_token_comes() -> None:
+    with serving(be_silent) as served:
+        with (
+            Client(served.url, username="anna", password="b", retry=Retry(tries=1)) as client,
+            pytest.raises(ServiceUnreachable),
+        ):
+            client.wait(PREDICTION_ID, timeout_s=GIVEN_S)
+        async with AsyncClient(served.url, username="anna", password="b") as client_of_tasks:
+            with pytest.raises(ServiceUnreachable):
+                await client_of_tasks.wait(PREDICTION_ID, timeout_s=GIVEN_S)
+
+
+def test_no_time_at_all_still_tells_how_the_prediction_is() -> None:
+    with serving(tell_and_beat) as served, Client(served.url, api_key=KEY) as client:
+        with pytest.raises(StillRunning) as late:
+            client.wait(PREDICTION_ID, timeout_s=0)
+        assert late.value.prediction.id == PREDICTION_ID
+
+
+def test_a_stream_that_is_read_slowly_ends_with_its_time_too() -> None:
+    with serving(tell_and_beat) as served, Client(served.url, api_key=KEY) as client:
+        updates = client.stream(PREDICTION_ID, timeout_s=GIVEN_S)
+        assert next(updates).prediction.is_open
+        time.sleep(GIVEN_S + 0.2)
+        with pytest.raises(StillRunning):
+            next(updates)

@@ -14,6 +14,8 @@ from mls.types import Tokens
 
 RENEW_BEFORE_S = 30.0
 """A token that ends so soon is renewed first; clocks differ, and a request takes time."""
+RENEWAL_S = 30.0
+"""Until the service has answered with a token; less where the request that needs it has less time."""
 
 
 class KeyAuth(httpx2.Auth):
@@ -49,7 +51,7 @@ class PasswordAuth(httpx2.Auth):
             if is_again or not self._is_fresh:
                 with self._lock:
                     while self._tokens is used or self._tokens is None:  # else another thread has renewed it
-                        response = yield self._renewal()
+                        response = yield self._renewal(request)
                         response.read()
                         self._take(response)
             response = yield self._signed(request)
@@ -63,7 +65,7 @@ class PasswordAuth(httpx2.Auth):
             if is_again or not self._is_fresh:
                 async with self._async_lock:
                     while self._tokens is used or self._tokens is None:
-                        response = yield self._renewal()
+                        response = yield self._renewal(request)
                         await response.aread()
                         self._take(response)
             response = yield self._signed(request)
@@ -74,12 +76,13 @@ class PasswordAuth(httpx2.Auth):
     def _is_fresh(self) -> bool:
         return self._tokens is not None and time.monotonic() < self._fresh_until
 
-    def _renewal(self) -> httpx2.Request:
-        """By the refresh token if there is one, else by the password."""
-        if self._tokens is None:
-            return httpx2.Request("POST", self._url, data=self._sign_in)
-        form = {"grant_type": "refresh_token", "refresh_token": self._tokens.refresh_token}
-        return httpx2.Request("POST", self._url, data=form)
+    def _renewal(self, request: httpx2.Request) -> httpx2.Request:
+        """By the refresh token if there is one, else by the password; in no more time than ``request`` has."""
+        form = self._sign_in
+        if self._tokens is not None:
+            form = {"grant_type": "refresh_token", "refresh_token": self._tokens.refresh_token}
+        timeouts = {name: min(time_s, RENEWAL_S) for name, time_s in request.extensions["timeout"].items()}
+        return httpx2.Request("POST", self._url, data=form, extensions={"timeout": timeouts})
 
     def _take(self, response: httpx2.Response) -> None:
         """Take the tokens of an answer, or forget those with which the session has ended; raises ApiError."""

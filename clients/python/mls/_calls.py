@@ -68,7 +68,7 @@ class Call:
             json=self.json,
             content=content,
             headers=dict(self.headers),
-            timeout=httpx2.Timeout(self.read_s, connect=CONNECT_S),
+            timeout=httpx2.Timeout(self.read_s, connect=min(self.read_s, CONNECT_S)),
         )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import httpx2
 
 from mls import _calls
 from mls._calls import Call, Retry, Tries
-from mls._followed import Followed
+from mls._followed import Followed, ended_in_time
 from mls.bulk import Upload
 from mls.errors import ApiError, error_of
 from mls.types import Answered
@@ -41,9 +41,9 @@ class Sender:
                 return kind.model_validate_json(response.content)
 
     def _events(self, followed: Followed) -> Iterator[httpx2.ServerSentEvent]:
-        """The events of one connection."""
+        """The events of one connection, which ends with the time of ``followed``."""
         call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
-        with self._streamed(call) as response:
+        with self._streamed(call) as response, ended_in_time(response, followed.left_s):
             yield from httpx2.EventSource(response)
 
     @contextmanager
@@ -82,7 +82,17 @@ class AsyncSender:
                 return kind.model_validate_json(response.content)
 
     async def _events(self, followed: Followed) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
-        """The events of one connection."""
+        """The events of one connection, which ends with the time of ``followed``."""
+        async with aclosing(self._connected(followed)) as events:
+            while True:
+                try:
+                    async with asyncio.timeout(followed.left_s):  # never around a yield: it would end the caller
+                        event = await anext(events)
+                except (StopAsyncIteration, TimeoutError):
+                    return
+                yield event
+
+    async def _connected(self, followed: Followed) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
         call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
         async with self._streamed(call) as response:
             async for event in httpx2.EventSource(response):

@@ -17,7 +17,7 @@ import httpx2
 from mls import _calls
 from mls._calls import AnswerWait, Call, Input, Options, Retry, Tries
 from mls._connect import Settings
-from mls._followed import RECONNECT_S, Followed
+from mls._followed import Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
 from mls._sending import AsyncSender
 from mls.bulk import BulkJob, BulkResult, Poll, Source, Upload
@@ -152,8 +152,12 @@ class AsyncClient(AsyncSender):
     async def wait(self, prediction_id: UUID | str, *, timeout_s: float | None = None) -> Prediction:
         """Wait until a prediction has ended.
 
+        Args:
+            timeout_s: How long at most, to within a second; else as long as it takes.
+
         Raises:
             StillRunning: It has not ended in that time.
+            ServiceUnreachable: Nothing was heard of it in that time.
         """
         async with aclosing(self.stream(prediction_id, timeout_s=timeout_s)) as updates:
             async for update in updates:
@@ -166,11 +170,11 @@ class AsyncClient(AsyncSender):
     ) -> AsyncGenerator[Update, None]:
         """Each change of a prediction until it has ended, over broken connections and restarts of the service.
 
-        Raises:
-            StillRunning: It has not ended in that time.
+        Args and Raises: As of `wait`.
         """
         followed, tries = Followed(prediction_id, timeout_s), Tries(self._retry)
         while True:
+            followed.check_time()
             try:
                 async with aclosing(self._events(followed)) as events:
                     async for event in events:
@@ -181,10 +185,9 @@ class AsyncClient(AsyncSender):
                                 return
                         followed.check_time()
             except (httpx2.TransportError, ApiError) as error:
-                followed.check_time()
-                await asyncio.sleep(tries.pause_s(error))
+                await asyncio.sleep(followed.pause_s(tries, error))
             else:
-                await asyncio.sleep(RECONNECT_S)
+                await asyncio.sleep(followed.pause_s(tries))
 
     async def cancel(self, prediction_id: UUID | str) -> Prediction:
         """Cancel a prediction; its credits come back. To do so twice is no error."""

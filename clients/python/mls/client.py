@@ -17,7 +17,7 @@ import httpx2
 from mls import _calls
 from mls._calls import AnswerWait, Call, Input, Options, Retry, Tries
 from mls._connect import Settings
-from mls._followed import RECONNECT_S, Followed
+from mls._followed import Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
 from mls._sending import Sender
 from mls.bulk import BulkJob, BulkResult, Poll, Source, Upload
@@ -150,8 +150,12 @@ class Client(Sender):
     def wait(self, prediction_id: UUID | str, *, timeout_s: float | None = None) -> Prediction:
         """Wait until a prediction has ended.
 
+        Args:
+            timeout_s: How long at most, to within a second; else as long as it takes.
+
         Raises:
             StillRunning: It has not ended in that time.
+            ServiceUnreachable: Nothing was heard of it in that time.
         """
         for update in self.stream(prediction_id, timeout_s=timeout_s):
             if not update.prediction.is_open:
@@ -161,11 +165,11 @@ class Client(Sender):
     def stream(self, prediction_id: UUID | str, *, timeout_s: float | None = None) -> Iterator[Update]:
         """Each change of a prediction until it has ended, over broken connections and restarts of the service.
 
-        Raises:
-            StillRunning: It has not ended in that time.
+        Args and Raises: As of `wait`.
         """
         followed, tries = Followed(prediction_id, timeout_s), Tries(self._retry)
         while True:
+            followed.check_time()
             try:
                 for event in self._events(followed):
                     tries.went_well()
@@ -175,10 +179,9 @@ class Client(Sender):
                             return
                     followed.check_time()
             except (httpx2.TransportError, ApiError) as error:
-                followed.check_time()
-                time.sleep(tries.pause_s(error))
+                time.sleep(followed.pause_s(tries, error))
             else:
-                time.sleep(RECONNECT_S)
+                time.sleep(followed.pause_s(tries))
 
     def cancel(self, prediction_id: UUID | str) -> Prediction:
         """Cancel a prediction; its credits come back. To do so twice is no error."""

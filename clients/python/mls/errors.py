@@ -234,7 +234,7 @@ class PayloadTooLarge(ApiError):
 
 
 class ServiceUnreachable(Exception):
-    """No answer: the connection was refused, broken or silent, also after the retries."""
+    """No answer: the connection was refused, broken or silent, also after the retries or in all of the time given."""
 
 
 class StillRunning(Exception):
