@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 
 import httpx2
 
-from mls.errors import error_of
+from mls.errors import read_as
 from mls.types import Tokens
 
 RENEW_BEFORE_S = 30.0
@@ -86,14 +86,12 @@ class PasswordAuth(httpx2.Auth):
 
     def _take(self, response: httpx2.Response) -> None:
         """Take the tokens of an answer, or forget those with which the session has ended; raises ApiError."""
-        if response.is_success:
-            self._tokens = Tokens.model_validate(response.json())
-            lifetime_s = self._tokens.expires_in
-            self._fresh_until = time.monotonic() + lifetime_s - min(RENEW_BEFORE_S, lifetime_s / 2)
-        elif response.status_code == httpx2.codes.UNAUTHORIZED and self._tokens is not None:
+        if response.status_code == httpx2.codes.UNAUTHORIZED and self._tokens is not None:
             self._tokens = None
-        else:
-            raise error_of(response)
+            return
+        self._tokens = read_as(Tokens, response)
+        lifetime_s = self._tokens.expires_in
+        self._fresh_until = time.monotonic() + lifetime_s - min(RENEW_BEFORE_S, lifetime_s / 2)
 
     def _signed(self, request: httpx2.Request) -> httpx2.Request:
         assert self._tokens is not None  # noqa: S101  renewed just now

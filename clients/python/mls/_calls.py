@@ -50,7 +50,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, the same for each try: also its Idempotency-Key."""
+    """One request, the same for each try: also its Idempotency-Key.
+
+    Attributes:
+        media_type: Of the answer.
+    """
 
     method: str
     path: str
@@ -58,6 +62,7 @@ class Call:
     json: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     read_s: float = ANSWER_S
+    media_type: str = "application/json"
 
     def request(self, client: httpx2.Client | httpx2.AsyncClient, content: Content = None) -> httpx2.Request:
         """As a request of ``client``, with a body that is not JSON if there is one."""
@@ -176,7 +181,8 @@ def repeat(prediction_id: UUID | str, key: str | None) -> Call:
 def events(prediction_id: UUID | str, last_event_id: str, silence_s: float) -> Call:
     """Follow a prediction, on one connection."""
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    return Call("GET", f"/predictions/{prediction_id}/events", headers=headers, read_s=silence_s)
+    path = f"/predictions/{prediction_id}/events"
+    return Call("GET", path, headers=headers, read_s=silence_s, media_type="text/event-stream")
 
 
 def bulk(media_type: str, model: str | None, column: str | None, key: str | None) -> Call:
@@ -188,7 +194,8 @@ def bulk(media_type: str, model: str | None, column: str | None, key: str | None
 
 def bulk_results(bulk_id: UUID | str, kind: str = "jsonl") -> Call:
     """The results of a bulk job as lines of JSON, or as ``csv``."""
-    return Call("GET", f"/bulk/{bulk_id}/results", params={"format": kind})
+    media_type = "text/csv" if kind == "csv" else "application/x-ndjson"
+    return Call("GET", f"/bulk/{bulk_id}/results", params={"format": kind}, media_type=media_type)
 
 
 def page(path: str, filters: Mapping[str, Any], cursor: str | None) -> Call:

@@ -14,7 +14,7 @@ from mls import _calls
 from mls._calls import Call, Retry, Tries
 from mls._followed import Followed, ended_in_time
 from mls.bulk import Upload
-from mls.errors import ApiError, error_of
+from mls.errors import ApiError, check_media_type, error_of, read_as
 from mls.types import Answered
 
 Answer = TypeVar("Answer", bound=Answered)
@@ -32,13 +32,9 @@ class Sender:
         while True:
             try:
                 content = None if upload is None else upload.pieces()
-                response = self._http.send(call.request(self._http, content))
-                if response.is_error:
-                    raise error_of(response)
+                return read_as(kind, self._http.send(call.request(self._http, content)))
             except (httpx2.TransportError, ApiError) as error:
                 time.sleep(tries.pause_s(error))
-            else:
-                return kind.model_validate_json(response.content)
 
     def _events(self, followed: Followed) -> Iterator[httpx2.ServerSentEvent]:
         """The events of one connection, which ends with the time of ``followed``."""
@@ -51,9 +47,10 @@ class Sender:
         """An answer that is read as it comes; raises ApiError."""
         response = self._http.send(call.request(self._http), stream=True)
         try:
-            if response.is_error:
+            if not response.is_success:
                 response.read()
                 raise error_of(response)
+            check_media_type(response, call.media_type)
             yield response
         finally:
             response.close()
@@ -73,13 +70,9 @@ class AsyncSender:
         while True:
             try:
                 content = None if upload is None else upload.async_pieces()
-                response = await self._http.send(call.request(self._http, content))
-                if response.is_error:
-                    raise error_of(response)
+                return read_as(kind, await self._http.send(call.request(self._http, content)))
             except (httpx2.TransportError, ApiError) as error:
                 await asyncio.sleep(tries.pause_s(error))
-            else:
-                return kind.model_validate_json(response.content)
 
     async def _events(self, followed: Followed) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
         """The events of one connection, which ends with the time of ``followed``."""
@@ -103,9 +96,10 @@ class AsyncSender:
         """An answer that is read as it comes; raises ApiError."""
         response = await self._http.send(call.request(self._http), stream=True)
         try:
-            if response.is_error:
+            if not response.is_success:
                 await response.aread()
                 raise error_of(response)
+            check_media_type(response, call.media_type)
             yield response
         finally:
             await response.aclose()

@@ -49,7 +49,8 @@ class Client(Sender):
         retry: What is tried again. Each try of a call has the same Idempotency-Key: nothing is done, or paid, twice.
         transport: Of httpx, for proxies, certificates or tests.
 
-    What the service refuses is raised as a class of `mls.errors`; no answer at all as `ServiceUnreachable`.
+    What the service refuses is raised as a class of `mls.errors`; a redirect, or a page of something else than the
+    service, as `UnexpectedAnswer`; no answer at all as `ServiceUnreachable`.
     """
 
     def __init__(

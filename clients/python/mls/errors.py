@@ -8,17 +8,24 @@ ApiError
     ├── DatabaseUnavailable  database_unavailable
     └── QueueUnavailable     queue_unavailable
 
-A code that this version of the client does not know is raised as `ApiError` itself. `ServiceUnreachable` (no answer at
-all) and `StillRunning` (an answer that did not come in the time that was given) are no answers of the service.
+A code that this version of the client does not know is raised as `ApiError` itself, and so is an error of something
+before the service, as `http_error`. `UnexpectedAnswer` is an `ApiError`, too: a redirect, or a page of something else.
+`ServiceUnreachable` (no answer at all) and `StillRunning` (an answer that did not come in the time that was given) are
+not.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx2
+from pydantic import ValidationError
 
-from mls.types import Prediction
+from mls.types import Answered, Prediction
+
+Answer = TypeVar("Answer", bound=Answered)
+LOCATION_MAX = 200
+"""Characters of an address in a message."""
 
 
 class ApiError(Exception):
@@ -233,6 +240,12 @@ class PayloadTooLarge(ApiError):
     code = "payload_too_large"
 
 
+class UnexpectedAnswer(ApiError):
+    """What came is no answer of this service: a redirect, or the page of a proxy, a portal or another site."""
+
+    code = "unexpected_answer"
+
+
 class ServiceUnreachable(Exception):
     """No answer: the connection was refused, broken or silent, also after the retries or in all of the time given."""
 
@@ -249,8 +262,27 @@ class StillRunning(Exception):
         self.prediction = prediction
 
 
+def read_as(kind: type[Answer], response: httpx2.Response, content: bytes | None = None) -> Answer:
+    """What a successful answer says in its body, or in ``content``, a part of it; raises ApiError."""
+    if not response.is_success:
+        raise error_of(response)
+    try:
+        return kind.model_validate_json(response.content if content is None else content)
+    except ValidationError as error:
+        raise _unexpected(response, f"The answer is no {kind.__name__} of an ML Service") from error
+
+
+def check_media_type(response: httpx2.Response, expected: str) -> None:
+    """Raise UnexpectedAnswer where an answer says that it is something else."""
+    found = response.headers.get("Content-Type", expected)
+    if found.partition(";")[0].strip().lower() != expected:
+        raise _unexpected(response, f"The answer is not the {expected} of an ML Service")
+
+
 def error_of(response: httpx2.Response) -> ApiError:
-    """What the service says in an answer that is an error; its body has been read."""
+    """What the service says in an answer that is no success; its body has been read."""
+    if response.is_redirect:
+        return _redirected(response)
     try:
         body = response.json()
         assert isinstance(body, dict)  # noqa: S101  a proxy's own words are handled below
@@ -261,6 +293,27 @@ def error_of(response: httpx2.Response) -> ApiError:
     body.setdefault("request_id", response.headers.get("X-Request-ID"))
     found = ApiError.known.get(code, ApiError)
     return found(code, response.status_code, detail, retry_after_s=_retry_after_s(response), **body)
+
+
+def _redirected(response: httpx2.Response) -> UnexpectedAnswer:
+    """It is not followed: a key or a password would go to an address that nobody has given."""
+    try:
+        target = response.url.join(response.headers.get("Location", ""))
+    except httpx2.InvalidURL:
+        return _unexpected(response, "The answer is a redirect to an address that cannot be read")
+    address, shown = f"{target.scheme}://{target.netloc.decode()}", str(target)[:LOCATION_MAX]
+    return _unexpected(response, f"The answer is a redirect to {shown}: use {address} as the service's address")
+
+
+def _unexpected(response: httpx2.Response, what: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        UnexpectedAnswer.code,
+        response.status_code,
+        f"{what}.",
+        media_type=response.headers.get("Content-Type"),
+        location=response.headers.get("Location"),
+        request_id=response.headers.get("X-Request-ID"),
+    )
 
 
 def _retry_after_s(response: httpx2.Response) -> float | None:
