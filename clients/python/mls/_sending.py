@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
+from uuid import UUID
 
 import httpx2
 
 from mls import _calls
 from mls._calls import Call, Retry, Tries
 from mls._followed import Followed, ended_in_time
-from mls.bulk import Upload
+from mls.bulk import BulkResult, Lines, Upload
 from mls.errors import ApiError, check_media_type, error_of, read_as
 from mls.types import Answered
 
@@ -41,6 +43,14 @@ class Sender:
         call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
         with self._streamed(call) as response, ended_in_time(response, followed.left_s):
             yield from httpx2.EventSource(response)
+
+    def _results(self, bulk_id: UUID | str, done: int) -> Iterator[BulkResult]:
+        """The results that come on one connection after the first ``done``, which have been read before."""
+        with self._streamed(_calls.bulk_results(bulk_id)) as response:
+            lines = Lines(response)
+            came = (line for piece in response.iter_bytes() for line in lines.take(piece))
+            for line in itertools.islice(itertools.chain(came, lines.rest()), done, None):
+                yield read_as(BulkResult, response, line)
 
     @contextmanager
     def _streamed(self, call: Call) -> Iterator[httpx2.Response]:
@@ -90,6 +100,19 @@ class AsyncSender:
         async with self._streamed(call) as response:
             async for event in httpx2.EventSource(response):
                 yield event
+
+    async def _results(self, bulk_id: UUID | str, done: int) -> AsyncGenerator[BulkResult, None]:
+        """The results that come on one connection after the first ``done``, which have been read before."""
+        async with self._streamed(_calls.bulk_results(bulk_id)) as response:
+            lines, number = Lines(response), 0
+            async for piece in response.aiter_bytes():
+                for line in lines.take(piece):
+                    number += 1
+                    if number > done:
+                        yield read_as(BulkResult, response, line)
+            for line in lines.rest():
+                if number >= done:
+                    yield read_as(BulkResult, response, line)
 
     @asynccontextmanager
     async def _streamed(self, call: Call) -> AsyncIterator[httpx2.Response]:

@@ -286,14 +286,11 @@ class AsyncClient(AsyncSender):
         tries, done = Tries(self._retry), 0
         while True:
             try:
-                async with self._streamed(_calls.bulk_results(bulk_id)) as response:
-                    number = 0
-                    async for line in response.aiter_lines():
+                async with aclosing(self._results(bulk_id, done)) as results:
+                    async for result in results:
                         tries.went_well()
-                        number += 1
-                        if number > done:
-                            done = number
-                            yield BulkResult.model_validate_json(line)
+                        done += 1
+                        yield result
             except (httpx2.TransportError, ApiError) as error:
                 await asyncio.sleep(tries.pause_s(error))
             else:
@@ -307,9 +304,9 @@ class AsyncClient(AsyncSender):
                 async with self._streamed(_calls.bulk_results(bulk_id, "csv")) as response:
                     read = 0
                     async for piece in response.aiter_bytes():
-                        tries.went_well()
                         read += len(piece)
                         if read > done:
+                            tries.went_well()
                             yield piece[done - read :]
                             done = read
             except (httpx2.TransportError, ApiError) as error:

@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx2
+
+from mls.errors import unexpected
 from mls.progress import OnProgress, Progress
 from mls.types import Answered, JsonObject, PredictionError
 
 PIECE_BYTES = 256 * 1024
+LINE_BYTES_MAX = 64 * 2**20
+"""Of one result: twice the largest output that a model may have. More is no line of a service."""
 POLL_S_MIN, POLL_S_MAX = 0.25, 5.0
 CSV, JSON_LINES = "text/csv", "application/x-ndjson"
 _KINDS = {".csv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES}
@@ -143,6 +148,36 @@ class Upload:
         pieces = self.pieces()
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield piece
+
+
+class Lines:
+    """Divides what comes in pieces at line feeds alone.
+
+    httpx2's `iter_lines` divides as `str.splitlines` does, also at U+2028, U+2029 and U+0085, which JSON may contain.
+    """
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+        self._begun = bytearray()
+
+    def take(self, piece: bytes) -> Iterator[bytes]:
+        """The lines that end in this piece; raises UnexpectedAnswer for one of more than `LINE_BYTES_MAX`."""
+        first, *others = piece.split(b"\n")
+        self._add(first)
+        for other in others:
+            yield bytes(self._begun)
+            self._begun.clear()
+            self._add(other)
+
+    def rest(self) -> Iterator[bytes]:
+        """The last line, where no line feed ends it."""
+        if self._begun:
+            yield bytes(self._begun)
+
+    def _add(self, part: bytes) -> None:
+        if len(self._begun) + len(part) > LINE_BYTES_MAX:
+            raise unexpected(self._response, f"A line of the answer has more than {LINE_BYTES_MAX:,} bytes")
+        self._begun += part
 
 
 def _lines(inputs: Iterable[str | JsonObject]) -> Iterator[bytes]:

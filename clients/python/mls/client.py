@@ -278,11 +278,10 @@ class Client(Sender):
         tries, done = Tries(self._retry), 0
         while True:
             try:
-                with self._streamed(_calls.bulk_results(bulk_id)) as response:
-                    for line in itertools.islice(response.iter_lines(), done, None):
-                        tries.went_well()
-                        done += 1
-                        yield BulkResult.model_validate_json(line)
+                for result in self._results(bulk_id, done):
+                    tries.went_well()
+                    done += 1
+                    yield result
             except (httpx2.TransportError, ApiError) as error:
                 time.sleep(tries.pause_s(error))
             else:
@@ -296,9 +295,9 @@ class Client(Sender):
                 with self._streamed(_calls.bulk_results(bulk_id, "csv")) as response:
                     read = 0
                     for piece in response.iter_bytes():
-                        tries.went_well()
                         read += len(piece)
                         if read > done:
+                            tries.went_well()
                             yield piece[done - read :]
                             done = read
             except (httpx2.TransportError, ApiError) as error:

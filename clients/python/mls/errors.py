@@ -269,14 +269,14 @@ def read_as(kind: type[Answer], response: httpx2.Response, content: bytes | None
     try:
         return kind.model_validate_json(response.content if content is None else content)
     except ValidationError as error:
-        raise _unexpected(response, f"The answer is no {kind.__name__} of an ML Service") from error
+        raise unexpected(response, f"The answer is no {kind.__name__} of an ML Service") from error
 
 
 def check_media_type(response: httpx2.Response, expected: str) -> None:
     """Raise UnexpectedAnswer where an answer says that it is something else."""
     found = response.headers.get("Content-Type", expected)
     if found.partition(";")[0].strip().lower() != expected:
-        raise _unexpected(response, f"The answer is not the {expected} of an ML Service")
+        raise unexpected(response, f"The answer is not the {expected} of an ML Service")
 
 
 def error_of(response: httpx2.Response) -> ApiError:
@@ -300,12 +300,13 @@ def _redirected(response: httpx2.Response) -> UnexpectedAnswer:
     try:
         target = response.url.join(response.headers.get("Location", ""))
     except httpx2.InvalidURL:
-        return _unexpected(response, "The answer is a redirect to an address that cannot be read")
+        return unexpected(response, "The answer is a redirect to an address that cannot be read")
     address, shown = f"{target.scheme}://{target.netloc.decode()}", str(target)[:LOCATION_MAX]
-    return _unexpected(response, f"The answer is a redirect to {shown}: use {address} as the service's address")
+    return unexpected(response, f"The answer is a redirect to {shown}: use {address} as the service's address")
 
 
-def _unexpected(response: httpx2.Response, what: str) -> UnexpectedAnswer:
+def unexpected(response: httpx2.Response, what: str) -> UnexpectedAnswer:
+    """The error for an answer that the service does not give."""
     return UnexpectedAnswer(
         UnexpectedAnswer.code,
         response.status_code,
