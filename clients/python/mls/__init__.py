@@ -6,7 +6,7 @@ from mls import errors, webhooks
 from mls.async_client import AsyncClient
 from mls.bulk import BulkJob, BulkNotFinished, BulkResult
 from mls.client import Client
-from mls.errors import ApiError, ServiceUnreachable, StillRunning
+from mls.errors import ApiError, ServiceUnreachable, SourceConsumed, StillRunning, UnexpectedAnswer
 from mls.progress import Progress
 from mls.types import Balance, Batch, Model, Page, Prediction, PredictionFailed, Quote, Status, Transaction, Update
 
@@ -27,9 +27,11 @@ __all__ = [
     "Progress",
     "Quote",
     "ServiceUnreachable",
+    "SourceConsumed",
     "Status",
     "StillRunning",
     "Transaction",
+    "UnexpectedAnswer",
     "Update",
     "errors",
     "webhooks",

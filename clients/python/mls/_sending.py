@@ -15,7 +15,7 @@ import httpx2
 from mls import _calls
 from mls._calls import Call, Retry, Tries
 from mls._followed import Followed, ended_in_time
-from mls.bulk import BulkResult, Lines, Upload
+from mls.bulk import AsyncUpload, BulkResult, Lines, Upload
 from mls.errors import ApiError, check_media_type, error_of, read_as
 from mls.types import Answered
 
@@ -33,8 +33,7 @@ class Sender:
         tries = Tries(retry or self._retry)
         while True:
             try:
-                content = None if upload is None else upload.pieces()
-                return read_as(kind, self._http.send(call.request(self._http, content)))
+                return read_as(kind, self._http.send(call.request(self._http, upload)))
             except (httpx2.TransportError, ApiError) as error:
                 time.sleep(tries.pause_s(error))
 
@@ -79,7 +78,7 @@ class AsyncSender:
         tries = Tries(retry or self._retry)
         while True:
             try:
-                content = None if upload is None else upload.async_pieces()
+                content = None if upload is None else AsyncUpload(upload)
                 return read_as(kind, await self._http.send(call.request(self._http, content)))
             except (httpx2.TransportError, ApiError) as error:
                 await asyncio.sleep(tries.pause_s(error))

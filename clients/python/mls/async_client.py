@@ -252,6 +252,8 @@ class AsyncClient(AsyncSender):
 
         Raises:
             OSError, ValueError: The file cannot be read, or its name says neither CSV nor JSON lines.
+            SourceConsumed: The service took the token no longer, and what can be read once only cannot be sent again
+                with a new one. No job was begun.
         """
         upload = Upload(source)
         call = _calls.bulk(upload.media_type, model, column, key)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import httpx2
 
-from mls.errors import unexpected
+from mls.errors import SourceConsumed, unexpected
 from mls.progress import OnProgress, Progress
 from mls.types import Answered, JsonObject, PredictionError
 
@@ -112,7 +112,7 @@ class Poll:
 
 
 class Upload:
-    """The body of a bulk job, as often as it is sent.
+    """The body of a bulk job, from its beginning each time it is sent: by `Tries`, or with a new token after a 401.
 
     Attributes:
         media_type: Of the body.
@@ -122,6 +122,7 @@ class Upload:
     def __init__(self, source: Source) -> None:
         self._path: Path | None = None
         self._inputs: Iterable[str | JsonObject] = ()
+        self._is_read = False
         if isinstance(source, str | os.PathLike):
             self._path = Path(source)
             try:
@@ -134,18 +135,22 @@ class Upload:
             self.media_type = JSON_LINES
             self.is_repeatable = iter(source) is not source
 
-    def pieces(self) -> Iterator[bytes]:
-        """The body in pieces; raises OSError."""
-        if self._path is None:
-            yield from _lines(self._inputs)
-            return
-        with self._path.open("rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
+    def __iter__(self) -> Iterator[bytes]:
+        """The body in pieces; raises OSError, and SourceConsumed where it is read again and cannot be."""
+        if self._is_read and not self.is_repeatable:
+            raise SourceConsumed("These inputs can be read once only and have to be sent again: give a list or a file.")
+        self._is_read = True
+        return _lines(self._inputs) if self._path is None else _pieces(self._path)
 
-    async def async_pieces(self) -> AsyncIterator[bytes]:
-        """The same for asyncio: a file is read in a thread."""
-        pieces = self.pieces()
+
+class AsyncUpload:
+    """The same body for asyncio: it is read in a thread."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = iter(self._upload)
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield piece
 
@@ -178,6 +183,12 @@ class Lines:
         if len(self._begun) + len(part) > LINE_BYTES_MAX:
             raise unexpected(self._response, f"A line of the answer has more than {LINE_BYTES_MAX:,} bytes")
         self._begun += part
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def _lines(inputs: Iterable[str | JsonObject]) -> Iterator[bytes]:

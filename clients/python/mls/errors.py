@@ -10,8 +10,8 @@ ApiError
 
 A code that this version of the client does not know is raised as `ApiError` itself, and so is an error of something
 before the service, as `http_error`. `UnexpectedAnswer` is an `ApiError`, too: a redirect, or a page of something else.
-`ServiceUnreachable` (no answer at all) and `StillRunning` (an answer that did not come in the time that was given) are
-not.
+`ServiceUnreachable` (no answer at all), `StillRunning` (an answer that did not come in the time that was given) and
+`SourceConsumed` (inputs that cannot be sent again) are not.
 """
 
 from __future__ import annotations
@@ -248,6 +248,13 @@ class UnexpectedAnswer(ApiError):
 
 class ServiceUnreachable(Exception):
     """No answer: the connection was refused, broken or silent, also after the retries or in all of the time given."""
+
+
+class SourceConsumed(Exception):
+    """The inputs of a bulk job have to be sent again, and can be read once only, as those of a generator.
+
+    No job was begun. Call again with inputs from their beginning, or with a list or a file.
+    """
 
 
 class StillRunning(Exception):
