@@ -14,11 +14,11 @@ from uuid import UUID
 PREDICTION_ID = UUID(int=7)
 
 
-class Exchange(BaseHTTPRequestHandler):
+class LocalExchange(BaseHTTPRequestHandler):
     """One connection of a client; `answer` says what the test wants."""
 
     protocol_version = "HTTP/1.1"
-    answer: Callable[[Exchange], None]
+    answer: Callable[[LocalExchange], None]
     served: Served
     body: bytes
 
@@ -82,7 +82,7 @@ class Served:
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
 
-    def note(self, exchange: Exchange) -> None:
+    def note(self, exchange: LocalExchange) -> None:
         self.requests.append((exchange.command, exchange.path, dict(exchange.headers), exchange.body))
 
     def bodies(self, path: str) -> list[bytes]:
@@ -94,10 +94,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(answer: Callable[[Exchange], None]) -> Iterator[Served]:
+def serving(answer: Callable[[LocalExchange], None]) -> Iterator[Served]:
     """Answer each request by ``answer``, in a thread for each connection."""
     served = Served("")
-    handler = type("TestExchange", (Exchange,), {"answer": staticmethod(answer), "served": served})
+    handler = type("TestExchange", (LocalExchange,), {"answer": staticmethod(answer), "served": served})
     with _Server(("127.0.0.1", 0), handler) as server:
         served.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mls import AsyncClient, Client, ServiceUnreachable, bulk
 from mls._calls import Retry
 from mls.errors import UnexpectedAnswer
-from tests.clients.local_server import PREDICTION_ID, Exchange, serving
+from tests.clients.local_server import PREDICTION_ID, LocalExchange, serving
 
 TEXTS = ["a\u2028b", "c\u2029d", "e\x85f", "Ünïcödé \U0001f600", "g\vh\fi\x1cj\x1dk\x1el\rm\nn"]
 
@@ -27,7 +27,7 @@ def lines_of(texts: list[str]) -> bytes:
     return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in results).encode()
 
 
-def send_lines(exchange: Exchange, sizes: list[int]) -> None:
+def send_lines(exchange: LocalExchange, sizes: list[int]) -> None:
     """Send the lines in pieces of these sizes in turn, which also end within a character."""
     exchange.send_response(200)
     exchange.send_header("Content-Type", "application/x-ndjson")
@@ -70,7 +70,7 @@ def test_a_line_without_an_end_does_not_fill_the_memory(monkeypatch: pytest.Monk
         list(client.bulk_results(PREDICTION_ID))
 
 
-def break_off(exchange: Exchange) -> None:
+def break_off(exchange: LocalExchange) -> None:
     """Send the first line, and never the second."""
     kind, body = (
         ("text/csv", b"line,id\n1,a\n") if "csv" in exchange.path else ("application/x-ndjson", lines_of(["a"]))

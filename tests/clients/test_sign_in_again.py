@@ -12,7 +12,7 @@ import pytest
 
 from mls import AsyncClient, Client, SourceConsumed
 from mls.bulk import Source
-from tests.clients.local_server import PREDICTION_ID, Exchange, Served, serving
+from tests.clients.local_server import PREDICTION_ID, LocalExchange, Served, serving
 
 LINES = b'{"input": {"text": "one"}}\n{"input": {"text": "two"}}\n'
 
@@ -25,7 +25,7 @@ def job() -> dict[str, Any]:
     return counts | nothing | named | {"lines": 2, "cost_max": 2, "created_at": datetime.now(UTC).isoformat()}
 
 
-def refuse_the_first_token(exchange: Exchange) -> None:
+def refuse_the_first_token(exchange: LocalExchange) -> None:
     """Give tokens, and take none but the second, as after a sign-out elsewhere."""
     given = len(exchange.served.bodies("/token"))
     if exchange.path == "/token":

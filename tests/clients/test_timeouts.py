@@ -11,7 +11,7 @@ import pytest
 
 from mls import AsyncClient, Client, ServiceUnreachable, StillRunning, errors
 from mls._calls import Retry
-from tests.clients.local_server import PREDICTION_ID, Exchange, Served, prediction, serving
+from tests.clients.local_server import PREDICTION_ID, LocalExchange, Served, prediction, serving
 
 KEY = "mls_test"
 
@@ -20,14 +20,14 @@ def waits_of(served: Served) -> list[str | None]:
     return [headers.get("Prefer") for _, _, headers, _ in served.requests]
 
 
-def answer_as_asked(exchange: Exchange) -> None:
+def answer_as_asked(exchange: LocalExchange) -> None:
     """Wait as long as `Prefer` says, and then have no answer yet."""
     wait_s = int(exchange.headers.get("Prefer", "wait=0").removeprefix("wait="))
     exchange.served.is_over.wait(wait_s)
     exchange.send(202, json.dumps(prediction()).encode())
 
 
-def answer_at_once(exchange: Exchange) -> None:
+def answer_at_once(exchange: LocalExchange) -> None:
     exchange.send(202, json.dumps(prediction()).encode())
 
 
@@ -60,35 +60,35 @@ async def test_a_service_that_answers_too_early_is_asked_once_a_second() -> None
         assert 4 <= len(served.requests) <= 6
 
 
-def tell_and_beat(exchange: Exchange) -> None:
+def tell_and_beat(exchange: LocalExchange) -> None:
     """Tell the state at once, and then that the connection is alive, as the service does, but more often."""
     exchange.begin_events()
     exchange.send_piece(b"id: 1\nevent: status\ndata: " + json.dumps(prediction()).encode() + b"\n\n")
     beat(exchange)
 
 
-def only_beat(exchange: Exchange) -> None:
+def only_beat(exchange: LocalExchange) -> None:
     exchange.begin_events()
     beat(exchange)
 
 
-def beat(exchange: Exchange) -> None:
+def beat(exchange: LocalExchange) -> None:
     while not exchange.served.is_over.wait(0.2):
         exchange.send_piece(b": still here\n\n")
 
 
-def be_silent(exchange: Exchange) -> None:
+def be_silent(exchange: LocalExchange) -> None:
     exchange.served.is_over.wait(60)
     exchange.close_connection = True
 
 
-def tell_and_be_silent(exchange: Exchange) -> None:
+def tell_and_be_silent(exchange: LocalExchange) -> None:
     exchange.begin_events()
     exchange.send_piece(b"id: 1\nevent: status\ndata: " + json.dumps(prediction()).encode() + b"\n\n")
     be_silent(exchange)
 
 
-def be_away(exchange: Exchange) -> None:
+def be_away(exchange: LocalExchange) -> None:
     exchange.send(503, b'{"code": "unavailable", "detail": "Away."}', **{"Retry-After": "30"})
 
 
@@ -107,7 +107,7 @@ GIVEN_S = 1.3
 
 @pytest.mark.timeout(20)
 @ENDINGS
-def test_a_wait_ends_with_its_time(answer: Callable[[Exchange], None], error: type[Exception]) -> None:
+def test_a_wait_ends_with_its_time(answer: Callable[[LocalExchange], None], error: type[Exception]) -> None:
     with serving(answer) as served, Client(served.url, api_key=KEY) as client:
         began = time.monotonic()
         with pytest.raises(error):
@@ -119,7 +119,7 @@ def test_a_wait_ends_with_its_time(answer: Callable[[Exchange], None], error: ty
 @pytest.mark.timeout(20)
 @ENDINGS
 async def test_a_wait_ends_with_its_time_for_asyncio_too(
-    answer: Callable[[Exchange], None], error: type[Exception]
+    answer: Callable[[LocalExchange], None], error: type[Exception]
 ) -> None:
     with serving(answer) as served:
         async with AsyncClient(served.url, api_key=KEY) as client:

@@ -10,7 +10,7 @@ import pytest
 
 from mls import AsyncClient, Client
 from mls.errors import ApiError, UnexpectedAnswer, error_of
-from tests.clients.local_server import PREDICTION_ID, Exchange, serving
+from tests.clients.local_server import PREDICTION_ID, LocalExchange, serving
 
 PAGE = b"<html><body>Sign in to the network of this hotel</body></html>"
 CALLS: dict[str, Callable[[Client], Any]] = {
@@ -24,13 +24,13 @@ CALLS: dict[str, Callable[[Client], Any]] = {
 }
 
 
-def redirect(exchange: Exchange) -> None:
+def redirect(exchange: LocalExchange) -> None:
     """As nginx does for http://."""
     location = "https://ml.example.com" + exchange.path
     exchange.send(308, b"<html><h1>308 Permanent Redirect</h1></html>", "text/html", Location=location)
 
 
-def show_a_page(exchange: Exchange) -> None:
+def show_a_page(exchange: LocalExchange) -> None:
     exchange.send(200, PAGE, "text/html")
 
 
@@ -52,7 +52,7 @@ def test_a_page_instead_of_an_answer_is_said_to_be_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [redirect, show_a_page])
-async def test_the_same_holds_for_a_sign_in_and_for_asyncio(answer: Callable[[Exchange], None]) -> None:
+async def test_the_same_holds_for_a_sign_in_and_for_asyncio(answer: Callable[[LocalExchange], None]) -> None:
     with serving(answer) as served:
         with Client(served.url, username="anna", password="b") as client, pytest.raises(UnexpectedAnswer):
             client.balance()
