@@ -91,10 +91,12 @@ async def still_receiving(session: Session, bulk_id: UUID) -> None:
 # next one then sees what others have left, and does not wait for a row that it has half of.
 _LOCK_JOB = "SELECT FROM bulk_jobs WHERE id = $1 FOR NO KEY UPDATE"
 _LOCK_USER = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE"
+# A job that has lost chunks, because it was taken for abandoned, is gone. What deletes them locks the job's row, too.
 _START = """
     WITH job AS MATERIALIZED (
         SELECT id, user_id, price_credits * waiting AS cost FROM bulk_jobs
         WHERE id = $1 AND user_id = $2 AND status = 'receiving' AND waiting > 0
+            AND chunks = (SELECT count(*) FROM bulk_chunks WHERE bulk_id = $1)
     ), payer AS MATERIALIZED (
         SELECT u.id, u.balance, u.is_blocked, 'telegram' = ANY (u.notify) AS prefers_chats
         FROM users AS u WHERE u.id = $2
@@ -294,11 +296,13 @@ async def old(session: Session, age_s: float) -> list[UUID]:
     return [row["id"] for row in await session.fetch(_OLD, age_s)]
 
 
+# The job's row is locked, and so a start that is being committed is waited for: then the job runs, and keeps its lines.
 _DELETE_CHUNKS = """
     DELETE FROM bulk_chunks AS c USING (
         SELECT c.bulk_id, c.number FROM bulk_chunks AS c JOIN bulk_jobs AS b ON b.id = c.bulk_id
         WHERE c.bulk_id = $1 AND CASE WHEN $3 THEN b.finished_at IS NOT NULL ELSE b.status = 'receiving' END
         ORDER BY c.number LIMIT $2
+        FOR NO KEY UPDATE OF b
     ) AS part
     WHERE c.bulk_id = part.bulk_id AND c.number = part.number
 """

@@ -15,6 +15,7 @@ import pytest
 
 from ml_service.domain.errors import InvalidInput
 from ml_service.storage import bulk_jobs, ledger
+from ml_service.storage.database import Database
 from ml_service.usecases import admin, bulk_receiving
 from services.app.api import exports
 from services.app.http import uploads
@@ -135,6 +136,32 @@ async def test_a_repeated_key_is_answered_with_the_first_job(service: Service, a
     assert len({answer.json()["bulk_id"] for answer in together}) == 1, [one.text for one in together]
     assert await anna.balance() == (95, 5)
     assert await left_behind(service) == [2, 2]
+
+
+async def test_a_job_whose_start_was_committed_unheard_runs_with_all_its_lines(service: Service, anna: Person) -> None:
+    content = lines({"text": "a"}, {"text": "b"})
+    async with service.database.begin() as session:
+        await session.execute(
+            "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$"
+        )
+        await session.execute(
+            "CREATE CONSTRAINT TRIGGER slow_commit AFTER UPDATE ON bulk_jobs DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW WHEN (OLD.status = 'receiving' AND NEW.status = 'running') EXECUTE FUNCTION be_slow()"
+        )
+    bulk = service.components.bulk
+    patient, bulk._database = bulk._database, Database(bulk._database._pool, 0.5)
+    assert code_of(await sent(anna, content, Idempotency_Key="k")) == (503, "database_unavailable")
+    bulk._database = patient
+    async with asyncio.timeout(30):
+        while await anna.balance() != (98, 2):
+            await asyncio.sleep(0.05)
+    again = await sent(anna, content, Idempotency_Key="k")
+    assert again.headers["idempotent-replayed"] == "true"
+    async with service.worker():
+        job = await ended(anna, again.json()["bulk_id"])
+    assert (job["status"], job["succeeded"]) == ("finished", 2)
+    assert await anna.balance() == (98, 0)
 
 
 async def test_csv_is_read_by_the_columns_that_the_model_names(service: Service, anna: Person) -> None:

@@ -18,14 +18,14 @@ from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import Decision
 from ml_service.storage import bulk_feeding, bulk_jobs, ledger
 from ml_service.storage.bulk_feeding import FeedJob
-from ml_service.storage.database import Database
+from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish
 from ml_service.usecases import users
 from tests.support.play import Play
 
 
-async def started(play: Play, lines: int = 4, *, chunk: int = 2, price: int = 1) -> tuple[UUID, Decision | None]:
-    """A job of so many lines that was received and, where the credits suffice, runs."""
+async def received(play: Play, lines: int = 4, *, chunk: int = 2, price: int = 1) -> UUID:
+    """A job of so many lines that was received and has not been started."""
     bulk_id = new_id()
     async with play.database.begin() as session:
         assert await bulk_jobs.create(
@@ -43,11 +43,22 @@ async def started(play: Play, lines: int = 4, *, chunk: int = 2, price: int = 1)
             texts: list[str | None] = ["{}"] * chunk
             numbers = [number * chunk + place + 1 for place in range(chunk)]
             await bulk_jobs.add_chunk(session, bulk_id, number, Chunk(numbers, [None] * chunk, texts, [None] * chunk))
+    return bulk_id
+
+
+async def start(session: Session, play: Play, bulk_id: UUID) -> Decision | None:
+    """Start a job without an Idempotency-Key."""
+    decision, _, _ = await bulk_jobs.start(
+        session, bulk_id, play.user_id, key=None, fingerprint=b"", notifies_chats=None, chat_id=None
+    )
+    return decision
+
+
+async def started(play: Play, lines: int = 4, *, chunk: int = 2, price: int = 1) -> tuple[UUID, Decision | None]:
+    """A job of so many lines that was received and, where the credits suffice, runs."""
+    bulk_id = await received(play, lines, chunk=chunk, price=price)
     async with play.database.begin() as session:
-        decision, _, _ = await bulk_jobs.start(
-            session, bulk_id, play.user_id, key=None, fingerprint=b"", notifies_chats=None, chat_id=None
-        )
-    return bulk_id, decision
+        return bulk_id, await start(session, play, bulk_id)
 
 
 async def fed(database: Database, bulk_id: UUID, number: int, count: int = 2) -> list[UUID] | None:
@@ -101,6 +112,40 @@ async def test_of_parallel_jobs_only_those_start_that_can_be_paid(play: Play, da
         await one.database.close()
 
 
+async def test_a_job_whose_start_is_being_committed_loses_no_line(play: Play) -> None:
+    """Its app has given up waiting for the commit, and discards what it has received."""
+    bulk_id = await received(play, 4)
+    async with play.database.begin() as session:
+        assert await start(session, play, bulk_id) is Decision.ACCEPTED
+
+        async def discard() -> bool:
+            async with play.database.autocommit() as other:
+                return await bulk_jobs.delete_some(other, bulk_id, 20, is_finished=False)
+
+        discarding = asyncio.create_task(discard())
+        await asyncio.sleep(0.5)
+        assert not discarding.done()
+    assert await discarding
+    assert (await job_of(play, bulk_id)).status is BulkStatus.RUNNING
+    for number in range(2):
+        assert await fed(play.database, bulk_id, number) is not None
+
+
+async def test_a_job_that_has_lost_lines_does_not_start(play: Play) -> None:
+    """Its app was frozen, and wakes while the sweeper deletes the job."""
+    bulk_id = await received(play, 6)
+    async with play.database.autocommit() as session:
+        assert not await bulk_jobs.delete_some(session, bulk_id, 2, is_finished=False)
+        chunk = Chunk([7, 8], [None] * 2, ["{}"] * 2, [None] * 2)
+        await bulk_jobs.add_chunk(session, bulk_id, 3, chunk)
+    async with play.database.begin() as session:
+        assert await start(session, play, bulk_id) is None
+    assert await play.balance() == (100, 0)
+    async with play.database.autocommit() as session:
+        assert await bulk_jobs.delete_some(session, bulk_id, 20, is_finished=False)
+    assert await job_of(play, bulk_id) is None
+
+
 async def test_a_job_finishes_when_all_chunks_are_counted(play: Play) -> None:
     bulk_id, _ = await started(play, 4)
     feeder = BulkFeeder(play.database, play.database, gone_s=3600, encode=lambda _: "{}")
@@ -145,20 +190,9 @@ async def job_of(play: Play, bulk_id: UUID) -> Any:
         return await bulk_jobs.get(session, play.user_id, bulk_id)
 
 
-def feed_job(user: UUID, *, pool: str = "default", done: int = 0) -> FeedJob:
-    return FeedJob(
-        new_id(),
-        user,
-        pool,
-        "echo",
-        "1",
-        1,
-        done,
-        is_stopped=False,
-        is_all_fed=False,
-        is_canceled=False,
-        is_parked=False,
-    )
+def feed_job(user: UUID, *, pool: str = "default", done: int = 0, **flags: bool) -> FeedJob:
+    nothing = dict.fromkeys(("is_stopped", "is_all_fed", "is_canceled", "is_parked"), False)
+    return FeedJob(new_id(), user, pool, "echo", "1", 1, done, **{**nothing, **flags})
 
 
 def test_users_share_what_may_be_fed_alike_whatever_they_have_sent() -> None:
