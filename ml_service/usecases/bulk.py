@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -45,6 +45,8 @@ log = structlog.get_logger()
 CANCELED_TOGETHER = 500
 DELETED_TOGETHER = 20
 MISSING = "There is no such bulk job."
+Known: TypeAlias = tuple[UUID | None, bytes]
+"""What an Idempotency-Key was accepted with: a batch or a bulk job (None: a single prediction), and its fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +105,21 @@ class Bulk:
                 was accepted, unless the connection broke at the last commit: repeat with a key.
         """
         digest = hashlib.sha256(repr(("bulk", order.kind, order.column)).encode())
-        if order.key is not None and (known := await self._known(principal, order.key)) is not None:
+        known = await self._known(principal, order.key)
+        if known is None:
+            listed, why_not = await self._catalog.checker(order.model or self._default_model)
+            receiving = Receiving(self._database, self._limits, listed, why_not)
+            known = await self._unless_known(principal, order, receiving.begin(principal, order.source))
+        if known is not None:
             async for piece in pieces:
                 digest.update(piece)
             return await self._replayed(principal, known, self._fingerprint(order, digest))
-        listed, why_not = await self._catalog.checker(order.model or self._default_model)
-        receiving = Receiving(self._database, self._limits, listed, why_not)
-        await receiving.begin(principal, order.source)
         is_started = False
         try:
             await receiving.take(_hashed(pieces, digest), self._reader(order, listed, parse))
             fingerprint = self._fingerprint(order, digest)
-            replayed = await self._start(receiving, principal, order, fingerprint)
+            start = self._start(receiving, principal, order, fingerprint)
+            replayed = await self._unless_known(principal, order, start)
             is_started = replayed is None
         finally:
             if not is_started:
@@ -132,14 +137,30 @@ class Bulk:
             return CsvLines(listed.spec, order.column, self._limits.line_bytes_max)
         return JsonLines(listed.spec, parse, self._limits.line_bytes_max)
 
-    async def _known(self, principal: Principal, key: str) -> tuple[UUID | None, bytes] | None:
+    async def _known(self, principal: Principal, key: str | None) -> Known | None:
+        if key is None:
+            return None
         async with self._database.autocommit() as session:
             return await bulk_jobs.find_key(session, principal.user_id, key)
 
-    async def _start(
-        self, receiving: Receiving, principal: Principal, order: BulkOrder, fingerprint: bytes
-    ) -> tuple[UUID | None, bytes] | None:
-        """Hold and start; returns what the same key was accepted with meanwhile, if it was."""
+    async def _unless_known(self, principal: Principal, order: BulkOrder, step: Awaitable[None]) -> Known | None:
+        """Take a step; returns what the same key was accepted with meanwhile, where the step fails and it was.
+
+        A twin may have been accepted after the key was looked for, and this one be refused for what that twin has used.
+        """
+        try:
+            await step
+        except Unauthenticated:
+            raise
+        except ServiceError:
+            known = await self._known(principal, order.key)
+            if known is None:
+                raise
+            return known
+        return None
+
+    async def _start(self, receiving: Receiving, principal: Principal, order: BulkOrder, fingerprint: bytes) -> None:
+        """Hold and start, or raise why not."""
         async with self._database.begin() as session:
             if principal.session_id is not None and not await sessions.valid_among(session, [principal.session_id]):
                 raise unauthenticated()
@@ -152,18 +173,10 @@ class Bulk:
                 notifies_chats=order.notifies_chats,
                 chat_id=order.chat_id,
             )
-            if decision is not Decision.ACCEPTED and decision is not Decision.TWIN:
+            if decision is not Decision.ACCEPTED:
                 raise _refusal(decision, balance, cost)  # and nothing is committed
-            if decision is Decision.ACCEPTED and principal.token_hash is not None:
+            if principal.token_hash is not None:
                 await self._spend(session, receiving, principal, cost)
-        if decision is Decision.ACCEPTED or order.key is None:
-            return None
-        known = await self._known(principal, order.key)
-        if known is None:
-            raise DatabaseUnavailable(
-                "Another request with this Idempotency-Key came just now; try again.", retry_after_s=1.0
-            )
-        return known
 
     async def _spend(self, session: Session, receiving: Receiving, principal: Principal, cost: int) -> None:
         """Count the price for the API key; raises where the key may not."""
@@ -187,9 +200,7 @@ class Bulk:
             case _:
                 raise unauthenticated()
 
-    async def _replayed(
-        self, principal: Principal, known: tuple[UUID | None, bytes], fingerprint: bytes
-    ) -> AcceptedBulk:
+    async def _replayed(self, principal: Principal, known: Known, fingerprint: bytes) -> AcceptedBulk:
         bulk_id, known_fingerprint = known
         if bulk_id is None or not is_same_request(known_fingerprint, fingerprint):
             raise IdempotencyKeyReused("This Idempotency-Key came with a different request before.")
@@ -257,6 +268,9 @@ def _refusal(decision: Decision | None, balance: int, cost: int) -> ServiceError
     match decision:
         case None:
             return DatabaseUnavailable(GONE, retry_after_s=1.0)
+        case Decision.TWIN:
+            message = "Another request with this Idempotency-Key came just now; try again."
+            return DatabaseUnavailable(message, retry_after_s=1.0)
         case Decision.BLOCKED:
             return blocked()
         case Decision.INSUFFICIENT_CREDITS:

@@ -19,39 +19,16 @@ from ml_service.storage.database import Database
 from ml_service.usecases import admin, bulk_receiving
 from services.app.api import exports
 from services.app.http import uploads
+from tests.support.bulk import JSONL, ended, left_behind, lines, sent
 from tests.support.service import DEAR, Person, Service, StartService, code_of
 
-JSONL = {"Content-Type": "application/x-ndjson"}
 CSV = {"Content-Type": "text/csv"}
-
-
-def lines(*values: Any) -> bytes:
-    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
-
-
-async def sent(person: Person, content: Any, query: str = "", **headers: str) -> httpx2.Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await person.post(f"/bulk{query}", content=content, headers=JSONL | named)
-
-
-async def ended(person: Person, bulk_id: str) -> dict[str, Any]:
-    for _ in range(300):
-        job = (await person.get(f"/bulk/{bulk_id}")).json()
-        if job["finished_at"] is not None:
-            return job
-        await asyncio.sleep(0.1)
-    raise AssertionError(job)
 
 
 async def results(person: Person, bulk_id: str) -> list[dict[str, Any]]:
     answer = await person.get(f"/bulk/{bulk_id}/results")
     assert answer.headers["content-type"].startswith("application/x-ndjson")
     return [json.loads(line) for line in answer.text.splitlines()]
-
-
-async def left_behind(service: Service) -> list[int]:
-    async with service.database.autocommit() as session:
-        return [await session.fetchval(f"SELECT count(*) FROM {table}") for table in ("bulk_jobs", "bulk_chunks")]
 
 
 async def test_each_line_is_answered_in_the_order_of_the_file(service: Service, anna: Person) -> None:
