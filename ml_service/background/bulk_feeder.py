@@ -7,7 +7,7 @@ workers finish in a few seconds, so that everything that reads open predictions 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 JOBS_MAX = 1000
 """Jobs that one round looks at."""
 LINES_FED_MAX = 20_000
-"""Unfinished predictions of all jobs of a pool, as long as each job has a chunk."""
+"""Unfinished predictions of all jobs of a pool; but a user who has none gets a chunk, and a chunk is fed whole."""
 CHUNKS_PER_ROUND = 4
 """Of one job, before the next one has its turn."""
 FEED_S_MAX = 1.0
@@ -75,7 +75,7 @@ class BulkFeeder:
         is_busy = False
         for job in jobs:
             is_busy = await self._follow(job) or is_busy
-        for job, room in shares([job for job in jobs if not (job.is_stopped or job.is_all_fed or job.is_parked)]):
+        for job, room in shares(jobs):
             is_busy = await self._feed_job(job, room) or is_busy
         return is_busy
 
@@ -143,18 +143,30 @@ class BulkFeeder:
 
 
 def shares(jobs: Sequence[FeedJob]) -> list[tuple[FeedJob, int]]:
-    """The jobs that may be fed, each with its room in lines: a user's oldest in each pool, users alike."""
+    """The jobs that may be fed, each with its room in lines: a user's oldest in each pool, users alike.
+
+    Args:
+        jobs: All that are unfinished, the oldest first. What is open of those that are fed no more takes room, too, but
+            for parked ones, whose lines no worker has before it.
+    """
     first: dict[tuple[str, UUID], FeedJob] = {}
+    open_of_user: Counter[tuple[str, UUID]] = Counter()
+    open_of_pool: Counter[str] = Counter()
     for job in jobs:
-        first.setdefault((job.pool, job.user_id), job)
-    waiting = Counter(pool for pool, _ in first)
-    fed: defaultdict[str, int] = defaultdict(int)
-    for job in jobs:
-        fed[job.pool] += job.fed
+        if job.is_parked:
+            continue
+        open_of_user[job.pool, job.user_id] += job.fed
+        open_of_pool[job.pool] += job.fed
+        if not (job.is_stopped or job.is_all_fed):
+            first.setdefault((job.pool, job.user_id), job)
+    users = Counter(pool for pool, _ in first)
     found = []
-    for (pool, _), job in sorted(first.items(), key=lambda one: one[1].fed):
-        room = LINES_FED_MAX // waiting[pool] - job.fed
-        if room > 0 and (job.fed == 0 or fed[pool] < LINES_FED_MAX):
+    for user, job in sorted(first.items(), key=lambda one: open_of_user[one[0]]):
+        free = LINES_FED_MAX - open_of_pool[job.pool]
+        room = min(free, LINES_FED_MAX // users[job.pool] - open_of_user[user])
+        if open_of_user[user] == 0:
+            room = max(room, 1)
+        if room > 0:
             found.append((job, room))
-            fed[pool] += min(room, 1)
+            open_of_pool[job.pool] += room
     return found

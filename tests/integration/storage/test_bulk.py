@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from ml_service.background import bulk_feeder
 from ml_service.background.bulk_feeder import LINES_FED_MAX, BulkFeeder, shares
 from ml_service.domain.bulk import BulkStatus, Chunk
 from ml_service.domain.ids import new_id
@@ -185,6 +186,24 @@ async def test_a_job_whose_version_nobody_serves_holds_up_no_other(play: Play) -
         assert {row["batch_id"] for row in await session.fetch(fed)} == {served, parked}
 
 
+async def test_what_is_open_of_all_jobs_of_a_user_is_bounded(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_feeder, "LINES_FED_MAX", 4)
+    jobs = [(await started(play, 4))[0] for _ in range(3)]
+    feeder = BulkFeeder(play.database, play.database, gone_s=3600, encode=lambda _: "{}")
+    ended = 0
+    for _ in jobs:
+        await feeder.feed()
+        await feeder.feed()
+        ids = (await play.stored())[ended:]
+        assert len(ids) == 4
+        await play.claim(*ids)
+        await play.finish(*(Finish(one, 1, 1.0, "{}") for one in ids))
+        ended += 4
+    await feeder.feed()
+    await feeder.feed()
+    assert [(await job_of(play, one)).status for one in jobs] == [BulkStatus.FINISHED] * 3
+
+
 async def job_of(play: Play, bulk_id: UUID) -> Any:
     async with play.database.autocommit() as session:
         return await bulk_jobs.get(session, play.user_id, bulk_id)
@@ -200,7 +219,32 @@ def test_users_share_what_may_be_fed_alike_whatever_they_have_sent() -> None:
     jobs = [feed_job(anna), feed_job(anna), feed_job(bert, done=100)]
     assert shares(jobs) == [(jobs[0], LINES_FED_MAX // 2), (jobs[2], LINES_FED_MAX // 2 - 100)]
     full = [feed_job(anna, done=LINES_FED_MAX), feed_job(bert)]
-    assert [job for job, _ in shares(full)] == [full[1]]
+    assert shares(full) == [(full[1], 1)]
+
+
+@pytest.mark.parametrize("flag", ["is_all_fed", "is_stopped"])
+def test_jobs_that_are_fed_no_more_take_room_until_their_lines_have_ended(flag: str) -> None:
+    anna, bert = new_id(), new_id()
+    next_job = feed_job(anna)
+    assert shares([feed_job(anna, done=LINES_FED_MAX, **{flag: True}), next_job]) == []
+    assert shares([feed_job(anna, done=LINES_FED_MAX - 5, **{flag: True}), next_job]) == [(next_job, 5)]
+    assert shares([feed_job(anna, done=LINES_FED_MAX, is_parked=True, **{flag: True}), next_job]) == [
+        (next_job, LINES_FED_MAX)
+    ]
+    bert_job = feed_job(bert)
+    assert shares([feed_job(anna, done=LINES_FED_MAX, **{flag: True}), next_job, bert_job]) == [(bert_job, 1)]
+    elsewhere = feed_job(anna, pool="gpu")
+    assert shares([feed_job(anna, done=LINES_FED_MAX, **{flag: True}), elsewhere]) == [(elsewhere, LINES_FED_MAX)]
+
+
+def test_a_user_who_has_least_in_the_queue_is_fed_first() -> None:
+    anna, bert, clara = new_id(), new_id(), new_id()
+    jobs = [
+        feed_job(anna, done=LINES_FED_MAX - 3000, is_all_fed=True),
+        feed_job(bert, done=2000),
+        feed_job(clara, done=500),
+    ]
+    assert shares(jobs) == [(jobs[2], 500)]
 
 
 OFF: list[tuple[str, Callable[[str], str], str]] = [
