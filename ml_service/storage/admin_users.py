@@ -41,12 +41,14 @@ class UserAccount:
         return self.username == deleted_name(self.id)
 
 
-# For each user of a page: predictions_open, sessions_of_user and predictions_of_user; see storage/history.py for the
-# pairs.
+# For each user of a page: predictions_open and bulk_jobs_open (what is held, as in storage/ledger.py), sessions_of_user
+# and predictions_of_user; see storage/history.py for the pairs.
 _LIST = """
     SELECT u.id, u.username, u.balance,
         (SELECT coalesce(sum(p.cost), 0)::bigint FROM predictions AS p
-         WHERE p.user_id = u.id AND p.finished_at IS NULL) AS held,
+         WHERE p.user_id = u.id AND p.finished_at IS NULL)
+        + (SELECT coalesce(sum(b.waiting * b.price_credits), 0)::bigint FROM bulk_jobs AS b
+           WHERE b.user_id = u.id AND b.finished_at IS NULL AND b.status = 'running') AS held,
         u.is_admin, u.staff_role, u.is_demo, u.is_blocked, u.created_at,
         greatest(
             (SELECT max(s.last_used_at) FROM sessions AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL),
@@ -61,7 +63,9 @@ _LIST = """
 _LIST_BY_NAME = """
     SELECT u.id, u.username, u.balance,
         (SELECT coalesce(sum(p.cost), 0)::bigint FROM predictions AS p
-         WHERE p.user_id = u.id AND p.finished_at IS NULL) AS held,
+         WHERE p.user_id = u.id AND p.finished_at IS NULL)
+        + (SELECT coalesce(sum(b.waiting * b.price_credits), 0)::bigint FROM bulk_jobs AS b
+           WHERE b.user_id = u.id AND b.finished_at IS NULL AND b.status = 'running') AS held,
         u.is_admin, u.staff_role, u.is_demo, u.is_blocked, u.created_at,
         greatest(
             (SELECT max(s.last_used_at) FROM sessions AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL),
@@ -80,7 +84,9 @@ _LIST_BY_NAME = """
 _GET = """
     SELECT u.id, u.username, u.balance,
         (SELECT coalesce(sum(p.cost), 0)::bigint FROM predictions AS p
-         WHERE p.user_id = u.id AND p.finished_at IS NULL) AS held,
+         WHERE p.user_id = u.id AND p.finished_at IS NULL)
+        + (SELECT coalesce(sum(b.waiting * b.price_credits), 0)::bigint FROM bulk_jobs AS b
+           WHERE b.user_id = u.id AND b.finished_at IS NULL AND b.status = 'running') AS held,
         u.is_admin, u.staff_role, u.is_demo, u.is_blocked, u.created_at,
         greatest(
             (SELECT max(s.last_used_at) FROM sessions AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL),

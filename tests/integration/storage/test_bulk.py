@@ -17,7 +17,7 @@ from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import Decision
-from ml_service.storage import bulk_feeding, bulk_jobs, ledger
+from ml_service.storage import admin_users, bulk_feeding, bulk_jobs, ledger
 from ml_service.storage.bulk_feeding import FeedJob
 from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish
@@ -84,6 +84,19 @@ async def test_feeding_moves_the_hold_to_the_predictions(play: Play) -> None:
         assert await bulk_jobs.stop(session, bulk_id, play.user_id, BulkStatus.CANCELED, actor)
         assert await bulk_jobs.cancel_some(session, play.user_id, bulk_id, 10) == 1
     assert await play.balance() == (97, 0)
+
+
+async def test_admins_see_what_is_held_as_the_user_does(play: Play) -> None:
+    bulk_id, _ = await started(play, 4, price=3)
+    await received(play, 4)  # which holds nothing yet
+    for number in range(3):
+        async with play.database.autocommit() as session:
+            [listed] = await admin_users.page(session, name=None, before=None, limit=10)
+            [found] = await admin_users.page(session, name="ann", before=None, limit=10)
+            shown = await admin_users.get(session, play.user_id)
+        assert shown == listed == found
+        assert (shown.balance, shown.held) == await play.balance() == (88, 12)
+        await fed(play.database, bulk_id, number)
 
 
 async def test_a_chunk_is_fed_once(play: Play, database_url: str) -> None:
