@@ -28,6 +28,8 @@ def job_of(row: Any) -> BulkJob:
     return BulkJob(**{**values, "source": Source(values["source"]), "status": BulkStatus(values["status"])})
 
 
+_LOCK_USER = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE"
+# Uploads that begin at once wait for each other at the user's row, and the next statement counts the others' jobs.
 _CREATE = """
     INSERT INTO bulk_jobs (id, user_id, source, model, version, pool, price_credits)
     SELECT $1, $2, $3, $4, $5, $6, $7
@@ -49,7 +51,8 @@ async def create(
     price_credits: int,
     open_max: int,
 ) -> bool:
-    """Begin to receive a job; False where the user has ``open_max`` unfinished ones already."""
+    """Begin to receive a job; False where the user has ``open_max`` unfinished ones. Call it in a transaction."""
+    await session.execute(_LOCK_USER, user_id)
     tag = await session.execute(_CREATE, bulk_id, user_id, source, model, version, pool, price_credits, open_max)
     return bool(tag == "INSERT 0 1")
 
@@ -90,7 +93,6 @@ async def still_receiving(session: Session, bulk_id: UUID) -> None:
 # The job's row is locked before its user's, here and wherever both are. Both are locked by statements of their own: the
 # next one then sees what others have left, and does not wait for a row that it has half of.
 _LOCK_JOB = "SELECT FROM bulk_jobs WHERE id = $1 FOR NO KEY UPDATE"
-_LOCK_USER = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE"
 # A job that has lost chunks, because it was taken for abandoned, is gone. What deletes them locks the job's row, too.
 _START = """
     WITH job AS MATERIALIZED (

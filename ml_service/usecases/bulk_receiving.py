@@ -72,7 +72,7 @@ class Receiving:
     async def begin(self, principal: Principal, source: Source) -> None:
         """Make the job's row; raises TooManyQueued."""
         spec = self._listed.spec
-        async with self._database.autocommit() as session:
+        async with self._database.begin() as session:
             is_made = await bulk_jobs.create(
                 session,
                 self.id,

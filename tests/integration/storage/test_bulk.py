@@ -160,6 +160,31 @@ async def test_a_job_that_has_lost_lines_does_not_start(play: Play) -> None:
     assert await job_of(play, bulk_id) is None
 
 
+async def test_of_parallel_uploads_only_so_many_begin(play: Play, database_url: str) -> None:
+    others = [await Database.connect(database_url, name="other", timeout_s=10) for _ in range(8)]
+
+    async def begin(database: Database) -> bool:
+        async with database.begin() as session:
+            is_made = await bulk_jobs.create(
+                session,
+                new_id(),
+                play.user_id,
+                Source.API,
+                model="echo",
+                version="1",
+                pool="default",
+                price_credits=1,
+                open_max=3,
+            )
+            await asyncio.sleep(0.1)
+            return is_made
+
+    found = await asyncio.gather(*(begin(one) for one in others))
+    assert sum(found) == 3
+    for one in others:
+        await one.close()
+
+
 async def test_a_job_finishes_when_all_chunks_are_counted(play: Play) -> None:
     bulk_id, _ = await started(play, 4)
     feeder = BulkFeeder(play.database, play.database, gone_s=3600, encode=lambda _: "{}")
