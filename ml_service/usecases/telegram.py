@@ -39,6 +39,8 @@ CODES_PER_WINDOW_MAX = 10
 TRIES_PER_WINDOW_MAX = 5
 WINDOW_S = 300.0
 CANCELED_AT_ONCE = 100
+LINKED = "connected to Telegram"
+"""Why credits moved, without the chat's number: the ledger outlives the account, and would name the person."""
 
 
 async def ensure_chat(session: Session, chat_id: int, language: str, *, starting_credits: int) -> Chat:
@@ -57,7 +59,7 @@ async def ensure_chat(session: Session, chat_id: int, language: str, *, starting
         chat = await chats.get(session, chat_id)
         assert chat is not None  # noqa: S101  it was just added, or found under the lock
     if chat.is_linked and chat.own_balance > 0:
-        await ledger.transfer_all(session, chat.own_user_id, chat.user_id, _reason(chat_id))
+        await ledger.transfer_all(session, chat.own_user_id, chat.user_id, LINKED)
     if chat.is_silent:
         await chats.set_open(session, chat_id)
     return chat
@@ -146,7 +148,7 @@ async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, in
     if user_id is None:
         raise InvalidInput("This code is wrong, was used, or is too old.")
     await chats.set_payer(session, chat.chat_id, user_id)
-    moved = await ledger.transfer_all(session, chat.own_user_id, user_id, _reason(chat.chat_id))
+    moved = await ledger.transfer_all(session, chat.own_user_id, user_id, LINKED)
     linked = await chats.get(session, chat.chat_id)
     assert linked is not None  # noqa: S101  chats are never deleted
     return linked, moved
@@ -251,10 +253,6 @@ async def recent_failures(session: Session, *, seconds: float, limit: int) -> li
     """Error codes of what was asked in the last ``seconds`` and failed, with their counts."""
     since_ms = int((time.time() - seconds) * 1000)
     return await prediction_stats.failures(session, UUID(int=since_ms << 80), limit)
-
-
-def _reason(chat_id: int) -> str:
-    return f"connected to Telegram chat {chat_id}"
 
 
 def _hash(code: str) -> bytes:

@@ -92,8 +92,11 @@ async def test_credits_released_later_follow_to_the_linked_account(bot_database:
     )
     async with bot_database.begin() as session:
         await telegram.ensure_chat(session, 7, "en", starting_credits=30)
+        moves = await session.fetch("SELECT amount, reason FROM transactions WHERE kind = 'transfer' ORDER BY id")
     assert await play.balance() == (120, 0)
     assert await player.balance() == (30, 0)
+    # The ledger outlives both accounts, so it names no chat.
+    assert [tuple(one) for one in moves] == [(amount, "connected to Telegram") for amount in (-15, 15, -5, 5)]
 
 
 async def test_a_code_ends_after_ten_minutes_at_most(bot_database: Database, play: Play) -> None:

@@ -200,10 +200,36 @@ def test_a_deadlock_with_whom_is_at_work_is_tried_again(old_url: str, dump: Dump
 
 def test_no_row_is_lost_and_the_books_stay_right(old_url: str) -> None:
     kept = "SELECT id, user_id, status, cost, input::text, output::text, attempts FROM predictions ORDER BY id"
-    money = "SELECT id, user_id, kind, amount, prediction_id, reason, created_at FROM transactions ORDER BY id"
+    money = (
+        "SELECT id, user_id, kind, amount, prediction_id, CASE WHEN kind <> 'transfer' THEN reason END, created_at"
+        " FROM transactions ORDER BY id"
+    )
     before = rows(old_url, kept), rows(old_url, money)
     cli(old_url, "migrate")
     assert (rows(old_url, kept), rows(old_url, money)) == before
+    assert "The books are right." in cli(old_url, "audit")
+
+
+def test_the_ledger_forgets_the_numbers_of_chats(old_url: str) -> None:
+    connect = """
+        WITH pair AS (
+            SELECT id, CASE username WHEN 'anna' THEN -5 ELSE 5 END AS amount FROM users
+            WHERE username IN ('anna', 'boris')
+        ), booked AS (
+            INSERT INTO transactions (user_id, kind, amount, reason)
+            SELECT id, 'transfer', amount, 'connected to Telegram chat 700' FROM pair
+        )
+        UPDATE users AS u SET balance = balance + p.amount FROM pair AS p WHERE u.id = p.id
+    """
+    money = "SELECT id, user_id, kind, amount, created_at FROM transactions ORDER BY id"
+    rows(old_url, connect)
+    before = rows(old_url, money)
+    cli(old_url, "migrate")
+    assert rows(old_url, money) == before
+    found = rows(old_url, "SELECT DISTINCT reason FROM transactions WHERE reason LIKE '%Telegram%'")
+    assert found == [("connected to Telegram",)]
+    guard = "SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'transactions_never_change'"
+    assert rows(old_url, guard) == [("O",)]
     assert "The books are right." in cli(old_url, "audit")
 
 
