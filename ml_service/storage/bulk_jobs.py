@@ -268,10 +268,17 @@ async def open_jobs(session: Session, limit: int) -> list[BulkJob]:
     return [job_of(row) for row in rows]
 
 
-async def ids_of(session: Session, user_id: UUID) -> list[UUID]:
-    """A user's jobs that were started."""
-    rows = await session.fetch("SELECT id FROM bulk_jobs WHERE user_id = $1 AND started_at IS NOT NULL", user_id)
-    return [row["id"] for row in rows]
+_LEFT = """
+    SELECT id FROM bulk_jobs AS b  -- bulk_jobs_of_user
+    WHERE user_id = $1 AND started_at IS NOT NULL AND (
+        finished_at IS NULL OR key_id IS NULL OR EXISTS (SELECT FROM bulk_chunks AS c WHERE c.bulk_id = b.id)
+    )
+"""
+
+
+async def left_of(session: Session, user_id: UUID) -> list[UUID]:
+    """Jobs of a deleted account that are still to be stopped or deleted."""
+    return [row["id"] for row in await session.fetch(_LEFT, user_id)]
 
 
 _ABANDONED = """

@@ -8,6 +8,8 @@ from ml_service.domain.users import deleted_name
 from ml_service.storage import users, webhooks
 from ml_service.storage.database import Session
 
+BYTES_TOGETHER = 20_000_000
+"""Of texts, as they are stored, that one statement erases: half a second. An answer may have megabytes."""
 LATE_MINUTES = 10
 """Requests that were under way when the account was deleted have been accepted or refused long before that."""
 
@@ -81,12 +83,25 @@ async def cancel_some(session: Session, user_id: UUID, limit: int) -> int:
     return int(await session.fetchval(_CANCEL_OF_ACCOUNT, user_id, limit))
 
 
+# `erased_to` stops before the first prediction that is unfinished (its row may have been locked when the others were
+# canceled), so that its texts are erased once it has ended; and it moves only from where this statement has found it:
+# another process may have set it back meanwhile.
 _ERASE = """
     WITH chunk AS MATERIALIZED (
-        SELECT p.id, p.finished_at IS NOT NULL AND p.input::text <> 'null' AS has_texts
-        FROM accounts_to_erase AS a JOIN predictions AS p ON p.user_id = a.user_id AND p.id > a.erased_to
-        WHERE a.user_id = $1
-        ORDER BY p.id LIMIT $2  -- predictions_of_user
+        SELECT p.id, a.erased_to, bool_and(p.finished_at IS NOT NULL) OVER (ORDER BY p.id) AS is_passed,
+            p.finished_at IS NOT NULL AND (p.input::text <> 'null' OR p.output::text <> 'null') AS has_texts
+        FROM accounts_to_erase AS a
+        CROSS JOIN LATERAL (
+            SELECT *, sum(pg_column_size(input) + coalesce(pg_column_size(output), 0)) OVER (
+                ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS bytes_before
+            FROM (  -- for the planner: the index is read from erased_to on, and not past the limit
+                SELECT id, finished_at, input, output FROM predictions  -- predictions_of_user
+                WHERE user_id = $1 AND id > a.erased_to
+                ORDER BY id LIMIT $2
+            ) AS next
+        ) AS p
+        WHERE a.user_id = $1 AND coalesce(p.bytes_before, 0) < $3
     ), erased AS (
         UPDATE predictions AS p SET
             input = 'null', output = CASE WHEN p.output IS NOT NULL THEN 'null'::json END,
@@ -94,16 +109,20 @@ _ERASE = """
         FROM (SELECT id FROM chunk WHERE has_texts ORDER BY id) AS c
         WHERE p.id = c.id AND p.finished_at IS NOT NULL
     ), advanced AS (
-        UPDATE accounts_to_erase SET erased_to = c.id
-        FROM (SELECT id FROM chunk ORDER BY id DESC LIMIT 1) AS c WHERE user_id = $1
+        UPDATE accounts_to_erase AS a SET erased_to = c.id
+        FROM (SELECT id, erased_to FROM chunk WHERE is_passed ORDER BY id DESC LIMIT 1) AS c
+        WHERE a.user_id = $1 AND a.erased_to = c.erased_to
     )
-    SELECT count(*) FROM chunk
+    SELECT count(*) FROM chunk WHERE is_passed
 """
 
 
 async def erase_some(session: Session, user_id: UUID, limit: int) -> int:
-    """Erase the texts of the next predictions; returns how many were looked at. Less than ``limit``: none is left."""
-    return int(await session.fetchval(_ERASE, user_id, limit))
+    """Erase the texts of up to ``limit`` predictions that have ended; returns how many were passed for good.
+
+    None: there is no next one, or it is unfinished; what follows it is passed when it has ended.
+    """
+    return int(await session.fetchval(_ERASE, user_id, limit, BYTES_TOGETHER))
 
 
 async def pending(session: Session) -> list[UUID]:
@@ -111,23 +130,27 @@ async def pending(session: Session) -> list[UUID]:
     return [row["user_id"] for row in await session.fetch("SELECT user_id FROM accounts_to_erase ORDER BY deleted_at")]
 
 
+# Nothing is open, and `erased_to` has passed all there is: what has ended since the last look is still to be erased.
+# The row of a job by an API key stays, without its lines (bulk_jobs.py).
+_FINISH = """
+    DELETE FROM accounts_to_erase AS a
+    WHERE user_id = $1 AND deleted_at < now() - $2 * interval '1 minute' AND NOT EXISTS (
+        SELECT FROM predictions AS p WHERE p.user_id = $1 AND p.finished_at IS NULL  -- predictions_open
+    ) AND (
+        SELECT p.id FROM predictions AS p WHERE p.user_id = $1 AND p.id > a.erased_to ORDER BY p.id LIMIT 1
+    ) IS NULL AND NOT EXISTS (
+        SELECT FROM bulk_jobs AS b WHERE b.user_id = $1 AND (
+            b.key_id IS NULL OR b.finished_at IS NULL OR EXISTS (SELECT FROM bulk_chunks AS c WHERE c.bulk_id = b.id)
+        )
+    )
+"""
+_LOOK_AGAIN = """
+    UPDATE accounts_to_erase SET erased_to = least(erased_to, first_id_of(deleted_at - $2 * interval '1 minute'))
+    WHERE user_id = $1
+"""
+
+
 async def finish(session: Session, user_id: UUID) -> None:
     """Forget an account in which nothing is left to do; until then look again at what may have come late."""
-    await session.execute(
-        """
-        DELETE FROM accounts_to_erase AS a
-        WHERE user_id = $1 AND deleted_at < now() - $2 * interval '1 minute' AND NOT EXISTS (
-            SELECT FROM predictions AS p WHERE p.user_id = a.user_id AND p.finished_at IS NULL
-        ) AND NOT EXISTS (
-            SELECT FROM bulk_jobs AS b WHERE b.user_id = a.user_id AND (b.key_id IS NULL OR b.finished_at IS NULL)
-        )
-        """,
-        user_id,
-        LATE_MINUTES,
-    )
-    await session.execute(
-        "UPDATE accounts_to_erase SET erased_to = least(erased_to, first_id_of(deleted_at - $2 * interval '1 minute'))"
-        " WHERE user_id = $1",
-        user_id,
-        LATE_MINUTES,
-    )
+    await session.execute(_FINISH, user_id, LATE_MINUTES)
+    await session.execute(_LOOK_AGAIN, user_id, LATE_MINUTES)

@@ -107,28 +107,30 @@ async def delete(database: Database, passwords: Passwords, user: User, password:
     await erase(database, user.id, seconds=at_once_s)
 
 
-async def _end_bulk_jobs(database: Database, user_id: UUID) -> None:
-    """Stop the bulk jobs of a deleted account, and delete those that have finished."""
-    async with database.autocommit() as session:
-        ids = await bulk_jobs.ids_of(session, user_id)
-    for bulk_id in ids:
-        async with database.begin() as session:
-            actor = Actor(ActorKind.USER, str(user_id))
-            await bulk_jobs.stop(session, bulk_id, user_id, BulkStatus.CANCELED, actor)
-            await bulk_jobs.delete_some(session, bulk_id, CHUNKS_TOGETHER, is_finished=True)
-
-
-async def erase(database: Database, user_id: UUID, *, seconds: float | None = None) -> None:
-    """Cancel what a deleted account has open and erase its texts; for so many seconds at most, if given."""
-    end = None if seconds is None else time.monotonic() + seconds
-    await _end_bulk_jobs(database, user_id)
+async def erase(database: Database, user_id: UUID, *, seconds: float) -> None:
+    """Cancel what a deleted account has open and erase its texts; begins nothing more after ``seconds``."""
+    end = time.monotonic() + seconds
+    await _end_bulk_jobs(database, user_id, end)
     for some in (deleted_accounts.cancel_some, deleted_accounts.erase_some, webhook_deliveries.erase_some):
-        done = ERASED_TOGETHER
-        while done == ERASED_TOGETHER:
-            if end is not None and time.monotonic() >= end:
+        done = 1
+        while done:
+            if time.monotonic() >= end:
                 return
             async with database.begin() as session:
                 done = await some(session, user_id, ERASED_TOGETHER)
     async with database.begin() as session:
         await deleted_accounts.leave_chats(session, user_id)
         await deleted_accounts.finish(session, user_id)
+
+
+async def _end_bulk_jobs(database: Database, user_id: UUID, end: float) -> None:
+    """Stop the bulk jobs of a deleted account, and delete those that have finished, until ``end``."""
+    async with database.autocommit() as session:
+        ids = await bulk_jobs.left_of(session, user_id)
+    for bulk_id in ids:
+        if time.monotonic() >= end:
+            return
+        async with database.begin() as session:
+            actor = Actor(ActorKind.USER, str(user_id))
+            await bulk_jobs.stop(session, bulk_id, user_id, BulkStatus.CANCELED, actor)
+            await bulk_jobs.delete_some(session, bulk_id, CHUNKS_TOGETHER, is_finished=True)

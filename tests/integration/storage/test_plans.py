@@ -16,6 +16,7 @@ from ml_service.storage import (
     admin_predictions,
     admin_users,
     balance_changes,
+    deleted_accounts,
     history,
     history_pages,
     ledger,
@@ -139,6 +140,22 @@ async def test_a_page_of_a_big_user_stops_reading_when_it_is_full(small: tuple[S
     for sql in (history._HISTORY, history._HISTORY_WITHOUT_OUTPUT):
         arguments = (user, LAST_ID, FIRST_ID, None, None, None, None, 5000, 51, 10**6, None)
         assert await rows_read(session, sql, *arguments) <= READ_MAX
+
+
+async def test_erasing_a_long_history_reads_no_more_than_it_erases(small: tuple[Session, UUID, UUID]) -> None:
+    session, _, user = small
+    await session.execute(
+        "INSERT INTO accounts_to_erase (user_id, erased_to, deleted_at)"
+        " SELECT user_id, id, now() - interval '1 hour' FROM predictions WHERE user_id = $1"
+        " ORDER BY id OFFSET $2 LIMIT 1",
+        user,
+        ROWS * 2,
+    )
+    # Each row to look at it and to erase it, and the account's own.
+    assert await rows_read(session, deleted_accounts._ERASE, user, 500, 10**6) <= 2 * 500 + 5
+    assert await session.fetchval("SELECT count(*) FROM predictions WHERE input::text = 'null'") == 500
+    assert await rows_read(session, deleted_accounts._FINISH, user, 10) <= 5
+    assert await deleted_accounts.pending(session) == [user]
 
 
 async def test_a_rare_kind_is_found_in_a_long_statement_without_reading_it(small: tuple[Session, UUID, UUID]) -> None:
