@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from ml_service.domain.bulk import BulkStatus
-from ml_service.domain.errors import NotFound, PermissionDenied, WrongCredentials
+from ml_service.domain.errors import DatabaseUnavailable, NotFound, PermissionDenied, WrongCredentials
 from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.domain.submissions import Receiver
 from ml_service.domain.users import Language, User
@@ -87,13 +88,14 @@ async def delete(database: Database, passwords: Passwords, user: User, password:
 
     In one commit the name, the password, the sign-ins, what is preferred and the connected chats are gone. Then open
     predictions are canceled and texts erased, for ``at_once_s`` seconds; what is left the background finishes
-    (`background/erasure.py`). The ledger stays, without a name.
+    (`background/erasure.py`), also where the database fails meanwhile. The ledger stays, without a name.
 
     Raises:
         PermissionDenied: It is the demo user's, which everybody shares.
         WrongCredentials: It is not the password, or no longer.
         LastAdmin: Nobody else who can sign in is an admin.
         Overloaded: Too many passwords wait to be checked in this process.
+        DatabaseUnavailable: The account is as it was, unless the connection broke at the commit.
     """
     if user.is_demo:
         raise PermissionDenied("The demo user cannot be deleted.")
@@ -104,7 +106,8 @@ async def delete(database: Database, passwords: Passwords, user: User, password:
     async with database.begin() as session:
         if not await deleted_accounts.close(session, user.id, login.password_hash):
             raise WrongCredentials(WRONG)
-    await erase(database, user.id, seconds=at_once_s)
+    with suppress(DatabaseUnavailable):  # the account is deleted: an error would say that it is not
+        await erase(database, user.id, seconds=at_once_s)
 
 
 async def erase(database: Database, user_id: UUID, *, seconds: float) -> None:

@@ -8,13 +8,14 @@ from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from ml_service.background.erasure import Erasure
 from ml_service.storage import deleted_accounts, users
 from ml_service.usecases import account
 from services.app.api import account as account_api
-from tests.support.service import PASSWORD, Person, Service, code_of
+from tests.support.service import PASSWORD, Person, Service, StartService, code_of
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
@@ -244,6 +245,22 @@ async def test_a_long_history_is_erased_in_pieces(
         )
         assert await session.fetchval("SELECT count(*) FROM outbox") == 0
     assert left == 0
+
+
+async def test_a_database_that_fails_after_the_deletion_does_not_deny_it(start_service: StartService) -> None:
+    async with start_service(database_timeout_s=4) as service:
+        anna = await service.join("anna")
+        asked = (await anna.predict("a secret")).json()["id"]
+        other = await asyncpg.connect(service.database_url)
+        async with other.transaction():
+            await other.execute("LOCK TABLE bulk_jobs IN ACCESS EXCLUSIVE MODE")
+            assert (await delete(anna, "/users/me", json={"password": PASSWORD})).status_code == 204
+        await other.close()
+        assert code_of(await anna.get("/balance")) == (401, "unauthenticated")
+        await Erasure(service.database).run()
+        async with service.database.autocommit() as session:
+            left = await session.fetchrow("SELECT status, input::text FROM predictions WHERE id = $1", asked)
+        assert tuple(left or ()) == ("canceled", "null")
 
 
 async def test_deleting_an_account_wants_the_password_and_bounds_guesses(service: Service, anna: Person) -> None:
