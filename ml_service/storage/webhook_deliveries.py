@@ -135,6 +135,8 @@ class Mark(NamedTuple):
 
 
 # Fenced by the attempt: where the lease ran out, and another process sent the message too, that one's mark counts.
+# Marks come again, among others, where the answer to their commit was lost: an attempt that is logged is marked. One
+# that is being logged in this moment is not seen; it is marked once more then, as the first time.
 # The webhook's row is written where something changes: at the first failure, at its end, and when it is disabled.
 _MARK = """
     WITH result AS MATERIALIZED (
@@ -149,10 +151,12 @@ _MARK = """
             error = r.error
         FROM result AS r
         WHERE d.id = r.id AND d.attempts = r.attempt AND d.delivered_at IS NULL
+            AND NOT EXISTS (SELECT FROM delivery_attempts AS a WHERE a.delivery_id = r.id AND a.attempt = r.attempt)
         RETURNING d.id, d.webhook_id, r.attempt, r.status, r.ms, r.error, r.code, r.detail, r.answer
     ), logged AS (
         INSERT INTO delivery_attempts (delivery_id, attempt, status, ms, error, code, detail, answer)
         SELECT id, attempt, status, ms, error, code, detail, answer FROM marked
+        ON CONFLICT DO NOTHING
     ), outcome AS MATERIALIZED (
         SELECT webhook_id, bool_or(error IS NULL) AS has_success, bool_or(status = 410) AS is_gone
         FROM marked WHERE webhook_id IS NOT NULL GROUP BY webhook_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -46,6 +47,11 @@ def done(message: DueMessage, failure: DeliveryFailure | None = None, retry_s: f
 
 async def mark(session: Session, *marks: Mark) -> None:
     await webhook_deliveries.mark(session, marks, failing_days_max=5)
+
+
+async def endpoint_of(play: Play) -> str:
+    async with play.database.autocommit() as session:
+        return str(await session.fetchval("SELECT min(endpoint) FROM deliveries"))
 
 
 async def state_of(play: Play) -> str:
@@ -106,6 +112,52 @@ async def test_a_mark_before_the_other_one_waits_is_not_the_last_word(play: Play
         assert await state_of(play) == "pending"  # the other one is still sending it
         await mark(session, done(message))
     assert await state_of(play) == "delivered"
+
+
+async def attempts_of(session: Session) -> list[tuple[int, int | None]]:
+    rows = await session.fetch("SELECT attempt, status FROM delivery_attempts ORDER BY delivery_id, attempt")
+    return [(row["attempt"], row["status"]) for row in rows]
+
+
+async def test_marks_whose_answer_was_lost_are_repeated_without_harm_to_others(play: Play) -> None:
+    await owe(play, await webhook_of(play, "balance.low"), 3)
+    failed, delivered, neighbour = await take(play.database, **{await endpoint_of(play): 3})
+    async with play.database.autocommit() as session:
+        await mark(session, done(failed, FAILED, 60), done(delivered))
+        due_at = await session.fetchval("SELECT due_at FROM deliveries WHERE id = $1", failed.id)
+        await mark(session, done(failed, FAILED, 60), done(delivered), done(neighbour))
+        assert await attempts_of(session) == [(1, 500), (1, 200), (1, 200)]
+        found, _ = await webhook_deliveries.list_of(session, play.user_id, None, before=None, limit=9)
+        assert [one.state for one in found] == ["delivered", "delivered", "pending"]
+        assert await session.fetchval("SELECT due_at FROM deliveries WHERE id = $1", failed.id) == due_at
+
+
+async def test_marks_are_repeated_without_harm_while_the_first_commit_is_under_way(play: Play) -> None:
+    await owe(play, await webhook_of(play, "balance.low"), 2)
+    failed, neighbour = await take(play.database, **{await endpoint_of(play): 2})
+    async with play.database.begin() as slow:
+        await mark(slow, done(failed, FAILED, 60))
+
+        async def repeat() -> None:
+            async with play.database.autocommit() as session:
+                await mark(session, done(failed, FAILED, 60), done(neighbour))
+
+        repeating = asyncio.create_task(repeat())
+        while not await slow.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.02)
+    await repeating
+    async with play.database.autocommit() as session:
+        assert await attempts_of(session) == [(1, 500), (1, 200)]
+
+
+async def test_a_repeated_mark_does_not_end_what_was_asked_to_be_sent_again(play: Play) -> None:
+    await owe(play, await webhook_of(play, "balance.low"))
+    [message] = await take(play.database)
+    async with play.database.autocommit() as session:
+        await mark(session, done(message))
+        assert await webhook_deliveries.resend(session, play.user_id, message.id)
+        await mark(session, done(message))
+    assert await state_of(play) == "pending"
 
 
 async def test_a_long_queue_to_one_leaves_the_others_their_turn(play: Play) -> None:
