@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pamqp import commands
 
 from engine.native.rabbitmq import RabbitNode
-from ml_service.messaging.queue import DEAD_LETTERS, LETTERS_BYTES_MAX, NO_SUCH_LETTER, DeadLetter, Handled, Queue
+from ml_service.domain.errors import QueueUnavailable
+from ml_service.messaging.queue import (
+    DEAD_LETTERS,
+    LETTERS_BYTES_MAX,
+    NO_SUCH_LETTER,
+    DeadLetter,
+    Handled,
+    Queue,
+    TaskMessage,
+)
+from ml_service.messaging.rabbitmq.backend import RabbitQueue
 from ml_service.messaging.rabbitmq.dead_letters import REASON
 from tests.support.broker import Broker, consuming, drain, ids, stranger, task
 from tests.support.waiting import PATIENCE_S
@@ -132,6 +144,39 @@ async def test_many_dead_letters_are_replayed_and_each_is_counted(queue: Queue) 
         assert await queue.replay_dead() == Handled(done=number)
         assert sorted(ids(await drain(consumer, number))) == sorted(ids(taken))
     assert await queue.count_dead() == 0
+
+
+async def test_who_waits_in_vain_for_a_long_replay_does_not_end_it(
+    rabbit_node: RabbitNode, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = await Broker("rabbitmq", amqp_url, rabbit_node).queue()
+    assert isinstance(queue, RabbitQueue)
+    await queue.declare()
+    await queue.publish_tasks([task() for _ in range(3)])
+    async with consuming(queue) as consumer:
+        for delivery in await consumer.get_batch(3, 20_000):
+            await consumer.reject(delivery, "a test")
+    await dead(queue, 3)
+    is_replaying, may_go_on = asyncio.Event(), asyncio.Event()
+    publish = queue.publish_tasks
+
+    async def publish_slowly(messages: Sequence[TaskMessage]) -> None:
+        await publish(messages)
+        is_replaying.set()
+        await may_go_on.wait()
+
+    monkeypatch.setattr(queue, "publish_tasks", publish_slowly)
+    replaying = asyncio.create_task(queue.replay_dead())
+    await is_replaying.wait()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(queue, "_limits", replace(queue._limits, timeout_s=0.3))
+        with pytest.raises(QueueUnavailable):
+            await queue.depth("default")
+    may_go_on.set()
+    assert await replaying == Handled(done=3)
+    assert (await queue.depth("default")).ready == 3
+    assert await queue.dead_letters() == []
+    await queue.close()
 
 
 NOT_DEATHS = ["nonsense", 7, [], ["x"], [7], {"reason": "x"}, [{"reason": 5, "time": "yesterday"}], [{}], None]

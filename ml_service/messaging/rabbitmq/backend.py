@@ -167,10 +167,15 @@ class RabbitQueue:
 
     @asynccontextmanager
     async def _ask(self, timeout_s: float | None = None) -> AsyncIterator[AmqpConnection]:
-        """The connection for requests, one request at a time."""
+        """The connection for requests, one request at a time; each may wait ``timeout_s``, and then take as long."""
         timeout_s = timeout_s or self._limits.timeout_s
         try:
-            async with asyncio.timeout(timeout_s), self._asking_turn:
+            async with asyncio.timeout(timeout_s):
+                await self._asking_turn.acquire()
+        except TimeoutError as error:  # the connection is not ours to abort: one that replays letters may take longer
+            raise QueueUnavailable(f"Other requests to the broker took more than {timeout_s} s.") from error
+        try:
+            async with asyncio.timeout(timeout_s):
                 if self._asking is None or self._asking.error is not None:
                     self._asking = await self._connect("requests")
                 yield self._asking
@@ -180,6 +185,8 @@ class RabbitQueue:
             raise QueueUnavailable(f"The broker did not answer in {timeout_s} s.") from error
         except (AmqpError, OSError) as error:
             raise QueueUnavailable(f"The broker is away: {error}") from error
+        finally:
+            self._asking_turn.release()
 
     async def _read_created(self, connection: AmqpConnection) -> bool:
         """Whether a queue was created. The messages of the last call are acked only now: see `Queue.declare`."""
