@@ -122,7 +122,7 @@ def dialog(t: Phrases) -> list[str | View]:
         "/history",
         history.history(
             t,
-            HistoryPage([Entry(one, 0, 0, 0) for one in asked], has_newer=False, has_older=True),
+            HistoryPage([Entry(one, 0, 0, 0) for one in asked], None, asked[-1].id),
             wanted="all",
             page=0,
         ),

@@ -18,6 +18,11 @@ PAGE_BYTES = 4_000_000
 ROWS_READ_MAX = 5000
 """Rows that are read for one page: a filter that few rows pass must not read a history of millions to its end."""
 
+WITHOUT_OUTPUT = frozenset({Status.FAILED, Status.CANCELED, Status.EXPIRED})
+"""States whose predictions are in predictions_without_output, and no others."""
+OPEN = frozenset({Status.QUEUED, Status.PROCESSING})
+"""As much for predictions_open."""
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
@@ -153,8 +158,6 @@ _HISTORY_OF_IDS = """
     ORDER BY id DESC
 """
 _BATCH_RANGE = "SELECT first_id, last_id FROM batches WHERE id = $1 AND user_id = $2"
-_WITHOUT_OUTPUT = frozenset({Status.FAILED, Status.CANCELED, Status.EXPIRED})
-_OPEN = frozenset({Status.QUEUED, Status.PROCESSING})
 
 
 async def history(
@@ -176,14 +179,14 @@ async def history(
         start, end = min(start, UUID(int=batch["last_id"].int + 1)), max(end, batch["first_id"])
     statuses, key_id = frozenset(wanted.statuses), wanted.key_id
     filters = (list(statuses) or None, wanted.model, wanted.source, wanted.batch_id)
-    if statuses and statuses <= _OPEN:
+    if statuses and statuses <= OPEN:
         ids = [row["id"] for row in await session.fetch(_OPEN_IDS, user_id, rows_read_max + 1)]
         if len(ids) <= rows_read_max:  # else they are many of what is newest
             rows = await session.fetch(
                 _HISTORY_OF_IDS, user_id, start, end, *filters, ids, limit + 1, bytes_max, key_id
             )
             return page_of(rows, limit)
-    is_without_output = bool(statuses) and statuses <= _WITHOUT_OUTPUT
+    is_without_output = bool(statuses) and statuses <= WITHOUT_OUTPUT
     statement = _HISTORY_WITHOUT_OUTPUT if is_without_output else _HISTORY
     rows = await session.fetch(statement, user_id, start, end, *filters, rows_read_max, limit + 1, bytes_max, key_id)
     page = page_of(rows, limit)

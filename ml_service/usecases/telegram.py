@@ -6,7 +6,7 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -29,8 +29,8 @@ from ml_service.storage import (
 )
 from ml_service.storage.chats import Chat
 from ml_service.storage.database import Database, Session
-from ml_service.storage.history import LAST_ID
-from ml_service.storage.history_pages import Entry
+from ml_service.storage.history import LAST_ID, ROWS_READ_MAX
+from ml_service.storage.history_pages import Entry, Reading
 from ml_service.usecases import bulk, ledger, users
 
 CODE_LIFETIME_S = 600.0  # SECURITY 11: at most 10 minutes
@@ -41,6 +41,8 @@ WINDOW_S = 300.0
 CANCELED_AT_ONCE = 100
 LINKED = "connected to Telegram"
 """Why credits moved, without the chat's number: the ledger outlives the account, and would name the person."""
+LOOKING_S_MAX = 0.5
+"""A page of a history with few entries among many lines of bulk jobs ends after this, and its buttons go on."""
 
 
 async def ensure_chat(session: Session, chat_id: int, language: str, *, starting_credits: int) -> Chat:
@@ -212,11 +214,14 @@ async def cancel_batch(database: Database, chat: Chat, batch_id: UUID) -> int:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Some entries of a history, and whether there are others on either side."""
+    """Some entries of a history, newest first, and the ids that others lie beyond; None: there are none on that side.
+
+    It may be short, even empty, and yet have others on either side.
+    """
 
     entries: list[Entry]
-    has_newer: bool
-    has_older: bool
+    newer_after: UUID | None
+    older_before: UUID | None
 
 
 async def history_page(
@@ -227,14 +232,55 @@ async def history_page(
     size: int,
     before: UUID | None = None,
     after: UUID | None = None,
+    rows_read_max: int = ROWS_READ_MAX,
 ) -> HistoryPage:
-    """A page of what the chat's accounts have asked: the newest one, the one before an id, or the one after an id."""
+    """A page of what the chat's accounts have asked: the newest one, the one before an id, or the one after an id.
+
+    It is bounded in the rows that are read at once, and in the time that is spent on looking for entries among many
+    others.
+    """
+
+    def look_older(start: UUID, limit: int) -> Awaitable[Reading]:
+        return history_pages.older(
+            session, chat.user_ids, statuses, before=start, limit=limit, rows_read_max=rows_read_max
+        )
+
+    def look_newer(start: UUID, limit: int) -> Awaitable[Reading]:
+        return history_pages.newer(
+            session, chat.user_ids, statuses, after=start, limit=limit, rows_read_max=rows_read_max
+        )
+
     if after is not None:
-        found = await history_pages.newer(session, chat.user_ids, statuses, after=after, limit=size + 1)
-        if len(found) > size:
-            return HistoryPage(found[1:], has_newer=True, has_older=True)
-    found = await history_pages.older(session, chat.user_ids, statuses, before=before or LAST_ID, limit=size + 1)
-    return HistoryPage(found[:size], has_newer=before is not None, has_older=len(found) > size)
+        found, next_id = await _look(look_newer, after, size + 1)
+        page = found[:size][::-1]
+        if next_id is not None:
+            return HistoryPage(
+                page,
+                page[0].prediction.id if len(found) > size else next_id,
+                page[-1].prediction.id if page else UUID(int=after.int + 1),
+            )
+    found, next_id = await _look(look_older, before or LAST_ID, size + 1)
+    page = found[:size]
+    newer_after = None
+    if before is not None:
+        newer_after = page[0].prediction.id if page else UUID(int=max(before.int - 1, 0))
+    return HistoryPage(page, newer_after, page[-1].prediction.id if len(found) > size else next_id)
+
+
+async def _look(
+    read: Callable[[UUID, int], Awaitable[Reading]], start: UUID, limit: int
+) -> tuple[list[Entry], UUID | None]:
+    """The next ``limit`` entries, or as many as are found in the time, and the id from which to continue."""
+    began = time.monotonic()
+    found: list[Entry] = []
+    next_id: UUID | None = start
+    while next_id is not None and len(found) < limit:
+        reading = await read(next_id, limit - len(found))
+        found += reading.entries
+        next_id = reading.next_id
+        if time.monotonic() - began > LOOKING_S_MAX:
+            break
+    return found, next_id
 
 
 async def wait_s(session: Session, model: str, *, ahead: int, workers: int, batch_size: int) -> int:

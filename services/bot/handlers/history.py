@@ -49,7 +49,7 @@ async def _page(talk: Talk, wanted: str, page: int, way: str) -> View:
         found = await telegram.history_page(
             session, talk.chat, views.FILTERS[wanted], size=views.PAGE_SIZE, before=before, after=after
         )
-    return views.history(talk.t, found, wanted=wanted, page=page if found.has_newer else 0)
+    return views.history(talk.t, found, wanted=wanted, page=page if found.newer_after is not None else 0)
 
 
 def _back(wanted: str, page: str, first: str) -> str:

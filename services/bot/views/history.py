@@ -64,12 +64,14 @@ def history(t: Phrases, found: HistoryPage, *, wanted: str, page: int) -> View:
     rows = [[(_short(t, one), _open(one, wanted, page, entries[0].prediction.id))] for one in entries]
     filters = [(("• " if name == wanted else "") + t.plain(f"filter-{name}"), place(name, 0)) for name in FILTERS]
     turn = []
-    if found.has_newer:
-        first = entries[0].prediction.id if entries else None
-        turn.append((t.plain("button-newer"), place(wanted, page - 1, "n", first)))
-    if found.has_older:
-        turn.append((t.plain("button-older"), place(wanted, page + 1, "o", entries[-1].prediction.id)))
-    listed = lines(*(_line(t, one) for one in entries)) if entries else t("history-none")
+    if found.newer_after is not None:
+        turn.append((t.plain("button-newer"), place(wanted, page - 1, "n", found.newer_after)))
+    if found.older_before is not None:
+        turn.append((t.plain("button-older"), place(wanted, page + 1, "o", found.older_before)))
+    if entries:
+        listed = lines(*(_line(t, one) for one in entries))
+    else:
+        listed = t("history-none-here" if turn else "history-none")
     return View(
         paragraphs(t("history-title", page=page + 1), listed),
         keyboard(*rows, turn, filters[:2], filters[2:]),

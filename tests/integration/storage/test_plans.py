@@ -25,7 +25,8 @@ from ml_service.storage import (
 )
 from ml_service.storage.database import Database, Session
 from ml_service.storage.history import FIRST_ID, LAST_ID, HistoryFilter
-from ml_service.usecases import users
+from ml_service.usecases import telegram, users
+from services.bot.views.history import FILTERS
 from tests.support.play import Play
 
 pytestmark = pytest.mark.slow
@@ -82,7 +83,9 @@ def plans(node: Any) -> Iterator[dict[str, Any]]:
 
 def literal(value: object) -> str:
     """A value as SQL."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
+        if not value:
+            return "'{}'"
         return f"ARRAY[{', '.join(map(literal, value))}]"
     if isinstance(value, UUID):
         return f"'{value}'::uuid"
@@ -116,8 +119,13 @@ async def test_a_small_user_beside_a_big_one_reads_only_their_own_rows(small: tu
         ("last read", history._LAST_READ, (user, LAST_ID, FIRST_ID, 5000)),
         ("last failed", history._LAST_READ_WITHOUT_OUTPUT, (user, LAST_ID, FIRST_ID, 5000)),
         ("open", history._OPEN_IDS, (user, 5001)),
-        ("older in a chat", history_pages._OLDER, ([user], None, LAST_ID, 10, 1000)),
-        ("newer in a chat", history_pages._NEWER, ([user], None, FIRST_ID, 10, 1000)),
+        ("older in a chat", history_pages._FIND_OLDER, ([user], None, LAST_ID, 5000, 10, 1000)),
+        ("newer in a chat", history_pages._FIND_NEWER, ([user], None, FIRST_ID, 5000, 10, 1000)),
+        ("failed in a chat", history_pages._FIND_OLDER_WITHOUT_OUTPUT, ([user], ["failed"], LAST_ID, 5000, 10, 1000)),
+        ("newer failed", history_pages._FIND_NEWER_WITHOUT_OUTPUT, ([user], ["failed"], FIRST_ID, 5000, 10, 1000)),
+        ("open in a chat", history_pages._OPEN_IDS, ([user], 5000)),
+        ("older jobs in a chat", history_pages._JOBS_OLDER, ([user], None, LAST_ID, 1000, 10, LAST_ID)),
+        ("newer jobs in a chat", history_pages._JOBS_NEWER, ([user], None, FIRST_ID, 1000, 10, FIRST_ID)),
         ("an admin's list", admin_predictions._NEWEST_OF_USER, (LAST_ID, 50, user)),
         ("accounts", admin_users._LIST, (LAST_ID, 50)),
         ("accounts by name", admin_users._LIST_BY_NAME, (LAST_ID, 50, "sm", "sm\U0010ffff")),
@@ -190,3 +198,80 @@ async def test_the_open_predictions_are_read_once_by_version_and_by_user(play: P
     assert [(one.user_id, one.username, one.queued, one.processing) for one in found.by_user] == [
         (play.user_id, "anna", 3, 1)
     ]
+
+
+LINES = 100_000
+_FILL_JOB = """
+    INSERT INTO predictions (id, user_id, model, version, status, source, cost, attempts, worker_id, started_at,
+        finished_at, error_code, output, input, batch_id)
+    SELECT ($3::text || lpad(to_hex(n), 12, '0'))::uuid, $1::uuid, 'echo', '1',
+        CASE WHEN n > $4 THEN 'queued' WHEN n % 50000 > 25000 THEN 'failed' ELSE 'succeeded' END, 'api', 1,
+        CASE WHEN n > $4 THEN 0 ELSE 1 END, CASE WHEN n <= $4 THEN 'w' END, CASE WHEN n <= $4 THEN now() END,
+        CASE WHEN n <= $4 THEN now() END, CASE WHEN n <= $4 AND n % 50000 > 25000 THEN 'model_error' END,
+        CASE WHEN n <= $4 AND n % 50000 <= 25000 THEN '{}'::json END, '{}',
+        CASE WHEN n BETWEEN 3 AND $4 + 3 THEN $2::uuid END
+    FROM generate_series(1, $4::int + 5) AS n
+"""
+_ADD_JOB = """
+    WITH batch AS (
+        INSERT INTO batches (id, user_id, source, size, cost, first_id, last_id)
+        SELECT $2::uuid, $1::uuid, 'api', $4::int + 1, 1, ($3::text || lpad('3', 12, '0'))::uuid,
+            ($3 || lpad(to_hex($4 + 3), 12, '0'))::uuid
+    )
+    INSERT INTO bulk_jobs (id, user_id, source, model, version, pool, price_credits, status, lines, succeeded, failed,
+        started_at)
+    SELECT $2, $1, 'api', 'echo', '1', 'default', 1, 'running', $4 + 1, $4 / 2, $4 / 2 - 2, now()
+"""
+
+
+class Counting:
+    """A session that counts the rows that its statements read."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.rows = 0.0
+
+    async def fetch(self, sql: str, *arguments: object) -> Any:
+        self.rows += await rows_read(self._session, sql, *arguments)
+        return await self._session.fetch(sql, *arguments)
+
+    async def fetchrow(self, sql: str, *arguments: object) -> Any:
+        rows = await self.fetch(sql, *arguments)
+        return rows[0] if rows else None
+
+
+async def test_a_page_of_a_chat_reads_a_bounded_part_of_a_long_bulk_job(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two singles, 100,000 lines of a job with a few open ones, two singles. A page is one reading here."""
+    monkeypatch.setattr(telegram, "LOOKING_S_MAX", -1)
+    database = await Database.connect(database_url, name="test", timeout_s=60)
+    head, job_id = "00000000-0001-7000-8000-", UUID(int=1)
+    async with database.autocommit() as session:
+        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=0)
+        await session.execute(_FILL_JOB, chat.user_id, job_id, head, LINES)
+        await session.execute(_ADD_JOB, chat.user_id, job_id, head, LINES)
+        await session.execute("ANALYZE predictions, batches, bulk_jobs, users")
+        numbers: dict[str, list[int]] = {}
+        for name, statuses in FILTERS.items():
+            page = None
+            found: list[int] = []
+            while page is None or page.older_before is not None:
+                counting: Any = Counting(session)
+                before = None if page is None else page.older_before
+                page = await telegram.history_page(counting, chat, statuses, size=5, before=before)
+                assert counting.rows < history.ROWS_READ_MAX + READ_MAX
+                found += [one.prediction.id.int - UUID(head + "0" * 12).int for one in page.entries]
+                if page.newer_after is not None:
+                    counting = Counting(session)
+                    await telegram.history_page(counting, chat, statuses, size=5, after=page.newer_after)
+                    assert counting.rows < history.ROWS_READ_MAX + READ_MAX
+            numbers[name] = found
+    await database.close()
+    job = LINES + 3
+    assert numbers == {
+        "all": [LINES + 5, LINES + 4, job, 2, 1],
+        "done": [job, 2, 1],
+        "open": [LINES + 5, LINES + 4, job],
+        "failed": [job],
+    }

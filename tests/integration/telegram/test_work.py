@@ -330,9 +330,9 @@ async def test_looking_around(bot_database: Database, play: Play) -> None:
         await player.submit(player.submission())
     async with bot_database.autocommit() as session:
         page = await telegram.history_page(session, chat, None, size=2)
-        assert ([one.prediction.id for one in page.entries], page.has_older) == (player.ids[:0:-1], True)
+        assert ([one.prediction.id for one in page.entries], page.older_before) == (player.ids[:0:-1], player.ids[1])
         page = await telegram.history_page(session, chat, [Status.QUEUED], size=2, before=player.ids[1])
-        assert ([one.prediction.id for one in page.entries], page.has_older) == (player.ids[:1], False)
+        assert ([one.prediction.id for one in page.entries], page.older_before) == (player.ids[:1], None)
         assert (await telegram.get(session, chat, player.ids[0])).id == player.ids[0]
         assert await telegram.wait_s(session, "echo", ahead=3, workers=1, batch_size=1) == 1
         assert await telegram.recent_failures(session, seconds=60, limit=5) == []

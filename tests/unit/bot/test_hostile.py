@@ -82,7 +82,7 @@ def test_any_prediction_can_be_shown(t: Phrases, text: str, output: dict[str, An
         shown(answers.answer(t, one, nonce="abcdef", back=history.place("failed", 10**6, "f", one.id)))
     for place in range(0, len(found), history.PAGE_SIZE):
         page = [Entry(one, 0, 0, 0) for one in found[place : place + history.PAGE_SIZE]]
-        shown(history.history(t, HistoryPage(page, has_newer=True, has_older=True), wanted="failed", page=10**6))
+        shown(history.history(t, HistoryPage(page, found[0].id, found[-1].id), wanted="failed", page=10**6))
     report = files.BatchReport(t)
     report.add(found)
     report.content()

@@ -165,7 +165,7 @@ def test_the_history_leads_back_and_forth() -> None:
     found = [prediction(output=SENTIMENT), prediction(Status.QUEUED, input='{"text":"' + "x" * 400 + '"}')]
     whole = prediction(output=SENTIMENT, batch_id=new_id())
     page = [*(Entry(one, 0, 0, 0) for one in found), Entry(whole, 100, 98, 0)]
-    view = history.history(EN, HistoryPage(page, has_newer=True, has_older=True), wanted="all", page=1)
+    view = history.history(EN, HistoryPage(page, found[0].id, whole.id), wanted="all", page=1)
     assert "📦 23.11 12:00 UTC Batch: 98 of 100 succeeded" in shown(view)
     assert "History, page 2" in shown(view)
     assert view.keyboard is not None
@@ -177,8 +177,12 @@ def test_the_history_leads_back_and_forth() -> None:
     assert data[3:5] == [f"history:all:0:n{first}", f"history:all:2:o{last}"]
     assert data[5:] == [f"history:{name}:0:" for name in history.FILTERS]
     assert history.long(first) == found[0].id
-    empty = HistoryPage([], has_newer=False, has_older=False)
+    empty = HistoryPage([], None, None)
     assert "nothing here" in shown(history.history(EN, empty, wanted="open", page=0))
+    view = history.history(EN, HistoryPage([], None, whole.id), wanted="open", page=0)
+    assert "Nothing found in this part" in shown(view)
+    assert view.keyboard is not None
+    assert view.keyboard.inline_keyboard[0][0].callback_data == f"history:open:1:o{last}"
 
 
 def test_balance_shows_what_moved() -> None:

@@ -214,6 +214,7 @@ kind-chargeback = payment reversed
 history-title = 🗂 <b>History</b>, page { $page }
 history-batch = Batch: { $done } of { $total } succeeded
 history-none = There is nothing here yet.
+history-none-here = Nothing found in this part of your history; it goes on by the buttons.
 filter-all = All
 filter-done = ✅ Done
 filter-open = ⏳ In progress

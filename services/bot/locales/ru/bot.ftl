@@ -221,6 +221,7 @@ kind-chargeback = платёж отозван
 history-title = 🗂 <b>История</b>, страница { $page }
 history-batch = Пакет: успешно { $done } из { $total }
 history-none = Здесь пока ничего нет.
+history-none-here = В этой части истории ничего не нашлось; дальше — по кнопкам.
 filter-all = Все
 filter-done = ✅ Готовые
 filter-open = ⏳ В работе
