@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from ml_service.domain.predictions import Prediction
@@ -114,10 +114,13 @@ _READ_NEWER_OF_IDS = """
         SELECT p.id, p.batch_id, p.status FROM unnest($1::uuid[]) AS one (id) JOIN predictions AS p ON p.id = one.id
         WHERE p.id > $3 ORDER BY p.id LIMIT $4
 """
+
+
 # A batch is listed at its newest wanted prediction, which may be beyond what was read. Its ids are neighbours, so that
 # few rows lie between. A bulk job's are not, and it may have a million lines: its row is looked at, below. Where
 # retention has deleted that row, which it does a little before the last lines, its size tells what it was.
-_FIND = """
+def _find(read: str, order: Literal["ASC", "DESC"]) -> str:
+    return f"""
     WITH read AS MATERIALIZED ({read}    ), wanted AS (
         SELECT DISTINCT ON (coalesce(r.batch_id, r.id)) r.id, r.batch_id FROM read AS r
         WHERE $2::text[] IS NULL OR r.status = ANY ($2)
@@ -136,13 +139,15 @@ _FIND = """
         )
         ORDER BY w.id {order} LIMIT $5
     ) AS ids
-"""
-_FIND_OLDER = _FIND.format(read=_READ_OLDER, order="DESC")
-_FIND_NEWER = _FIND.format(read=_READ_NEWER, order="ASC")
-_FIND_OLDER_WITHOUT_OUTPUT = _FIND.format(read=_READ_OLDER_WITHOUT_OUTPUT, order="DESC")
-_FIND_NEWER_WITHOUT_OUTPUT = _FIND.format(read=_READ_NEWER_WITHOUT_OUTPUT, order="ASC")
-_FIND_OLDER_OF_IDS = _FIND.format(read=_READ_OLDER_OF_IDS, order="DESC")
-_FIND_NEWER_OF_IDS = _FIND.format(read=_READ_NEWER_OF_IDS, order="ASC")
+    """  # noqa: S608  the text is ours
+
+
+_FIND_OLDER = _find(_READ_OLDER, "DESC")
+_FIND_NEWER = _find(_READ_NEWER, "ASC")
+_FIND_OLDER_WITHOUT_OUTPUT = _find(_READ_OLDER_WITHOUT_OUTPUT, "DESC")
+_FIND_NEWER_WITHOUT_OUTPUT = _find(_READ_NEWER_WITHOUT_OUTPUT, "ASC")
+_FIND_OLDER_OF_IDS = _find(_READ_OLDER_OF_IDS, "DESC")
+_FIND_NEWER_OF_IDS = _find(_READ_NEWER_OF_IDS, "ASC")
 
 # A job is listed at its newest line, whatever is wanted of it.
 _COUNTED_JOBS = """
