@@ -84,8 +84,7 @@ class Children:
         self.state = "stopped"
         if self._keeper is not None:
             self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+            await asyncio.gather(self._keeper, return_exceptions=True)
         warm, self._warm = self._warm, []
         self._tell()
         await asyncio.gather(*(child.close(self._limits.close_grace_s) for child in warm))
@@ -175,26 +174,36 @@ class Children:
 
     async def _keep(self) -> None:
         while True:
-            if self.state == "sleeping":
-                await self._news()
-                continue
-            if len(self._warm) >= self._wanted:
-                if await self._is_idle():
-                    await self._sleep()
-                continue
-            await asyncio.sleep(self._pause_s())
             try:
-                if self._is_asleep:
-                    await self._declare()
-                else:
-                    self._add(await self._load())
+                await self._keep_one()
             except _LoadFailed as error:
-                self._failed_loads += 1
-                self.error = _URL_PASSWORD.sub("://…@", str(error))[:_REASON_CHARS_MAX]
-                if not self._warm:
-                    self.state = "failed"
-                _log.error("model_load_failed", model=self._source.name, reason=self.error, retry_in_s=self._pause_s())
+                self._note_failed(str(error))
+            except Exception as error:  # noqa: BLE001  such as EAGAIN or EMFILE: a later attempt may succeed
+                _log.exception("model_start_failed", model=self._source.name)
+                self._note_failed(f"The worker could not start the model ({type(error).__name__}: {error}).")
+
+    async def _keep_one(self) -> None:
+        """Load a process where one is missing; else wait for a change."""
+        if self.state == "sleeping":
+            await self._news()
+        elif len(self._warm) >= self._wanted:
+            if await self._is_idle():
+                await self._sleep()
+        else:
+            await asyncio.sleep(self._pause_s())
+            if self._is_asleep:
+                await self._declare()
+            else:
+                self._add(await self._load())
             self._tell()
+
+    def _note_failed(self, reason: str) -> None:
+        self._failed_loads += 1
+        self.error = _URL_PASSWORD.sub("://…@", reason)[:_REASON_CHARS_MAX]
+        if not self._warm:
+            self.state = "failed"
+        _log.error("model_load_failed", model=self._source.name, reason=self.error, retry_in_s=self._pause_s())
+        self._tell()
 
     async def _is_idle(self) -> bool:
         """Wait until anything changes, or the model was asked nothing for so long that it should sleep."""

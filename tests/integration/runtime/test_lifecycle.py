@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -147,6 +149,39 @@ async def test_a_model_that_could_not_be_loaded_is_tried_again(
             await host.wait_ready()
         assert (host.state, host.error) == ("ready", "")
         assert len(await host.predict(["{}"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ((subprocess, "Popen"), BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")),
+        ((asyncio, "to_thread"), RuntimeError("can't start new thread")),
+        ((Path, "read_bytes"), OSError(errno.EIO, "Input/output error")),
+    ],
+    ids=["no process", "no thread", "no file"],
+)
+async def test_a_machine_that_cannot_start_a_model_for_a_moment_does_not_end_it(
+    make_model: Callable[..., ModelSource],
+    monkeypatch: pytest.MonkeyPatch,
+    where: tuple[object, str],
+    error: Exception,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    host = ModelHost(make_model(mine()), QUICK)
+    with structlog.testing.capture_logs() as logs:
+        with monkeypatch.context() as patched:
+            patched.setattr(*where, refuse)
+            async with asyncio.timeout(10):
+                await host.start()
+        assert host.state == "failed"
+        assert f"({type(error).__name__}: {error})" in host.error
+    assert any(entry["event"] == "model_start_failed" and entry["exc_info"] for entry in logs)
+    async with asyncio.timeout(20):
+        await host.wait_ready()
+    assert (host.state, host.error) == ("ready", "")
+    await host.close()
 
 
 async def test_changed_code_is_not_started_behind_the_old_schema(make_model: Callable[..., ModelSource]) -> None:
