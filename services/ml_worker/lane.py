@@ -252,9 +252,10 @@ class Lane:
 
     async def _run_model(self, batch: list[Claimed], take: OnAnswers) -> None:
         contexts = await self._contexts(batch)
+        ids = [one.id for one in batch]
         if self._host.state == "sleeping":
             self._metrics.woken(self.spec.name)
-        watch = asyncio.create_task(self._watch_wanted([one.id for one in batch]))
+        watch = asyncio.create_task(self._watch_wanted(ids))
         try:
             while True:
                 try:
@@ -263,6 +264,8 @@ class Lane:
                     if not self.is_open:
                         raise
                     await self._host.wait_ready()
+                    if not await self._is_wanted(ids):
+                        return
                 except BatchStopped:
                     return
                 else:
@@ -284,18 +287,20 @@ class Lane:
     async def _watch_wanted(self, ids: list[UUID]) -> None:
         """Stop the model when every prediction of a long batch has ended: canceled, or past its deadline.
 
-        While one is still wanted the batch goes on, and the fence drops the answers to the others.
+        While one is still wanted the batch goes on, and the fence drops the answers to the others. Runs until it is
+        canceled: the model may have had no batch to stop yet.
         """
         while True:
             await asyncio.sleep(ENDED_CHECK_S)
-            try:
-                wanted = await self._rows.still_open(ids)
-            except DatabaseUnavailable:
-                continue
-            if not wanted:
+            if not await self._is_wanted(ids) and self._host.stop_current():
                 log.info("batch_stopped", model=self._host.name, predictions=len(ids))
-                self._host.stop_current()
-                return
+
+    async def _is_wanted(self, ids: list[UUID]) -> bool:
+        """Whether any of these predictions is open; also while the database cannot say so."""
+        try:
+            return bool(await self._rows.still_open(ids))
+        except DatabaseUnavailable:
+            return True
 
 
 def _finish_of(claimed: Claimed, answer: ModelAnswer) -> Finish:

@@ -90,11 +90,14 @@ class BatchRun:
             self._children.keep_spare(wanted=False)
         return [answer for answer in self._answers if answer is not None]
 
-    def stop(self) -> None:
-        """Kill the process that works on it; `run` raises `BatchStopped`."""
+    def stop(self) -> bool:
+        """Kill the process that works on it; `run` raises `BatchStopped`. Returns False if it was stopped before."""
+        if self._is_stopped:
+            return False
         self._is_stopped = True
         if self._busy is not None:
             self._busy.kill()
+        return True
 
     async def _try(self, attempt: Trial) -> None:
         try:

@@ -89,20 +89,23 @@ class ModelHost:
     async def _run(
         self, inputs: Sequence[str | bytes], on_answers: OnAnswers | None, contexts: Sequence[str] | None
     ) -> list[ModelAnswer]:
-        await self._children.first()
+        if self._children.declared is None:
+            await self._children.first()
         if self.takes_context and contexts is None:
             contexts = [context_of(str(uuid.uuid4()), "nobody") for _ in inputs]
         batch = BatchRun(inputs, on_answers, self._children, self._limits, self.spec.timeout_s, contexts or ())
-        self._batch = batch
+        self._batch = batch  # before it waits for a process: `stop_current` reaches it while the model wakes
         try:
             return await batch.run()
         finally:
             self._batch = None
 
-    def stop_current(self) -> None:
-        """Kill the process that works on the current batch: all of its predictions were canceled."""
-        if self._batch is not None:
-            self._batch.stop()
+    def stop_current(self) -> bool:
+        """Kill the process that works on the current batch: all of its predictions were canceled.
+
+        A batch that still waits for the model to be loaded is not sent to it. Returns whether there was one to stop.
+        """
+        return self._batch is not None and self._batch.stop()
 
     @property
     def spec(self) -> ModelSpec:

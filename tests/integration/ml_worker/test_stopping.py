@@ -5,25 +5,57 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.support.rig import Setup, running_rig
+from tests.support.rig import Rig, Setup, running_rig
 
 pytestmark = pytest.mark.slow
 
 MODEL_TIMEOUT_S = 5.0
 """Of the model `troublesome`, after which a hanging batch would be stopped anyway."""
 PASSWORD = "a quiet green river"
+SLEEPER = """
+import time
+from pathlib import Path
+from ml_service.runtime.author import Model
+
+class Sleeper(Model):
+    name = "sleeper"
+    version = "1"
+    description = "Takes long to load, and longer to answer where it is asked to."
+    input_schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    output_schema = {"type": "object"}
+    timeout_s = 60.0
+    load_timeout_s = 60.0
+
+    def load(self):
+        time.sleep(LOAD_S)
+
+    def predict(self, inputs):
+        for one in inputs:
+            if one["text"] == "!hang":
+                Path(__file__).with_name("begun").touch()
+                time.sleep(300)
+        return inputs
+"""
 
 
 @pytest.fixture
 async def client(database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody who is signed in, at an app with one worker."""
     setup = Setup(apps=1, workers=1, models="troublesome", env={"DEFAULT_MODEL": "troublesome"})
-    async with running_rig(database_url, None, setup) as rig, httpx2.AsyncClient(base_url=rig.urls[0]) as client:
+    async with running_rig(database_url, None, setup) as rig, signed_in(rig) as client:
+        yield client
+
+
+@asynccontextmanager
+async def signed_in(rig: Rig) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=rig.urls[0]) as client:
         person = {"username": "anna", "password": PASSWORD}
         (await client.post("/users", json=person)).raise_for_status()
         tokens = (await client.post("/token", data=person)).raise_for_status().json()
@@ -97,3 +129,32 @@ async def test_a_canceled_prediction_in_a_batch_that_hangs_leaves_its_neighbours
     ended = [await until_status(client, one, "succeeded", "failed", "canceled") for one in others]
     assert {one["status"] for one in ended} == {"succeeded"}
     assert (await look(client, hanging))["status"] == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("load_s", "patience_s"), [(2, 600), (8, 4)], ids=["soon", "later than the worker waits for it"]
+)
+async def test_a_prediction_that_is_canceled_while_its_model_wakes_never_reaches_it(
+    database_url: str, tmp_path: Path, load_s: int, patience_s: int
+) -> None:
+    folder = tmp_path / "sleeper"
+    folder.mkdir()
+    (folder / "model.py").write_text(SLEEPER.replace("LOAD_S", str(load_s)))
+    env = {
+        "DEFAULT_MODEL": "sleeper",
+        "MODELS_FOLDER": str(tmp_path),
+        "MODEL_IDLE_S": "1",
+        "MODEL_LOAD_TIMEOUT_S": str(patience_s),
+        "WORKER_HEARTBEAT_S": "0.5",
+    }
+    setup = Setup(apps=1, workers=1, models="sleeper", env=env)
+    async with running_rig(database_url, None, setup) as rig, signed_in(rig) as client:
+        async with asyncio.timeout(60):
+            while (await client.get("/models/sleeper")).json()["state"] != "sleeping":
+                await asyncio.sleep(0.1)
+        hanging = await submit(client, "!hang")
+        await until_status(client, hanging, "processing")
+        assert (await client.post(f"/predictions/{hanging}/cancel")).json()["status"] == "canceled"
+        await answered_in_s(client, "next")
+        assert not (folder / "begun").exists()
+        assert rig.workers[0].log.read_text().count('"batch_stopped"') == 1

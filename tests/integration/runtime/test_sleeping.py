@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from ml_service.runtime.host.model_folders import ModelSource
-from ml_service.runtime.host.model_host import ModelHost, ModelUnavailable
+from ml_service.runtime.host.model_host import BatchStopped, ModelHost, ModelUnavailable
 from ml_service.runtime.model_answers import Success
 from tests.support import entities
 from tests.support.hosts import QUICK, running, troublesome
@@ -96,6 +96,20 @@ async def test_a_lazy_model_whose_package_is_missing_says_so_before_it_is_asked(
         'installs it, in containers an image of your own has it (docs/models.md, "Packages").'
     )
     await host.close()
+
+
+async def test_a_batch_that_is_stopped_while_its_model_wakes_does_not_reach_it() -> None:
+    async with running(troublesome(), SLEEPY) as host:
+        assert not host.stop_current()
+        await asleep(host)
+        batch = asyncio.create_task(host.predict(['{"text": "!hang"}']))
+        await until(lambda: host.state == "loading")
+        assert host.stop_current()
+        assert not host.stop_current(), "it is stopped once"
+        with pytest.raises(BatchStopped):
+            await batch
+        assert len(host.pids) == 1, "nothing was killed for a batch that had not begun"
+        assert await answers(host, "next") == ["next"]
 
 
 async def test_a_model_that_cannot_be_woken_says_why_and_nothing_is_lost(tmp_path: Path) -> None:
