@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Collection, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import NoReturn
 
@@ -133,15 +133,27 @@ class WorkerService:
         """Load a model again when an operator asks for it. What was asked before this worker started has been done."""
         done: dict[str, datetime] | None = None
         while True:
-            with suppress(DatabaseUnavailable):
-                async with self._database.autocommit() as session:
-                    asked = await models.restarts_asked(session, list(self.hosts))
+            asked = await self._restarts_asked()
+            if asked is not None:
                 done = asked if done is None else done
-                for name, at in asked.items():
-                    if done.get(name) != at:
+                for name in [name for name, at in asked.items() if done.get(name) != at]:
+                    try:
                         await self._restart(name)
+                    except Exception:
+                        log.exception("model_not_restarted", model=name)  # the next request must be heard
                 done = asked
             await asyncio.sleep(self._settings.worker_heartbeat_s)
+
+    async def _restarts_asked(self) -> dict[str, datetime] | None:
+        """When a restart of each model was last asked for; None where that cannot be read now."""
+        try:
+            async with self._database.autocommit() as session:
+                return await models.restarts_asked(session, list(self.hosts))
+        except DatabaseUnavailable:
+            return None
+        except Exception:
+            log.exception("restarts_not_read")
+            return None
 
     async def _look_after_versions(self) -> NoReturn:
         """Take over from workers that have gone: their versions are still the default ones, their pools announced."""
@@ -184,9 +196,18 @@ class WorkerService:
         lane = self._lanes.pop(name, None)
         self._refused.pop(name, None)
         self.heartbeat.changed()
+        # Whatever becomes of the old process, the model is served again.
         if lane is not None:
-            await self._pools[lane.spec.pool].remove(lane)
-        self.hosts[name] = await self.hosts[name].renewed()
+            try:
+                await self._pools[lane.spec.pool].remove(lane)
+            except Exception:
+                log.exception("lane_not_drained", model=name)
+        old = self.hosts[name]
+        try:
+            await old.close()
+        except Exception:
+            log.exception("model_not_closed", model=name)
+        self.hosts[name] = old.renewed()
         self._serving[name] = asyncio.create_task(self._serve_model(name))
 
     def _note_ready(self) -> None:

@@ -53,9 +53,8 @@ class ModelHost:
         """End the process. Let the batch that runs finish first, or it ends with `ModelUnavailable`."""
         await self._children.close()
 
-    async def renewed(self) -> ModelHost:
-        """Close, and return a host of the same model that has not been started: its files are read again."""
-        await self.close()
+    def renewed(self) -> ModelHost:
+        """Return a host of the same model that has not been started: its files are read again. Close this one first."""
         return ModelHost(self.source, self._limits)
 
     async def predict(
