@@ -258,7 +258,10 @@ class ChildProcess:
 
 @contextlib.contextmanager
 def exit_noticed(popen: subprocess.Popen[bytes], ended: asyncio.Event) -> Iterator[None]:
-    """Set ``ended`` when the process has ended; on Linux before it is reaped, so that its number is still its own."""
+    """Set ``ended`` when the process has ended, before it is reaped, so that its number is still its own.
+
+    Where the system can only reap it (macOS before Python 3.13), what is left of its group is killed at once.
+    """
     loop = asyncio.get_running_loop()
     try:
         descriptor = os.pidfd_open(popen.pid)
@@ -275,7 +278,13 @@ def exit_noticed(popen: subprocess.Popen[bytes], ended: asyncio.Event) -> Iterat
 
 
 def _wait_in_thread(popen: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    popen.wait()
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):  # it was reaped meanwhile
+            os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
+    else:
+        popen.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(popen.pid, signal.SIGKILL)
     with contextlib.suppress(RuntimeError):  # the loop is closed and nothing waits for this
         loop.call_soon_threadsafe(ended.set)
 

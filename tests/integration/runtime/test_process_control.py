@@ -20,6 +20,7 @@ from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.model_answers import Failure, Success
 from tests.support.hosts import of_models, running
+from tests.support.waiting import until
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="prctl, seccomp and /proc are Linux's")
 
@@ -225,14 +226,38 @@ async def test_a_helper_in_its_own_session_ends_with_its_model(
         await worker.wait()
 
 
-async def test_the_end_of_a_process_is_noticed_without_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:
+def forbid_pidfd(monkeypatch: pytest.MonkeyPatch, *, waitid: bool) -> None:
     def refused(_pid: int) -> int:
         raise PermissionError
 
     monkeypatch.setattr(os, "pidfd_open", refused, raising=False)
-    popen = subprocess.Popen([sys.executable, "-c", "raise SystemExit(4)"])  # noqa: ASYNC220 - as the host does
+    if not waitid:  # macOS before Python 3.13
+        monkeypatch.delattr(os, "waitid", raising=False)
+
+
+@pytest.mark.parametrize("waitid", [True, False])
+async def test_the_end_of_a_process_is_noticed_without_pidfd(monkeypatch: pytest.MonkeyPatch, waitid: bool) -> None:
+    forbid_pidfd(monkeypatch, waitid=waitid)
+    popen = subprocess.Popen(  # noqa: ASYNC220 - as the host does
+        [sys.executable, "-c", "raise SystemExit(4)"], start_new_session=True
+    )
     ended = asyncio.Event()
     with exit_noticed(popen, ended):
         async with asyncio.timeout(20):
             await ended.wait()
-    assert popen.returncode == 4
+    assert popen.wait() == 4
+
+
+@LINUX_ONLY
+@pytest.mark.parametrize("waitid", [True, False])
+async def test_a_copy_of_a_model_ends_with_it_without_pidfd(
+    make_model: Callable[..., ModelSource], monkeypatch: pytest.MonkeyPatch, waitid: bool
+) -> None:
+    """The copy holds the socket open, so that only the end of the process itself is noticed."""
+    forbid_pidfd(monkeypatch, waitid=waitid)
+    source = make_model(model("if ctypes.CDLL(None).fork() == 0:\n    nap()\nos._exit(5)"))
+    async with running(source) as host:
+        (answer,) = await host.predict(['{"do": ""}'])
+        assert isinstance(answer, Failure)
+        assert "exited with status 5" in answer.message
+        await until(lambda: {one.pid for one in of_models(source.path.parent)} <= set(host.pids), timeout_s=10)
