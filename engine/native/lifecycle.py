@@ -65,6 +65,11 @@ def start(options: argparse.Namespace) -> int:
     PROJECT.make()
     mine: subprocess.Popen[bytes] | None = None
     status = control.ask(PROJECT, {"op": "status"})
+    if status and status["state"] == "stopping":
+        say("It is stopping; waiting for that, then starting again.")
+        if not wait_until(lambda: lock_holder(PROJECT) is None, _STOP_TIMEOUT_S, _POLL_S):
+            raise EngineError(f"It has not stopped in {_STOP_TIMEOUT_S} s; python3 start.py --stop ends it.")
+        status = None
     if status is None and lock_holder(PROJECT) is None:
         for name in copy_examples():
             tell(f"made {name} from its example")
@@ -72,10 +77,6 @@ def start(options: argparse.Namespace) -> int:
         mine = _spawn(options)
     elif status and status["state"] in ("healthy", "degraded"):
         return _already_running(options, status)
-    elif status and status["state"] == "stopping":
-        say("It is stopping; waiting for that, then starting again.")
-        wait_until(lambda: lock_holder(PROJECT) is None, _STOP_TIMEOUT_S, _POLL_S)
-        mine = _spawn(options)
     else:
         say(_ELSEWHERE)
     try:
