@@ -46,9 +46,11 @@ def _run_without_system(options: argparse.Namespace) -> int:
         from engine import doctor  # noqa: PLC0415
 
         return doctor.run()
+    if options.engine == "docker":
+        raise EngineError("The unit is for the native engine; containers start with Docker.")
     from engine.native import systemd  # noqa: PLC0415
 
-    return systemd.show(workers=options.workers, port=options.port, queue=options.queue)
+    return systemd.show(workers=options.workers, port=options.port, queue=options.queue, asked=options.pool)
 
 
 def _act(options: argparse.Namespace) -> int:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Sequence
 
+from engine.common import pools
 from engine.common.errors import EngineError
+from engine.common.pools import Pool
 from engine.common.state import PROJECT, ROOT, read_engine
 
 UNIT = """\
@@ -75,12 +78,18 @@ def user() -> str:
         return str(os.getuid())
 
 
-def show(*, workers: int | None, port: int | None, queue: str | None) -> int:
-    """Print the unit with the options that were given, else those of the last start."""
+def show(*, workers: int | None, port: int | None, queue: str | None, asked: Sequence[Pool] = ()) -> int:
+    """Print the unit with the options that were given; each start takes the others from the last one.
+
+    Raises:
+        EngineError: no start could have these pools.
+    """
     last = read_engine(PROJECT)
     last = last if last.get("engine") == "native" else {}
     given = {"workers": workers, "port": port or last.get("port"), "queue": queue}
     options = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    pools.merged(map(pools.parse, last.get("pools", [])), asked)  # what is wrong with them is said now
+    options += "".join(f" --pool {word(pool.text)}" for pool in asked)
     base = getattr(sys, "_base_executable", sys.executable)  # the Python that start.py begins with
     sys.stdout.write(UNIT.format(user=user(), root=path(str(ROOT)), command=command(base), options=options))
     return 0

@@ -97,7 +97,10 @@ def test_systemd_takes_the_unit_for_any_folder(name: str, tmp_path: Path) -> Non
     python.symlink_to("/bin/true")
     unit = tmp_path / "ml-service-under-test.service"
     text = systemd.UNIT.format(
-        user="root", root=systemd.path(str(folder)), command=systemd.command(str(python)), options=" --port 8000"
+        user="root",
+        root=systemd.path(str(folder)),
+        command=systemd.command(str(python)),
+        options=' --port 8000 --pool "gpu=1:whisper,sdxl"',
     )
     unit.write_text(text.replace("Type=notify", "Type=oneshot").replace("Restart=on-failure\n", ""))
     parsed = configparser.ConfigParser(interpolation=None)

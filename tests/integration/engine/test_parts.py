@@ -223,6 +223,13 @@ def test_an_example_is_copied_once_and_closed_to_others(tmp_path: Path) -> None:
         ([], 0, "examples:"),  # no terminal, no menu
         (["--doctor"], None, "Disk"),
         (["--systemd", "--workers", "2"], 0, "--workers 2"),
+        (
+            ["--systemd", "--pool", "gpu=1:whisper,sdxl", "--pool", "cpu=2:rules"],
+            0,
+            ' --engine native --pool "gpu=1:whisper,sdxl" --pool cpu=2:rules\n',
+        ),
+        (["--systemd", "--pool", "gpu=1"], 1, "The pool gpu has no models yet"),
+        (["--systemd", "--engine", "docker"], 1, "native engine"),
         (["--workers", "0", "--start"], 2, "from 1 to 48"),
         (["--start", "--stop"], 2, "not allowed"),
         (["--nonsense"], 2, "nonsense"),
