@@ -132,7 +132,7 @@ def test_what_is_no_longer_kept_is_said_and_is_not_asked_again(language: str, wo
         assert [len(row) for row in view.keyboard.inline_keyboard] == [1]  # back
         assert answers.answer(t, erased(status)).keyboard is None
     entries = [Entry(erased(status), 0, 0, 0) for status in (Status.SUCCEEDED, Status.FAILED)]
-    page = history.history(t, HistoryPage(entries, has_older=False, has_newer=False), wanted="all", page=0)
+    page = history.history(t, HistoryPage(entries, None, None), wanted="all", page=0)
     assert shown(page).count(words) == 2
     assert page.keyboard is not None
     assert "null" not in page.text + page.keyboard.model_dump_json(exclude_none=True)
