@@ -15,9 +15,9 @@ from ml_service.background.bulk_feeder import LINES_FED_MAX, BulkFeeder, shares
 from ml_service.domain.bulk import BulkStatus, Chunk
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import Actor, ActorKind
-from ml_service.domain.predictions import Source
+from ml_service.domain.predictions import PredictionError, Source
 from ml_service.domain.submissions import Decision
-from ml_service.storage import admin_users, bulk_feeding, bulk_jobs, ledger
+from ml_service.storage import admin_users, balance_changes, bulk_feeding, bulk_jobs, ledger
 from ml_service.storage.bulk_feeding import FeedJob
 from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish
@@ -332,3 +332,17 @@ async def test_without_the_conditional_debit_a_job_is_refused_by_the_schema(
     with pytest.raises(asyncpg.CheckViolationError):
         await started(play, 200)
     assert await play.balance() == (100, 0)
+
+
+async def test_what_the_feeder_moves_changes_no_balance(play: Play) -> None:
+    bulk_id, _ = await started(play, 6, price=3)
+    ids = await fed(play.database, bulk_id, 0)
+    assert ids is not None
+    assert await fed(play.database, bulk_id, 1) is not None
+    await play.claim(*ids)
+    await play.finish(Finish(ids[0], 1, 1.0, "{}"), Finish(ids[1], 1, 1.0, None, PredictionError("model_error", "no")))
+    async with play.database.autocommit() as session:
+        found = await balance_changes.last(session, play.user_id, 9)
+    assert [(one.kind, one.change, one.count) for one in found] == [
+        ("release", 3, 1), ("hold", -18, 1), ("grant", 100, 1),
+    ]  # fmt: skip
