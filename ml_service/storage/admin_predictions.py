@@ -71,3 +71,11 @@ async def of_id(session: Session, prediction_id: UUID) -> ListedPrediction | Non
     """The prediction of this id, of any user."""
     row = await session.fetchrow(_OF_ID, prediction_id)
     return None if row is None else ListedPrediction(*row)
+
+
+async def owner_and_status_for_update(session: Session, prediction_id: UUID) -> tuple[UUID, str] | None:
+    """Whose prediction it is, and its status, which stays until the commit; None where there is none."""
+    row = await session.fetchrow(
+        "SELECT user_id, status FROM predictions WHERE id = $1 FOR NO KEY UPDATE", prediction_id
+    )
+    return None if row is None else (row["user_id"], row["status"])

@@ -157,6 +157,14 @@ async def change(
     return _webhook_of(row)
 
 
+async def is_on_for_update(session: Session, user_id: UUID, id_: UUID) -> bool | None:
+    """Whether a webhook is switched on, locked until the commit; None where there is none. Call `lock` first."""
+    found: bool | None = await session.fetchval(
+        "SELECT disabled_at IS NULL FROM webhooks WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE", id_, user_id
+    )
+    return found
+
+
 async def delete(session: Session, user_id: UUID, id_: UUID) -> bool:
     """Delete a webhook; call `lock` first. Its log is purged later."""
     tag = await session.execute("DELETE FROM webhooks WHERE id = $1 AND user_id = $2", id_, user_id)

@@ -293,7 +293,7 @@ async def restart_model(session: Session, admin: Admin, name: str) -> None:
 
 
 async def cancel_bulk_job(database: Database, admin: Admin, bulk_id: UUID, *, reason: str) -> BulkJob:
-    """Cancel anybody's bulk job, as `bulk.stop` does.
+    """Cancel anybody's bulk job, as `bulk.stop` does. Canceling twice is no error, and logged once.
 
     Raises:
         InvalidInput: There is no reason.
@@ -302,9 +302,9 @@ async def cancel_bulk_job(database: Database, admin: Admin, bulk_id: UUID, *, re
     reason = checked_reason(reason)
     async with database.begin() as session:
         job = await bulk.get(session, None, bulk_id)
-        await bulk.stop(session, job.user_id, bulk_id, admin.actor)
-        after = {"bulk_id": str(bulk_id), "model": job.model}
-        await record(session, admin, "bulk.cancel", f"user:{job.user_id}", after=after, reason=reason)
+        if await bulk.stop(session, job.user_id, bulk_id, admin.actor):
+            after = {"bulk_id": str(bulk_id), "model": job.model}
+            await record(session, admin, "bulk.cancel", f"user:{job.user_id}", after=after, reason=reason)
     await bulk.cancel_open(database, job.user_id, bulk_id)
     async with database.autocommit() as session:
         return await bulk.get(session, None, bulk_id)

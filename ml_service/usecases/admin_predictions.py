@@ -50,17 +50,18 @@ async def cancel(session: Session, admin: Admin, prediction_id: UUID, *, reason:
     Raises:
         NotFound, AlreadyFinished: There is no such prediction, or it has ended otherwise.
     """
-    found = await admin_predictions.of_id(session, prediction_id)
+    found = await admin_predictions.owner_and_status_for_update(session, prediction_id)
     if found is None:
         raise NotFound(MISSING)
-    canceled = await predictions.cancel(session, found.user_id, prediction_id, by=admin.actor)
-    if found.status != Status.CANCELED:
+    user_id, status = found
+    canceled = await predictions.cancel(session, user_id, prediction_id, by=admin.actor)
+    if status != Status.CANCELED:
         await record(
             session,
             admin,
             "prediction.cancel",
-            f"user:{found.user_id}",
-            before={"status": found.status},
+            f"user:{user_id}",
+            before={"status": status},
             after={"prediction_id": str(prediction_id), "status": canceled.status, "credits": canceled.cost},
             reason=reason,
         )

@@ -19,9 +19,17 @@ async def list_all(session: Session, *, everything: bool, limit: int) -> list[We
 
 
 async def disable(session: Session, by: admin.Admin, webhook_id: UUID, *, reason: str) -> None:
-    """Switch a webhook off; raises NotFound."""
+    """Switch a webhook off; one that is off already stays as it is, and nothing is logged.
+
+    Raises:
+        InvalidInput: There is no reason.
+        NotFound: There is no such webhook.
+    """
+    reason = admin.checked_reason(reason)
     owner = await _owner(session, webhook_id)
     await webhooks.lock(session, owner)
+    if await webhooks.is_on_for_update(session, owner, webhook_id) is False:
+        return
     changed = await webhooks.change(session, owner, webhook_id, is_disabled=True, reason=DisabledReason.ADMIN)
     if changed is None:
         raise NotFound("There is no such webhook.")

@@ -232,12 +232,18 @@ class Bulk:
             return await get(session, user_id, bulk_id)
 
 
-async def stop(session: Session, user_id: UUID, bulk_id: UUID, actor: Actor) -> None:
-    """Feed no more of a user's job, and give back what it holds; raises AlreadyFinished. Twice is no error."""
-    if not await bulk_jobs.stop(session, bulk_id, user_id, BulkStatus.CANCELED, actor):
-        job = await get(session, user_id, bulk_id)
-        if job.status is not BulkStatus.CANCELED:
-            raise AlreadyFinished("This bulk job has ended.")
+async def stop(session: Session, user_id: UUID, bulk_id: UUID, actor: Actor) -> bool:
+    """Feed no more of a user's job, and give back what it holds; raises AlreadyFinished.
+
+    Returns:
+        False where the job was canceled before.
+    """
+    if await bulk_jobs.stop(session, bulk_id, user_id, BulkStatus.CANCELED, actor):
+        return True
+    job = await get(session, user_id, bulk_id)
+    if job.status is not BulkStatus.CANCELED:
+        raise AlreadyFinished("This bulk job has ended.")
+    return False
 
 
 async def cancel_open(database: Database, user_id: UUID, bulk_id: UUID) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 from ml_service.domain.roles import Role
+from ml_service.usecases import admin_predictions
+from ml_service.usecases.admin import OPERATOR
 from services.app.api.admin.access import NEEDED
 from tests.support.admin import admin_routes, change, id_of, logged, routes_of
 from tests.support.service import PASSWORD, Person, Service, StartService, code_of
@@ -188,3 +191,24 @@ async def test_support_cancels_for_somebody_and_the_credits_come_back(service: S
         )
     assert actor is not None
     assert tuple(actor) == ("admin", await id_of(helper))
+
+
+async def test_of_two_who_cancel_one_prediction_at_once_the_log_names_one(service: Service, anna: Person) -> None:
+    asked = UUID((await anna.predict()).json()["id"])
+
+    async def cancel(reason: str) -> None:
+        async with service.database.begin() as session:
+            await admin_predictions.cancel(session, OPERATOR, asked, reason=reason)
+
+    async with service.database.begin() as held:
+        await held.execute(
+            "UPDATE predictions SET status = 'processing', attempts = 1, worker_id = 'w', started_at = now()"
+            " WHERE id = $1",
+            asked,
+        )
+        both = [asyncio.create_task(cancel(reason)) for reason in ("first", "second")]
+        await asyncio.sleep(0.3)  # both have looked, and wait for the row
+    await asyncio.gather(*both)
+    [(_, action, _, before, after, _)] = await logged(service)
+    assert (action, before["status"], after["credits"]) == ("prediction.cancel", "processing", 1)
+    assert await anna.balance() == (100, 0)

@@ -48,3 +48,20 @@ async def test_an_operator_finds_a_webhook_that_fails_and_switches_it_off(
         found, *_ = await admin_actions.page(session, before=None, limit=5)
         assert not await session.fetchval("SELECT has_webhooks FROM users WHERE id = $1", play.user_id)
     assert (found.action, found.target, found.reason) == ("webhook.disable", f"webhook:{made.id}", "it floods us")
+
+
+async def test_switching_off_what_is_off_is_not_logged(
+    play: Play, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    async with play.database.begin() as session:
+        made = await webhooks.add(
+            session, new_id(), play.user_id, "https://x", ["balance.low"], "whsec_x", balance_low_credits=5
+        )
+        await webhooks.change(session, play.user_id, made.id, is_disabled=True)  # by its owner
+    await run("webhooks", "disable", str(made.id), "--reason", "it floods us")
+    async with play.database.autocommit() as session:
+        assert await admin_actions.page(session, before=None, limit=5) == []
+        found = await webhooks.get(session, play.user_id, made.id)
+    assert found is not None
+    assert found.disabled_reason == "user"
