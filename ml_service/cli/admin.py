@@ -14,7 +14,7 @@ from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
 from ml_service.domain.ledger import Kind, in_words
 from ml_service.domain.roles import Role
 from ml_service.domain.users import User, check_username
-from ml_service.storage import sessions
+from ml_service.storage import link_codes, sessions
 from ml_service.storage import users as stored_users
 from ml_service.usecases import admin, admin_predictions, operations, searching, users
 from ml_service.usecases.admin import CREDITS_BY_HAND_MAX, OPERATOR
@@ -76,13 +76,15 @@ def _named(role: Role | None) -> str:
 
 
 async def _promote(user: User, role: Role, password: str | None) -> None:
-    """Give a registered user a role; with a new password, which ends all sessions, where one is given."""
+    """Give a registered user a role, and a new password where one is given: all sessions and unused link codes end."""
     password_hash = await Passwords().hash(password) if password is not None else None
     async with begin() as session:
         await admin.set_role(session, OPERATOR, user.id, role, reason=None)
         if password_hash is not None:
             await stored_users.set_password_hash(session, user.id, password_hash)
             await sessions.revoke_all_of(session, user.id)
+            await link_codes.end_unused(session, user.id)
+            await admin.record(session, OPERATOR, "user.password", f"user:{user.id}")
     out.print(f"{user.username} is {_named(role)}" + (" with a new password." if password_hash else "."))
 
 

@@ -94,10 +94,19 @@ async def test_an_admin_is_made_and_a_taken_name_needs_existing(run: Run, databa
     assert await stored() == before
     run("admin", "create", "boss", "--existing")
     assert await stored() == (True, before[1])
+    async with database.autocommit() as session:
+        await session.execute(
+            "INSERT INTO telegram_link_codes (code_hash, user_id, expires_at)"
+            " SELECT 'code', id, now() + interval '5 minutes' FROM users WHERE username = 'boss'"
+        )
     run("admin", "create", "boss", "--existing", "--password-stdin", stdin="another-Password-5\n")
     is_admin, password_hash = await stored()
     assert is_admin
     assert password_hash != before[1]
+    async with database.autocommit() as session:
+        found, *_ = await admin_actions.page(session, before=None, limit=9)
+        assert await session.fetchval("SELECT count(*) FROM telegram_link_codes") == 0
+    assert (found.actor, found.action, found.before, found.after) == ("command-line", "user.password", None, None)
 
 
 @pytest.mark.parametrize(

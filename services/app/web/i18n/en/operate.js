@@ -168,6 +168,7 @@ export default {
   "action_log.user.unblock": "Unblocked a user",
   "action_log.user.make_admin": "Made an admin",
   "action_log.user.create_admin": "Created an admin",
+  "action_log.user.password": "Set a new password",
   "action_log.credits.top_up": "Topped up",
   "action_log.credits.adjustment": "Corrected a balance",
   "action_log.credits.refund": "Refunded",

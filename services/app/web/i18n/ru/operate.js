@@ -187,6 +187,7 @@ export default {
   "action_log.user.unblock": "Разблокирован пользователь",
   "action_log.user.make_admin": "Назначен администратор",
   "action_log.user.create_admin": "Создан администратор",
+  "action_log.user.password": "Задан новый пароль",
   "action_log.credits.top_up": "Пополнен баланс",
   "action_log.credits.adjustment": "Скорректирован баланс",
   "action_log.credits.refund": "Возвращена оплата",
