@@ -27,7 +27,7 @@ async def untold_admins(session: Session, name: str) -> list[tuple[int, str]]:
     rows = await session.fetch(
         """
         SELECT c.chat_id, c.language FROM telegram_chats AS c JOIN users AS u ON u.id = c.user_id
-        WHERE u.is_admin AND c.blocked_at IS NULL AND c.stopped_at IS NULL AND NOT EXISTS (
+        WHERE u.is_admin AND NOT u.is_blocked AND c.blocked_at IS NULL AND c.stopped_at IS NULL AND NOT EXISTS (
             SELECT FROM telegram_alert_receipts AS r WHERE r.name = $1 AND r.chat_id = c.chat_id
         )
         ORDER BY c.chat_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +17,8 @@ class Chat:
     Attributes:
         user_id: The account that pays; ``own_user_id`` until the chat is linked to an account of the API.
         own_balance: Credits of the chat's own account that would move to another one: unspent grants do not.
+        is_admin: And not blocked; a blocked admin does not count.
+        is_blocked: The account that pays may not be used.
         model: The chosen model, or None for the default one.
         dialog: A half-finished question as JSON text, or None.
         is_silent: Nothing may be sent: the person stopped or blocked the bot.
@@ -29,6 +30,7 @@ class Chat:
     own_balance: int
     username: str
     is_admin: bool
+    is_blocked: bool
     language: str
     model: str | None
     dialog: str | None
@@ -47,7 +49,7 @@ class Chat:
 
 _GET = """
     SELECT c.chat_id, c.user_id, c.own_user_id, greatest(0, o.balance - greatest(0, o.grants_left)) AS own_balance,
-        u.username, u.is_admin, c.language, c.model,
+        u.username, u.is_admin AND NOT u.is_blocked AS is_admin, u.is_blocked, c.language, c.model,
         c.dialog::text AS dialog, c.blocked_at IS NOT NULL OR c.stopped_at IS NOT NULL AS is_silent
     FROM telegram_chats AS c JOIN users AS u ON u.id = c.user_id JOIN users AS o ON o.id = c.own_user_id
     WHERE c.chat_id = $1
@@ -58,34 +60,6 @@ async def get(session: Session, chat_id: int) -> Chat | None:
     """The chat of this id."""
     row = await session.fetchrow(_GET, chat_id)
     return None if row is None else Chat(**dict(row))
-
-
-_GET_MANY = """
-    SELECT c.chat_id, c.user_id, c.own_user_id, greatest(0, o.balance - greatest(0, o.grants_left)) AS own_balance,
-        u.username, u.is_admin, c.language, c.model,
-        c.dialog::text AS dialog, c.blocked_at IS NOT NULL OR c.stopped_at IS NOT NULL AS is_silent
-    FROM telegram_chats AS c JOIN users AS u ON u.id = c.user_id JOIN users AS o ON o.id = c.own_user_id
-    WHERE c.chat_id = ANY ($1::bigint[])
-"""
-
-
-async def get_many(session: Session, chat_ids: Sequence[int]) -> dict[int, Chat]:
-    """The chats of these ids."""
-    return {row["chat_id"]: Chat(**dict(row)) for row in await session.fetch(_GET_MANY, chat_ids)}
-
-
-_LIST_ADMINS = """
-    SELECT c.chat_id, c.user_id, c.own_user_id, greatest(0, o.balance - greatest(0, o.grants_left)) AS own_balance,
-        u.username, u.is_admin, c.language, c.model,
-        c.dialog::text AS dialog, c.blocked_at IS NOT NULL OR c.stopped_at IS NOT NULL AS is_silent
-    FROM telegram_chats AS c JOIN users AS u ON u.id = c.user_id JOIN users AS o ON o.id = c.own_user_id
-    WHERE u.is_admin AND c.blocked_at IS NULL AND c.stopped_at IS NULL
-"""
-
-
-async def list_admins(session: Session) -> list[Chat]:
-    """The chats of admins who can be written to."""
-    return [Chat(**dict(row)) for row in await session.fetch(_LIST_ADMINS)]
 
 
 async def lock(session: Session, chat_id: int) -> None:

@@ -14,10 +14,11 @@ from ml_service.domain.bulk import BulkStatus
 from ml_service.domain.credentials import Principal
 from ml_service.domain.errors import InvalidInput, NotFound
 from ml_service.domain.ids import new_id
-from ml_service.domain.ledger import Actor, ActorKind
+from ml_service.domain.ledger import Actor, ActorKind, Balance
 from ml_service.domain.predictions import Prediction
 from ml_service.domain.rate_limits import Note, unnoted
 from ml_service.storage import (
+    balance_changes,
     bots,
     bulk_jobs,
     canceling,
@@ -27,6 +28,7 @@ from ml_service.storage import (
     prediction_stats,
     predictions,
 )
+from ml_service.storage.balance_changes import BalanceChange
 from ml_service.storage.chats import Chat
 from ml_service.storage.database import Database, Session
 from ml_service.storage.history import LAST_ID, ROWS_READ_MAX
@@ -174,7 +176,13 @@ async def start_over(session: Session, chat: Chat) -> None:
 
 
 async def get(session: Session, chat: Chat, prediction_id: UUID) -> Prediction:
-    """A prediction of one of the chat's accounts; raises NotFound for missing ones and another user's alike."""
+    """A prediction of one of the chat's accounts.
+
+    Raises:
+        Blocked: The account that pays is blocked.
+        NotFound: It is missing, or another user's: the same answer.
+    """
+    _check_not_blocked(chat)
     found = (await predictions.get_many(session, [prediction_id])).get(prediction_id)
     if found is None or found.user_id not in chat.user_ids:
         raise NotFound("There is no such prediction.")
@@ -182,7 +190,8 @@ async def get(session: Session, chat: Chat, prediction_id: UUID) -> Prediction:
 
 
 async def get_batch(session: Session, chat: Chat, batch_id: UUID) -> list[UUID]:
-    """The ids of a batch of one of the chat's accounts; raises NotFound for missing ones and those of others alike."""
+    """The ids of a batch of one of the chat's accounts; raises as `get`."""
+    _check_not_blocked(chat)
     for user_id in chat.user_ids:
         if ids := await predictions.batch_ids(session, user_id, batch_id):
             return ids
@@ -190,7 +199,11 @@ async def get_batch(session: Session, chat: Chat, batch_id: UUID) -> list[UUID]:
 
 
 async def cancel_batch(database: Database, chat: Chat, batch_id: UUID) -> int:
-    """Cancel what is unfinished of a batch, or a bulk job, of the chat's accounts; returns how many rows that were."""
+    """Cancel what is unfinished of a batch, or a bulk job, of the chat's accounts; returns how many rows that were.
+
+    Raises Blocked.
+    """
+    _check_not_blocked(chat)
     canceled = 0
     for user_id in chat.user_ids:
         async with database.begin() as session:
@@ -238,7 +251,11 @@ async def history_page(
 
     It is bounded in the rows that are read at once, and in the time that is spent on looking for entries among many
     others.
+
+    Raises:
+        Blocked: The account is blocked.
     """
+    _check_not_blocked(chat)
 
     def look_older(start: UUID, limit: int) -> Awaitable[Reading]:
         return history_pages.older(
@@ -281,6 +298,19 @@ async def _look(
         if time.monotonic() - began > LOOKING_S_MAX:
             break
     return found, next_id
+
+
+async def balance(session: Session, chat: Chat, *, changes_max: int) -> tuple[Balance, list[BalanceChange]]:
+    """What the account that pays has, and what changed it lately, newest first; raises Blocked."""
+    _check_not_blocked(chat)
+    has = await ledger.balance(session, chat.user_id)
+    return has, await balance_changes.last(session, chat.user_id, changes_max)
+
+
+def _check_not_blocked(chat: Chat) -> None:
+    """Refuse a blocked user as the API does, whose sessions have ended and whose keys are refused."""
+    if chat.is_blocked:
+        raise users.blocked()
 
 
 async def wait_s(session: Session, model: str, *, ahead: int, workers: int, batch_size: int) -> int:

@@ -6,8 +6,7 @@ from aiogram import Router
 from aiogram.filters import Command
 from aiogram.types import Message
 
-from ml_service.storage import balance_changes
-from ml_service.usecases import ledger
+from ml_service.usecases import telegram
 from services.bot.talk import Talk
 from services.bot.views import menus
 
@@ -17,8 +16,7 @@ CHANGES_SHOWN = 8
 async def balance(_message: Message, talk: Talk) -> None:
     """Show what there is, what is held, and what moved."""
     async with talk.deps.database.autocommit() as session:
-        has = await ledger.balance(session, talk.chat.user_id)
-        last = await balance_changes.last(session, talk.chat.user_id, CHANGES_SHOWN)
+        has, last = await telegram.balance(session, talk.chat, changes_max=CHANGES_SHOWN)
     await talk.say(menus.balance(talk.t, talk.chat.username, has, last))
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from ml_service.domain.errors import InvalidInput, TooManyRequests
+from ml_service.domain.errors import Blocked, InvalidInput, TooManyRequests
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import COMMAND_LINE
 from ml_service.domain.predictions import PredictionError, Status
-from ml_service.storage import alerts, balance_changes, chat_deliveries, ledger, updates
+from ml_service.storage import alerts, balance_changes, chat_deliveries, chats, ledger, updates
 from ml_service.storage.chats import set_blocked
 from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish
@@ -33,10 +33,10 @@ async def test_a_chat_gets_one_account_with_credits_once(bot_database: Database)
         async with bot_database.begin() as session:
             return await telegram.ensure_chat(session, 7, "ru", starting_credits=100)
 
-    chats = await asyncio.gather(*(arrive() for _ in range(6)))
-    assert len({chat.user_id for chat in chats}) == 1
+    found = await asyncio.gather(*(arrive() for _ in range(6)))
+    assert len({chat.user_id for chat in found}) == 1
     async with bot_database.autocommit() as session:
-        balance = await ledger.balance(session, chats[0].user_id)
+        balance = await ledger.balance(session, found[0].user_id)
     assert balance is not None
     assert balance.balance == 100
 
@@ -352,3 +352,53 @@ async def test_the_bots_role_can_do_no_more_than_it_must(bot_database: Database)
         async with bot_database.autocommit() as session:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await session.execute(statement)
+
+
+async def test_a_blocked_admin_is_none_in_telegram(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        for chat_id in (7, 8):
+            await telegram.ensure_chat(session, chat_id, "en", starting_credits=0)
+    async with play.database.begin() as session:
+        await session.execute("UPDATE users SET is_admin = true WHERE username LIKE 'telegram_%'")
+        await session.execute("UPDATE users SET is_blocked = true WHERE username = 'telegram_7'")
+    async with bot_database.autocommit() as session:
+        await alerts.begin(session, "x")
+        assert [chat for chat, _ in await alerts.untold_admins(session, "x")] == [8]
+        found = [await chats.get(session, chat_id) for chat_id in (7, 8)]
+    assert [chat is not None and chat.is_admin for chat in found] == [False, True]
+
+
+async def test_a_blocked_users_chat_reads_nothing_until_the_block_ends(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=50)
+    player = Play(play.database, chat.user_id)
+    batch = player.submission(items=2, batch=True)
+    assert batch.batch_id is not None
+    await player.submit(batch)
+
+    async def read() -> list[object]:
+        async with bot_database.begin() as session:
+            now = await telegram.ensure_chat(session, 7, "en", starting_credits=50)
+        tries = (
+            lambda session: telegram.history_page(session, now, None, size=5),
+            lambda session: telegram.get(session, now, player.ids[0]),
+            lambda session: telegram.get_batch(session, now, batch.batch_id),
+            lambda session: telegram.balance(session, now, changes_max=5),
+        )
+        found: list[object] = []
+        for attempt in tries:
+            async with bot_database.autocommit() as session:
+                try:
+                    await attempt(session)
+                    found.append(None)
+                except Blocked as error:
+                    found.append(error.code)
+        return found
+
+    assert await read() == [None] * 4
+    async with play.database.begin() as session:
+        await session.execute("UPDATE users SET is_blocked = true WHERE id = $1", chat.user_id)
+    assert await read() == ["blocked"] * 4
+    async with play.database.begin() as session:
+        await session.execute("UPDATE users SET is_blocked = false WHERE id = $1", chat.user_id)
+    assert await read() == [None] * 4
