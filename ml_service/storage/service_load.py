@@ -15,7 +15,7 @@ LEDGER_READ_MAX = 100_000
 NEWEST_READ_MAX = 20_000
 """Predictions that ended, of those rows."""
 ENDS_READ_MAX = 2000
-"""Predictions that are looked at for them."""
+"""Predictions that are looked at for them; of more releases, the share of failures among these tells of all."""
 SERIES_READ_MAX = 180_000
 """Predictions that are read for a series; of more, an equal share for each part of a step tells of the rest."""
 
@@ -98,7 +98,8 @@ class RecentWork:
     """What was done lately.
 
     Attributes:
-        per_minute: Predictions that ended within a minute, whatever became of them; ``failed_per_minute`` failed.
+        per_minute: Predictions that ended within a minute, whatever became of them.
+        failed_per_minute: Those that failed or expired; an estimate where more than `ENDS_READ_MAX` gave credits back.
         p50_ms, p95_ms, p99_ms: From the request to the answer, of single requests; None without an answer.
     """
 
@@ -116,7 +117,9 @@ _PACE = """
         SELECT coalesce(max(id), 0) - $1::bigint AS id FROM transactions
     ), newest AS MATERIALIZED (
         SELECT kind, prediction_id, created_at FROM transactions  -- the primary key, read backwards
-        WHERE id > (SELECT id FROM bound) AND kind IN ('capture', 'release') ORDER BY id DESC LIMIT $2
+        WHERE id > (SELECT id FROM bound) AND kind IN ('capture', 'release')
+            AND prediction_id IS NOT NULL  -- bulk jobs release what they held, too
+        ORDER BY id DESC LIMIT $2
     ), span AS MATERIALIZED (
         SELECT greatest(1, least(60, extract(epoch FROM now() - CASE
             WHEN (SELECT count(*) FROM newest) = $2 THEN (SELECT min(created_at) FROM newest)
@@ -127,10 +130,12 @@ _PACE = """
         SELECT n.kind, n.prediction_id FROM newest AS n CROSS JOIN span AS s
         WHERE n.created_at > now() - s.seconds * interval '1 second'
     ), failed AS (
-        SELECT count(*) AS number
-        FROM (SELECT prediction_id FROM ended WHERE kind = 'release' LIMIT $3) AS released
-        JOIN predictions AS p ON p.id = released.prediction_id
-        WHERE p.status IN ('failed', 'expired')
+        SELECT round(count(*) FILTER (WHERE p.status IN ('failed', 'expired')) * max(r.number)::float8
+            / greatest(1, count(*))) AS number
+        FROM (
+            SELECT prediction_id, count(*) OVER () AS number FROM ended WHERE kind = 'release' LIMIT $3
+        ) AS r
+        LEFT JOIN predictions AS p ON p.id = r.prediction_id
     ), answered AS (
         SELECT percentile_cont('{0.5,0.95,0.99}'::float8[])
             WITHIN GROUP (ORDER BY (extract(epoch FROM p.finished_at - p.created_at) * 1000)::float8) AS percentiles
@@ -141,8 +146,8 @@ _PACE = """
         JOIN predictions AS p ON p.id = captured.prediction_id
         WHERE p.status = 'succeeded' AND p.batch_id IS NULL
     )
-    SELECT (SELECT count(*) FROM ended) * 60 / s.seconds AS per_minute, f.number * 60 / s.seconds AS failed_per_minute,
-        a.percentiles
+    SELECT (SELECT count(*) FROM ended) * 60 / s.seconds AS per_minute,
+        coalesce(f.number, 0) * 60 / s.seconds AS failed_per_minute, a.percentiles
     FROM span AS s CROSS JOIN failed AS f CROSS JOIN answered AS a
 """
 

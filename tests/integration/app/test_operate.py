@@ -191,6 +191,28 @@ async def test_finished_predictions_are_counted_behind_a_large_batch(
     assert few.per_minute >= 2  # two in less than a minute, taken for all of it
 
 
+async def test_failures_behind_what_was_canceled_or_fed_are_counted(
+    service: Service, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service.worker():
+        for _ in range(4):
+            await anna.predict("fail", Prefer="wait=20")
+    for _ in range(4):
+        one = (await anna.predict("waits")).json()
+        await anna.post(f"/predictions/{one['id']}/cancel")
+    async with service.database.autocommit() as session:
+        for kind in ("hold", "release"):  # as a job that holds, and is fed
+            await session.execute(
+                "INSERT INTO transactions (user_id, kind, amount, bulk_id, actor_kind, actor_id)"
+                " SELECT id, $1, 0, gen_random_uuid(), 'system', 'feeder' FROM users WHERE username = 'anna'",
+                kind,
+            )
+        found = await service_load.pace(session)
+        assert (found.per_minute, found.failed_per_minute) == (8, 4)
+        monkeypatch.setattr(service_load, "ENDS_READ_MAX", 6)  # the newest: four canceled ones, and two that failed
+        assert (await service_load.pace(session)).failed_per_minute == 3  # 2 of 6 tell of 8, to a whole number
+
+
 async def test_a_series_estimates_what_it_does_not_read(
     service: Service, anna: Person, boss: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

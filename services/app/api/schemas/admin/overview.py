@@ -26,7 +26,9 @@ class Now(BaseModel):
     oldest_wait_s: float | None = Field(description="How long the oldest queued one has waited.")
     workers: int = Field(description="Live workers.")
     per_minute: float = Field(description="Predictions that ended in the last minute, whatever became of them.")
-    failed_per_minute: float = Field(description="Those of them that failed or expired.")
+    failed_per_minute: float = Field(
+        description="Those of them that failed or expired; an estimate where more than 2,000 ended without an answer."
+    )
     p50_ms: float | None = Field(description="From the request to the answer, of the newest single requests.")
     p95_ms: float | None
     p99_ms: float | None
