@@ -60,6 +60,9 @@ class Page:
 # The innermost query bounds the reading, the next one filters and bounds the rows, the outermost bounds the bytes. A
 # text's length is known once it has been read and decompressed, some milliseconds for a megabyte; so the stored sizes,
 # which cost nothing, bound first which texts are looked at.
+#
+# The lines of a bulk job have no key of their own (migration 0023): where a key is asked for, the job of each row
+# that is read is looked up.
 _HISTORY = """
     SELECT id, user_id, model, version, status, input, output, error_code, error_message, cost, source, batch_id,
         worker_id, attempts, predict_ms, deadline_at, created_at, started_at, finished_at, key_id, passed_count
@@ -77,7 +80,9 @@ _HISTORY = """
                 ) AS read
                 WHERE ($4::text[] IS NULL OR status = ANY ($4)) AND ($5::text IS NULL OR model = $5)
                     AND ($6::text IS NULL OR source = $6) AND ($7::uuid IS NULL OR batch_id = $7)
-                    AND ($11::uuid IS NULL OR key_id = $11)
+                    AND ($11::uuid IS NULL OR $11 = coalesce(key_id, (
+                        SELECT b.key_id FROM bulk_jobs AS b WHERE b.id = read.batch_id
+                    )))
                 ORDER BY user_id DESC, id DESC LIMIT $9
             ) AS passed
             WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
@@ -107,7 +112,9 @@ _HISTORY_WITHOUT_OUTPUT = """
                 ) AS read
                 WHERE ($4::text[] IS NULL OR status = ANY ($4)) AND ($5::text IS NULL OR model = $5)
                     AND ($6::text IS NULL OR source = $6) AND ($7::uuid IS NULL OR batch_id = $7)
-                    AND ($11::uuid IS NULL OR key_id = $11)
+                    AND ($11::uuid IS NULL OR $11 = coalesce(key_id, (
+                        SELECT b.key_id FROM bulk_jobs AS b WHERE b.id = read.batch_id
+                    )))
                 ORDER BY user_id DESC, id DESC LIMIT $9
             ) AS passed
             WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
@@ -146,7 +153,9 @@ _HISTORY_OF_IDS = """
                 WHERE p.user_id = $1 AND p.id < $2 AND p.id >= $3
                     AND ($4::text[] IS NULL OR p.status = ANY ($4)) AND ($5::text IS NULL OR p.model = $5)
                     AND ($6::text IS NULL OR p.source = $6) AND ($7::uuid IS NULL OR p.batch_id = $7)
-                    AND ($11::uuid IS NULL OR p.key_id = $11)
+                    AND ($11::uuid IS NULL OR $11 = coalesce(p.key_id, (
+                        SELECT b.key_id FROM bulk_jobs AS b WHERE b.id = p.batch_id
+                    )))
                 ORDER BY p.id DESC LIMIT $9
             ) AS passed
             WINDOW newer AS (ORDER BY id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)

@@ -55,14 +55,22 @@ _SUMMED = """
     FROM usage_sums WHERE user_id = $1 AND day >= $2 AND day < $3
     GROUP BY 1, 2, 3
 """
+# The lines of a bulk job have no key of their own (migration 0023); the row of a job by a key is never deleted. Rows
+# are grouped by batch first, so that a job is looked up once.
 _PASSED = """
-    SELECT CASE WHEN $4 = 'day' THEN (time_of(p.id) AT TIME ZONE 'UTC')::date END,
-        CASE WHEN $4 = 'model' THEN p.model END, CASE WHEN $4 = 'key' THEN p.key_id END, NULL, count(*),
-        count(*) FILTER (WHERE p.status = 'succeeded'),
-        count(*) FILTER (WHERE p.status IN ('failed', 'expired')),
-        coalesce(sum(p.cost) FILTER (WHERE p.status = 'succeeded'), 0)::bigint
-    FROM usage_passed AS u JOIN predictions AS p ON p.id = u.prediction_id  -- usage_passed_of_user
-    WHERE (u.user_id, u.prediction_id) >= ($1, $2) AND (u.user_id, u.prediction_id) < ($1, $3)
+    SELECT g.day, g.model, coalesce(g.key_id, b.key_id), NULL, sum(g.predictions)::bigint, sum(g.succeeded)::bigint,
+        sum(g.failed)::bigint, sum(g.credits)::bigint
+    FROM (
+        SELECT CASE WHEN $4 = 'day' THEN (time_of(p.id) AT TIME ZONE 'UTC')::date END AS day,
+            CASE WHEN $4 = 'model' THEN p.model END AS model, CASE WHEN $4 = 'key' THEN p.key_id END AS key_id,
+            CASE WHEN $4 = 'key' THEN p.batch_id END AS batch_id, count(*) AS predictions,
+            count(*) FILTER (WHERE p.status = 'succeeded') AS succeeded,
+            count(*) FILTER (WHERE p.status IN ('failed', 'expired')) AS failed,
+            coalesce(sum(p.cost) FILTER (WHERE p.status = 'succeeded'), 0) AS credits
+        FROM usage_passed AS u JOIN predictions AS p ON p.id = u.prediction_id  -- usage_passed_of_user
+        WHERE (u.user_id, u.prediction_id) >= ($1, $2) AND (u.user_id, u.prediction_id) < ($1, $3)
+        GROUP BY 1, 2, 3, 4
+    ) AS g LEFT JOIN bulk_jobs AS b ON b.id = g.batch_id AND b.user_id = $1
     GROUP BY 1, 2, 3
 """
 
@@ -87,13 +95,19 @@ _NEXT = """
     ORDER BY user_id, id OFFSET $4 LIMIT 1
 """
 _COUNTED = """
-    SELECT CASE WHEN $4 = 'day' THEN $5::date END, CASE WHEN $4 = 'model' THEN model END,
-        CASE WHEN $4 = 'key' THEN key_id END, NULL, count(*),
-        count(*) FILTER (WHERE status = 'succeeded'),
-        count(*) FILTER (WHERE status IN ('failed', 'expired')),
-        coalesce(sum(cost) FILTER (WHERE status = 'succeeded'), 0)::bigint
-    FROM predictions
-    WHERE (user_id, id) >= ($1, $2) AND (user_id, id) < ($1, $3)
+    SELECT g.day, g.model, coalesce(g.key_id, b.key_id), NULL, sum(g.predictions)::bigint, sum(g.succeeded)::bigint,
+        sum(g.failed)::bigint, sum(g.credits)::bigint
+    FROM (
+        SELECT CASE WHEN $4 = 'day' THEN $5::date END AS day, CASE WHEN $4 = 'model' THEN model END AS model,
+            CASE WHEN $4 = 'key' THEN key_id END AS key_id, CASE WHEN $4 = 'key' THEN batch_id END AS batch_id,
+            count(*) AS predictions,
+            count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+            count(*) FILTER (WHERE status IN ('failed', 'expired')) AS failed,
+            coalesce(sum(cost) FILTER (WHERE status = 'succeeded'), 0) AS credits
+        FROM predictions
+        WHERE (user_id, id) >= ($1, $2) AND (user_id, id) < ($1, $3)
+        GROUP BY 1, 2, 3, 4
+    ) AS g LEFT JOIN bulk_jobs AS b ON b.id = g.batch_id AND b.user_id = $1
     GROUP BY 1, 2, 3
 """
 
@@ -135,7 +149,8 @@ _FIRST_OF_ALL = """
 """
 _SUM = """
     WITH piece AS MATERIALIZED (
-        SELECT user_id, id, model, key_id, status, cost, finished_at FROM predictions WHERE id >= $1 AND id < $2
+        SELECT p.user_id, p.id, p.model, coalesce(p.key_id, b.key_id) AS key_id, p.status, p.cost, p.finished_at
+        FROM predictions AS p LEFT JOIN bulk_jobs AS b ON b.id = p.batch_id WHERE p.id >= $1 AND p.id < $2
     ), passed AS (
         INSERT INTO usage_passed (prediction_id, user_id) SELECT id, user_id FROM piece WHERE finished_at IS NULL
     ), advanced AS (
@@ -188,8 +203,10 @@ _SUM_PASSED = """
     WITH page AS MATERIALIZED (
         SELECT prediction_id, user_id FROM usage_passed WHERE prediction_id > $1 ORDER BY prediction_id LIMIT $2
     ), ended AS MATERIALIZED (
-        SELECT u.prediction_id, u.user_id, p.id IS NULL AS is_gone, p.model, p.key_id, p.status, p.cost
+        SELECT u.prediction_id, u.user_id, p.id IS NULL AS is_gone, p.model, coalesce(p.key_id, b.key_id) AS key_id,
+            p.status, p.cost
         FROM page AS u LEFT JOIN predictions AS p ON p.id = u.prediction_id
+            LEFT JOIN bulk_jobs AS b ON b.id = p.batch_id
         WHERE p.id IS NULL OR p.finished_at IS NOT NULL
     ), forgotten AS (
         DELETE FROM usage_passed AS u USING ended AS e WHERE u.prediction_id = e.prediction_id

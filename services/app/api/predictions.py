@@ -47,7 +47,9 @@ def _filter(
     model: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Only of this model.")] = None,
     source: Annotated[Source | None, Query(description="Only asked for this way.")] = None,
     batch_id: Annotated[UUID | None, Query(description="Only of this batch.")] = None,
-    key: Annotated[UUID | None, Query(description="Only asked for with this API key, by its id.")] = None,
+    key: Annotated[
+        UUID | None, Query(description="Only asked for with this API key, by its id; lines of its bulk jobs, too.")
+    ] = None,
     start: From = None,
     end: To = None,
 ) -> HistoryFilter:

@@ -52,6 +52,12 @@ _FILL_PASSED = """
     INSERT INTO usage_passed
     SELECT id, user_id FROM predictions WHERE user_id = ANY (ARRAY[$1::uuid, $2::uuid]) AND $3::int > 0
 """
+_FILL_JOBS = """
+    INSERT INTO bulk_jobs (id, user_id, source, model, version, pool, price_credits, status, started_at, finished_at)
+    SELECT gen_random_uuid(), CASE WHEN n % $3 = 1 THEN $2::uuid ELSE $1::uuid END, 'api', 'echo', '1', 'default', 1,
+        'finished', now(), now()
+    FROM generate_series(1, $3 * 3) AS n
+"""
 _FILL_LEDGER = """
     INSERT INTO transactions (user_id, kind, amount, actor_kind, actor_id)
     SELECT CASE WHEN n % $3 = 1 THEN $2::uuid ELSE $1::uuid END, 'top_up', 1, 'system', 'test'
@@ -68,9 +74,9 @@ async def small(database_url: str) -> Any:
         for name, user_id in (("big", big), ("small", small)):
             await session.execute("INSERT INTO users (id, username, username_key) VALUES ($1, $2, $2)", user_id, name)
         await session.execute(_FILL, big, small, ROWS)
-        for fill in (_FILL_LEDGER, _FILL_SUMS, _FILL_PASSED):
+        for fill in (_FILL_LEDGER, _FILL_SUMS, _FILL_PASSED, _FILL_JOBS):
             await session.execute(fill, big, small, ROWS)
-        await session.execute("ANALYZE predictions, transactions, users, usage_sums, usage_passed")
+        await session.execute("ANALYZE predictions, transactions, users, usage_sums, usage_passed, bulk_jobs")
         yield session, small, big
     await database.close()
 
@@ -133,6 +139,9 @@ async def test_a_small_user_beside_a_big_one_reads_only_their_own_rows(small: tu
         ("the first of a usage", usage._FIRST, (user, FIRST_ID, LAST_ID)),
         ("a piece of usage", usage._NEXT, (user, FIRST_ID, LAST_ID, 50_000)),
         ("usage that is counted", usage._COUNTED, (user, FIRST_ID, LAST_ID, "model", "2026-11-26")),
+        ("usage that is counted by key", usage._COUNTED, (user, FIRST_ID, LAST_ID, "key", "2026-11-26")),
+        ("usage that was passed by key", usage._PASSED, (user, FIRST_ID, LAST_ID, "key")),
+        ("history by key", history._HISTORY, (user, LAST_ID, FIRST_ID, *filters, 5000, 51, 10**6, FIRST_ID)),
         ("usage that is summed", usage._SUMMED, (user, "2026-11-01", "2026-11-30", "day")),
         ("usage that was passed", usage._PASSED, (user, FIRST_ID, LAST_ID, "day")),
         ("statement", ledger._STATEMENT, (user, ledger.LAST_ID, None, 50)),

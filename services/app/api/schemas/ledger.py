@@ -83,7 +83,7 @@ class UsedByModel(UsedBy):
 
 
 class UsedByKey(UsedBy):
-    """What was asked for with an API key; `key_id` null: without one, signed in or in a chat."""
+    """What was asked for with an API key, also in bulk jobs; `key_id` null: without one, signed in or in a chat."""
 
     key_id: UUID | None
     key_name: str | None = Field(examples=["ci"])

@@ -162,7 +162,9 @@ class Prediction(BaseModel):
     charged: int = Field(description="Credits charged: the cost after success, else 0.", examples=[1])
     source: Source
     batch_id: UUID | None
-    key_id: UUID | None = Field(description="The API key that asked for it.")
+    key_id: UUID | None = Field(
+        description="The API key that asked for it; null for a line of a bulk job, which the filter `key` finds, too."
+    )
     worker_id: str | None = Field(description="The worker that has, or had, it.", examples=["worker-2"])
     attempts: int = Field(description="How many times a worker has taken it.", examples=[1])
     created_at: datetime
