@@ -14,7 +14,7 @@ import pytest
 
 from engine.common.errors import EngineError
 from engine.common.state import ROOT
-from engine.docker import backups
+from engine.docker.backups import revision_of
 from engine.native.postgres import PostgresNode
 from ml_service.cli import backups
 from ml_service.storage import revision
@@ -80,7 +80,7 @@ def why_refused(url: str, file: Path) -> set[str]:
         assert said.count("\n") == 1
         words.add(said.strip().partition(": ")[2])
     with pytest.raises(EngineError) as refused:
-        backups.revision_of(file, ["env", f"PATH={Path(program(url, 'pg_restore')).parent}"])
+        revision_of(file, ["env", f"PATH={Path(program(url, 'pg_restore')).parent}"])
     words.add(str(refused.value))
     asyncio.run(run_sql(url, "SELECT id FROM predictions"))
     asyncio.run(run_sql(url, "DO $$ BEGIN ASSERT (SELECT count(*) FROM users) = 1; END $$"))
