@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.app.http.connection_limits import HttpLimits
 from tests.support.http_wire import ClientEnd, mirror, split, uvicorns
+from tests.support.waiting import until
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 HOST = b"Host: a\r\n"
@@ -286,10 +287,10 @@ async def test_a_refusal_waits_for_the_answers_before_it() -> None:
 
 
 async def test_a_head_that_does_not_come_is_not_waited_for() -> None:
-    limits = HttpLimits(head_s=0.05, tick_s=0.01, idle_s=0.2, linger_silence_s=0.05)
-    silent, half, answered = ClientEnd(limits=limits), ClientEnd(limits=limits), ClientEnd(limits=limits)
-    await half.send(b"GET / HTTP/1.1\r\nHost:")
-    await answered.send(GET)
+    limits = HttpLimits(head_s=0.05, tick_s=0.01, idle_s=60, linger_silence_s=0.05)
+    silent = ClientEnd(limits=limits)
+    half = await ClientEnd(limits=limits).send(b"GET / HTTP/1.1\r\nHost:")
+    answered = await ClientEnd(limits=limits).send(GET)
     await asyncio.sleep(0.12)
     assert (silent.transport.is_closed, silent.transport.written) == (True, b"")
     assert half.statuses == [408]
@@ -301,16 +302,20 @@ async def test_a_head_that_does_not_come_is_not_waited_for() -> None:
         wire.lose()
 
 
-async def test_a_reader_that_takes_nothing_is_cut_off() -> None:
+async def test_a_reader_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = HttpLimits(write_check_s=0.05, tick_s=0.01, write_bytes_min=10)
     taking, stuck = ClientEnd(limits=limits), ClientEnd(limits=limits)
+
+    def taken() -> int:
+        taking.transport.unsent -= 30
+        return taking.transport.unsent
+
+    monkeypatch.setattr(taking.transport, "get_write_buffer_size", taken)
     for wire in (taking, stuck):
         wire.transport.unsent = 1000
-        wire.protocol.pause_writing()
-    for _ in range(10):
-        await asyncio.sleep(0.02)
-        taking.transport.unsent -= 30
-    assert (taking.transport.is_closed, stuck.transport.is_closed) == (False, True)
+        wire.protocol.pause_writing()  # type: ignore[attr-defined]
+    await until(lambda: stuck.transport.is_closed and taking.transport.unsent < 900)  # looked at three times, at least
+    assert not taking.transport.is_closed
     for wire in (taking, stuck):
         wire.lose()
 
