@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import BatchStopped, ModelHost, ModelLimits
 from ml_service.runtime.model_answers import Failure, ModelAnswer, Success
 from tests.support.hosts import QUICK, running, troublesome
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 
 def texts(*words: str) -> list[str]:
@@ -87,7 +89,7 @@ async def test_one_that_hangs_alone_is_not_tried_again(hasty: ModelHost) -> None
     with structlog.testing.capture_logs() as logs:
         (answer,) = await hasty.predict(texts("!hang"))
     assert code_of(answer) == "model_timeout"
-    assert 0.5 <= time.monotonic() - started < 1
+    assert time.monotonic() - started >= 0.5
     assert [entry["event"] for entry in logs].count("model_process_failed_on_inputs") == 1
 
 
@@ -156,11 +158,12 @@ async def test_a_spare_process_is_kept_only_while_a_batch_is_isolated(host: Mode
     await until(lambda: len(host.pids) == 1)
 
 
-async def test_isolation_is_bounded_and_then_the_rest_fails() -> None:
-    async with running(troublesome(), ModelLimits(isolation_s_min=1, isolation_s_max=1)) as host:
-        started = time.monotonic()
+async def test_isolation_is_bounded_and_then_the_rest_fails(make_model: Callable[..., ModelSource]) -> None:
+    patient = troublesome().path.read_text().replace("timeout_s = 5.0", "timeout_s = 600.0")
+    limits = ModelLimits(isolation_s_min=1, isolation_s_max=1)
+    async with running(make_model(patient, "troublesome"), limits) as host, asyncio.timeout(PATIENCE_S):
+        assert host.spec.timeout_s == 600
         answers = await host.predict(texts("!exit", *["!hang"] * 63))
-        assert time.monotonic() - started < 5
     assert {code_of(each) for each in answers} <= {"model_crashed", "model_timeout"}
 
 
