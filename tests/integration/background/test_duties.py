@@ -26,9 +26,14 @@ from ml_service.storage.finishing import Finish
 from ml_service.usecases import users
 from tests.support.locks import END_HOLDERS
 from tests.support.play import Play
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 LOST_AFTER_S = 0.3
+STANDING_BY = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'ml-service leader election' AND query LIKE '%pg_terminate_backend%'
+        AND datname = current_database() AND pid <> pg_backend_pid()"""
+"""One that did not get the lock asks whether its holder is frozen."""
 
 MakeLeader = Callable[[], Leader]
 
@@ -158,17 +163,17 @@ async def test_an_overdue_prediction_ends_without_any_worker(play: Play, make_le
             await asyncio.sleep(0.05)
 
 
-async def test_one_process_leads_and_another_takes_over(make_leader: MakeLeader) -> None:
+async def test_one_process_leads_and_another_takes_over(play: Play, make_leader: MakeLeader) -> None:
     first, second = make_leader(), make_leader()
     await first.start()
-    await asyncio.sleep(0.3)
+    await until(lambda: first.is_leading)
     await second.start()
-    await asyncio.sleep(0.3)
+    async with play.database.autocommit() as session, asyncio.timeout(PATIENCE_S):
+        while not await session.fetchval(STANDING_BY) and not second.is_leading:
+            await asyncio.sleep(0.05)
     assert (first.is_leading, second.is_leading) == (True, False)
     await first.close()
-    async with asyncio.timeout(5):
-        while not second.is_leading:
-            await asyncio.sleep(0.05)
+    await until(lambda: second.is_leading)
 
 
 async def test_a_duty_that_fails_is_tried_again_and_the_other_duties_go_on_in_the_same_term(play: Play) -> None:
