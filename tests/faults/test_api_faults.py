@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.checker import banking, connected, violations
 from tests.support.load import Load, loading
+from tests.support.locks import until_one_waits
 from tests.support.proxy import proxy_to
 from tests.support.rig import Rig, Setup, running_rig, socket_of
 from tests.support.waiting import PATIENCE_S, until
@@ -39,9 +40,6 @@ async def test_an_app_that_dies_around_its_commit_loses_and_duplicates_nothing(n
         assert load.refusals.keys() & {"ReadError", "RemoteProtocolError", "ConnectError"}
 
 
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-
-
 async def test_a_retry_finds_the_request_that_a_killed_app_had_sent_to_the_database(noted_url: str) -> None:
     """In between: the app is gone, and its statement goes on without it."""
     async with running_rig(noted_url, None, Setup(workers=1)) as rig, banking(noted_url):
@@ -50,12 +48,10 @@ async def test_a_retry_finds_the_request_that_a_killed_app_had_sent_to_the_datab
         for url in rig.urls:
             await load.sign_in(url, "anna")
         request = load.new_request(user="anna")
-        async with connected(noted_url) as somebody, connected(noted_url) as looking, somebody.transaction():
+        async with connected(noted_url) as somebody, somebody.transaction():
             await somebody.execute("SELECT FROM users WHERE username = 'anna' FOR UPDATE")
             lost = asyncio.create_task(load.post(request, rig.urls[0]))
-            async with asyncio.timeout(3):
-                while not await looking.fetchval(WAITING):
-                    await asyncio.sleep(0.01)
+            await until_one_waits(noted_url)
             rig.apps[0].kill()
         with pytest.raises(httpx2.HTTPError):
             await lost

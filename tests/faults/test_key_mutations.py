@@ -11,6 +11,7 @@ from ml_service.domain.ledger import CREDITS_MAX, REGISTRATION_ACTOR, Kind
 from ml_service.domain.submissions import Decision
 from ml_service.storage import canceling, ledger, submissions
 from tests.faults.test_mutations import UNLOCKED, Mutate, broken, mutate, play
+from tests.support.locks import until_one_waits
 from tests.support.play import Play
 
 __all__ = ["mutate", "play"]
@@ -27,7 +28,7 @@ async def spend(play: Play, key: Principal, *, at_once: bool = True) -> tuple[in
         async with play.database.begin() as session:
             await submissions.submit(session, asked[:1])
             asking = asyncio.create_task(play.submit(asked[1]))
-            await asyncio.sleep(0.3)
+            await until_one_waits(play.url)
         await asking
     return (await play.spent(key)).day, (await play.balance())[1]
 

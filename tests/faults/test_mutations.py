@@ -24,6 +24,7 @@ from tests.faults.test_worker_faults import NAPS, busy_worker, napping
 from tests.support.broker import Broker
 from tests.support.checker import broken_rows, connected, violations
 from tests.support.load import Load
+from tests.support.locks import until_one_waits
 from tests.support.mutations import replaced
 from tests.support.nodes import execute
 from tests.support.play import Play
@@ -195,7 +196,7 @@ async def race(play: Play, *, key: str | None = None) -> list[Decision]:
         async with play.database.begin() as session:
             outcome = (await submissions.submit(session, [first]))[0]
             asking = asyncio.create_task(commits.submit(second))
-            await asyncio.sleep(0.3)
+            await until_one_waits(play.url)
         return [outcome.decision, (await asking).decision]
     finally:
         await queue.close()
