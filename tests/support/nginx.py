@@ -22,6 +22,7 @@ import httpx2
 from tests.support.app_process import Process
 from tests.support.dns import HOST, Names
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "services" / "nginx"
@@ -111,7 +112,8 @@ class Door:
             "listen 8443": f"listen 127.0.0.1:{self.tls_port}",
         }
         unused = set(self.changes)
-        for path in (self.folder / "nginx.conf", *self.files.glob("*.conf")):
+        settings = self.files / "templates" / "settings.conf.template"
+        for path in (self.folder / "nginx.conf", *self.files.glob("*.conf"), settings):
             text = path.read_text()
             unused -= {old for old in self.changes if old in text}
             for old, new in (places | self.changes).items():
@@ -166,7 +168,7 @@ class Door:
                 process.wait()
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_S
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -195,7 +197,7 @@ class Door:
 
     def _find(self, field: str, value: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE_S
         while not found and time.monotonic() < end:  # a line comes a moment after the answer
             found = [line for line in self.log() if line[field] == value]
             time.sleep(0.02)

@@ -14,6 +14,7 @@ import pytest
 from tests.support.app_process import Process
 from tests.support.nginx import FIRST, NOBODY, SECOND, THIRD, Door, OpenDoor, StartReplica
 from tests.support.service import code_of
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ def held(client: httpx2.Client, headers: dict[str, str]) -> int:
 
 
 def wait_until_held(client: httpx2.Client, headers: dict[str, str], credits_held: int) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while held(client, headers) < credits_held:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -46,7 +47,7 @@ def test_all_replicas_get_requests_and_a_new_one_is_noticed(open_door: OpenDoor)
         changed = time.monotonic()
         while upstreams(door) != {FIRST, SECOND}:
             assert client.get("/models").status_code == 200
-            assert time.monotonic() - changed < 3
+            assert time.monotonic() - changed < PATIENCE_S
             time.sleep(0.05)
         before = len(door.log())
         for _ in range(60):
@@ -63,14 +64,14 @@ def test_requests_in_flight_survive_their_replica_where_they_may_be_repeated(
 
     def look() -> None:
         with door.client() as client:
-            while not stop.is_set():
+            while not stop.is_set() or len(statuses) <= 20:
                 statuses.append(client.get("/balance", headers=signed_in).status_code)
                 time.sleep(0.01)
 
     def ask(headers: dict[str, str]) -> int:
         with door.client() as client:
-            wait = {"Prefer": "wait=3"}
-            return client.post("/predictions/predict", json=ASK, headers=signed_in | wait | headers).status_code
+            headers = signed_in | {"Prefer": "wait=30"} | headers
+            return client.post("/predictions/predict", json=ASK, headers=headers, timeout=90).status_code
 
     with (
         open_door(FIRST, THIRD) as door,
@@ -93,7 +94,6 @@ def test_requests_in_flight_survive_their_replica_where_they_may_be_repeated(
             looker.result()
         assert held(client, signed_in) == before + 24  # nothing was accepted twice
         assert door.was_tried("502, 202"), door.log()
-    assert len(statuses) > 20
     assert set(statuses) == {200}
 
 
@@ -105,7 +105,7 @@ def test_a_lost_submission_heals_by_its_key_and_an_unsent_one_by_itself(
     def ask(**headers: str) -> httpx2.Response:
         with door.client() as client:
             more = {name.replace("_", "-"): value for name, value in headers.items()}
-            return client.post("/predictions/predict", json=ASK, headers=signed_in | more)
+            return client.post("/predictions/predict", json=ASK, headers=signed_in | more, timeout=90)
 
     with (
         open_door(THIRD) as door,
@@ -114,8 +114,8 @@ def test_a_lost_submission_heals_by_its_key_and_an_unsent_one_by_itself(
         ThreadPoolExecutor(2) as pool,
     ):
         before = held(client, signed_in)
-        without = pool.submit(ask, Prefer="wait=20")
-        with_key = pool.submit(ask, Prefer="wait=20", **key)
+        without = pool.submit(ask, Prefer="wait=30")
+        with_key = pool.submit(ask, Prefer="wait=30", **key)
         wait_until_held(client, signed_in, before + 2)
         door.names.addresses = (THIRD, FIRST)
         third.process.kill()
@@ -130,9 +130,10 @@ def test_a_lost_submission_heals_by_its_key_and_an_unsent_one_by_itself(
         assert held(client, signed_in) == before + 2
         # What could not even be sent goes to the next replica, with a key or without.
         door.names.addresses = (NOBODY, FIRST)
-        time.sleep(2.1)
-        assert {ask().status_code for _ in range(10)} == {202}
-        assert door.was_tried("502, 202"), door.log()
+        changed = time.monotonic()
+        while not any(NOBODY in line["upstream"] and line["upstream_status"] == "502, 202" for line in door.log()):
+            assert ask().status_code == 202
+            assert time.monotonic() - changed < PATIENCE_S, door.log()
 
 
 def test_a_frozen_replica_costs_time_and_no_answer(
@@ -142,7 +143,7 @@ def test_a_frozen_replica_costs_time_and_no_answer(
         with door.client() as client:
             return client.get("/balance", headers=signed_in).status_code
 
-    faster = {"proxy_read_timeout 15s": "proxy_read_timeout 1s"}
+    faster = {"proxy_read_timeout 15s": "proxy_read_timeout 5s"}
     with open_door(FIRST, SECOND, changes=faster) as door, ThreadPoolExecutor(12) as pool:
         replicas[1].process.send_signal(signal.SIGSTOP)
         try:
@@ -184,17 +185,13 @@ def test_all_events_of_a_user_arrive_one_at_a_time(door: Door, signed_in: dict[s
 def test_events_arrive_one_at_a_time(door: Door, signed_in: dict[str, str]) -> None:
     with door.client() as client:
         prediction = client.post("/predictions/predict", json=ASK, headers=signed_in).json()
-        asked = time.monotonic()
         wanted = signed_in | {"Accept-Encoding": "gzip"}
         with client.stream("GET", f"/predictions/{prediction['id']}/events", headers=wanted) as stream:
             assert "content-encoding" not in stream.headers
             got = b""
             pieces = stream.iter_raw()
-            while b"event: status" not in got:
+            while b"event: status" not in got:  # comes while the prediction is open, or not in the client's time
                 got += next(pieces)
-            assert time.monotonic() - asked < 1
             with door.client() as other:
                 other.post(f"/predictions/{prediction['id']}/cancel", headers=signed_in)
-            canceled = time.monotonic()
             assert b'"canceled"' in b"".join(pieces)
-            assert time.monotonic() - canceled < 2
