@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,14 +30,14 @@ class Mine(Model):
     name = "mine"
     version = "1"
     description = "A test."
-    timeout_s = 1.0
+    timeout_s = TIMEOUT_S
 """
 
 Make = Callable[..., ModelSource]
 
 
-def model(body: str) -> str:
-    return HEAD + "".join(f"    {line}\n" for line in body.strip().splitlines())
+def model(body: str, timeout_s: float = 600.0) -> str:
+    return HEAD.replace("TIMEOUT_S", str(timeout_s)) + "".join(f"    {line}\n" for line in body.strip().splitlines())
 
 
 async def asked(host: ModelHost, *inputs: dict[str, Any], contexts: list[str] | None = None) -> list[ModelAnswer]:
@@ -114,12 +113,12 @@ def predict(self, text: str) -> Answer:
 async def test_a_model_that_takes_one_input_has_its_time_for_each(make_model: Make) -> None:
     body = """
 def predict(self, text: str) -> Answer:
-    time.sleep(0.3)
+    time.sleep(1.5)
     return Answer(text)
 """
-    async with running(make_model(model(body))) as host:
-        answers = await asked(host, *[{"text": "a"}] * 6)  # 1.8 s in all, of 1.0 s for each
-        assert [said(one) for one in answers] == ["a"] * 6
+    async with running(make_model(model(body, timeout_s=4.0))) as host:
+        answers = await asked(host, *[{"text": "a"}] * 3)  # 4.5 s in all, of 4.0 s for each
+        assert [said(one) for one in answers] == ["a"] * 3
         assert host.deaths == 0
 
 
@@ -127,21 +126,22 @@ async def test_inputs_of_an_async_model_run_concurrently_and_once_each(make_mode
     body = """
 async def load(self):
     self.calls = 0
+    self.all_are_here = asyncio.Event()
 
 async def predict(self, text: str) -> Answer:
     self.calls += 1
+    if self.calls == 30:
+        self.all_are_here.set()
     if text == "raise":
         raise ValueError("secret")
     if text == "late":
         await asyncio.sleep(60)
-    await asyncio.sleep(0.4)
+    await self.all_are_here.wait()
     return Answer(str(self.calls))
 """
-    async with running(make_model(model(body))) as host:
-        began = time.monotonic()
+    async with running(make_model(model(body, timeout_s=5.0))) as host:
         answers = await asked(host, *[{"text": "a"}] * 29, {"text": "raise"})
-        assert time.monotonic() - began < 2
-        assert [said(one) for one in answers[:29]] == ["30"] * 29
+        assert [said(one) for one in answers[:29]] == ["30"] * 29, "none ends before the last one has begun"
         late, raised, fine = await asked(host, {"text": "late"}, {"text": "raise"}, {"text": "a"})
         assert [one.code for one in (late, raised) if isinstance(one, Failure)] == ["model_timeout", "model_error"]
         assert said(fine) == "33", "nothing was asked twice"
@@ -175,7 +175,7 @@ async def predict(self, text: str) -> Answer:
         os._exit(3)
     return Answer(text)
 """
-    async with running(make_model(model(body))) as host:
+    async with running(make_model(model(body, timeout_s=3.0))) as host:
         answers = await asked(host, {"text": "a"}, {"text": "block"}, {"text": "exit"}, {"text": "b"})
     assert [one.code if isinstance(one, Failure) else said(one) for one in answers] == [
         *("a", "model_timeout", "model_crashed", "b"),

@@ -24,7 +24,7 @@ from ml_service.runtime.host.model_host import ModelHost, ModelLimits, ModelUnav
 from ml_service.runtime.locations import MANIFEST_FILE
 from ml_service.runtime.model_answers import Success
 from tests.support.hosts import QUICK, running, troublesome
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 MINE = """
 from ml_service.runtime.author import Model
@@ -129,7 +129,7 @@ async def test_a_model_that_cannot_be_loaded_says_why_in_one_sentence(
     make_model: Callable[..., ModelSource], source: str, error: str
 ) -> None:
     limits = ModelLimits(
-        load_timeout_s=3 if "sleep" not in source else 0.8, memory_bytes_max=200 * 2**20, backoff_s_min=30
+        load_timeout_s=120 if "sleep" not in source else 0.8, memory_bytes_max=200 * 2**20, backoff_s_min=30
     )
     async with running(make_model(source), limits) as host:
         assert host.state == "failed"
@@ -145,7 +145,7 @@ async def test_a_model_that_could_not_be_loaded_is_tried_again(
     async with running(make_model(mine("raise OSError"))) as host:
         assert host.state == "failed"
         make_model(mine())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await host.wait_ready()
         assert (host.state, host.error) == ("ready", "")
         assert len(await host.predict(["{}"])) == 1
