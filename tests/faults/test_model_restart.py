@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from engine.common.state import ROOT
-from tests.support.checker import banking, rows_of, violations
+from tests.support.checker import banking, connected, rows_of, violations
 from tests.support.load import Load, loading
 from tests.support.rig import Setup, running_rig
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -39,6 +40,14 @@ async def codes(url: str, ids: list[str]) -> set[str]:
     return {json.loads(row["output"])["code"] for id_, row in rows.items() if str(id_) in ids and row["output"]}
 
 
+async def finished(url: str, ids: list[str]) -> None:
+    async with connected(url) as connection, asyncio.timeout(PATIENCE_S):
+        while await connection.fetchval(
+            "SELECT count(*) FROM predictions WHERE id = ANY($1::uuid[]) AND finished_at IS NULL", ids
+        ):
+            await asyncio.sleep(0.05)
+
+
 async def test_changed_files_are_served_after_a_restart_of_that_model_alone(noted_url: str, tmp_path: Path) -> None:
     file = tmp_path / "models" / "mine" / "model.py"
     file.parent.mkdir(parents=True)
@@ -53,6 +62,7 @@ async def test_changed_files_are_served_after_a_restart_of_that_model_alone(note
             kept = load.new_request(model="mine", items=10)  # editing alone changes nothing
             assert await load.ask(kept)
             await load.progress(10)
+            await finished(noted_url, before.ids + kept.ids)
             command = [sys.executable, "-m", "ml_service.cli", "models", "restart", "mine"]
             said = subprocess.run(  # noqa: ASYNC221 - it takes a moment
                 command,
