@@ -42,7 +42,7 @@ NO_IDS = ["0", "007", "-1", "", "x", "1.0", "٣", "9" * 19, "9" * 5000, "a-1"]
 """Texts that name no dead letter on either backend."""
 
 
-async def dead(queue: Queue, number: int, seconds: float = 10) -> list[DeadLetter]:
+async def dead(queue: Queue, number: int, seconds: float = PATIENCE_S) -> list[DeadLetter]:
     """The dead letters, as soon as there are ``number``: the broker moves them in its own time."""
     async with asyncio.timeout(seconds):
         while len(letters := await queue.dead_letters()) < number:

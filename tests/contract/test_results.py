@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ml_service.messaging.queue import RESULTS, Queue, ResultMessage
 from tests.support.broker import FAST, Broker, results
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 
 async def test_every_live_reader_gets_every_result(broker: Broker, queue: Queue) -> None:
@@ -18,7 +18,7 @@ async def test_every_live_reader_gets_every_result(broker: Broker, queue: Queue)
         await asyncio.sleep(0.1)
         await queue.publish_results(message)
         for reader in (one, two):
-            (delivery,) = await reader.get_batch(10, 0, timeout_s=5)
+            (delivery,) = await reader.get_batch(10, 0, timeout_s=PATIENCE_S)
             assert delivery.message == message
             await reader.ack([delivery])
 
@@ -37,7 +37,7 @@ async def test_results_of_a_large_batch_arrive_whole(queue: Queue) -> None:
         await asyncio.sleep(0.1)
         await queue.publish_results(message)
         seen: list = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(seen) < 500:
                 seen += [one for delivery in await reader.get_batch(100, 0) for one in delivery.message.results]
         assert ResultMessage(tuple(seen)) == message
@@ -77,7 +77,7 @@ async def test_a_result_that_is_none_is_ignored(broker: Broker, queue: Queue) ->
     message = results()
     async with queue.consume_results(RESULTS) as reader:
         await queue.publish_results(message)
-        (delivery,) = await reader.get_batch(10, 0, timeout_s=5)
+        (delivery,) = await reader.get_batch(10, 0, timeout_s=PATIENCE_S)
         assert delivery.message == message
         await reader.ack([delivery])
     async with queue.consume_results(RESULTS) as reader:

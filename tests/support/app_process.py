@@ -17,6 +17,7 @@ import httpx2
 from ml_service.domain.models import ModelSpec
 from ml_service.storage.database import Database
 from tests.support.play import announce_served
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +69,7 @@ def started(
     """Start the app over a database in which ``spec`` is announced; kill it at the end."""
     notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notifications.bind(str(folder / "notify"))
-    notifications.settimeout(30)
+    notifications.settimeout(PATIENCE_S)
     listening = socket.create_server(address)
     environment = {
         "PATH": os.environ["PATH"],

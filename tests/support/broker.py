@@ -137,7 +137,7 @@ def cut(consumer: TaskConsumer) -> None:
         connection.drop()
 
 
-async def drain(consumer: TaskConsumer, number: int, seconds: float = 20) -> list:
+async def drain(consumer: TaskConsumer, number: int, seconds: float = PATIENCE_S) -> list:
     """Take and ack messages until there are ``number``."""
     taken: list = []
     async with asyncio.timeout(seconds):

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.support.service import Person
+from tests.support.waiting import PATIENCE_S
 
 LOCAL = {"webhook_networks": "127.0.0.0/8", "webhook_timeout_s": 1.5}
 ALL = [f"prediction.{one}" for one in ("succeeded", "failed", "canceled", "expired")]
@@ -29,7 +30,7 @@ async def log_of(person: Person, webhook_id: str) -> list[dict[str, Any]]:
     return items
 
 
-async def ended(person: Person, webhook_id: str, count: int = 1, seconds: float = 20) -> list[dict[str, Any]]:
+async def ended(person: Person, webhook_id: str, count: int = 1, seconds: float = PATIENCE_S) -> list[dict[str, Any]]:
     """The log, when so many messages are no longer pending."""
     async with asyncio.timeout(seconds):
         while True:
@@ -41,7 +42,7 @@ async def ended(person: Person, webhook_id: str, count: int = 1, seconds: float 
 
 async def attempted(person: Person, webhook_id: str, count: int = 1) -> dict[str, Any]:
     """The last message, when it has been sent so many times."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not (found := await log_of(person, webhook_id)) or len(found[0]["attempts"]) < count:
             await asyncio.sleep(0.02)
     return found[0]

@@ -13,6 +13,8 @@ from typing import Any
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from tests.support.waiting import PATIENCE_S
+
 
 @dataclass
 class Received:
@@ -57,7 +59,7 @@ class HookReceiver:
     def of(self, path: str) -> list[Received]:
         return [one for one in self.received if one.path == path]
 
-    async def wait_for(self, count: int, path: str | None = None, seconds: float = 20) -> list[Received]:
+    async def wait_for(self, count: int, path: str | None = None, seconds: float = PATIENCE_S) -> list[Received]:
         """The messages, when there are so many."""
         async with asyncio.timeout(seconds):
             while len(found := self.received if path is None else self.of(path)) < count:

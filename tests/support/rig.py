@@ -82,7 +82,7 @@ class RigProcess:
             assert self.is_running, f"{self.name} ended:\n{log_tail(self.log, 30)}"
             return self._ready
 
-        await until(is_ready)
+        await until(is_ready, PATIENCE_S)
 
     async def until_ended(self, timeout_s: float = PATIENCE_S) -> int:
         """Its exit code, once it has one."""

@@ -19,6 +19,7 @@ from engine.common.state import ROOT, Places, lock_holder, read_json
 from engine.native import control, postgres
 from engine.native.processes import is_running, wait_until
 from tests.support.nodes import skip_or_fail
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ class Runner:
     def status(self) -> dict[str, Any]:
         return control.ask(self.places, {"op": "status"}) or {}
 
-    def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 40) -> dict[str, Any]:
+    def until(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         assert wait_until(lambda: condition(self.status()), timeout_s, 0.05), (self.status(), self.output())
         return self.status()
 
@@ -90,7 +91,7 @@ class Runner:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
-        self.last_output = self.process.communicate(timeout=30)[0]
+        self.last_output = self.process.communicate(timeout=PATIENCE_S)[0]
         return self.process.returncode
 
 
@@ -112,7 +113,7 @@ def test_it_becomes_healthy_and_stops_in_order_leaving_nothing(runner: Runner) -
     assert runner.ask_app()
     children = runner.children()
     assert runner.stop() == 0
-    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert psutil.wait_procs(children, timeout=PATIENCE_S)[1] == []
     stops = [line.split()[0] for line in runner.trace.read_text().splitlines() if line.endswith("stopped")]
     assert stops[:2] == ["app", "app"]
     assert sorted(stops[2:]) == ["worker-1", "worker-2"]
@@ -205,7 +206,7 @@ def test_nothing_survives_a_killed_supervisor_and_the_next_start_recovers(runner
     assert runner.process is not None
     runner.process.kill()
     runner.process.communicate()
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert psutil.wait_procs(children, timeout=PATIENCE_S)[1] == []
     assert read_json(runner.places.engine_file)["state"] == "healthy"
     assert runner.status() == {}
     runner.start(1)
@@ -232,7 +233,7 @@ def test_programs_of_models_end_at_the_next_start_after_the_supervisor_was_kille
 def test_a_program_that_cannot_start_fails_the_start_with_its_own_words(runner: Runner) -> None:
     runner.start(1, app="fail")
     assert runner.process is not None
-    output = runner.process.communicate(timeout=30)[0]
+    output = runner.process.communicate(timeout=PATIENCE_S)[0]
     assert runner.process.returncode == 1
     assert "this program cannot start" in output
     assert read_json(runner.places.engine_file)["state"] == "failed"
@@ -244,7 +245,7 @@ def test_a_stop_in_mid_start_leaves_nothing(runner: Runner) -> None:
     runner.until(lambda status: any(one["name"] == "postgres" and one["pid"] for one in status.get("processes", [])))
     children = runner.children()
     assert runner.stop() == 0
-    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert psutil.wait_procs(children, timeout=PATIENCE_S)[1] == []
     assert read_json(runner.places.engine_file)["state"] == "stopped"
 
 

@@ -16,7 +16,7 @@ from tests.support.hosts import MODELS
 from tests.support.rig import Rig, Setup, running_rig
 from tests.support.waiting import PATIENCE_S
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 PASSWORD = "a quiet green river"
 SLEEPER = """
