@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from tests.support.bot_world import BotProgram, World, both_queues
+from tests.support.ports import free_port
 from tests.support.telegram import TelegramUser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -121,7 +122,7 @@ async def test_two_replicas_keep_each_chats_order_and_one_may_die(world: World) 
     url = f"http://127.0.0.1:{first_port}/telegram"
     env = {"TELEGRAM_WEBHOOK_URL": url, "TELEGRAM_WEBHOOK_SECRET": "s3cret_token"}
     first = await world.start(world.bot(**env))
-    second_port = world.bot_port = world.bot_port + 1
+    second_port = world.bot_port = free_port()
     second = world.bot(**env)
     second.start()
     world.bot_port = first_port

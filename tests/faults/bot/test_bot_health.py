@@ -13,6 +13,7 @@ from services.bot.duties import BOT_DUTIES_LOCK
 from services.bot.health import SILENT_S_MAX
 from tests.support.bot_world import BotProgram, World
 from tests.support.locks import END_HOLDERS
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
@@ -47,7 +48,7 @@ async def test_it_fails_when_polling_has_stopped_and_is_well_again_after_it(worl
 
 async def test_a_bot_that_lost_the_election_stands_by(world: World, bot: BotProgram) -> None:
     first_port = world.bot_port
-    world.bot_port += 1
+    world.bot_port = free_port()
     second = world.bot()
     second_port, world.bot_port = world.bot_port, first_port
     second.start()
