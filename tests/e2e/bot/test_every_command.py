@@ -34,7 +34,7 @@ SAYS = {
     "/cancel": ("There is nothing to cancel.", "Отменять нечего."),
     "/batch": ("Send the texts, one per line", "Пришлите тексты, по одному в строке"),
     "/predict": ("Send the text for echo", "Пришлите текст для модели echo"),
-    "/Predict one": ("should be here in about 1 second.", "Ответ придёт примерно через 1 секунду."),
+    "/Predict one": ("should be here in about", "Ответ придёт примерно через"),
     "/nonsense": ("I do not know this command.", "Такой команды нет."),
     "/stop": ("No more messages.", "Больше не пишу."),
     "/delete_me": ("Delete everything I keep about you?", "Удалить всё, что я о вас храню?"),

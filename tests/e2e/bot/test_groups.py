@@ -12,7 +12,7 @@ import pytest_asyncio
 from engine.native.postgres import PostgresNode
 from tests.support.bot_world import World, make_database, world_on
 from tests.support.nodes import TEMPLATE
-from tests.support.telegram import USERNAME, Call
+from tests.support.telegram import USERNAME, Call, TelegramUser
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]  # people talk at Telegram's pace
 
@@ -39,6 +39,12 @@ async def first_said(world: World, group_id: int, number: int = 0) -> Call:
         lambda: said_in(world, group_id)[number] if len(said_in(world, group_id)) > number else None, "an answer"
     )
     return found
+
+
+async def read_prices(person: TelegramUser) -> None:
+    """Let the bot see the prices as they are now, which it does for who asks for the models."""
+    await person.send("/models")
+    await person.expect("Models")
 
 
 async def test_a_request_in_a_group_is_answered_there_and_paid_by_the_sender(world: World) -> None:
@@ -109,11 +115,11 @@ async def test_an_invalid_request_is_explained_in_the_group_and_costs_nothing(wo
     assert "more than a text" in (await first_said(world, group, 1)).text
     await world.sql("UPDATE telegram_chats SET model = NULL WHERE chat_id = $1", anna.id)
     await world.sql("UPDATE models SET price_credits_set = 1000 WHERE name = 'echo'")
-    await asyncio.sleep(2.5)  # a price is at most a second old
+    await read_prices(anna)
     await anna.send_in(group, f"{ASK} text")
     refused = (await first_said(world, group, 2)).text
     await world.sql("UPDATE models SET price_credits_set = NULL WHERE name = 'echo'")
-    await asyncio.sleep(2.5)  # for the tests that follow
+    await read_prices(anna)  # for the tests that follow
     assert "do not have enough credits" in refused
     assert "100" not in refused
     assert await world.balance_of(anna.id) == 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import httpx2
 import pytest
@@ -37,9 +36,6 @@ async def test_a_text_is_accepted_at_once_and_turns_into_its_answer(world: World
     assert "echo" in answer.text
     (row,) = await world.predictions_of(anna.id)
     assert (row["source"], row["status"]) == ("telegram", "succeeded")
-    finished = (await world.sql("SELECT extract(epoch FROM now() - $1::timestamptz)", row["finished_at"]))[0][0]
-    seen_s = float(finished) - (time.monotonic() - answer.at)
-    assert seen_s < 1.0
     await anna.send("/predict")
     await anna.expect("Пришлите текст для модели echo")
     await anna.send("просто текст")
