@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 
-from engine.native.processes import signal_all, tree
+from engine.native.processes import freeze_all, signal_all, tree
 
 
 class PrivateNode:
@@ -23,7 +23,7 @@ class PrivateNode:
         """Stop the server and its children in mid-air (SIGSTOP): connections stay open and silent."""
         if self.pid is not None:
             self._is_frozen = True
-            signal_all(tree(self.pid), signal.SIGSTOP)
+            freeze_all(tree(self.pid))
 
     def resume(self) -> None:
         """End a `freeze()`; without one it does nothing, for a look at all processes takes a while."""

@@ -25,6 +25,7 @@ LINUX = sys.platform == "linux"
 SOCKET_PATH_MAX_BYTES = 107 if LINUX else 103
 """What fits into sockaddr_un, less the final NUL (unix(7))."""
 
+_FREEZE_S = 5.0
 _PR_SET_PDEATHSIG = 1
 _spawned: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 _LIBC = ctypes.CDLL(None, use_errno=True) if LINUX else None
@@ -146,6 +147,20 @@ def signal_all(pids: Iterable[int], how: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
+
+
+def freeze_all(pids: Iterable[int]) -> None:
+    """Send SIGSTOP to each, and wait until it stands still: on a busy machine its threads go on for a while."""
+    there = list(pids)
+    signal_all(there, signal.SIGSTOP)
+    wait_until(lambda: all(_stands_still(pid) for pid in there), _FREEZE_S)
+
+
+def _stands_still(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, step_s: float = 0.02) -> bool:

@@ -17,6 +17,7 @@ import asyncpg
 import httpx2
 import pytest
 
+from engine.native.processes import freeze_all
 from ml_service.storage import ledger
 from ml_service.storage.database import Database
 from tests.support.ports import free_port
@@ -43,7 +44,11 @@ class BotProgram:
             )
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        if number == signal.SIGSTOP:
+            freeze_all([self.process.pid])
+        else:
             self.process.send_signal(number)
 
     async def stop(self, number: int = signal.SIGTERM, timeout_s: float = 40) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from engine.native.postgres import PostgresNode
-from engine.native.processes import log_tail, signal_all, spawn, tree
+from engine.native.processes import freeze_all, log_tail, signal_all, spawn, tree
 from engine.native.rabbitmq import RabbitNode
 from engine.native.readiness import NotifySocket
 from tests.support.ports import free_port
@@ -96,7 +96,8 @@ class RigProcess:
         signal_all(tree(self.popen.pid), number)
 
     def freeze(self) -> None:
-        self.signal(signal.SIGSTOP)
+        assert self.popen is not None
+        freeze_all(tree(self.popen.pid))
 
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)
