@@ -17,6 +17,8 @@ from ml_service.storage.database import Session
 
 LEASE_S = 30.0
 """How long a delivery belongs to the process that took it, unless it renews the lease."""
+OWED_DAYS = 90.0
+"""How long a message waits for a chat that has blocked the bot, or for the end of what it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,5 +222,9 @@ async def count_open(session: Session, count_max: int) -> int:
 
 
 async def purge(session: Session) -> None:
-    """Delete deliveries to chats that are older than two weeks."""
-    await session.execute("DELETE FROM deliveries WHERE created_at < now() - interval '14 days' AND kind <> 'webhook'")
+    """Delete what was told to chats two weeks ago, and what could not be told for `OWED_DAYS`."""
+    await session.execute(
+        "DELETE FROM deliveries WHERE kind <> 'webhook' AND created_at < now() - interval '14 days'"
+        " AND (delivered_at IS NOT NULL OR created_at < now() - $1 * interval '1 day')",
+        OWED_DAYS,
+    )

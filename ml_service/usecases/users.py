@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ml_service.domain.errors import (
     Blocked,
+    Overloaded,
     PermissionDenied,
     TooManyRequests,
     Unauthenticated,
@@ -121,7 +122,7 @@ async def sign_in(
     """Check a password and begin a session. No connection is held while the password is hashed.
 
     The attempt is counted before it is checked, so that parallel guesses cannot slip through, and the count is given
-    back where the password was right.
+    back where the password was right, or was not checked because too many waited.
 
     Args:
         address, client: Where the sign-in comes from, and what it is sent by; shown to the user among their sign-ins.
@@ -147,7 +148,13 @@ async def sign_in(
                 if wide.is_exceeded:
                     raise _too_many_wrong(wide)
             login = await users.login_of(session, username)
-        matches = await passwords.matches(login.password_hash if login else None, password)
+        try:
+            matches = await passwords.matches(login.password_hash if login else None, password)
+        except Overloaded:
+            async with database.begin() as session:
+                for one in (key, *spread):
+                    await rate_limits.give_back(session, one)
+            raise
         if login is None or not matches:
             raise WrongCredentials(WRONG)
         if login.is_blocked:

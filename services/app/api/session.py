@@ -77,12 +77,19 @@ async def refresh(
     the new cookie arrives although the page is closed.
     """
     components = components_of(request)
+    tokens = None
     try:
         tokens = await renew(components, _refresh_token(request) or "")
         shown = await _shown(components, tokens)
     except Unauthenticated as error:
         refused = service_error(request, error)
         _clear_cookie(components, request, refused)
+        return refused
+    except DatabaseUnavailable as error:
+        if tokens is None:
+            raise
+        refused = service_error(request, error)
+        _set_cookie(components, request, refused, tokens.refresh_token)  # the old one is replaced already
         return refused
     _set_cookie(components, request, response, tokens.refresh_token)
     return shown

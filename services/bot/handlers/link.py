@@ -36,13 +36,16 @@ async def offer(talk: Talk, code: str) -> None:
     talk.dialog = None
     try:
         async with database.autocommit() as session:
-            if await telegram.is_linked_by(session, talk.chat, code):
-                await talk.say(talk.t("link-already", username=talk.chat.username))
-                return
-            username, code_hash = await telegram.look_at_code(session, code)
+            found = None
+            if not await telegram.is_linked_by(session, talk.chat, code):
+                found = await telegram.look_at_code(session, code)
     except InvalidInput:
         await talk.say(talk.t("link-wrong"))
         return
+    if found is None:
+        await talk.say(talk.t("link-already", username=talk.chat.username))
+        return
+    username, code_hash = found
     talk.dialog = {"kind": "link", "hash": code_hash.hex()}
     await talk.say(menus.link(talk.t, username, talk.chat.own_balance, code_hash.hex()[:NUMBER_CHARS]))
 

@@ -15,6 +15,8 @@ SHOWN_ROWS = 3
 ROW_CHARS_MAX = 120
 NAME_CHARS_MAX = 60
 ERRORS_SHOWN = 8
+REASON_CHARS_MAX = 240
+"""Of what is wrong with one row: eight of them, and what was understood of a table, fit into a message."""
 COLUMNS_OFFERED = 4
 
 
@@ -80,7 +82,7 @@ def errors(t: Phrases, found: Sequence[RowError]) -> View:
 def _wrong_rows(t: Phrases, found: Sequence[RowError]) -> Html:
     """Which rows cannot be used, and why."""
     shown = [
-        t("batch-row-error", row=one.row, reason="; ".join(cut(reason, ROW_CHARS_MAX) for reason in one.reasons))
+        t("batch-row-error", row=one.row, reason=cut("; ".join(one.reasons), REASON_CHARS_MAX))
         for one in found[:ERRORS_SHOWN]
     ]
     more = len(found) - len(shown)

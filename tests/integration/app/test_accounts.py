@@ -13,6 +13,7 @@ import jwt
 import pytest
 
 from ml_service.platform.settings.app import AppSettings
+from ml_service.usecases import passwords
 from services.app.wiring import create_app
 from tests.support.service import PASSWORD, Person, Service, StartService, code_of
 
@@ -188,6 +189,18 @@ async def test_a_refresh_token_is_good_once_and_a_second_use_ends_the_session(se
     assert (await refresh(service, old))[0] == 401
     assert (await anna.get("/balance")).status_code == 401
     assert (await refresh(service, new["refresh_token"]))[0] == 401
+
+
+async def test_a_password_that_was_not_checked_counts_as_no_wrong_one(
+    service: Service, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = {"username": "anna", "password": PASSWORD}
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "WAITING_MAX", 0)
+        for _ in range(10):
+            assert code_of(await service.client.post("/token", data=form)) == (503, "overloaded")
+    assert (await service.client.post("/token", data=form)).status_code == 200
+    assert anna
 
 
 async def test_twenty_refreshes_at_once_succeed_at_most_once(service: Service, anna: Person) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from ml_service.domain.errors import DatabaseUnavailable
 from tests.support.service import PASSWORD, Service, StartService, code_of
 
 PAGE = {"Sec-Fetch-Site": "same-origin", "Origin": "http://app"}
@@ -293,3 +294,17 @@ async def test_a_key_means_the_same_on_the_page_and_in_the_api(service: Service,
     ]
     assert answers[0].json()["id"] == answers[1].json()["id"]
     assert answers[1].headers["idempotent-replayed"] == "true"
+
+
+async def test_a_renewal_whose_answer_cannot_be_given_keeps_the_page_signed_in(
+    service: Service, page: BrowserPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await page.sign_in()
+
+    async def away(_self: object, _token: str) -> None:
+        raise DatabaseUnavailable("The database does not answer at the moment.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(service.components.access), "check", away)
+        assert code_of(await page.ask("POST", "/session/refresh"))[0] == 503
+    assert (await page.ask("POST", "/session/refresh")).status_code == 200

@@ -148,6 +148,25 @@ async def test_a_delivery_is_due_once_the_answer_exists_and_the_chat_is_reachabl
         assert await chat_deliveries.count_open(session, 10) == 0
 
 
+async def test_what_is_owed_waits_longer_for_its_chat_than_what_was_told_is_kept(
+    bot_database: Database, database: Database, play: Play
+) -> None:
+    async with bot_database.begin() as session:
+        await telegram.ensure_chat(session, 7, "en", starting_credits=0)
+    await play.submit(play.submission(), play.submission())
+    async with bot_database.autocommit() as session:
+        told, owed = [
+            await chat_deliveries.add(session, id_, play.user_id, 7, 1, None, is_batch=False) for id_ in play.ids
+        ]
+        await chat_deliveries.delivered(session, told.id)
+    for days, left in ((15, [owed.id]), (91, [])):
+        async with database.autocommit() as session:
+            await session.execute("UPDATE deliveries SET created_at = now() - $1 * interval '1 day'", days)
+        async with bot_database.autocommit() as session:
+            await chat_deliveries.purge(session)
+            assert [row["id"] for row in await session.fetch("SELECT id FROM deliveries")] == left
+
+
 async def test_a_delivery_belongs_to_the_process_that_took_it_last(bot_database: Database, play: Play) -> None:
     async with bot_database.begin() as session:
         await telegram.ensure_chat(session, 7, "en", starting_credits=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from ml_service.storage.workers import Worker
 from ml_service.usecases.telegram import HistoryPage
 from ml_service.usecases.workers import Overview
 from services.bot.phrases import LANGUAGES, Phrases, phrases
+from services.bot.schema_errors import ERRORS_MAX
 from services.bot.tables import RowError, Table
 from services.bot.views import answers, batches, files, history, menus
 from services.bot.views.view import View
@@ -107,12 +109,14 @@ def test_any_account_model_and_error_can_be_shown(t: Phrases, text: str, number:
             shown(menus.form_field(t, "m" * 63, field, form="01234567", number=number % 10_000, total=number))
     failed = {f"{place} {text[:60]}": ModelState("failed", None, text) for place in range(10)}
     table = Table(({"text": text}, {text: number, name: text}) * 3, (text, name) * 9, text, number, number)
+    wrong = [RowError(number, (text,) * ERRORS_MAX)] * 20
     for asked in (None, text):
-        view = batches.question(
-            t, table, model="m" * 63, name=asked, cost=number, balance=10**9, number="0" * 8, note=None
-        )
-        shown(view)
-    shown(batches.errors(t, [RowError(number, (text, text))] * 20))
+        for with_errors in (table, replace(table, errors=tuple(wrong))):
+            view = batches.question(
+                t, with_errors, model="m" * 63, name=asked, cost=number, balance=10**9, number="0" * 8, note=None
+            )
+            shown(view)
+    shown(batches.errors(t, wrong))
     workers = tuple(
         Worker(text, text, 1, ("default",), tuple(["m" * 63] * 20), failed, state, NOW, NOW, is_alive=True)
         for state in ("ready", "stopping") * 20
