@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -148,13 +149,7 @@ async def sign_in(
                 if wide.is_exceeded:
                     raise _too_many_wrong(wide)
             login = await users.login_of(session, username)
-        try:
-            matches = await passwords.matches(login.password_hash if login else None, password)
-        except Overloaded:
-            async with database.begin() as session:
-                for one in (key, *spread):
-                    await rate_limits.give_back(session, one)
-            raise
+        matches = await _matches(database, passwords, login, password, (key, *spread))
         if login is None or not matches:
             raise WrongCredentials(WRONG)
         if login.is_blocked:
@@ -168,6 +163,19 @@ async def sign_in(
     if tokens is None:
         raise WrongCredentials(WRONG)  # the password was changed meanwhile, or the user blocked
     return tokens
+
+
+async def _matches(
+    database: Database, passwords: Passwords, login: Login | None, password: str, counted: Sequence[str]
+) -> bool:
+    """Check a password; gives back what was ``counted``, and raises Overloaded, where too many wait for that."""
+    try:
+        return await passwords.matches(login.password_hash if login else None, password)
+    except Overloaded:
+        async with database.begin() as session:
+            for one in counted:
+                await rate_limits.give_back(session, one)
+        raise
 
 
 def _too_many_wrong(limit: RateLimit) -> TooManyRequests:
