@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Any
@@ -29,7 +30,10 @@ def _hide_secrets(_logger: Any, _name: str, event: structlog.typing.EventDict) -
 
 
 def _to_json(event: Any, **_options: Any) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode(errors="replace")
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode(errors="replace")
+    except orjson.JSONEncodeError:  # a file's name may have lone surrogates; no line may end its service
+        return json.dumps(event, default=str)
 
 
 def set_up_logs(service: str, *, level: str, style: str) -> None:

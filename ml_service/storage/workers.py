@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -72,8 +72,14 @@ async def beat(
     lease_s: float,
 ) -> None:
     """Say that the worker lives and what it serves, and renew its lease for ``lease_s`` seconds."""
-    states = msgspec.json.encode(model_states).decode()
+    shown = {_storable(name): replace(one, reason=_storable(one.reason)) for name, one in model_states.items()}
+    states = msgspec.json.encode(shown).decode()
     await session.execute(_BEAT, worker_id, number, host, pid, pools, models, state, lease_s, states)
+
+
+def _storable(text: str) -> str:
+    """What jsonb takes: a folder's name, or what an author's exception says, may have lone surrogates and NUL."""
+    return text.encode(errors="replace").decode().replace("\0", " ")
 
 
 async def stop(session: Session, worker_id: str) -> None:

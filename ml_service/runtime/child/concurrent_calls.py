@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ class ConcurrentCalls(Calls):
         flush()
 
     def _returned(self, inputs: list[Any], contexts: Sequence[str]) -> Any:
-        return self._loop.run_until_complete(super()._returned(inputs, contexts))
+        returned = super()._returned(inputs, contexts)
+        return self._loop.run_until_complete(returned) if inspect.iscoroutine(returned) else returned
 
     async def _awaited(self, text: str, context: str | None) -> Any:
         try:

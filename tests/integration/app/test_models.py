@@ -197,6 +197,13 @@ async def test_a_model_says_how_its_output_may_be_shown(service: Service) -> Non
     assert (await service.client.get("/models/echo")).json()["examples"] == [{"text": "hello"}]
 
 
+async def test_a_worker_goes_on_whatever_its_models_folders_and_errors_are_called(service: Service) -> None:
+    await announce_v2(service, served=["echo@2"], states={"\udce8": ModelState("failed", None, "bad header \0 \ud800")})
+    async with service.database.autocommit() as session:
+        [worker] = await workers.list_live(session)
+    assert {name: state.reason for name, state in worker.model_states.items()} == {"?": "bad header   ?"}
+
+
 async def test_a_request_for_a_model_that_cannot_be_loaded_says_why(service: Service) -> None:
     person = await service.join()
     reason = "No module named 'torch'. Install it, then restart the workers."

@@ -122,6 +122,18 @@ def predict(self, text: str) -> Answer:
         assert host.deaths == 0
 
 
+async def test_a_model_that_loads_asynchronously_may_take_whole_batches(make_model: Make) -> None:
+    body = """
+async def load(self):
+    self.ready = "yes"
+
+def predict(self, inputs: list[Question]) -> list[Answer]:
+    return [Answer(f"{one.text} {self.ready}") for one in inputs]
+"""
+    async with running(make_model(model(body))) as host:
+        assert [said(one) for one in await asked(host, {"text": "a"}, {"text": "b"})] == ["a yes", "b yes"]
+
+
 async def test_inputs_of_an_async_model_run_concurrently_and_once_each(make_model: Make) -> None:
     body = """
 async def load(self):
