@@ -19,7 +19,7 @@ import asyncpg
 import psutil
 
 from engine.native.postgres import PostgresNode
-from engine.native.processes import log_tail, signal_all, tree
+from engine.native.processes import freeze_all, log_tail, signal_all, tree
 from engine.native.rabbitmq import RabbitNode
 from engine.native.service import Program
 from ml_service.storage.schema import migrate
@@ -81,8 +81,8 @@ class Running:
             await asyncio.sleep(0.02)
 
     def freeze(self) -> None:
-        """Send SIGSTOP to it and its children."""
-        signal_all(tree(self.pid), signal.SIGSTOP)
+        """Stop it and its children in mid-air, until `resume`."""
+        freeze_all(tree(self.pid))
 
     def resume(self) -> None:
         """Send SIGCONT to it and its children."""

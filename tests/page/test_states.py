@@ -12,6 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import Route, expect
 
+from engine.native.processes import freeze_all
 from tests.page.conftest import OpenTab
 from tests.support.browser import PATIENCE_MS, Language
 from tests.support.page_people import (
@@ -40,7 +41,7 @@ def phrase(tab_words: str) -> re.Pattern[str]:
 def frozen(pid: int | None) -> Iterator[None]:
     """Stop a process for a while."""
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    freeze_all([pid])
     try:
         yield
     finally:

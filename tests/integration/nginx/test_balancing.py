@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from engine.native.processes import freeze_all
 from tests.support.app_process import Process
 from tests.support.nginx import FIRST, NOBODY, SECOND, THIRD, Door, OpenDoor, StartReplica
 from tests.support.service import code_of
@@ -145,7 +146,7 @@ def test_a_frozen_replica_costs_time_and_no_answer(
 
     faster = {"proxy_read_timeout 15s": "proxy_read_timeout 5s"}
     with open_door(FIRST, SECOND, changes=faster) as door, ThreadPoolExecutor(12) as pool:
-        replicas[1].process.send_signal(signal.SIGSTOP)
+        freeze_all([replicas[1].process.pid])
         try:
             assert set(pool.map(look, range(36))) == {200}
         finally:
