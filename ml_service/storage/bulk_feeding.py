@@ -73,7 +73,10 @@ _FEED_CHUNK = """
         UPDATE bulk_jobs AS b SET chunks_fed = chunks_fed + 1, waiting = b.waiting - c.valid
         FROM bulk_chunks AS c
         WHERE b.id = $1 AND b.status = 'running' AND b.chunks_fed = $2 AND c.bulk_id = $1 AND c.number = $2
-        RETURNING b.id, b.user_id, b.source, b.model, b.version, b.pool, b.price_credits, c.valid, c.inputs
+        RETURNING b.id, b.user_id, b.source, b.model, b.version, b.price_credits, c.valid, c.inputs,
+            coalesce((  -- where the version is served now
+                SELECT v.spec ->> 'pool' FROM model_versions AS v WHERE v.name = b.model AND v.version = b.version
+            ), b.pool) AS pool
     ), chunk AS (
         UPDATE bulk_chunks AS c SET prediction_ids = $3, first_id = $4, last_id = $5, inputs = NULL
         FROM job WHERE c.bulk_id = job.id AND c.number = $2 AND job.valid > 0
@@ -98,9 +101,7 @@ _FEED_CHUNK = """
             first_id = least(k.first_id, excluded.first_id), last_id = greatest(k.last_id, excluded.last_id)
     ), unsent AS (
         INSERT INTO outbox (prediction_id, user_id, pool, model, version, bulk)
-        SELECT line.id, job.user_id, coalesce((  -- where the version is served now
-            SELECT v.spec ->> 'pool' FROM model_versions AS v WHERE v.name = job.model AND v.version = job.version
-        ), job.pool), job.model, job.version, true
+        SELECT line.id, job.user_id, job.pool, job.model, job.version, true
         FROM line CROSS JOIN job ORDER BY line.id
     )
     SELECT valid FROM job
@@ -119,21 +120,27 @@ async def feed(session: Session, bulk_id: UUID, number: int, ids: Sequence[UUID 
     return found
 
 
-# A chunk has ended when none of its predictions is open: a range in predictions_open, which is empty then.
+# A chunk has ended when none of its predictions is open. Its ids were made in one go, so that the primary key's range
+# from its first to its last holds little else. This is written so that no other index serves (OFFSET keeps it from
+# becoming a join, and IS NOT DISTINCT FROM from being looked up): without statistics PostgreSQL takes that of batch_id
+# for as good, and reads the whole job for each chunk.
 _SETTLE = """
     WITH target AS MATERIALIZED (
-        SELECT c.number, c.prediction_ids FROM bulk_chunks AS c  -- bulk_chunks_open
-        WHERE c.bulk_id = $1 AND NOT c.is_settled AND c.number < $3 AND NOT EXISTS (
+        SELECT c.number, c.first_id, c.last_id FROM bulk_chunks AS c  -- bulk_chunks_open
+        WHERE c.bulk_id = $1 AND NOT c.is_settled AND c.number < $2 AND NOT EXISTS (
             SELECT FROM predictions AS p
-            WHERE p.user_id = $2 AND p.batch_id = $1 AND p.finished_at IS NULL AND p.id BETWEEN c.first_id AND c.last_id
+            WHERE p.id BETWEEN c.first_id AND c.last_id AND p.status IN ('queued', 'processing')
+                AND p.batch_id IS NOT DISTINCT FROM $1
+            OFFSET 0
         )
-        ORDER BY c.number LIMIT $4
+        ORDER BY c.number LIMIT $3
         FOR NO KEY UPDATE SKIP LOCKED
     ), ended AS MATERIALIZED (
         SELECT count(*) FILTER (WHERE p.status = 'succeeded') AS succeeded,
             count(*) FILTER (WHERE p.status IN ('failed', 'expired')) AS failed,
             count(*) FILTER (WHERE p.status = 'canceled') AS canceled
-        FROM target AS t CROSS JOIN LATERAL unnest(t.prediction_ids) AS one (id) JOIN predictions AS p ON p.id = one.id
+        FROM target AS t JOIN predictions AS p ON p.id BETWEEN t.first_id AND t.last_id
+        WHERE p.batch_id IS NOT DISTINCT FROM $1
     ), settled AS (
         UPDATE bulk_chunks AS c SET is_settled = true FROM target AS t WHERE c.bulk_id = $1 AND c.number = t.number
     ), counted AS (
@@ -153,7 +160,7 @@ _SETTLE = """
 
 async def settle(session: Session, job: FeedJob, limit: int) -> int:
     """Count up to ``limit`` chunks that have ended; returns how many."""
-    return int(await session.fetchval(_SETTLE, job.id, job.user_id, job.chunks_fed, limit))
+    return int(await session.fetchval(_SETTLE, job.id, job.chunks_fed, limit))
 
 
 # So that a slow model's progress is seen line by line, not chunk by chunk.

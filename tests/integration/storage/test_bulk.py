@@ -22,6 +22,7 @@ from ml_service.storage.bulk_feeding import FeedJob
 from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish
 from ml_service.usecases import users
+from tests.support.plans import rows_read
 from tests.support.play import Play
 
 
@@ -202,6 +203,21 @@ async def test_a_job_finishes_when_all_chunks_are_counted(play: Play) -> None:
     await feeder.feed()
     job = await job_of(play, bulk_id)
     assert (job.status, job.succeeded, job.charged) == (BulkStatus.FINISHED, 4, 4)
+
+
+async def test_settling_a_chunk_reads_no_other_chunk(play: Play) -> None:
+    """In a database without statistics, too: a plan that reads the whole job was found there."""
+    chunks, lines = 10, 10
+    bulk_id, decision = await started(play, chunks * lines, chunk=lines)
+    assert decision is Decision.ACCEPTED
+    ids = [await fed(play.database, bulk_id, number, lines) or [] for number in range(chunks)]
+    await play.claim(*ids[0])
+    await play.finish(*(Finish(one, 1, 1.0, "{}") for one in ids[0]))
+    async with play.database.autocommit() as session:
+        read = await rows_read(session, bulk_feeding._SETTLE, bulk_id, chunks, 5)
+    # All chunks, the lines of the first, twice, and a line of each other; and some for changing what was settled.
+    assert read <= chunks + 2 * lines + chunks + chunks
+    assert (await job_of(play, bulk_id)).succeeded == lines
 
 
 async def test_a_job_whose_version_nobody_serves_holds_up_no_other(play: Play) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,6 +25,7 @@ from ml_service.storage.database import Database, Session
 from ml_service.storage.history import FIRST_ID, LAST_ID, HistoryFilter
 from ml_service.usecases import telegram, users
 from services.bot.views.history import FILTERS
+from tests.support.plans import rows_read
 from tests.support.play import Play
 
 pytestmark = pytest.mark.slow
@@ -79,37 +78,6 @@ async def small(database_url: str) -> Any:
         await session.execute("ANALYZE predictions, transactions, users, usage_sums, usage_passed, bulk_jobs")
         yield session, small, big
     await database.close()
-
-
-def plans(node: Any) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from plans(child)
-
-
-def literal(value: object) -> str:
-    """A value as SQL."""
-    if isinstance(value, list | tuple):
-        if not value:
-            return "'{}'"
-        return f"ARRAY[{', '.join(map(literal, value))}]"
-    if isinstance(value, UUID):
-        return f"'{value}'::uuid"
-    return "NULL" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
-
-
-async def rows_read(session: Session, sql: str, *arguments: object) -> float:
-    """Rows that the statement's generic plan reads from tables, those that a filter removes included."""
-    await session.execute(f"PREPARE one AS {sql}")
-    values = ", ".join(map(literal, arguments))
-    [row] = await session.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE one ({values})")
-    await session.execute("DEALLOCATE one")
-    [explained] = json.loads(row[0])
-    return sum(
-        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for node in plans(explained["Plan"])
-        if "Relation Name" in node
-    )
 
 
 async def test_a_small_user_beside_a_big_one_reads_only_their_own_rows(small: tuple[Session, UUID, UUID]) -> None:
