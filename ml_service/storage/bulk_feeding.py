@@ -120,27 +120,23 @@ async def feed(session: Session, bulk_id: UUID, number: int, ids: Sequence[UUID 
     return found
 
 
-# A chunk has ended when none of its predictions is open. Its ids were made in one go, so that the primary key's range
-# from its first to its last holds little else. This is written so that no other index serves (OFFSET keeps it from
-# becoming a join, and IS NOT DISTINCT FROM from being looked up): without statistics PostgreSQL takes that of batch_id
-# for as good, and reads the whole job for each chunk.
+# A chunk has ended when none of its predictions is open. Its ids were made in one go: there is little else between the
+# first and the last. OFFSET keeps the check from becoming a join with all that is open of the job.
 _SETTLE = """
     WITH target AS MATERIALIZED (
         SELECT c.number, c.first_id, c.last_id FROM bulk_chunks AS c  -- bulk_chunks_open
-        WHERE c.bulk_id = $1 AND NOT c.is_settled AND c.number < $2 AND NOT EXISTS (
-            SELECT FROM predictions AS p
-            WHERE p.id BETWEEN c.first_id AND c.last_id AND p.status IN ('queued', 'processing')
-                AND p.batch_id IS NOT DISTINCT FROM $1
+        WHERE c.bulk_id = $1 AND NOT c.is_settled AND c.number < $3 AND NOT EXISTS (
+            SELECT FROM predictions AS p  -- predictions_open
+            WHERE p.user_id = $2 AND p.batch_id = $1 AND p.finished_at IS NULL AND p.id BETWEEN c.first_id AND c.last_id
             OFFSET 0
         )
-        ORDER BY c.number LIMIT $3
+        ORDER BY c.number LIMIT $4
         FOR NO KEY UPDATE SKIP LOCKED
     ), ended AS MATERIALIZED (
         SELECT count(*) FILTER (WHERE p.status = 'succeeded') AS succeeded,
             count(*) FILTER (WHERE p.status IN ('failed', 'expired')) AS failed,
             count(*) FILTER (WHERE p.status = 'canceled') AS canceled
-        FROM target AS t JOIN predictions AS p ON p.id BETWEEN t.first_id AND t.last_id
-        WHERE p.batch_id IS NOT DISTINCT FROM $1
+        FROM target AS t JOIN predictions AS p ON p.id BETWEEN t.first_id AND t.last_id AND p.batch_id = $1
     ), settled AS (
         UPDATE bulk_chunks AS c SET is_settled = true FROM target AS t WHERE c.bulk_id = $1 AND c.number = t.number
     ), counted AS (
@@ -160,7 +156,7 @@ _SETTLE = """
 
 async def settle(session: Session, job: FeedJob, limit: int) -> int:
     """Count up to ``limit`` chunks that have ended; returns how many."""
-    return int(await session.fetchval(_SETTLE, job.id, job.chunks_fed, limit))
+    return int(await session.fetchval(_SETTLE, job.id, job.user_id, job.chunks_fed, limit))
 
 
 # So that a slow model's progress is seen line by line, not chunk by chunk.

@@ -214,7 +214,7 @@ async def test_settling_a_chunk_reads_no_other_chunk(play: Play) -> None:
     await play.claim(*ids[0])
     await play.finish(*(Finish(one, 1, 1.0, "{}") for one in ids[0]))
     async with play.database.autocommit() as session:
-        read = await rows_read(session, bulk_feeding._SETTLE, bulk_id, chunks, 5)
+        read = await rows_read(session, bulk_feeding._SETTLE, bulk_id, play.user_id, chunks, 5)
     # All chunks, the lines of the first, twice, and a line of each other; and some for changing what was settled.
     assert read <= chunks + 2 * lines + chunks + chunks
     assert (await job_of(play, bulk_id)).succeeded == lines
