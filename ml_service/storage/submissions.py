@@ -93,8 +93,10 @@ _PAYERS = """
     ), payer AS MATERIALIZED (
         SELECT u.id, u.balance, u.is_blocked, 'telegram' = ANY (u.notify) AS prefers_chats, u.has_webhooks,
             (SELECT count(*) FROM (
-                SELECT FROM predictions AS p  -- predictions_open
+                SELECT FROM predictions AS p  -- predictions_open, which alone has this order: without statistics
+                -- PostgreSQL would as soon read all that the user has ever asked
                 WHERE p.user_id = u.id AND p.batch_id IS NULL AND p.finished_at IS NULL AND p.id < $21
+                ORDER BY p.batch_id, p.id
                 LIMIT (SELECT max(open_max) FROM request)
             ) AS open_singles) AS open_count
         FROM users AS u WHERE u.id = ANY($2) ORDER BY u.id FOR NO KEY UPDATE

@@ -10,6 +10,7 @@ import pytest
 from ml_service.domain.credentials import Principal
 from ml_service.domain.ledger import Kind
 from ml_service.domain.predictions import Status
+from ml_service.domain.submissions import Decision
 from ml_service.storage import (
     admin_predictions,
     admin_users,
@@ -19,6 +20,7 @@ from ml_service.storage import (
     history_pages,
     ledger,
     service_load,
+    submissions,
     usage,
 )
 from ml_service.storage.database import Database, Session
@@ -177,6 +179,43 @@ async def test_the_open_predictions_are_read_once_by_version_and_by_user(play: P
     ]
 
 
+_FILL_OPEN = """
+    INSERT INTO predictions (id, user_id, model, version, source, cost, input)
+    SELECT first_id_of(now() - n * interval '1 second'), $1, 'echo', '1', 'api', 1, '{}'
+    FROM generate_series(1, 1000) AS n
+"""
+_END = """
+    UPDATE predictions
+    SET status = 'failed', attempts = 1, worker_id = 'w', finished_at = now(), error_code = 'model_error'
+"""
+
+
+class _Undone(Exception):
+    """What the test has changed is not to be kept: nobody has paid for it."""
+
+
+async def test_a_submission_reads_nothing_of_what_has_ended(play: Play) -> None:
+    """By a plan that was made without statistics, too, for which one index looked as good as another."""
+    by, other = await play.principal(), uuid4()
+    with pytest.raises(_Undone):
+        async with play.database.begin() as session:
+            await session.execute("INSERT INTO users (id, username, username_key) VALUES ($1, 'boris', 'boris')", other)
+            await session.execute(_FILL_OPEN, other)
+            for _ in range(8):  # after five executions the plan is a general one
+                await submissions.submit(session, [play.submission(by=by)])
+            await session.execute("UPDATE predictions SET user_id = $1", play.user_id)
+            await session.execute(_END)
+            before = await session.fetchval(_FETCHED)
+            [outcome] = await submissions.submit(session, [play.submission(by=by)])
+            assert outcome.decision is Decision.ACCEPTED
+            assert await session.fetchval(_FETCHED) - before < 20
+            raise _Undone
+
+
+_FETCHED = """
+    SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables
+    WHERE relname LIKE 'predictions%'
+"""
 LINES = 100_000
 _FILL_JOB = """
     INSERT INTO predictions (id, user_id, model, version, status, source, cost, attempts, worker_id, started_at,
