@@ -97,7 +97,7 @@ class TaskDelivery:
     """A task message that a worker holds.
 
     Attributes:
-        redelivered: Another consumer may have started on it. Always true if it was handed out before.
+        redelivered: Another consumer may have begun it: it was handed out before, and did not come back as not begun.
         receipt: For the backend only: it recognizes acks that belong to an earlier connection.
     """
 
@@ -205,8 +205,13 @@ class TaskConsumer(Protocol):
         """Remove these from the queue: they are done. If the connection was lost they come again; that is no error."""
         ...
 
-    async def requeue(self, deliveries: Sequence[TaskDelivery]) -> None:
-        """Give these back: they come again, marked redelivered, after ``requeue_delay_s``, first to other consumers."""
+    async def requeue(self, deliveries: Sequence[TaskDelivery], *, begun: bool) -> None:
+        """Give these back: they come again after ``requeue_delay_s``, first to other consumers.
+
+        Args:
+            begun: They may have been begun, and come again marked redelivered. False: they were only passed on, and
+                keep the mark that they had. (If the broker is away meanwhile, they may come marked.)
+        """
         ...
 
     async def reject(self, delivery: TaskDelivery, reason: str) -> None:

@@ -112,7 +112,7 @@ class Lane:
         self._stopping = True
         self._news.set()
         if waiting := self._put_down():
-            await self._consumer.requeue(waiting)
+            await self._consumer.requeue(waiting, begun=False)
         await asyncio.gather(*self._slots, return_exceptions=True)
 
     async def abort(self) -> None:
@@ -131,11 +131,12 @@ class Lane:
                 except ModelUnavailable as error:
                     # What waits here would keep the worker's other models from their work.
                     log.warning("model_unavailable", model=self._host.name, error=str(error))
-                    await self._consumer.requeue([*deliveries, *self._put_down()])
+                    await self._consumer.requeue(deliveries, begun=True)
+                    await self._consumer.requeue(self._put_down(), begun=False)
                 except Exception:
                     # A bug must not swallow messages: they come again, and the attempts are counted in the rows.
                     log.exception("batch_failed", model=self._host.name, messages=len(deliveries))
-                    await self._consumer.requeue(deliveries)
+                    await self._consumer.requeue(deliveries, begun=True)
 
     async def _gather(self) -> list[TaskDelivery]:
         """The messages of the next batch, when it is time for it; none where the lane is being closed."""

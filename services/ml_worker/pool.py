@@ -81,7 +81,7 @@ class PoolConsumer:
                 except Exception:
                     # A bug must not leave the worker deaf while it says that it serves its models.
                     log.exception("tasks_not_handed_on", model=key[0], version=key[1], messages=len(own))
-                    await consumer.requeue(own)
+                    await consumer.requeue(own, begun=False)
 
     async def _hand(self, consumer: TaskConsumer, key: tuple[str, str], own: list[TaskDelivery]) -> None:
         lane = self._lanes.get(key)
@@ -90,7 +90,7 @@ class PoolConsumer:
         elif lane.ids_waiting > 2 * self._prefetch.ids_max:
             # Messages have grown faster than the prefetch shrinks: other workers are to have these.
             log.info("too_much_held", model=key[0], messages=len(own))
-            await consumer.requeue(own)
+            await consumer.requeue(own, begun=False)
         else:
             lane.put(own)
 
@@ -111,4 +111,4 @@ class PoolConsumer:
         if is_dropped:
             await consumer.ack(own)
         else:
-            await consumer.requeue(own)
+            await consumer.requeue(own, begun=False)

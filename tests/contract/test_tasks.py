@@ -153,13 +153,42 @@ async def test_a_requeued_message_waits_before_it_is_redelivered(queue: Queue) -
         batch = await consumer.get_batch(2, GATHER_MS)
         loop = asyncio.get_running_loop()
         start = loop.time()
-        await consumer.requeue(batch)
+        await consumer.requeue(batch, begun=True)
         again = await consumer.get_batch(2, GATHER_MS)
         assert loop.time() - start > FAST.requeue_delay_s * 0.9
         assert sorted(ids(again)) == sorted(ids(batch))
-        assert all(delivery.redelivered for delivery in again)
         await consumer.ack(again)
     assert (await queue.depth("default")).ready == 0
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_requeued_message_is_marked_redelivered_once_a_consumer_has_begun_it(
+    queue: Queue, *, begun: bool
+) -> None:
+    await queue.publish_tasks([task(), task()])
+    async with consuming(queue) as consumer:
+        batch = await consumer.get_batch(2, GATHER_MS)
+        for begun_now, marked in ((False, False), (begun, begun), (False, begun)):
+            await consumer.requeue(batch, begun=begun_now)
+            batch = await consumer.get_batch(2, GATHER_MS)
+            assert [delivery.redelivered for delivery in batch] == [marked] * 2
+        await consumer.ack(batch)
+    assert (await queue.depth("default")).ready == 0
+
+
+async def test_a_message_that_was_passed_on_is_marked_once_a_later_consumer_is_lost(queue: Queue) -> None:
+    await queue.publish_tasks([task()])
+    async with consuming(queue) as consumer:
+        batch = await consumer.get_batch(1, 0)
+        await consumer.stop()
+        await consumer.requeue(batch, begun=False)
+    async with consuming(queue) as consumer:
+        (passed_on,) = await consumer.get_batch(1, 0)
+        assert not passed_on.redelivered, "the one that has left had not begun it"
+        cut(consumer)
+    async with consuming(queue) as consumer:
+        (again,) = await drain(consumer, 1)
+        assert again.redelivered
 
 
 async def test_a_returned_message_reaches_a_consumer_that_polls_less_often(broker: Broker) -> None:
@@ -174,7 +203,7 @@ async def test_a_returned_message_reaches_a_consumer_that_polls_less_often(broke
             while True:
                 batch = await unable.get_batch(10, 0, timeout_s=0.01)
                 returned += len(batch)
-                await unable.requeue(batch)
+                await unable.requeue(batch, begun=False)
 
         giving = asyncio.create_task(give_back())
         await until(lambda: returned > 0)
@@ -193,7 +222,7 @@ async def test_two_consumers_that_return_each_others_messages_come_to_an_end(que
         while True:
             batch = await consumer.get_batch(10, 0)
             own = [one for one in batch if one.message.version == version]
-            await consumer.requeue([one for one in batch if one.message.version != version])
+            await consumer.requeue([one for one in batch if one.message.version != version], begun=False)
             await consumer.ack(own)
             done[version] += own
 
@@ -205,10 +234,13 @@ async def test_two_consumers_that_return_each_others_messages_come_to_an_end(que
             one.cancel()
 
 
-async def test_a_delayed_message_survives_its_consumer(queue: Queue) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_delayed_message_survives_its_consumer(queue: Queue, *, killed: bool) -> None:
     await queue.publish_tasks([task()])
     async with consuming(queue) as consumer:
-        await consumer.requeue(await consumer.get_batch(1, 0))
+        await consumer.requeue(await consumer.get_batch(1, 0), begun=False)
+        if killed:
+            cut(consumer)
     async with consuming(queue) as consumer:
         assert len(await drain(consumer, 1)) == 1
 
@@ -226,7 +258,7 @@ async def test_a_message_returned_by_a_leaving_consumer_is_queued_once(
     async with consuming(queue) as consumer:
         batch = await consumer.get_batch(1, 500)
         monkeypatch.setattr(ConfirmedPublisher, "publish", confirm_late)
-        await consumer.requeue(batch)
+        await consumer.requeue(batch, begun=False)
         (again,) = await consumer.get_batch(1, 0)
         await consumer.ack([again])
     assert again.message == batch[0].message
@@ -301,7 +333,9 @@ async def test_a_consumer_that_stops_gives_back_what_it_has_not_handed_out(queue
         held = await consumer.get_batch(2, 0)
         await consumer.stop()
         async with consuming(queue) as other:
-            assert len(await drain(other, 4 if len(held) == 2 else 5)) >= 4
+            given_back = await drain(other, 4 if len(held) == 2 else 5)
+            assert len(given_back) >= 4
+            assert not any(delivery.redelivered for delivery in given_back), "nobody has begun them"
         await queue.publish_tasks([task()])
         assert await consumer.get_batch(1, 0, timeout_s=0.3) == []
         await consumer.ack(held)

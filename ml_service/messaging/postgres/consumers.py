@@ -60,15 +60,15 @@ TAKE = """
 """
 ACK = "DELETE FROM queue_messages WHERE id = ANY($1::bigint[]) AND consumer = $2"
 RENEW = "UPDATE queue_messages SET leased_until = now() + $2 * interval '1 second' WHERE consumer = $1"
+# A message with deliveries comes again marked redelivered. One that was only passed on keeps the mark that it had when
+# it was taken, which added 1; what was requeued did no harm, so no more is counted.
 REQUEUE = """
     UPDATE queue_messages
-    SET consumer = NULL, leased_until = NULL, deliveries = 1, visible_at = now() + $3 * interval '1 second'
+    SET consumer = NULL, leased_until = NULL, visible_at = now() + $3 * interval '1 second',
+        deliveries = CASE WHEN $4 THEN 1 ELSE least(deliveries - 1, 1) END
     WHERE id = ANY($1::bigint[]) AND consumer = $2
 """
-RELEASE = """
-    UPDATE queue_messages SET consumer = NULL, leased_until = NULL
-    WHERE consumer = $1 AND ($2::bigint[] IS NULL OR id = ANY($2))
-"""
+RELEASE = "UPDATE queue_messages SET consumer = NULL, leased_until = NULL WHERE consumer = $1"
 BURY = """
     UPDATE queue_messages
     SET queue = $3, reason = $4, consumer = NULL, leased_until = NULL, deliveries = 0
@@ -150,7 +150,7 @@ class PostgresConsumer(AbstractAsyncContextManager["PostgresConsumer[D]"], Gener
             waiting.append(self._keeper)
         await asyncio.wait(waiting)
         if self._connection.connected and self._held:
-            await self._try("release", lambda c: c.execute(RELEASE, self._number, None))
+            await self._try("release", lambda c: c.execute(RELEASE, self._number))
         await self._connection.close()
 
     def decode(self, body: str, *, redelivered: bool, receipt: tuple[int, int]) -> D:
@@ -302,7 +302,7 @@ class PostgresTaskConsumer(PostgresConsumer[TaskDelivery]):
         """Make it a dead letter."""
         await self._try("bury", lambda c: c.execute(BURY, row_id, self._number, DEAD_LETTERS, reason))
 
-    async def requeue(self, deliveries: Sequence[TaskDelivery]) -> None:
+    async def requeue(self, deliveries: Sequence[TaskDelivery], *, begun: bool) -> None:
         """See `queue.TaskConsumer.requeue`."""
         ids = self._let_go(deliveries)
         if ids:
@@ -311,7 +311,7 @@ class PostgresTaskConsumer(PostgresConsumer[TaskDelivery]):
             # others, who look every `poll_s`, come first.
             until = asyncio.get_running_loop().time() + delay_s + OTHERS_FIRST * self.limits.poll_s
             self._left_to_others.update(dict.fromkeys(ids, until))
-            await self._try("requeue", lambda c: c.execute(REQUEUE, ids, self._number, delay_s))
+            await self._try("requeue", lambda c: c.execute(REQUEUE, ids, self._number, delay_s, begun))
 
     async def reject(self, delivery: TaskDelivery, reason: str) -> None:
         """See `queue.TaskConsumer.reject`."""
@@ -325,7 +325,7 @@ class PostgresTaskConsumer(PostgresConsumer[TaskDelivery]):
             await asyncio.wait(self._tasks)
         ids = self._let_go(self._buffer.clear())
         if ids:
-            await self._try("release", lambda c: c.execute(RELEASE, self._number, ids))
+            await self._try("release", lambda c: c.execute(REQUEUE, ids, self._number, 0, False))  # noqa: FBT003
 
 
 class PostgresResultConsumer(PostgresConsumer[ResultDelivery]):

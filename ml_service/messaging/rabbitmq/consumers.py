@@ -92,12 +92,12 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
             await self._consume(channel, self._pools)
         log.debug("prefetch_changed", messages=self._prefetch_told)
 
-    async def requeue(self, deliveries: Sequence[TaskDelivery]) -> None:
+    async def requeue(self, deliveries: Sequence[TaskDelivery], *, begun: bool) -> None:
         """See `queue.TaskConsumer.requeue`.
 
         They wait here, unacked, so that the prefetch slows this consumer; an immediate nack would loop at full speed.
         """
-        task = asyncio.create_task(self._give_back_later(list(deliveries)))
+        task = asyncio.create_task(self._give_back_later(list(deliveries), begun=begun))
         self._resting.add(task)
         task.add_done_callback(self._resting.discard)
 
@@ -121,15 +121,15 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
                     await self._cancel(channel)
             except (AmqpError, TimeoutError):
                 return
-        self.nack(self.buffer.clear(), requeue=True)
+        await self._give_back(self.buffer.clear(), begun=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._refit_timer is not None:
             self._refit_timer.cancel()
-        # Closing the connection gives back what still waits here. A copy that is being published is confirmed first,
-        # and its original acked, or there would be two.
+        # What still waits here goes now: closing the connection would give it back, too, but marked. A copy that is
+        # being published is confirmed first, and its original acked, or there would be two.
         self._leaving.set()
         if self._resting:
             await asyncio.wait(self._resting)
@@ -170,17 +170,22 @@ class RabbitTaskConsumer(Subscription[TaskDelivery]):
         for tag in tags:
             await channel.call(commands.Basic.Cancel(consumer_tag=tag), self.limits.timeout_s)
 
-    async def _give_back_later(self, deliveries: list[TaskDelivery]) -> None:
+    async def _give_back_later(self, deliveries: list[TaskDelivery], *, begun: bool) -> None:
         # The broker serves its consumers in turn: of two that return each other's messages at the same pace, each would
         # get back what it has just returned, again and again.
         delay_s = self.limits.requeue_delay_s * random.uniform(1, 2)  # noqa: S311
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self._leaving.wait()
-                return
-        # A copy, not a nack: RabbitMQ 3.10 counts nacks towards the delivery limit, and these messages did no harm.
+        await self._give_back(deliveries, begun=begun)
+
+    async def _give_back(self, deliveries: Sequence[TaskDelivery], *, begun: bool) -> None:
+        # A copy, not a nack: RabbitMQ marks what a nack gives back, and 3.10 counts nacks towards the delivery limit;
+        # these messages did no harm. Until the copy is confirmed, the broker has the original.
+        if not self.connected:
+            return  # the broker has given them back
         alive = [d for d in deliveries if d.receipt[0] == self._epoch and d.receipt[1] in self._unacked]
-        copies = [_copy(delivery.message) for delivery in alive]
+        copies = [_copy(one.message, redelivered=begun or one.redelivered) for one in alive]
         try:
             await self._publisher.publish(copies)
         except QueueUnavailable:
@@ -234,5 +239,5 @@ class RabbitResultConsumer(Subscription[ResultDelivery]):
         self.buffer.put(ResultDelivery(message, bool(delivery.redelivered), receipt))
 
 
-def _copy(message: TaskMessage) -> Outgoing:
-    return Outgoing(TASKS, message.pool, encode_tasks(message), {REDELIVERED: True})
+def _copy(message: TaskMessage, *, redelivered: bool) -> Outgoing:
+    return Outgoing(TASKS, message.pool, encode_tasks(message), {REDELIVERED: True} if redelivered else None)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from ml_service.messaging.connect import connect_queue
+from ml_service.messaging.prefetch import Prefetch
+from ml_service.messaging.queue import TaskMessage
+from ml_service.storage import workers
 from ml_service.storage.database import Database
 from services.ml_worker.pool import PoolConsumer
 from tests.support.broker import task
@@ -32,6 +35,27 @@ async def test_a_worker_goes_on_after_a_task_that_it_could_not_hand_on(play: Pla
     await pool.close()
     await queue.close()
     await database.close()
+
+
+async def test_a_copy_that_a_worker_passes_on_takes_no_prediction_from_the_worker_that_computes_it(play: Play) -> None:
+    async with play.database.own_connection(play.url, "lock") as own:
+        await workers.hold_lock(own, 1)
+        await play.beat(own)
+        await play.submit(play.submission())
+        assert len(await play.claim(*play.ids)) == 1
+        queue = await connect_queue("postgres", database_url=play.url)
+        pool = PoolConsumer("default", queue, play.database, 2)
+        await pool.start(8)
+        await queue.publish_tasks([TaskMessage("default", "echo", "1", tuple(play.ids))])
+        async with asyncio.timeout(20):
+            while not await requeued(play):
+                await asyncio.sleep(0.05)
+        await pool.drain()
+        await pool.close()
+        async with queue.consume_tasks(["default"], Prefetch(100)) as consumer:
+            [copy] = await consumer.get_batch(1, 0)
+            assert await play.claim(*copy.message.ids, worker="worker-2", redelivered=copy.redelivered) == []
+        await queue.close()
 
 
 async def requeued(play: Play) -> int:
