@@ -12,11 +12,15 @@ from collections.abc import Sequence
 from ml_service.storage.database import Session
 from ml_service.storage.finishing import Finished
 
-# In one statement: a worker that begins to serve the version after this commit finds it parked.
+# In one statement: a worker that begins to serve the version after this commit finds it parked. A worker may serve both
+# pools of a version that has moved: it takes the version from the announced one only.
 _PARK = """
     WITH served AS (
         SELECT FROM workers AS w
-        WHERE w.lease_until > now() AND $1 || '@' || $2 = ANY (w.models) AND $3 = ANY (w.pools)
+        WHERE w.lease_until > now() AND $1 || '@' || $2 = ANY (w.models) AND $3 = ANY (w.pools) AND NOT EXISTS (
+            SELECT FROM model_versions AS v
+            WHERE v.name = $1 AND v.version = $2 AND coalesce(v.spec ->> 'pool', 'default') <> $3
+        )
     ), parked AS (
         UPDATE model_versions SET parked_at = greatest(parked_at, now())
         WHERE name = $1 AND version = $2 AND NOT EXISTS (SELECT FROM served)
@@ -26,7 +30,7 @@ _PARK = """
 
 
 async def park(session: Session, name: str, version: str, pool: str) -> bool:
-    """Mark the version as parked if no live worker of the pool serves it; returns whether it is.
+    """Mark the version as parked if no live worker takes it from the pool; returns whether it is.
 
     One that has moved to another pool is sent again to that one, once every app knows it.
     """
@@ -38,16 +42,18 @@ async def park(session: Session, name: str, version: str, pool: str) -> bool:
 _PARK_AGAIN = """
     UPDATE model_versions AS v SET parked_at = now()
     WHERE (v.name, v.version) IN (SELECT a.name, a.version FROM unnest($1::text[], $2::text[]) AS a (name, version))
-        AND v.parked_at <= now() AND NOT EXISTS (
-            SELECT FROM workers AS w
-            WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models) AND $3 = ANY (w.pools)
+        AND v.parked_at <= now() AND (
+            coalesce(v.spec ->> 'pool', 'default') <> $3 OR NOT EXISTS (
+                SELECT FROM workers AS w
+                WHERE w.lease_until > now() AND v.name || '@' || v.version = ANY (w.models) AND $3 = ANY (w.pools)
+            )
         )
     RETURNING v.name, v.version
 """
 
 
 async def park_again(session: Session, versions: Sequence[tuple[str, str]], pool: str) -> set[tuple[str, str]]:
-    """Those of these versions (names and versions) that are parked and that no live worker of the pool serves."""
+    """Those of these versions (names and versions) that are parked and that no live worker takes from the pool."""
     names, numbers = [name for name, _ in versions], [version for _, version in versions]
     return {tuple(row) for row in await session.fetch(_PARK_AGAIN, names, numbers, pool)}
 

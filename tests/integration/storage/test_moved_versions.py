@@ -25,16 +25,17 @@ async def announce(play: Play, spec: ModelSpec) -> None:
 
 
 @asynccontextmanager
-async def serving(play: Play, pool: str) -> AsyncIterator[None]:
-    """A live worker of this pool that serves the version; afterwards it has stopped."""
+async def serving(play: Play, *pools: str) -> AsyncIterator[None]:
+    """A live worker of these pools that serves the version; afterwards it has stopped."""
+    worker = pools[0]
     async with play.database.autocommit() as session:
         number = await workers.next_number(session)
         await workers.beat(
-            session, pool, number, "h", 1, pools=[pool], models=["echo@1"], model_states={}, state="ready", lease_s=60
+            session, worker, number, "h", 1, pools=pools, models=["echo@1"], model_states={}, state="ready", lease_s=60
         )
     yield
     async with play.database.autocommit() as session:
-        await workers.stop(session, pool)
+        await workers.stop(session, worker)
 
 
 async def unpark(play: Play) -> list[str]:
@@ -62,6 +63,21 @@ async def test_what_waits_in_a_pool_whose_workers_have_ended_follows_its_version
         assert await pools_of_outbox(play) == ["default", "default"]
         await announce(play, IN_DEFAULT)  # another worker starts: nothing has moved
         assert await unpark(play) == []
+
+
+async def test_what_waits_in_the_pool_that_a_version_has_left_is_dropped_though_its_workers_serve_both(
+    play: Play,
+) -> None:
+    await announce(play, IN_DEFAULT)
+    await announce(play, IN_GPU)
+    async with serving(play, "gpu", "default"):
+        assert await unpark(play) == ["echo@1"]
+        async with play.database.autocommit() as session:
+            assert not await model_versions.park(session, "echo", "1", "gpu")
+            assert await model_versions.park(session, "echo", "1", "default"), "it would be passed on again and again"
+            assert await model_versions.park_again(session, [("echo", "1")], "gpu") == set()
+            assert await model_versions.park_again(session, [("echo", "1")], "default") == {("echo", "1")}
+        assert await unpark(play) == ["echo@1"], "what was dropped is sent again, to the new pool"
 
 
 async def test_a_version_that_has_moved_stays_parked_until_all_apps_know_its_new_pool(play: Play) -> None:
