@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_MAX
+from ml_service.platform.pool_names import what_is_reserved
 
 FORM = "NAME=WORKERS:MODEL,MODEL"
 _POOL = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,3})(?::([a-z0-9-]+(?:,[a-z0-9-]+)*))?")
@@ -41,6 +42,8 @@ def parse(text: str) -> Pool:
     name, workers, models = found[1], int(found[2]), found[3]
     if name == _DEFAULT:
         raise ValueError("the pool default is the usual workers: --workers says how many")
+    if problem := what_is_reserved(name):
+        raise ValueError(f"the name of a pool {problem}")
     if workers > WORKERS_MAX:
         raise ValueError(f"the pool {name} can have up to {WORKERS_MAX} workers, not {workers}")
     return Pool(name, workers, tuple(dict.fromkeys(models.split(","))) if models else ())

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.common.errors import EngineError
 from engine.common.output import _pool_lines
 from engine.common.pools import Pool, changed_numbers, merged, parse
+from ml_service.messaging.queue import CREATED, DEAD_LETTERS, queue_of
+from ml_service.platform.settings.files import SettingsError
+from ml_service.platform.settings.reading import load
+from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.runtime.host.declarations import WrongDeclaration, declared_from
 
 GPU, CPU = Pool("gpu", 1, ("whisper", "sdxl")), Pool("cpu", 2, ("language",))
 
@@ -21,6 +28,18 @@ def test_a_pool_is_read_as_it_is_written() -> None:
 def test_what_is_no_pool_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"must be|default|up to"):
         parse(text)
+
+
+@pytest.mark.parametrize("name", ["dead", "created"])
+def test_a_pool_is_refused_that_would_share_its_queue_with_the_service(name: str) -> None:
+    why = "must not be dead or created, names that the service's own queues have"
+    assert queue_of(name) in (DEAD_LETTERS, CREATED)
+    with pytest.raises(ValueError, match=f"^the name of a pool {why}$"):
+        parse(f"{name}=1:whisper")
+    with pytest.raises(WrongDeclaration, match=f"pool {why}"):
+        declared_from({"pool": name})
+    with pytest.raises(SettingsError, match=f"^Wrong settings. WORKER_POOL: {why}$"):
+        load(WorkerSettings, folder=Path("does-not-exist"), environment={"WORKER_POOL": name})
 
 
 def test_what_is_asked_for_changes_the_pools_of_the_last_start() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, Json
+from pydantic import Field, Json, field_validator
 
+from ml_service.platform.pool_names import what_is_reserved
 from ml_service.platform.settings.common import DefaultModelSettings
 
 
@@ -37,3 +38,10 @@ class WorkerSettings(DefaultModelSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(0, ge=0, le=65535)  # Prometheus' address of this worker; 0: none
     drain_timeout_s: float = Field(25.0, gt=0)
+
+    @field_validator("worker_pool")
+    @classmethod
+    def _is_free(cls, pool: str) -> str:
+        if problem := what_is_reserved(pool):
+            raise ValueError(problem)
+        return pool

@@ -13,6 +13,7 @@ import jsonschema_rs
 import msgspec
 
 from ml_service.domain.models import JsonObject, ModelSpec
+from ml_service.platform.pool_names import what_is_reserved
 from ml_service.runtime.author.declarations import declarations_of
 from ml_service.runtime.author.model import DECLARATIONS, Model
 
@@ -199,6 +200,10 @@ def _version(value: Any) -> str:
     return _text(chars_max=64)(value)
 
 
+def _pool(value: Any) -> str:
+    return _text(_POOL)(value) or what_is_reserved(value)
+
+
 _CHECKS: dict[str, Callable[[Any], str]] = {
     "name": _text(_NAME),
     "version": _version,
@@ -211,7 +216,7 @@ _CHECKS: dict[str, Callable[[Any], str]] = {
     "batch_size": _number(1, BATCH_SIZE_MAX),
     "batch_wait_ms": _number(0, BATCH_WAIT_MS_MAX, whole=False),
     "timeout_s": _number(0.01, TIMEOUT_S_MAX, whole=False),
-    "pool": _text(_POOL),
+    "pool": _pool,
     "load_timeout_s": _number(0.01, LOAD_TIMEOUT_S_MAX, whole=False),
     "memory_bytes_max": _number(MEMORY_BYTES_MIN, 2**62),
     "output_bytes_max": _number(2, OUTPUT_BYTES_MAX),
