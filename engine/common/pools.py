@@ -49,6 +49,24 @@ def parse(text: str) -> Pool:
     return Pool(name, workers, tuple(dict.fromkeys(models.split(","))) if models else ())
 
 
+def of_last_start(texts: Iterable[str]) -> list[Pool]:
+    """The pools that were started last, as they are remembered, in a file that may have been damaged or edited.
+
+    Raises:
+        EngineError: one of them cannot be. Without it, other workers would serve its models in silence.
+    """
+    pools: list[Pool] = []
+    for text in texts:
+        try:
+            pool = parse(text)
+        except ValueError as error:
+            raise EngineError(f'A pool in var/engine.json is wrong: {error}. Correct "pools" there.') from None
+        if pool.workers and not pool.models:
+            raise EngineError(f'The pool {pool.name} has no models in var/engine.json. Correct "pools" there.')
+        pools.append(pool)
+    return pools
+
+
 def merged(last: Iterable[Pool], asked: Iterable[Pool]) -> tuple[Pool, ...]:
     """The pools of the last start with what is asked for now.
 

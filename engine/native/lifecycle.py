@@ -178,7 +178,7 @@ def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int
         if asked is not None and asked != status[name]:
             raise EngineError(f"It runs with {name} {status[name]}, not {asked}. To change that: start.py --restart.")
     workers = wishes.workers or status["workers_wanted"]
-    numbers = pools.changed_numbers([pools.parse(one["pool"]) for one in status["pools"]], options.pool)
+    numbers = pools.changed_numbers(pools.of_last_start(one["pool"] for one in status["pools"]), options.pool)
     if workers != status["workers_wanted"] or numbers:
         say(f"It is running; going from {status['workers_wanted']} to {workers} workers{_of_pools(numbers)}.")
         control.ask(PROJECT, {"op": "scale", "workers": workers, "pools": numbers}, timeout_s=_STOP_TIMEOUT_S)

@@ -205,7 +205,7 @@ def make_plan(
     return Plan(
         places=places,
         workers=asked.workers or last.get("workers") or WORKERS_DEFAULT,
-        pools=pools_of.merged(map(pools_of.parse, last.get("pools", [])), pools),
+        pools=pools_of.merged(pools_of.of_last_start(last.get("pools", [])), pools),
         app_processes=settings.app_processes or min(2, cores()),
         host=settings.host,
         port=asked.port or last.get("port"),
@@ -229,7 +229,7 @@ def named_models(pools: Sequence[Pool], places: Places = PROJECT) -> set[str]:
     """
     settings = _collected(WorkerSettings)
     names, left_out = (_names(settings.get(name, "")) for name in ("MODELS", "MODELS_LEFT_OUT"))
-    merged = pools_of.merged(map(pools_of.parse, remembered(places).get("pools", [])), pools)
+    merged = pools_of.merged(pools_of.of_last_start(remembered(places).get("pools", [])), pools)
     return (names - left_out).union(*(pool.models for pool in merged))
 
 

@@ -88,7 +88,7 @@ def show(*, workers: int | None, port: int | None, queue: str | None, asked: Seq
     last = last if last.get("engine") == "native" else {}
     given = {"workers": workers, "port": port or last.get("port"), "queue": queue}
     options = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
-    pools.merged(map(pools.parse, last.get("pools", [])), asked)  # what is wrong with them is said now
+    pools.merged(pools.of_last_start(last.get("pools", [])), asked)  # what is wrong with them is said now
     options += "".join(f" --pool {word(pool.text)}" for pool in asked)
     base = getattr(sys, "_base_executable", sys.executable)  # the Python that start.py begins with
     sys.stdout.write(UNIT.format(user=user(), root=path(str(ROOT)), command=command(base), options=options))

@@ -16,7 +16,7 @@ from engine.common import examples, pools, ports
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_MAX
 from engine.common.state import ROOT, Places, load_secrets, write_json
-from engine.native import logs, plan, rabbitmq, supervisor
+from engine.native import logs, plan, rabbitmq, supervisor, systemd
 
 
 def test_a_log_that_is_still_written_is_cut_and_kept_in_numbers(tmp_path: Path) -> None:
@@ -163,6 +163,23 @@ def test_a_damaged_memory_of_the_last_start_is_no_reason_to_fail(
     write_json(places.engine_file, {"engine": "native", "mode": "prod"})
     with pytest.raises(EngineError, match="MODE"):  # never the demo in silence
         plan.make_plan(workers=None, port=None, queue=None, places=places)
+
+
+@pytest.mark.parametrize("wrong", ["gpu", "gpu=1", "dead=1:x", "gpu=1:x y"])
+def test_a_remembered_pool_that_cannot_be_is_refused_in_a_sentence(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    monkeypatch.setattr(systemd, "PROJECT", places := Places(tmp_path / "var"))
+    places.make()
+    write_json(places.engine_file, {"engine": "native", "queue": "postgres", "pools": ["cpu=1:rules", wrong]})
+    for start in (
+        lambda: plan.make_plan(workers=None, port=None, queue=None, places=places),
+        lambda: plan.named_models([], places),
+        lambda: systemd.show(workers=None, port=None, queue=None),
+    ):
+        with pytest.raises(EngineError, match=r'^(A|The) pool .*var/engine\.json.* Correct "pools" there\.$'):
+            start()
 
 
 @pytest.mark.parametrize("where", ["environment", ".env", "services/ml_worker/.env"])
