@@ -37,6 +37,10 @@ FRAME_BYTES_MAX = 64 * 2**20
 # Answers are handed over when they exceed this, so that a batch of large outputs is never one huge string.
 ANSWERS_FLUSH_BYTES = 1 * 2**20
 
+# A model that answers inputs one after another hands over what it has so often; one of little time, more often.
+FLUSH_S_MAX = 0.1
+FLUSH_SHARE = 0.1
+
 SEPARATOR = b"\0"
 FAILURE_MARK = "!"
 RETRY = "retry"
@@ -48,6 +52,11 @@ _COUNT = struct.Struct("!I")
 
 LENGTH_BYTES = 4
 HEADER_BYTES = _HEADER.size
+
+
+def flush_s(timeout_s: float) -> float:
+    """For how long answers are kept back. A call that began meanwhile has its ``timeout_s`` besides."""
+    return min(FLUSH_S_MAX, FLUSH_SHARE * timeout_s)
 
 
 def frame(kind: int, payload: bytes = b"") -> bytes:

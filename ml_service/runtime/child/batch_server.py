@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 # Bound before the model's code runs: a model may replace what it finds in these modules.
 _write, _read = os.write, os.read
-FLUSH_S = 0.1
-"""A model that answers inputs one after another hands over what it has so often."""
 IDLE_S = 5.0
 """A model that was not asked for so long gives back what its answers have freed."""
 
@@ -72,6 +70,7 @@ class BatchServer:
         self._calls: Calls
         self._concurrent: ConcurrentCalls | None = None
         self._is_batch = True
+        self._flush_s = frames.FLUSH_S_MAX
 
     def run(self, name: str, path: str) -> None:
         """Load the model, say so, and answer until the end of file."""
@@ -132,6 +131,7 @@ class BatchServer:
             self._calls = calls
         else:
             self._calls = Calls(model, form, declarations.get("input_schema"))
+        self._flush_s = frames.flush_s(model_class.timeout_s)
         self._calls.load()
 
     def _answer(self, first: int, inputs: list[str], contexts: list[str]) -> None:
@@ -164,7 +164,7 @@ class BatchServer:
         answers: list[bytes] = []
         for output in self._calls.one_by_one(inputs, contexts):
             answers.append(self._encoded(output))
-            if time.perf_counter() - started > FLUSH_S:
+            if time.perf_counter() - started > self._flush_s:
                 self._hand_over(first, (time.perf_counter() - started) * 1e3, answers)
                 first, started = first + len(answers), time.perf_counter()
                 answers = []

@@ -60,7 +60,8 @@ class BatchRun:
         self._limits = limits
         self._timeout_s = timeout_s
         is_concurrent = children.declared is not None and children.declared.is_concurrent
-        self._own_time_s = _OWN_TIME_S if is_concurrent else 0.0
+        # Where inputs are answered one after another, the call that has this time begins while answers are kept back.
+        self._own_time_s = _OWN_TIME_S if is_concurrent else frames.flush_s(timeout_s)
         self._short_s = min(timeout_s, max(_SHORT_S, timeout_s * _SHORT_SHARE))
         short_time = self._short_s < timeout_s and not is_concurrent
         self._plan = Isolation(parts_of([*map(len, inputs)]), short_time=short_time)

@@ -62,6 +62,23 @@ def predict(self, text: str, n: int = 3, how: Literal["up", "down"] = "up", day:
     assert json.loads(second.output_json)["at"] == "2026-01-31"
 
 
+async def test_a_model_of_little_time_that_answers_each_input_within_it_is_not_killed(make_model: Make) -> None:
+    body = """
+def predict(self, text: str) -> Answer:
+    time.sleep(0.01)
+    return Answer(text)
+"""
+    async with running(make_model(model(body, timeout_s=0.1))) as host:
+        for _ in range(5):  # where the machine is busy its process may really be late
+            pid = host.pid
+            answers = await asked(host, *[{"text": str(number)} for number in range(40)])
+            assert [said(answer) for answer in answers] == [str(number) for number in range(40)]
+            if host.pid == pid:
+                return
+            await host.wait_ready()
+    raise AssertionError("its process is killed each time")
+
+
 async def test_bytes_are_base64_in_and_out_and_numpy_is_converted(make_model: Make) -> None:
     body = """
 def predict(self, data: bytes, more: list[bytes] | None = None) -> Bytes:
