@@ -162,6 +162,7 @@ class ChildProcess:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
+        printed = os.fdopen(read_end, "rb", buffering=0)
         options = {
             "name": source.name,
             "path": str(source.path),
@@ -184,20 +185,26 @@ class ChildProcess:
             cls.living.add(popen.pid)
         except BaseException:
             ours.close()
-            os.close(read_end)
+            printed.close()
             raise
         finally:
             theirs.close()
             os.close(write_end)
+        wire: ChildFrameReader | None = None
         try:
             ours.setblocking(False)  # noqa: FBT003 - the signature is Python's
             _, wire = await loop.create_connection(ChildFrameReader, sock=ours)
             log = _log.bind(model=source.name, pid=popen.pid)
-            pipe, output = await loop.connect_read_pipe(lambda: _Output(log), os.fdopen(read_end, "rb", buffering=0))
+            pipe, output = await loop.connect_read_pipe(lambda: _Output(log), printed)
         except BaseException:
             popen.kill()
             popen.wait()
             cls.living.discard(popen.pid)
+            if wire is None:
+                ours.close()
+            else:
+                wire.transport.abort()  # it owns the socket, and closes it
+            printed.close()
             raise
         return cls(popen, wire, output, pipe)
 

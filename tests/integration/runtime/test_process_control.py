@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from ml_service.runtime.host.child_process import exit_noticed
+from ml_service.runtime.host.child_process import ChildProcess, exit_noticed
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.model_answers import Failure, Success
-from tests.support.hosts import of_models, running
+from tests.support.hosts import QUICK, of_models, running
 from tests.support.waiting import until
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="prctl, seccomp and /proc are Linux's")
@@ -261,3 +261,22 @@ async def test_a_copy_of_a_model_ends_with_it_without_pidfd(
         assert isinstance(answer, Failure)
         assert "exited with status 5" in answer.message
         await until(lambda: {one.pid for one in of_models(source.path.parent)} <= set(host.pids), timeout_s=10)
+
+
+@pytest.mark.parametrize("step", ["create_connection", "connect_read_pipe"])
+async def test_a_process_whose_start_is_broken_off_leaves_no_open_descriptors(
+    step: str, make_model: Callable[..., ModelSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken_off(*_: object, **__: object) -> None:
+        raise asyncio.CancelledError
+
+    source = make_model(model("nap()"))
+    me = psutil.Process()
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), step, broken_off)
+        before = me.num_fds()
+        for _ in range(3):
+            with pytest.raises(asyncio.CancelledError):
+                await ChildProcess.start(source, QUICK)
+    await until(lambda: me.num_fds() <= before, timeout_s=10)
+    assert of_models(source.path.parent) == []
