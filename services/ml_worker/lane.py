@@ -111,8 +111,7 @@ class Lane:
         """Finish the batches that have begun; what has not goes back to the queue."""
         self._stopping = True
         self._news.set()
-        if waiting := self._put_down():
-            await self._consumer.requeue(waiting, begun=False)
+        await give_back(self._consumer, self._put_down(), begun=False)
         await asyncio.gather(*self._slots, return_exceptions=True)
 
     async def abort(self) -> None:
@@ -131,12 +130,12 @@ class Lane:
                 except ModelUnavailable as error:
                     # What waits here would keep the worker's other models from their work.
                     log.warning("model_unavailable", model=self._host.name, error=str(error))
-                    await self._consumer.requeue(deliveries, begun=True)
-                    await self._consumer.requeue(self._put_down(), begun=False)
+                    await give_back(self._consumer, deliveries, begun=True)
+                    await give_back(self._consumer, self._put_down(), begun=False)
                 except Exception:
                     # A bug must not swallow messages: they come again, and the attempts are counted in the rows.
                     log.exception("batch_failed", model=self._host.name, messages=len(deliveries))
-                    await self._consumer.requeue(deliveries, begun=True)
+                    await give_back(self._consumer, deliveries, begun=True)
 
     async def _gather(self) -> list[TaskDelivery]:
         """The messages of the next batch, when it is time for it; none where the lane is being closed."""
@@ -302,6 +301,16 @@ class Lane:
             return bool(await self._rows.still_open(ids))
         except DatabaseUnavailable:
             return True
+
+
+async def give_back(consumer: TaskConsumer, deliveries: Sequence[TaskDelivery], *, begun: bool) -> None:
+    """Requeue these. Where a bug prevents that, the rest goes on, and they come again after this worker has ended."""
+    if not deliveries:
+        return
+    try:
+        await consumer.requeue(deliveries, begun=begun)
+    except Exception:
+        log.exception("messages_not_given_back", messages=len(deliveries))
 
 
 def _finish_of(claimed: Claimed, answer: ModelAnswer) -> Finish:

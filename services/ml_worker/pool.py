@@ -13,7 +13,7 @@ from ml_service.messaging.prefetch import MESSAGES_MAX, Prefetch
 from ml_service.messaging.queue import Queue, TaskConsumer, TaskDelivery
 from ml_service.storage import model_versions
 from ml_service.storage.database import Database
-from services.ml_worker.lane import Lane
+from services.ml_worker.lane import Lane, give_back
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ class PoolConsumer:
                 except Exception:
                     # A bug must not leave the worker deaf while it says that it serves its models.
                     log.exception("tasks_not_handed_on", model=key[0], version=key[1], messages=len(own))
-                    await consumer.requeue(own, begun=False)
+                    await give_back(consumer, own, begun=False)
 
     async def _hand(self, consumer: TaskConsumer, key: tuple[str, str], own: list[TaskDelivery]) -> None:
         lane = self._lanes.get(key)
