@@ -342,6 +342,18 @@ async def test_a_consumer_that_stops_gives_back_what_it_has_not_handed_out(queue
     assert (await queue.depth("default")).ready == 1
 
 
+async def test_what_a_stopping_consumer_has_handed_to_nobody_comes_unmarked(queue: Queue) -> None:
+    await queue.publish_tasks([task() for _ in range(3)])
+    async with consuming(queue) as consumer:
+        taking = asyncio.create_task(consumer.get_batch(100, GATHER_MS))
+        await asyncio.sleep(0.5)
+        taking.cancel()
+        await asyncio.wait([taking])
+        await consumer.stop()
+        async with consuming(queue) as other:
+            assert [delivery.redelivered for delivery in await drain(other, 3)] == [False] * 3
+
+
 async def test_a_message_that_kills_its_consumers_is_dead_in_the_end(broker: Broker) -> None:
     queue = await broker.queue(replace(FAST, deliveries_max=2))
     await queue.declare()
