@@ -54,7 +54,6 @@ def make_leader(deps: Deps) -> Leader:
 
 async def _receive(deps: Deps) -> None:
     if is_called(deps):
-        await polling.introduce(deps)
         await telegram_webhook.set_webhook(deps)
         await asyncio.Event().wait()  # once in a term is enough
     try:

@@ -19,7 +19,7 @@ from ml_service.storage import bots, updates
 from ml_service.storage.updates import Update
 from services.bot.deps import Deps
 from services.bot.failures import is_away, what_failed
-from services.bot.raw_updates import KINDS, group_request_of, id_of, loads, update_of
+from services.bot.raw_updates import KINDS, group_request_of, id_of, is_group_command, loads, update_of
 
 log = structlog.get_logger()
 
@@ -75,10 +75,14 @@ async def keep(deps: Deps, raw: Sequence[Any]) -> set[int]:
     Returns:
         Ids of updates that could not be kept now and have to come again.
     """
-    username = deps.sender.username if deps.settings.telegram_groups == "on" else ""
+    are_groups_on = deps.settings.telegram_groups == "on"
+    username = deps.sender.username if are_groups_on else ""
     found = [one for each in raw if (one := update_of(each) or group_request_of(each, username)) is not None]
+    unclear: set[int] = set()
+    if are_groups_on and not username:  # whether a command is ours is known once `introduce` has ended
+        unclear = {each["update_id"] for each in raw if is_group_command(each)}
     if not found:
-        return set()
+        return unclear
     try:
         async with deps.database.autocommit() as session:
             _, refused = await updates.keep(session, deps.bot_id, found)
@@ -87,7 +91,7 @@ async def keep(deps: Deps, raw: Sequence[Any]) -> set[int]:
         for update in found:
             refused |= await _keep_one(deps, update)
     deps.arrived.set()
-    return refused
+    return refused | unclear
 
 
 async def _keep_one(deps: Deps, update: Update) -> set[int]:

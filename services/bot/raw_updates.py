@@ -71,16 +71,23 @@ def group_request_of(raw: Any, username: str) -> Update | None:
     The update is kept as one of the person's own chat, whose account pays.
     """
     update_id = id_of(raw)
-    body = raw.get("message") if update_id is not None else None
-    if update_id is None or not username or not isinstance(body, dict) or not _asks_in_group(body, username):
+    if update_id is None or not _asks_in_group(raw.get("message"), re.escape(username)):
         return None
     text = _stored(raw, update_id)
     if text is None:
         return None
+    body = raw["message"]
     return Update(update_id, body["from"]["id"], _event("message", body["chat"]["id"], body)[:200], text)
 
 
-def _asks_in_group(body: dict[str, Any], username: str) -> bool:
+def is_group_command(raw: Any) -> bool:
+    """Whether somebody asks a bot in a group by `/predict@`, be it this one or another one."""
+    return id_of(raw) is not None and _asks_in_group(raw.get("message"), r"\w+")
+
+
+def _asks_in_group(body: Any, username_pattern: str) -> bool:
+    if not username_pattern or not isinstance(body, dict):
+        return False
     chat, person, text = body.get("chat"), body.get("from"), body.get("text")
     if not isinstance(chat, dict) or chat.get("type") not in GROUPS or not isinstance(person, dict):
         return False
@@ -89,7 +96,7 @@ def _asks_in_group(body: dict[str, Any], username: str) -> bool:
         return False
     # Somebody who writes as a channel, or as the group itself, is nobody who could pay.
     is_person = not person.get("is_bot") and body.get("sender_chat") is None
-    command = rf"/predict@{re.escape(username)}(?!\w)"
+    command = rf"/predict@{username_pattern}(?!\w)"
     return is_person and isinstance(text, str) and re.match(command, text, re.IGNORECASE) is not None
 
 

@@ -16,7 +16,7 @@ from ml_service.platform.settings.bot import BotSettings
 from services.bot.deps import Deps
 from services.bot.failures import is_away, what_failed
 from services.bot.metrics import CONTENT_TYPE
-from services.bot.polling import BACKOFF_S_MAX, keep
+from services.bot.polling import BACKOFF_S_MAX, introduce, keep
 from services.bot.raw_updates import KINDS, loads
 
 log = structlog.get_logger()
@@ -70,16 +70,32 @@ class WebhookServer:
             path = urlsplit(deps.settings.telegram_webhook_url).path or "/"
             app.router.add_post(path, self._called)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+        self._introducing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen; raises OSError where the port is taken."""
+        if self._deps.settings.telegram_webhook_url:  # each process is called, and has to know its name in groups
+            self._introducing = asyncio.create_task(self._introduce())
         await self._runner.setup()
         settings = self._deps.settings
         await web.TCPSite(self._runner, settings.bot_host, settings.bot_port).start()
 
     async def close(self) -> None:
         """Finish the requests that are here, and listen no more."""
+        if self._introducing is not None:
+            self._introducing.cancel()
+            await asyncio.gather(self._introducing, return_exceptions=True)
         await self._runner.cleanup()
+
+    async def _introduce(self) -> None:
+        while True:
+            try:
+                await introduce(self._deps)
+            except Exception:
+                log.exception("introduction_failed")
+                await asyncio.sleep(BACKOFF_S_MAX)
+            else:
+                return
 
     async def _health(self, _request: web.Request) -> web.Response:
         health = self._deps.health
