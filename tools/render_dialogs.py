@@ -23,6 +23,7 @@ from ml_service.domain.ledger import Balance, Kind  # noqa: E402  the project is
 from ml_service.domain.predictions import Prediction, Source, Status  # noqa: E402
 from ml_service.storage.balance_changes import BalanceChange  # noqa: E402
 from ml_service.storage.history_pages import Entry  # noqa: E402
+from ml_service.usecases.batch_results import BatchState, row_of  # noqa: E402
 from ml_service.usecases.telegram import HistoryPage  # noqa: E402
 from services.bot.phrases import LANGUAGES, Phrases, phrases  # noqa: E402
 from services.bot.tables import Table  # noqa: E402
@@ -109,7 +110,8 @@ def dialog(t: Phrases) -> list[str | View]:
     asked = [prediction(text), prediction(MORE[t.language], ago_min=7)]
     moved = [BalanceChange(Kind.HOLD, -1, 1, NOW), BalanceChange(Kind.GRANT, 100, 1, NOW)]
     report = files.BatchReport(t)
-    report.add(asked)
+    report.add([row_of(number, one) for number, one in enumerate(asked, 1)])
+    whole = BatchState(NOBODY, NOBODY, len(asked), len(asked), 0, 0, 0, len(asked))
     table = Table(({"text": text}, {"text": MORE[t.language]}), ("id", "text"), "text")
     return [
         "/start",
@@ -129,7 +131,7 @@ def dialog(t: Phrases) -> list[str | View]:
         "📎 texts.csv",
         batches.question(t, table, model="sentiment", name="texts.csv", cost=2, balance=99, number="0" * 8, note=None),
         answers.accepted_batch(t, NOBODY, cost=2, balance=97, count=2),
-        batches.summary(t, report, is_file_there=True),
+        batches.summary(t, whole, report, is_file_there=True),
         "/link mH2dYw7uT0k9Qx3Z",
         menus.link(t, "anna", 40, "0" * 16),
     ]

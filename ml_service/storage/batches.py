@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from ml_service.domain.predictions import Prediction, Source
 from ml_service.storage.database import Session
 from ml_service.storage.history import PAGE_BYTES, Page, page_of
 from ml_service.storage.predictions import prediction_of
+
+SIZE_MAX = 50_000
+"""A batch that is larger was a bulk job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,17 @@ class Batch:
     cost: int
     deadline_at: datetime | None
     created_at: datetime
+
+
+class Sums(NamedTuple):
+    """A batch's predictions by what became of them (failed: or expired), and the credits paid for them."""
+
+    total: int
+    done: int
+    failed: int
+    canceled: int
+    open: int
+    paid: int
 
 
 _GET = "SELECT id, user_id, source, size, cost, deadline_at, created_at FROM batches WHERE id = $1 AND user_id = $2"
@@ -64,6 +79,25 @@ _WITHOUT_TEXTS = """
 async def without_texts(session: Session, user_id: UUID, batch_id: UUID) -> list[Prediction]:
     """All predictions of a user's batch, in the order of the request, without inputs, outputs and error messages."""
     return [prediction_of(row) for row in await session.fetch(_WITHOUT_TEXTS, batch_id, user_id)]
+
+
+# A larger one was a bulk job, whose row retention has deleted: its last predictions follow at once.
+_SUMS = """
+    SELECT count(*) AS total, count(*) FILTER (WHERE p.status = 'succeeded') AS done,
+        count(*) FILTER (WHERE p.status IN ('failed', 'expired')) AS failed,
+        count(*) FILTER (WHERE p.status = 'canceled') AS canceled,
+        count(*) FILTER (WHERE p.finished_at IS NULL) AS open,
+        coalesce(sum(p.cost) FILTER (WHERE p.status = 'succeeded'), 0)::bigint AS paid
+    FROM batches AS b JOIN predictions AS p ON p.id BETWEEN b.first_id AND b.last_id AND p.batch_id = b.id
+    WHERE b.id = $1 AND b.user_id = $2 AND b.size <= $3
+"""
+
+
+async def sums(session: Session, user_id: UUID, batch_id: UUID) -> Sums:
+    """What a user's batch has come to; all 0 where there is none."""
+    row = await session.fetchrow(_SUMS, batch_id, user_id, SIZE_MAX)
+    assert row is not None  # noqa: S101  an aggregate always has a row
+    return Sums(**dict(row))
 
 
 _PAGE = """

@@ -34,6 +34,15 @@ async def chunk(session: Session, bulk_id: UUID, number: int) -> StoredChunk | N
     return None if row is None else StoredChunk(**dict(row))
 
 
+async def chunk_after(session: Session, bulk_id: UUID, line: int) -> int:
+    """The number of the chunk that has the line after this one; beyond the last chunk where there is none."""
+    return int(
+        await session.fetchval(
+            "SELECT count(*) FROM bulk_chunks WHERE bulk_id = $1 AND lines[cardinality(lines)] <= $2", bulk_id, line
+        )
+    )
+
+
 _ANSWERS = """
     SELECT id, status, input, output, error_code, error_message, cost FROM (
         SELECT stored.*,

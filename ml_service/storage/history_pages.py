@@ -12,14 +12,13 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from ml_service.domain.predictions import Prediction
+from ml_service.storage.batches import SIZE_MAX
 from ml_service.storage.database import Session
 from ml_service.storage.history import LAST_ID, OPEN, ROWS_READ_MAX, WITHOUT_OUTPUT
 from ml_service.storage.predictions import prediction_of
 
 TEXT_BYTES_MAX = 65_536
 """Of each input and each output in a page."""
-BATCH_SIZE_MAX = 50_000
-"""A batch that is larger was a bulk job."""
 JOBS_READ_MAX = 1000
 """Bulk jobs of an account that are looked at for one page. A job is missed only where so many others have begun between
 its own beginning and its newest line."""
@@ -279,7 +278,7 @@ async def _found(
         open_ids = [row["id"] for row in await session.fetch(_OPEN_IDS, user_ids, rows_read_max)]
         if len(open_ids) < rows_read_max:  # else they are many of what is newest
             statement, among = of_ids, open_ids
-    row = await session.fetchrow(statement, among, statuses, start, rows_read_max, limit, BATCH_SIZE_MAX)
+    row = await session.fetchrow(statement, among, statuses, start, rows_read_max, limit, SIZE_MAX)
     assert row is not None  # noqa: S101  it has no FROM
     return row["ids"], row["last_read_id"]
 

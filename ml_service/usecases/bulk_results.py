@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -20,7 +21,12 @@ class ResultRow(NamedTuple):
 
 
 async def results(
-    database: Database, job: BulkJob, before_piece: Callable[[], Awaitable[None]], *, with_inputs: bool = False
+    database: Database,
+    job: BulkJob,
+    before_piece: Callable[[], Awaitable[None]],
+    *,
+    with_inputs: bool = False,
+    after_line: int = 0,
 ) -> AsyncIterator[list[ResultRow]]:
     """What became of each line, in the order of the file, some at a time, each with its input where that is wanted.
 
@@ -28,24 +34,28 @@ async def results(
 
     Args:
         before_piece: Awaited before each reading; what it raises ends the results.
+        after_line: The number of the line after which to begin.
     """
     number = 0
+    if after_line:
+        async with database.autocommit() as session:
+            number = await bulk_results.chunk_after(session, job.id, after_line)
     while True:
         await before_piece()
         async with database.autocommit() as session:
             chunk = await bulk_results.chunk(session, job.id, number)
         if chunk is None:
             return
-        async for some in _results_of(database, job, chunk, with_inputs=with_inputs):
+        async for some in _results_of(database, job, chunk, after_line, with_inputs=with_inputs):
             yield some
         number += 1
 
 
 async def _results_of(
-    database: Database, job: BulkJob, chunk: StoredChunk, *, with_inputs: bool
+    database: Database, job: BulkJob, chunk: StoredChunk, after_line: int, *, with_inputs: bool
 ) -> AsyncIterator[list[ResultRow]]:
     unfed = _unfed(job)
-    place, size = 0, len(chunk.lines)
+    place, size = bisect_right(chunk.lines, after_line), len(chunk.lines)
     while place < size:
         end = min(size, place + IDS_MAX)
         ids = [one for one in (chunk.prediction_ids or [])[place:end] if one is not None]
@@ -67,7 +77,7 @@ async def _results_of(
                 row = next(answers, None)
                 if row is None:
                     break  # the next reading goes on here
-                found.append(ResultRow(_result(line, ref, row), _kept(row["input"])))
+                found.append(ResultRow(_result(line, ref, row), kept(row["input"])))
         place += len(found)
         yield found
 
@@ -88,8 +98,9 @@ def _result(line: int, ref: str | None, row: Any) -> LineResult:
         return LineResult(line, ref, "gone", None, PredictionError("not_found", "The answer is no longer kept."), 0)
     error = None if row["error_code"] is None else PredictionError(row["error_code"], row["error_message"] or "")
     cost = row["cost"] if row["status"] == "succeeded" else 0
-    return LineResult(line, ref, row["status"], _kept(row["output"]), error, cost)
+    return LineResult(line, ref, row["status"], kept(row["output"]), error, cost)
 
 
-def _kept(text: str | None) -> str | None:
+def kept(text: str | None) -> str | None:
+    """A stored text; None where it has been erased."""
     return None if text == ERASED else text

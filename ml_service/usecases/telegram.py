@@ -33,7 +33,8 @@ from ml_service.storage.chats import Chat
 from ml_service.storage.database import Database, Session
 from ml_service.storage.history import LAST_ID, ROWS_READ_MAX
 from ml_service.storage.history_pages import Entry, Reading
-from ml_service.usecases import bulk, ledger, users
+from ml_service.usecases import batch_results, bulk, ledger, users
+from ml_service.usecases.batch_results import BatchState
 
 CODE_LIFETIME_S = 600.0  # SECURITY 11: at most 10 minutes
 CODE_BYTES = 12  # 96 bits; SECURITY 11 asks for 64
@@ -189,12 +190,12 @@ async def get(session: Session, chat: Chat, prediction_id: UUID) -> Prediction:
     return found
 
 
-async def get_batch(session: Session, chat: Chat, batch_id: UUID) -> list[UUID]:
-    """The ids of a batch of one of the chat's accounts; raises as `get`."""
+async def get_batch(session: Session, chat: Chat, batch_id: UUID) -> BatchState:
+    """A batch, or a bulk job, of one of the chat's accounts; raises as `get`."""
     _check_not_blocked(chat)
     for user_id in chat.user_ids:
-        if ids := await predictions.batch_ids(session, user_id, batch_id):
-            return ids
+        if found := await batch_results.state(session, user_id, batch_id):
+            return found
     raise NotFound("There is no such batch.")
 
 

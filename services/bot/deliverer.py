@@ -3,16 +3,16 @@
 An answer is the "accepted" message, edited: editing twice is harmless, so a crash before the mark shows nothing twice.
 But nobody hears an edit. A late answer is a new message, which makes a sound, and "accepted" then points to it. So is
 one whose "accepted" is not known or gone. New messages are sent one at a time over the whole process, each with its
-mark, so that a crash repeats at most one. Only the request itself is made one at a time: a chat that has to wait, by
-its pace or because Telegram says so, waits outside.
+mark, so that a crash repeats at most one; so are large files, which messages do not wait for. Only the request itself
+is made one at a time: a chat that has to wait, by its pace or because Telegram says so, waits outside.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, BinaryIO
 
 import structlog
 
@@ -20,12 +20,13 @@ from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.predictions import Prediction, Status
 from ml_service.messaging.queue import RESULTS
 from ml_service.storage import chat_deliveries, chats, predictions
-from ml_service.storage.chat_deliveries import ChatDelivery
-from services.bot import batch_reports
+from ml_service.storage.chat_deliveries import LEASE_S, ChatDelivery
+from ml_service.usecases import batch_results
+from ml_service.usecases.batch_results import BatchState
 from services.bot.deps import Deps
 from services.bot.failures import ChatGone, Later, Refused
 from services.bot.phrases import Phrases, phrases
-from services.bot.sender import Around
+from services.bot.sender import Around, upload_s_max
 from services.bot.views import answers, batches, files, notices
 from services.bot.views.view import View
 
@@ -40,6 +41,7 @@ CHATS_MAX = 64
 PATIENCE_S = 3.0
 ALONE_S_MAX = 6.0
 """What one chat may cost the others, whose new messages wait for it, when Telegram does not answer."""
+LARGE_UPLOAD_S = 2.0
 MARK_S_MAX = 20.0
 MESSAGES_MAX = 100
 BACKOFF_S_MAX = 60.0
@@ -56,6 +58,7 @@ class Deliverer:
         self._deps = deps
         self._sending: dict[int, asyncio.Task[None]] = {}  # chat → the task that sends its answer
         self._one_at_a_time = asyncio.Lock()
+        self._one_large_file = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -111,7 +114,7 @@ class Deliverer:
 
     async def _send(self, delivery: ChatDelivery) -> None:
         try:
-            await self._send_or_raise(delivery)
+            await self._while_held(delivery, self._send_or_raise(delivery))
         except Later as error:
             log.info("delivery_put_off", id=delivery.id, why=str(error))
             await self._retry_later(delivery, max(error.seconds, _backoff_s(delivery)), str(error))
@@ -136,6 +139,23 @@ class Deliverer:
         except Exception as error:
             log.exception("delivery_failed", id=delivery.id)
             await self._retry_later(delivery, _backoff_s(delivery), repr(error)[:300])
+
+    async def _while_held(self, delivery: ChatDelivery, sending: Coroutine[Any, Any, None]) -> None:
+        """Send, and renew the lease meanwhile; stops and raises LeaseLost where another process has the delivery."""
+        task = asyncio.ensure_future(sending)
+        try:
+            while not (await asyncio.wait([task], timeout=LEASE_S / 3))[0]:
+                with contextlib.suppress(DatabaseUnavailable):  # the lease may hold until it is back
+                    if not await self._is_held(delivery) and not task.done():
+                        raise LeaseLost
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _is_held(self, delivery: ChatDelivery) -> bool:
+        async with self._deps.database.autocommit() as session:
+            return await chat_deliveries.still_held(session, delivery)
 
     async def _send_or_raise(self, delivery: ChatDelivery) -> None:
         async with self._deps.database.autocommit() as session:
@@ -163,13 +183,21 @@ class Deliverer:
 
     async def _show_batch(self, delivery: ChatDelivery, t: Phrases) -> None:
         async with self._deps.database.autocommit() as session:
-            ids = await predictions.batch_ids(session, delivery.user_id, delivery.subject_id)
-        report = await batch_reports.read(self._deps.database, t, ids)
-        if not report.total:
+            state = await batch_results.state(session, delivery.user_id, delivery.subject_id)
+        if state is None:
             await self._show(delivery, View(t("answer-deleted")))
-            return
-        is_file_there = await self._send_file(delivery, (report.name, report.content()))
-        await self._show(delivery, batches.summary(t, report, is_file_there=is_file_there))
+        elif state.stopped and not state.done:
+            await self._show(delivery, batches.summary(t, state))
+        else:
+            await self._show_report(delivery, t, state)
+
+    async def _show_report(self, delivery: ChatDelivery, t: Phrases, state: BatchState) -> None:
+        async with self._deps.reports.written(t, state) as report:
+            if not report.rows:
+                await self._show(delivery, View(t("answer-deleted")))
+                return
+            is_file_there = await self._send_file(delivery, (report.name, report.file))
+        await self._show(delivery, batches.summary(t, state, report, is_file_there=is_file_there))
 
     async def _show_answer(self, delivery: ChatDelivery, t: Phrases, prediction: Prediction) -> None:
         # Who has canceled knows of it. The others are to hear of a late answer; a batch's file makes its own sound.
@@ -184,7 +212,7 @@ class Deliverer:
             log.error("answer_refused", id=delivery.id, error=str(error))  # noqa: TRY400  no trace helps
             await self._show(delivery, View(t("answer-refused")))
 
-    async def _send_file(self, delivery: ChatDelivery, made: tuple[str, bytes]) -> bool:
+    async def _send_file(self, delivery: ChatDelivery, made: tuple[str, bytes | BinaryIO]) -> bool:
         """Send the file of answers, once; returns False where Telegram refuses it for good."""
         if delivery.is_file_sent:
             return True
@@ -202,7 +230,7 @@ class Deliverer:
                 reply_to=delivery.request_message_id,
                 thread_id=delivery.thread_id,
                 patience_s=PATIENCE_S,
-                around=self._once(delivery, mark),
+                around=self._once(delivery, mark, upload_s_max(content)),
             )
         except Refused as error:
             log.error("file_refused", id=delivery.id, error=str(error))  # noqa: TRY400  no trace helps
@@ -230,18 +258,21 @@ class Deliverer:
             around=self._once(delivery, lambda: self._mark(delivery)),
         )
 
-    def _once(self, delivery: ChatDelivery, mark: Callable[[], Awaitable[None]]) -> Around:
+    def _once(self, delivery: ChatDelivery, mark: Callable[[], Awaitable[None]], upload_s: float = 0.0) -> Around:
         """Makes a call that cannot be repeated, and marks it, while no other chat's is made.
 
         What it returns raises LeaseLost.
+
+        Args:
+            upload_s: How much longer it may take than a message. Messages do not wait for a large file.
         """
+        turn = self._one_large_file if upload_s > LARGE_UPLOAD_S else self._one_at_a_time
 
         async def around(do: Callable[[], Awaitable[Any]]) -> Any:
-            async with self._one_at_a_time:
-                async with self._deps.database.autocommit() as session:
-                    if not await chat_deliveries.still_held(session, delivery):
-                        raise LeaseLost
-                async with asyncio.timeout(ALONE_S_MAX):
+            async with turn:
+                if not await self._is_held(delivery):
+                    raise LeaseLost
+                async with asyncio.timeout(ALONE_S_MAX + upload_s):
                     result = await do()
                 await mark()
                 return result

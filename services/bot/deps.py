@@ -15,6 +15,7 @@ from ml_service.usecases.group_commit import GroupCommit
 from ml_service.usecases.models import Catalog
 from ml_service.usecases.submissions import Submitter
 from services.bot.backlog import Backlog
+from services.bot.batch_reports import BatchReports
 from services.bot.health import BotHealth
 from services.bot.metrics import BotMetrics
 from services.bot.sender import Sender
@@ -42,6 +43,7 @@ class Deps:
     health: BotHealth
     metrics: BotMetrics
     backlog: Backlog
+    reports: BatchReports
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 

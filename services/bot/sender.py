@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from html import unescape
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import structlog
 from aiogram import Bot
@@ -19,7 +21,7 @@ from aiogram.methods import (
     SendMessage,
     TelegramMethod,
 )
-from aiogram.types import BufferedInputFile, InlineKeyboardMarkup, ReplyParameters
+from aiogram.types import BufferedInputFile, InlineKeyboardMarkup, InputFile, ReplyParameters
 
 from services.bot.failures import ChatGone, Later, Refused, is_away, meaning_of, what_failed
 from services.bot.metrics import BotMetrics
@@ -30,6 +32,9 @@ from services.bot.write_limits import ChatClosed, Pace
 log = structlog.get_logger()
 
 REQUEST_TIMEOUT_S = 10
+UPLOAD_BYTES_PER_S_MIN = 500_000
+"""A file that is sent more slowly fails."""
+PIECE_BYTES = 262_144
 PATIENCE_S = 20.0
 CHAT_WAIT_S_MAX = 3.0
 """A chat that Telegram closes for longer is left, and its work put off: others need the place."""
@@ -37,6 +42,27 @@ BACKOFF_S = (0.3, 1.0, 2.0, 4.0, 8.0)
 T = TypeVar("T")
 Around = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Makes the call within something of its own, such as a lock and a mark; begins when the chat's turn has come."""
+
+
+class OpenFile(InputFile):
+    """An open file, read piece by piece while it is sent, from its beginning each time."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        super().__init__(filename=name)
+        self._file = file
+
+    async def read(self, bot: Bot) -> AsyncGenerator[bytes, None]:  # noqa: ARG002  aiogram's interface
+        """The content."""
+        place = 0
+        while piece := await asyncio.to_thread(os.pread, self._file.fileno(), PIECE_BYTES, place):
+            place += len(piece)
+            yield piece
+
+
+def upload_s_max(content: bytes | BinaryIO) -> float:
+    """How long sending a file may take on top of what any request may."""
+    size = len(content) if isinstance(content, bytes) else os.fstat(content.fileno()).st_size
+    return size / UPLOAD_BYTES_PER_S_MIN
 
 
 class Sender:
@@ -81,23 +107,28 @@ class Sender:
             return await self._send(chat_id, method, patience_s, around)
 
     async def _send(
-        self, chat_id: int, method: SendMessage | SendDocument, patience_s: float, around: Around | None
+        self,
+        chat_id: int,
+        method: SendMessage | SendDocument,
+        patience_s: float,
+        around: Around | None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> int:
         """Send into the topic, or, where that was deleted, into the chat, or into the supergroup that it has become."""
         try:
-            return (await self.call(chat_id, method, patience_s, around)).message_id
+            return (await self.call(chat_id, method, patience_s, around, timeout_s)).message_id
         except ChatGone as error:
             if error.moved_to is None:
                 raise
             log.info("group_moved", chat_id=chat_id, moved_to=error.moved_to)
             method.chat_id, method.reply_parameters = error.moved_to, None  # its messages have new numbers
-            return (await self.call(error.moved_to, method, patience_s, around)).message_id
+            return (await self.call(error.moved_to, method, patience_s, around, timeout_s)).message_id
         except Refused as error:
             if method.message_thread_id is None or "thread" not in str(error).lower():
                 raise
             log.info("topic_gone", chat_id=chat_id, error=str(error))
             method.message_thread_id = None
-            return (await self.call(chat_id, method, patience_s, around)).message_id
+            return (await self.call(chat_id, method, patience_s, around, timeout_s)).message_id
 
     async def edit(self, chat_id: int, message_id: int, view: View, *, patience_s: float = PATIENCE_S) -> bool:
         """Turn a message into this; returns whether the message is there. Doing it twice changes nothing.
@@ -124,7 +155,7 @@ class Sender:
         self,
         chat_id: int,
         name: str,
-        content: bytes,
+        content: bytes | BinaryIO,
         *,
         reply_to: int | None,
         thread_id: int | None,
@@ -134,11 +165,12 @@ class Sender:
         """Send a file; returns the message's id. Raises as `send`."""
         method = SendDocument(
             chat_id=chat_id,
-            document=BufferedInputFile(content, filename=name),
+            document=BufferedInputFile(content, name) if isinstance(content, bytes) else OpenFile(content, name),
             reply_parameters=_reply(reply_to),
             message_thread_id=thread_id,
         )
-        return await self._send(chat_id, method, patience_s, around)
+        timeout_s = REQUEST_TIMEOUT_S + upload_s_max(content)
+        return await self._send(chat_id, method, patience_s, around, timeout_s)
 
     async def answer_tap(self, query_id: str, text: str | None = None) -> None:
         """Stop the little clock on a tapped button. Telegram forgets taps within minutes, so failing is no harm."""
@@ -150,7 +182,14 @@ class Sender:
                 raise
             log.debug("tap_not_answered", error=what_failed(error))
 
-    async def call(self, chat_id: int, method: TelegramMethod[T], patience_s: float, around: Around | None = None) -> T:
+    async def call(
+        self,
+        chat_id: int,
+        method: TelegramMethod[T],
+        patience_s: float,
+        around: Around | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> T:
         """Call a method that writes to a chat, again and again for ``patience_s`` seconds if it must be.
 
         Raises:
@@ -162,7 +201,7 @@ class Sender:
         name = type(method).__name__
 
         async def do() -> T:
-            return await self.bot(method, request_timeout=REQUEST_TIMEOUT_S)
+            return await self.bot(method, request_timeout=math.ceil(timeout_s))
 
         while True:
             try:

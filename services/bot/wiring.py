@@ -24,6 +24,7 @@ from ml_service.usecases.models import Catalog
 from ml_service.usecases.submissions import Submitter
 from ml_service.wiring import bulk_limits_of, limits_of, open_database, open_queue
 from services.bot.backlog import Backlog
+from services.bot.batch_reports import BatchReports
 from services.bot.deliverer import Deliverer
 from services.bot.deps import Deps
 from services.bot.duties import make_leader
@@ -136,4 +137,5 @@ async def make_deps(settings: BotSettings, token: str, stack: AsyncExitStack) ->
         health=BotHealth(),
         metrics=metrics,
         backlog=Backlog(database, admission),
+        reports=BatchReports(database),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import BinaryIO
 from uuid import UUID
 
 import orjson
@@ -14,12 +15,12 @@ from ml_service.domain.errors import AlreadyFinished, NotFound
 from ml_service.domain.predictions import Prediction
 from ml_service.storage.history import LAST_ID
 from ml_service.usecases import predictions, telegram
-from services.bot import batch_reports, submitting
+from ml_service.usecases.batch_results import BatchState
+from services.bot import submitting
 from services.bot.sender import PATIENCE_S
 from services.bot.talk import Talk
 from services.bot.views import answers, batches, files
 from services.bot.views import history as views
-from services.bot.views.files import BatchReport
 from services.bot.views.view import View
 
 
@@ -110,23 +111,25 @@ def _nonce() -> str:
 async def open_batch(query: CallbackQuery, talk: Talk) -> None:
     """Show a batch in the place of the page."""
     _, id_, wanted, page, first = (query.data or "").split(":")
-    batch_id = views.long(id_)
-    report = await _report(talk, batch_id.hex)
+    state = await _state(talk, views.long(id_))
     await talk.pop_up()
-    await talk.show(batches.opened(talk.t, report, batch_id, _back(wanted, page, first)))
+    await talk.show(batches.opened(talk.t, state, _back(wanted, page, first)))
 
 
 async def batch_file(query: CallbackQuery, talk: Talk) -> None:
-    """Send the file of a batch's answers, as they stand."""
-    report = await _report(talk, (query.data or "").partition(":")[2])
+    """Send the file of a batch's answers, as they stand, or the next one where they do not fit into one."""
+    _, id_, after = f"{query.data}:0".split(":")[:3]
+    state = await _state(talk, UUID(hex=id_))
     await talk.pop_up()
-    await _send_file(talk, report.name, report.content())
+    async with talk.deps.reports.written(talk.t, state, after=int(after)) as report:
+        await _send_file(talk, report.name, report.file)
+    if report.is_full:
+        await talk.say(batches.part(talk.t, state, report))
 
 
-async def _report(talk: Talk, id_: str) -> BatchReport:
+async def _state(talk: Talk, batch_id: UUID) -> BatchState:
     async with talk.deps.database.autocommit() as session:
-        ids = await telegram.get_batch(session, talk.chat, UUID(hex=id_))
-    return await batch_reports.read(talk.deps.database, talk.t, ids)
+        return await telegram.get_batch(session, talk.chat, batch_id)
 
 
 async def file(query: CallbackQuery, talk: Talk) -> None:
@@ -139,7 +142,7 @@ async def file(query: CallbackQuery, talk: Talk) -> None:
     await _send_file(talk, *files.output(talk.t, found))
 
 
-async def _send_file(talk: Talk, name: str, content: bytes) -> None:
+async def _send_file(talk: Talk, name: str, content: bytes | BinaryIO) -> None:
     await talk.deps.sender.send_file(
         talk.chat.chat_id, name, content, reply_to=talk.message_id, thread_id=talk.thread_id, patience_s=PATIENCE_S
     )
@@ -154,6 +157,6 @@ def make_router() -> Router:
     router.callback_query.register(again, F.data.regexp(r"^again:[0-9a-f]{32}:\w{1,12}$"))
     router.callback_query.register(cancel, F.data.regexp(r"^cancel:[0-9a-f]{32}$"))
     router.callback_query.register(open_batch, F.data.regexp(r"^openb:[\w-]{22}:[a-z]+:\d{1,5}:[\w-]{22}$"))
-    router.callback_query.register(batch_file, F.data.regexp(r"^batchfile:[0-9a-f]{32}$"))
+    router.callback_query.register(batch_file, F.data.regexp(r"^batchfile:[0-9a-f]{32}(:\d{1,8})?$"))
     router.callback_query.register(file, F.data.regexp(r"^file:[0-9a-f]{32}$"))
     return router

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from uuid import UUID
 
+from ml_service.domain.bulk import BulkStatus
+from ml_service.usecases.batch_results import BatchState
 from services.bot.phrases import Html, Phrases, cut, escaped
 from services.bot.tables import RowError, Table
 from services.bot.views.files import BatchReport
@@ -89,35 +91,67 @@ def _wrong_rows(t: Phrases, found: Sequence[RowError]) -> Html:
     return lines(t("batch-errors", count=len(found)), *shown, t("batch-more-errors", count=more) if more else None)
 
 
-def opened(t: Phrases, report: BatchReport, batch_id: UUID, back: str) -> View:
+def opened(t: Phrases, state: BatchState, back: str) -> View:
     """A batch in the history, as it stands; ``back`` is the callback data that leads to its page."""
-    buttons = [[(t.plain("button-back"), back)], [(t.plain("button-batch-file"), f"batchfile:{batch_id.hex}")]]
-    if report.open:
-        buttons.append([(t.plain("button-cancel-batch"), f"cancelbatch:{batch_id.hex}")])
-        text = paragraphs(t("answer-processing"), t("history-batch", done=report.done, total=report.total))
+    buttons = [[(t.plain("button-back"), back)], [(t.plain("button-batch-file"), f"batchfile:{state.id.hex}")]]
+    if state.open:
+        buttons.append([(t.plain("button-cancel-batch"), f"cancelbatch:{state.id.hex}")])
+        text = paragraphs(t("answer-processing"), t("history-batch", done=state.done, total=state.total))
     else:
-        text = summary(t, report, is_file_there=None).text
+        text = summary(t, state).text
     return View(text, keyboard(*buttons))
 
 
-def summary(t: Phrases, report: BatchReport, *, is_file_there: bool | None) -> View:
-    """How a batch went; ``is_file_there`` is None where no file was to be sent."""
-    failed = report.total - report.done
-    file = None if is_file_there is None else t("batch-file" if is_file_there else "batch-file-refused")
+def summary(t: Phrases, state: BatchState, report: BatchReport | None = None, *, is_file_there: bool = False) -> View:
+    """How a batch went.
+
+    Args:
+        report: The file that was to be sent; None: none was.
+        is_file_there: Whether Telegram took it.
+    """
+    labels = report.labels if report and not report.is_full else {}  # of a part they would be taken for those of all
     return View(
         paragraphs(
-            t("batch-done", done=report.done, total=report.total),
+            _headline(t, state),
             lines(
                 *(
                     t("batch-labels", label=cut(label, NAME_CHARS_MAX), count=count)
-                    for label, count in report.labels.most_common(FIELDS_MAX)
+                    for label, count in Counter(labels).most_common(FIELDS_MAX)
                 )
             ),
             lines(
-                t("batch-failed", count=failed) if failed else None,
-                t("batch-paid", cost=t("credits", count=report.paid)),
-                file,
-                t("batch-file-cut") if report.is_cut and file else None,
+                t("batch-failed", count=state.failed) if state.failed and state.done else None,
+                t("batch-canceled-rows", count=state.canceled) if state.canceled and state.done else None,
+                t("batch-paid", cost=t("credits", count=state.paid)) if state.done else None,
+                _file(t, report, is_there=is_file_there) if report else None,
+                t("batch-file-cut") if report and report.is_cut and is_file_there else None,
             ),
-        )
+        ),
+        keyboard(_rest(t, state, report)) if report and report.is_full and is_file_there else None,
     )
+
+
+def part(t: Phrases, state: BatchState, report: BatchReport) -> View:
+    """What is said under a file that is not the last one of a batch."""
+    return View(_file(t, report, is_there=True), keyboard(_rest(t, state, report)))
+
+
+def _headline(t: Phrases, state: BatchState) -> Html:
+    if state.stopped is None:
+        return t("batch-done", done=state.done, total=state.total)
+    so_far = "" if state.done else "-unanswered"
+    if state.stopped is BulkStatus.CANCELED:
+        return t(f"batch-canceled-early{so_far}", done=state.done, total=state.total)
+    key = f"failure-{state.job.error_code if state.job else None}"
+    reason = t(key if t.has(key) else "failure-version_gone")
+    return t(f"batch-failed-early{so_far}", reason=reason, done=state.done, total=state.total)
+
+
+def _file(t: Phrases, report: BatchReport, *, is_there: bool) -> Html:
+    if not is_there:
+        return t("batch-file-refused")
+    return t("batch-file-part", last=report.last) if report.is_full else t("batch-file")
+
+
+def _rest(t: Phrases, state: BatchState, report: BatchReport) -> list[tuple[str, str]]:
+    return [(t.plain("button-batch-rest"), f"batchfile:{state.id.hex}:{report.last}")]

@@ -42,7 +42,8 @@ async def test_a_batch_is_one_entry_of_the_history(bot_database: Database, play:
         assert (page.newer_after, page.older_before) == (None, None)
         batch_id = page.entries[0].prediction.batch_id
         assert batch_id is not None
-        assert await telegram.get_batch(session, chat, batch_id) == player.ids[1:6]
+        found = await telegram.get_batch(session, chat, batch_id)
+        assert (found.total, found.done, found.open, found.paid) == (5, 1, 4, 1)
         with pytest.raises(NotFound):
             await telegram.get_batch(session, chat, new_id())
 

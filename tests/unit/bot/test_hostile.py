@@ -22,6 +22,7 @@ from ml_service.messaging.queue import QueueDepth
 from ml_service.storage.balance_changes import BalanceChange
 from ml_service.storage.history_pages import Entry
 from ml_service.storage.workers import Worker
+from ml_service.usecases.batch_results import BatchState, row_of
 from ml_service.usecases.telegram import HistoryPage
 from ml_service.usecases.workers import Overview
 from services.bot.phrases import LANGUAGES, Phrases, phrases
@@ -86,9 +87,10 @@ def test_any_prediction_can_be_shown(t: Phrases, text: str, output: dict[str, An
         page = [Entry(one, 0, 0, 0) for one in found[place : place + history.PAGE_SIZE]]
         shown(history.history(t, HistoryPage(page, found[0].id, found[-1].id), wanted="failed", page=10**6))
     report = files.BatchReport(t)
-    report.add(found)
-    report.content()
-    shown(batches.summary(t, report, is_file_there=False))
+    report.add([row_of(number, one) for number, one in enumerate(found, 1)])
+    report.close()
+    state = BatchState(found[0].id, found[0].id, len(found), 1, 10**15, 10**15, 0, 10**15)
+    shown(batches.summary(t, state, report, is_file_there=False))
 
 
 @ANY

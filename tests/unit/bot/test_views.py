@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
 from ml_service.domain.errors import InsufficientCredits, InvalidInput
 from ml_service.domain.fields import WrongValue, fields_of, is_text_only, plain_field, takes_text
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import Balance, Kind
 from ml_service.domain.models import ListedModel, ModelSpec
-from ml_service.domain.predictions import Prediction, PredictionError, Source, Status
+from ml_service.domain.predictions import PredictionError, Status
 from ml_service.messaging.queue import QueueDepth
 from ml_service.storage.balance_changes import BalanceChange
 from ml_service.storage.history_pages import Entry
@@ -27,43 +24,14 @@ from ml_service.usecases.telegram import HistoryPage
 from ml_service.usecases.workers import Overview
 from services.bot.forms import choices
 from services.bot.phrases import LANGUAGES, Phrases, phrases
-from services.bot.tables import RowError, Table
-from services.bot.views import answers, batches, files, history, menus, notices
-from services.bot.views.view import View
-from tests.support.telegram_rules import Screen, read_html
+from services.bot.views import answers, files, history, menus, notices
+from tests.support.bot_views import EN, NOW, RU, SENTIMENT, erased, prediction, shown
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-EN, RU = phrases("en"), phrases("ru")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=40),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=6),
     max_leaves=12,
 )
-
-
-def prediction(status: Status = Status.SUCCEEDED, output: Any = None, **more: Any) -> Prediction:
-    values: dict[str, Any] = {
-        "id": new_id(), "user_id": new_id(), "model": "sentiment", "version": "1.0.0", "status": status,
-        "input": '{"text":"Отличный сервис"}', "output": None if output is None else orjson.dumps(output).decode(),
-        "error": None, "cost": 1, "source": Source.TELEGRAM, "batch_id": None, "worker_id": "worker-1", "attempts": 1,
-        "predict_ms": 2.0, "deadline_at": None, "created_at": NOW, "started_at": NOW,
-        "finished_at": NOW + timedelta(seconds=0.42) if status not in {Status.QUEUED, Status.PROCESSING} else None,
-    }  # fmt: skip
-    return Prediction(**values | more)
-
-
-def shown(view: View) -> str:
-    """What a person reads; holds that Telegram takes it."""
-    fields = {"text": view.text, "parse_mode": "HTML"}
-    if view.keyboard is not None:
-        fields["reply_markup"] = view.keyboard.model_dump_json(exclude_none=True)
-    assert Screen().refusal("sendMessage", fields) is None, view
-    return read_html(view.text)[0]
-
-
-SENTIMENT = {
-    "label": "positive", "confidence": 0.931, "scores": {"positive": 0.931, "neutral": 0.05, "negative": 0.019},
-}  # fmt: skip
 
 
 def test_an_answer_is_laid_out() -> None:
@@ -109,13 +77,6 @@ def test_every_state_has_its_words_and_its_button(language: str) -> None:
     assert "не уложилась в отведённое время" in shown(answers.answer(RU, prediction(Status.FAILED, error=timed_out)))
 
 
-def erased(status: Status = Status.SUCCEEDED) -> Prediction:
-    """What TEXT_RETENTION_DAYS leaves of a prediction."""
-    if status is Status.SUCCEEDED:
-        return structs.replace(prediction(status), input="null", output="null")
-    return prediction(status, input="null", error=PredictionError("boom", "The text is no longer kept."))
-
-
 @pytest.mark.parametrize(
     ("language", "words"), [("en", "The text is no longer kept"), ("ru", "Текст больше не хранится")]
 )
@@ -136,17 +97,6 @@ def test_what_is_no_longer_kept_is_said_and_is_not_asked_again(language: str, wo
     assert shown(page).count(words) == 2
     assert page.keyboard is not None
     assert "null" not in page.text + page.keyboard.model_dump_json(exclude_none=True)
-
-
-def test_the_file_of_a_batch_leaves_cells_of_what_is_no_longer_kept_empty() -> None:
-    report = files.BatchReport(EN)
-    report.add([erased(), erased(Status.FAILED)])
-    rows = list(csv.DictReader(io.StringIO(report.content().decode("utf-8-sig"))))
-    assert [(row["input"], row["status"], row["label"], row["output"]) for row in rows] == [
-        ("", "succeeded", "", ""),
-        ("", "failed", "", ""),
-    ]
-    assert (report.done, report.paid) == (1, 1)
 
 
 def test_accepted() -> None:
@@ -292,33 +242,6 @@ def test_an_answer_without_anything_in_it_says_so(t: Phrases, words: str) -> Non
     assert shown(answers.answer(t, prediction(output={"entities": []}))).splitlines()[2] == words
 
 
-@pytest.mark.parametrize(("t", "delimiter"), [(EN, ","), (RU, ";")])
-def test_a_batchs_file_can_be_read_by_a_spreadsheet(t: Phrases, delimiter: str) -> None:
-    failed = prediction(Status.FAILED, error=PredictionError("model_error", "@no"), input='{"text":"=1+1"}')
-    numbers = prediction(output={"label": "-5", "confidence": -0.5}, input='{"text":"-7"}')
-    report = files.BatchReport(t)
-    report.add([prediction(output=SENTIMENT), failed])
-    report.add([numbers])
-    assert report.content().startswith(b"\xef\xbb\xbf")
-    content = report.content().decode("utf-8-sig")
-    table = list(csv.DictReader(io.StringIO(content), delimiter=delimiter))
-    assert [row["status"] for row in table] == ["succeeded", "failed", "succeeded"]
-    assert (table[0]["label"], table[1]["input"], table[1]["error"]) == ("positive", "'=1+1", "'@no")
-    assert (table[2]["label"], table[2]["confidence"], table[2]["input"]) == ("'-5", "-0.5", "'-7")
-    summary = shown(batches.summary(t, report, is_file_there=True))
-    assert ("2 of 3 succeeded" if t is EN else "успешно 2 из 3") in summary
-    assert "🙂" in summary
-
-
-def test_a_file_of_huge_outputs_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "BYTES_MAX", 50_000)
-    report = files.BatchReport(EN)
-    report.add([prediction(output={"value": "x" * 10_000}) for _ in range(9)])
-    assert len(report.content()) < 50_000
-    assert (report.total, report.done, report.is_cut) == (9, 9, True)
-    assert "did not fit" in shown(batches.summary(EN, report, is_file_there=True))
-
-
 def test_a_long_output_is_said_to_be_cut_and_a_file_has_all_of_it() -> None:
     vector = {"embedding": [number / 7 for number in range(512)]}
     for output in (vector, {"a": "x" * 601}, {str(number): number for number in range(20)}):
@@ -341,44 +264,6 @@ def test_a_language_is_named_in_words() -> None:
         "███░░░░░░░ 30,0\xa0%  болгарский",
         "█░░░░░░░░░ 10,0\xa0%  xx",
     ]
-
-
-def test_a_batch_is_shown_before_it_costs() -> None:
-    table = Table(
-        tuple({"text": f"text {number}"} for number in range(5)), ("id", "отзыв"), "отзыв", blank=1, unreadable=2
-    )
-    view = batches.question(RU, table, model="sentiment", name="a.csv", cost=5, balance=9, number="0" * 8, note=None)
-    text = shown(view)
-    for words in (
-        "a.csv: 5 строк",
-        "Столбец с текстами: отзыв",
-        "1. text 0",
-        "3. text 2",
-        "Цена: 5 кредитов",
-        "баланс: 9",
-    ):
-        assert words in text
-    assert "text 3" not in text
-    assert view.keyboard is not None
-    data = [button.callback_data for row in view.keyboard.inline_keyboard for button in row]
-    assert data == ["batch:yes:00000000", "batch:no:00000000", "batch:0:00000000"]
-    poor = batches.question(RU, table, model="m", name=None, cost=5, balance=4, number="0" * 8, note=None)
-    assert "не хватает" in shown(poor)
-    assert poor.keyboard is not None
-    assert "batch:yes:00000000" not in [b.callback_data for row in poor.keyboard.inline_keyboard for b in row]
-
-
-def test_wrong_rows_of_a_batch_are_named_and_the_others_offered() -> None:
-    wrong = tuple(RowError(row, (f"reason {row}",)) for row in range(2, 12))
-    table = Table(({"text": "good"},), errors=wrong)
-    view = batches.question(EN, table, model="m", name="a.csv", cost=1, balance=9, number="0" * 8, note=None)
-    text = shown(view)
-    for words in ("a.csv: 1 row", "10 rows cannot be used", "Row 2: reason 2", "Row 9: reason 9", "… and 2 more"):
-        assert words in text
-    assert "reason 10" not in text
-    assert "Without them, 1 row can be sent." in text
-    assert view.keyboard is not None
-    assert view.keyboard.inline_keyboard[0][0].callback_data == "batch:yes:00000000"
 
 
 def test_phrases_are_made_once() -> None:

@@ -68,6 +68,7 @@ button-older = Older ▶️
 button-newer = ◀️ Newer
 button-file = 📎 Full answer
 button-batch-file = 📎 All answers
+button-batch-rest = 📎 Next answers
 again-done = Sent again.
 not-understood = I can read texts, and .txt or .csv files. See everything I can do: /help
 edited = ✏️ I cannot change what you have already sent. Please send the corrected text as a new message.
@@ -108,10 +109,18 @@ yes = yes
 no = no
 batch-done = ✅ <b>The batch is finished</b>: { $done } of { $total } succeeded.
 batch-failed = Failed: { $count }; those credits have been refunded.
+batch-canceled-rows = Cancelled: { $count }; those credits have been refunded.
+batch-canceled-early = ✖️ <b>The batch was cancelled</b>: { $done } of { $total } succeeded.
+batch-canceled-early-unanswered = ✖️ <b>The batch was cancelled</b> before the first answer. Nothing was charged.
+batch-failed-early = ❌ <b>The batch stopped early</b>: { $reason }
+    { $done } of { $total } succeeded.
+batch-failed-early-unanswered = ❌ <b>The batch could not be processed</b>: { $reason }
+    Nothing was charged.
 batch-labels = { $label }: { $count }
 batch-paid = Paid: { $cost }
 batch-file = All answers are in the file.
-batch-file-cut = The longest answers did not fit into the file; open them in /history.
+batch-file-cut = An answer that is too long for a file was left out.
+batch-file-part = The file ends with row { $last }: Telegram takes no larger files. Tap the button for the next answers.
 batch-file-refused = ⚠️ Telegram did not accept the file. All answers are in /history.
 batch-file-name = answers.csv
 csv-delimiter = ,

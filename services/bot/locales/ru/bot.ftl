@@ -73,6 +73,7 @@ button-older = Раньше ▶️
 button-newer = ◀️ Позже
 button-file = 📎 Полный ответ
 button-batch-file = 📎 Все ответы
+button-batch-rest = 📎 Следующие ответы
 again-done = Запрос отправлен ещё раз.
 not-understood = Я понимаю тексты и файлы .txt и .csv. Всё, что я умею: /help
 edited = ✏️ Отправленное изменить уже нельзя. Пришлите исправленный текст новым сообщением.
@@ -113,10 +114,18 @@ yes = да
 no = нет
 batch-done = ✅ <b>Пакет готов</b>: успешно { $done } из { $total }.
 batch-failed = С ошибкой: { $count }; кредиты за них возвращены.
+batch-canceled-rows = Отменено: { $count }; кредиты за них возвращены.
+batch-canceled-early = ✖️ <b>Пакет отменён</b>: успешно { $done } из { $total }.
+batch-canceled-early-unanswered = ✖️ <b>Пакет отменён</b> до первого ответа. Ничего не списано.
+batch-failed-early = ❌ <b>Пакет обработан не до конца</b>: { $reason }
+    Успешно { $done } из { $total }.
+batch-failed-early-unanswered = ❌ <b>Пакет не обработан</b>: { $reason }
+    Ничего не списано.
 batch-labels = { $label }: { $count }
 batch-paid = Списано: { $cost }
 batch-file = Все ответы — в файле.
-batch-file-cut = Самые длинные ответы в файл не поместились; их можно открыть в /history.
+batch-file-cut = Слишком длинный для файла ответ пропущен.
+batch-file-part = В файл вошли ответы по строку { $last } включительно: больше в один файл Telegram не берёт. Остальные — по кнопке.
 batch-file-refused = ⚠️ Telegram не принял файл. Все ответы — в /history.
 batch-file-name = otvety.csv
 csv-delimiter = ;
