@@ -39,6 +39,7 @@ class Entry:
     total: int
     done: int
     open: int
+    input_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +192,14 @@ _JOBS_NEWER = f"""
     ) AS j {_COUNTED_JOBS} AND b.last_id > $3
     ORDER BY b.last_id LIMIT $5
 """  # noqa: S608  the text is ours
-# Each entry is shown in one line, so a long input is cut to the beginning of its text, and a long output is left out.
+# Each entry is shown in one line, so a long input is cut to the beginning of its text, or of its JSON,
+# and a long output is left out.
 _SHOWN = """
     SELECT p.id, p.user_id, p.model, p.version, p.status,
         CASE WHEN octet_length(p.input::text) <= $3 THEN p.input
-            ELSE json_build_object('text', left(p.input ->> 'text', 200)) END AS input,
+            WHEN json_typeof(p.input -> 'text') = 'string' THEN json_build_object('text', left(p.input ->> 'text', 200))
+            ELSE to_json(left(p.input::text, 200)) END AS input,
+        octet_length(p.input::text) AS input_bytes,
         CASE WHEN octet_length(p.output::text) <= $3 THEN p.output END AS output,
         p.error_code, p.error_message, p.cost, p.source, p.batch_id, p.worker_id, p.attempts, p.predict_ms,
         p.deadline_at, p.created_at, p.started_at, p.finished_at, p.key_id, counted.total, counted.done, counted.open
@@ -220,7 +224,8 @@ async def older(
 ) -> Reading:
     """The newest entries of these accounts' histories before an id; with ``statuses``, those with such a prediction.
 
-    A long input is cut to the beginning of its text, and a long output is left out.
+    A long input is cut to the beginning of its text, or becomes a string, the beginning of its JSON; a long output is
+    left out.
     """
     near = UUID(int=min(before.int + CLOCKS_APART, LAST_ID.int))
     jobs = await _jobs(session, _JOBS_OLDER, user_ids, statuses, before, limit, near)
@@ -289,5 +294,5 @@ async def _shown(session: Session, ids: list[UUID], jobs: dict[UUID, _Counts], n
     for id_ in ids:
         if row := rows.get(id_):  # else retention has just dropped it
             counts = jobs.get(id_, _Counts(row["total"], row["done"], row["open"]))
-            entries.append(Entry(prediction_of(row), *counts))
+            entries.append(Entry(prediction_of(row), *counts, row["input_bytes"]))
     return Reading(entries, next_id)

@@ -16,6 +16,7 @@ INPUT_CHARS_MAX = 300
 VERSION_CHARS_MAX = 40
 SHORTEST_S = 0.05
 _BASE64 = re.compile("[A-Za-z0-9+/]{24,}={0,2}")
+_BEGINNING_OF_FILE = re.compile(r'\{\s*"\w+"\s*:\s*"[A-Za-z0-9+/]{24,}')
 
 
 def input_text(stored: str) -> str:
@@ -28,11 +29,18 @@ def input_text(stored: str) -> str:
     return stored
 
 
-def shown_input(t: Phrases, stored: str) -> str:
-    """An input for people: its one text, a file by its size, else its JSON; or that it is no longer kept."""
+def shown_input(t: Phrases, stored: str, size_bytes: int = 0) -> str:
+    """An input for people: its one text, a file by its size, else its JSON; or that it is no longer kept.
+
+    Args:
+        size_bytes: Of the whole JSON, where ``stored`` is a string, its beginning (storage/history_pages.py).
+    """
     if stored == ERASED:
         return t.plain("text-erased")
     value = orjson.loads(stored)
+    if isinstance(value, str):
+        is_file = _BEGINNING_OF_FILE.fullmatch(value)
+        return t.plain("input-file", kilobytes=round(size_bytes * 3 / 4000, 1)) if is_file else value
     only = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(only, str):
         return stored

@@ -92,7 +92,7 @@ def _line(t: Phrases, entry: Entry) -> Html:
         return Html(f"{_mark(entry)} <i>{date}</i> {_batch(t, entry)}")
     label = _label(t, one)
     end = f" → <b>{escaped(cut(label, 40))}</b>" if label else ""
-    return Html(f"{_mark(entry)} <i>{date}</i> {escaped(cut(_one_line(t, one), 60))}{end}")
+    return Html(f"{_mark(entry)} <i>{date}</i> {escaped(cut(_one_line(t, entry), 60))}{end}")
 
 
 def _short(t: Phrases, entry: Entry) -> str:
@@ -100,7 +100,7 @@ def _short(t: Phrases, entry: Entry) -> str:
     if one.batch_id is not None:
         return f"{_mark(entry)} {t.plain('history-batch', done=entry.done, total=entry.total)}"
     label = _label(t, one)
-    return f"{_mark(entry)} {cut(_one_line(t, one), 19)}{' → ' + cut(label, 16) if label else ''}"
+    return f"{_mark(entry)} {cut(_one_line(t, entry), 19)}{' → ' + cut(label, 16) if label else ''}"
 
 
 def _mark(entry: Entry) -> str:
@@ -113,8 +113,8 @@ def _batch(t: Phrases, entry: Entry) -> Html:
     return t("history-batch", done=entry.done, total=entry.total)
 
 
-def _one_line(t: Phrases, one: Prediction) -> str:
-    return " ".join(shown_input(t, one.input).split())
+def _one_line(t: Phrases, entry: Entry) -> str:
+    return " ".join(shown_input(t, entry.prediction.input, entry.input_bytes).split())
 
 
 def _label(t: Phrases, one: Prediction) -> str | None:

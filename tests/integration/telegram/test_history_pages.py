@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import random
@@ -9,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -19,6 +21,8 @@ from ml_service.domain.predictions import Status
 from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish
 from ml_service.usecases import telegram
+from services.bot.phrases import phrases
+from services.bot.views import history
 from tests.support.play import Play
 
 
@@ -214,3 +218,27 @@ async def test_a_page_of_the_history_is_bounded_in_bytes(bot_database: Database,
     async with bot_database.autocommit() as session:
         whole = await telegram.get(session, chat, player.ids[-1])
     assert json.loads(whole.input)["text"] == texts[-1]
+
+
+async def test_a_long_input_without_a_text_is_shown_by_what_it_has(bot_database: Database, play: Play) -> None:
+    async with bot_database.begin() as session:
+        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=100)
+    player = Play(play.database, chat.user_id)
+    picture = {"image": base64.b64encode(bytes(range(256)) * 400).decode()}
+    asked: list[dict[str, Any]] = [
+        picture,
+        {"name": "Anna", "history": ["bought a lamp"] * 9000},
+        {"text": ["a" * 99_999]},
+    ]
+    for value in asked:
+        await player.submit(player.submission())
+        async with play.database.autocommit() as session:
+            await session.execute("UPDATE predictions SET input = $2 WHERE id = $1", player.ids[-1], json.dumps(value))
+    async with bot_database.autocommit() as session:
+        page = await telegram.history_page(session, chat, None, size=5)
+    view = history.history(phrases("en"), page, wanted="all", page=0)
+    lines = view.text.splitlines()[2:]
+    assert "null" not in view.text
+    assert "📎 file, 102.4" in lines[2]
+    assert '{"name": "Anna", "history": ["bought a lamp"' in lines[1]
+    assert '{"text": ["aaa' in lines[0]
