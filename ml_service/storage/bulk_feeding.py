@@ -159,7 +159,8 @@ async def settle(session: Session, job: FeedJob, limit: int) -> int:
     return int(await session.fetchval(_SETTLE, job.id, job.user_id, job.chunks_fed, limit))
 
 
-# So that a slow model's progress is seen line by line, not chunk by chunk.
+# So that a slow model's progress is seen line by line, not chunk by chunk. What another feeder has just settled is not
+# counted twice: where the job's row was waited for, ``seen`` is the row of before.
 _COUNT = """
     UPDATE bulk_jobs AS b SET partial_succeeded = e.succeeded, partial_failed = e.failed
     FROM (
@@ -171,8 +172,10 @@ _COUNT = """
             ORDER BY c.number LIMIT $2
         ) AS open
         CROSS JOIN LATERAL unnest(open.prediction_ids) AS one (id) JOIN predictions AS p ON p.id = one.id
-    ) AS e
-    WHERE b.id = $1 AND b.finished_at IS NULL AND (b.partial_succeeded, b.partial_failed) <> (e.succeeded, e.failed)
+    ) AS e, bulk_jobs AS seen
+    WHERE b.id = $1 AND b.finished_at IS NULL AND seen.id = $1
+        AND (b.succeeded, b.failed, b.canceled) = (seen.succeeded, seen.failed, seen.canceled)
+        AND (b.partial_succeeded, b.partial_failed) <> (e.succeeded, e.failed)
 """
 
 

@@ -109,6 +109,34 @@ async def test_a_chunk_is_fed_once(play: Play, database_url: str) -> None:
         await one.close()
 
 
+async def test_a_count_of_a_chunk_that_is_just_settled_by_another_feeder_is_dropped(
+    play: Play, database_url: str
+) -> None:
+    bulk_id, _ = await started(play, 4)
+    ids = await fed(play.database, bulk_id, 0)
+    assert ids is not None
+    for claimed in await play.claim(*ids):
+        await play.finish(Finish(claimed.id, claimed.attempt, 1.0, "{}"))
+    other = await Database.connect(database_url, name="other", timeout_s=10)
+    async with play.database.begin() as session:
+        [job] = await bulk_feeding.unfinished(session, 9)
+        assert await bulk_feeding.settle(session, job, 5) == 1
+
+        async def count() -> None:
+            async with other.autocommit() as session:
+                await bulk_feeding.count_partial(session, bulk_id, 2)
+
+        counting = asyncio.create_task(count())
+        await asyncio.sleep(0.5)  # it has seen the chunk unsettled, and waits for the job's row
+        assert not counting.done()
+    await counting
+    await other.close()
+    async with play.database.autocommit() as session:
+        found = await bulk_jobs.get(session, None, bulk_id)
+    assert found is not None
+    assert (found.succeeded, found.waiting) == (2, 2)
+
+
 async def test_a_stopped_job_is_fed_no_more(play: Play) -> None:
     bulk_id, _ = await started(play, 4)
     async with play.database.begin() as session:
