@@ -67,3 +67,19 @@ _ANSWERS = """
 async def answers(session: Session, ids: Sequence[UUID], *, with_inputs: bool) -> list[Any]:
     """The predictions of ``ids`` in this order, as many as fit; a row without an id if it is no longer kept."""
     return list(await session.fetch(_ANSWERS, ids, BYTES_MAX, with_inputs))
+
+
+# The counter has those of chunks that were counted as ended.
+_CANCELED = """
+    SELECT b.canceled + (
+        SELECT count(*)
+        FROM bulk_chunks AS c  -- bulk_chunks_open
+        CROSS JOIN LATERAL unnest(c.prediction_ids) AS one (id) JOIN predictions AS p ON p.id = one.id
+        WHERE c.bulk_id = b.id AND NOT c.is_settled AND p.status = 'canceled'
+    ) FROM bulk_jobs AS b WHERE b.id = $1
+"""
+
+
+async def count_canceled(session: Session, bulk_id: UUID) -> int:
+    """How many lines of a job are canceled at this moment, by the user or by the bulk feeder."""
+    return int(await session.fetchval(_CANCELED, bulk_id) or 0)

@@ -21,6 +21,7 @@ from ml_service.storage import (
     balance_changes,
     bots,
     bulk_jobs,
+    bulk_results,
     canceling,
     chats,
     history_pages,
@@ -207,14 +208,10 @@ async def cancel_batch(database: Database, chat: Chat, batch_id: UUID) -> int:
     _check_not_blocked(chat)
     canceled = 0
     for user_id in chat.user_ids:
-        async with database.begin() as session:
+        async with database.autocommit() as session:
             job = await bulk_jobs.get(session, user_id, batch_id)
-            if job is not None:
-                actor = Actor(ActorKind.USER, str(user_id))
-                is_stopped = await bulk_jobs.stop(session, batch_id, user_id, BulkStatus.CANCELED, actor)
-                canceled += job.waiting if is_stopped else 0
         if job is not None:
-            canceled += await bulk.cancel_open(database, user_id, batch_id)
+            canceled += await _cancel_job(database, user_id, batch_id)
             continue
         async with database.autocommit() as session:
             ids = await predictions.batch_ids(session, user_id, batch_id)
@@ -224,6 +221,16 @@ async def cancel_batch(database: Database, chat: Chat, batch_id: UUID) -> int:
                 for id_ in ids[start : start + CANCELED_AT_ONCE]:
                     canceled += await canceling.cancel(session, user_id, id_) is not None
     return canceled
+
+
+async def _cancel_job(database: Database, user_id: UUID, bulk_id: UUID) -> int:
+    """Cancel a bulk job; returns how many lines that were, with those that the bulk feeder cancels meanwhile."""
+    async with database.begin() as session:
+        before = await bulk_results.count_canceled(session, bulk_id)
+        await bulk_jobs.stop(session, bulk_id, user_id, BulkStatus.CANCELED, Actor(ActorKind.USER, str(user_id)))
+    await bulk.cancel_open(database, user_id, bulk_id)
+    async with database.autocommit() as session:
+        return await bulk_results.count_canceled(session, bulk_id) - before
 
 
 @dataclass(frozen=True, slots=True)

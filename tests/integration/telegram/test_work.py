@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
+from ml_service.domain.bulk import Chunk
 from ml_service.domain.errors import Blocked, InvalidInput, TooManyRequests
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import COMMAND_LINE
-from ml_service.domain.predictions import PredictionError, Status
-from ml_service.storage import alerts, balance_changes, chat_deliveries, chats, ledger
+from ml_service.domain.predictions import PredictionError, Source, Status
+from ml_service.storage import alerts, balance_changes, bulk_feeding, bulk_jobs, chat_deliveries, chats, ledger
 from ml_service.storage.chats import set_blocked
 from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish
+from ml_service.usecases import bulk, telegram
 from ml_service.usecases import ledger as credits_
-from ml_service.usecases import telegram
 from tests.support.play import Play
 
 
@@ -235,6 +238,61 @@ async def test_a_batch_is_canceled_whole_and_its_credits_come_back(bot_database:
         ("grant", 50, 1), ("hold", -10, 5),
     ]  # fmt: skip
     assert sum(one.change for one in changes) == 48
+
+
+async def test_what_is_said_to_be_canceled_of_a_bulk_job_is_what_was_canceled(
+    bot_database: Database, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bot_database.begin() as session:
+        chat = await telegram.ensure_chat(session, 7, "en", starting_credits=50)
+    player, bulk_id = Play(play.database, chat.user_id), new_id()
+    async with bot_database.begin() as session:
+        assert await bulk_jobs.create(
+            session,
+            bulk_id,
+            chat.user_id,
+            Source.TELEGRAM,
+            model="echo",
+            version="1",
+            pool="default",
+            price_credits=1,
+            open_max=9,
+        )
+        for number in range(4):
+            lines: list[int] = [number * 3 + place for place in (1, 2, 3)]
+            await bulk_jobs.add_chunk(session, bulk_id, number, Chunk(lines, [None] * 3, ["{}"] * 3, [None] * 3))
+        await bulk_jobs.start(
+            session, bulk_id, chat.user_id, key=None, fingerprint=b"", notifies_chats=False, chat_id=None
+        )
+
+    async def feed(number: int) -> list[UUID]:
+        ids = [new_id() for _ in range(3)]
+        async with play.database.autocommit() as session:
+            assert await bulk_feeding.feed(session, bulk_id, number, ids) == 3
+        return ids
+
+    (claimed,) = await player.claim((await feed(0))[0])
+    await player.finish(Finish(claimed.id, claimed.attempt, 1.0, "{}"))
+    await feed(1)
+    get, cancel_open = bulk_jobs.get, bulk.cancel_open
+
+    async def get_and_feed(*args: Any) -> Any:  # the feeder goes on between the reading and the stop
+        monkeypatch.setattr(bulk_jobs, "get", get)
+        found = await get(*args)
+        await feed(2)
+        return found
+
+    async def cancel_as_the_feeder_does(*args: Any) -> int:
+        async with play.database.begin() as session:
+            assert await bulk_jobs.cancel_some(session, chat.user_id, bulk_id, 4) == 4
+        return await cancel_open(*args)
+
+    monkeypatch.setattr(bulk_jobs, "get", get_and_feed)
+    monkeypatch.setattr(bulk, "cancel_open", cancel_as_the_feeder_does)
+    assert await telegram.cancel_batch(bot_database, chat, bulk_id) == 11
+    monkeypatch.setattr(bulk, "cancel_open", cancel_open)
+    assert await telegram.cancel_batch(bot_database, chat, bulk_id) == 0
+    assert await player.balance() == (49, 0)
 
 
 async def test_each_admin_gets_an_alert_once_and_its_end_once(bot_database: Database, play: Play) -> None:
