@@ -102,10 +102,12 @@ class Retention:
     async def _erase(self) -> int:
         erased = 0
         while self._text_days is not None:
-            async with self._database.begin() as session:
+            async with self._database.autocommit() as session:
+                passed = await retention.erase_passed_texts(session, ERASE_ROWS_MAX)
+            async with self._database.autocommit() as session:
                 count = await retention.erase_texts(session, timedelta(days=self._text_days), ERASE_ROWS_MAX)
             erased += count
-            if count < ERASE_ROWS_MAX:
+            if not passed and not count:
                 break
             await asyncio.sleep(ERASE_PAUSE_S)
         while self._text_days is not None:

@@ -10,6 +10,9 @@ from ml_service.storage.database import Session
 STATEMENT_S = 60.0
 """Seconds that dropping a large table, or counting what is unfinished, may take."""
 
+BYTES_TOGETHER = 20_000_000
+"""Of texts, as they are stored, that one statement erases: half a second. An answer may have megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:
@@ -69,16 +72,23 @@ async def drop_detached(session: Session) -> None:
     await session.execute("SELECT drop_detached_prediction_partitions()", timeout=STATEMENT_S)
 
 
-# Goes on where the last call ended. What is unfinished is passed, and noted for `_ERASE_PASSED`.
+# Goes on where the last call ended. What is unfinished is passed, and noted for `_ERASE_PASSED`. The first row
+# is taken, however large it is.
 _ERASE = """
     WITH chunk AS MATERIALIZED (
         SELECT p.id, p.finished_at IS NOT NULL AS has_ended
         FROM text_retention AS r
         CROSS JOIN LATERAL (
-            SELECT id, finished_at FROM predictions
-            WHERE id > r.erased_before AND id < first_id_of(now() - $1::interval)
-            ORDER BY id LIMIT $2
+            SELECT *, sum(pg_column_size(input) + coalesce(pg_column_size(output), 0)) OVER (
+                ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS bytes_before
+            FROM (
+                SELECT id, finished_at, input, output FROM predictions
+                WHERE id > r.erased_before AND id < first_id_of(now() - $1::interval)
+                ORDER BY id LIMIT $2
+            ) AS next
         ) AS p
+        WHERE coalesce(p.bytes_before, 0) < $3
     ), erased AS (
         UPDATE predictions AS p SET
             input = 'null', output = CASE WHEN p.output IS NOT NULL THEN 'null'::json END,
@@ -94,10 +104,19 @@ _ERASE = """
 """
 _ERASE_PASSED = """
     WITH chunk AS MATERIALIZED (
-        SELECT t.prediction_id AS id, p.id IS NULL AS is_gone
-        FROM texts_to_erase AS t LEFT JOIN predictions AS p ON p.id = t.prediction_id
-        WHERE p.id IS NULL OR p.finished_at IS NOT NULL
-        ORDER BY t.prediction_id LIMIT $1
+        SELECT id, is_gone FROM (
+            SELECT *, sum(bytes) OVER (
+                ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS bytes_before
+            FROM (
+                SELECT t.prediction_id AS id, p.id IS NULL AS is_gone,
+                    coalesce(pg_column_size(p.input), 0) + coalesce(pg_column_size(p.output), 0) AS bytes
+                FROM texts_to_erase AS t LEFT JOIN predictions AS p ON p.id = t.prediction_id
+                WHERE p.id IS NULL OR p.finished_at IS NOT NULL
+                ORDER BY t.prediction_id LIMIT $1
+            ) AS next
+        ) AS p
+        WHERE coalesce(bytes_before, 0) < $2
     ), erased AS (
         UPDATE predictions AS p SET
             input = 'null', output = CASE WHEN p.output IS NOT NULL THEN 'null'::json END,
@@ -110,9 +129,14 @@ _ERASE_PASSED = """
 
 
 async def erase_texts(session: Session, older_than: timedelta, limit: int) -> int:
-    """Erase inputs, outputs and error messages of up to ``limit`` ended predictions; returns how many were looked at.
+    """Erase inputs, outputs and error messages of ended predictions: of up to ``limit``, and `BYTES_TOGETHER`.
 
-    Less than ``limit``: everything that is old enough has been erased. Call it in a transaction.
+    Returns how many were looked at; 0: everything that is old enough has been erased.
     """
-    await session.execute(_ERASE_PASSED, limit)
-    return int(await session.fetchval(_ERASE, older_than, limit))
+    return int(await session.fetchval(_ERASE, older_than, limit, BYTES_TOGETHER))
+
+
+async def erase_passed_texts(session: Session, limit: int) -> int:
+    """Erase the texts of what was unfinished when `erase_texts` passed it; as that otherwise."""
+    tag = await session.execute(_ERASE_PASSED, limit, BYTES_TOGETHER)
+    return int(tag.rpartition(" ")[2])

@@ -207,6 +207,31 @@ async def test_texts_of_what_has_ended_are_erased_and_nothing_else_changes(old: 
     assert (ended.status, ended.input) == (Status.CANCELED, "null")
 
 
+async def test_large_texts_are_erased_in_smaller_pieces(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BYTES_TOGETHER", 1)
+    ended = [await old.submit(age * DAY) for age in (9, 8, 7)]
+    late = [await old.submit(age * DAY) for age in (6, 5)]
+    for one in ended:
+        await old.end(one)
+
+    async def erased() -> list[bool]:
+        found = [await old.stored(one) for one in [*ended, *late]]
+        return [one is not None and one.input == "null" for one in found]
+
+    async with old.app.autocommit() as session:
+        assert await retention.erase_texts(session, 3 * DAY, 1000) == 1
+    assert await erased() == [True, False, False, False, False]
+    await old.retention(text_days=3).retain()
+    assert await erased() == [True, True, True, False, False]
+    for one in late:
+        await old.end(one)
+    async with old.app.autocommit() as session:
+        assert await retention.erase_passed_texts(session, 1000) == 1
+    assert await erased() == [True, True, True, True, False]
+    await old.retention(text_days=3).retain()
+    assert await erased() == [True] * 5
+
+
 @pytest.mark.parametrize(
     "change",
     [
