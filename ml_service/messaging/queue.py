@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 
+from ml_service.domain.errors import QueueUnavailable
 from ml_service.domain.models import DEFAULT_POOL
 from ml_service.messaging.prefetch import Prefetch
 
@@ -178,6 +179,11 @@ class Handled:
             self.reasons[letter_id] = reason
 
 
+def interrupted(why: str, handled: Handled) -> QueueUnavailable:
+    """Why the handling of dead letters broke off, with what was done before."""
+    return QueueUnavailable(f"{why.rstrip('.')}. Dead letters handled before: {handled.done}; the others are left.")
+
+
 class TaskConsumer(Protocol):
     """A worker's end of the task queues. It reconnects without end; meanwhile `get_batch` waits."""
 
@@ -334,7 +340,7 @@ class Queue(Protocol):
         """Delete these dead letters, or all.
 
         Raises:
-            QueueUnavailable: The broker does not answer in time.
+            QueueUnavailable: The broker does not answer in time; the message says how many were deleted before.
         """
         ...
 
@@ -342,7 +348,7 @@ class Queue(Protocol):
         """Send these dead letters, or all, to their queue again; undecodable ones are skipped.
 
         Raises:
-            QueueUnavailable: The broker does not answer in time.
+            QueueUnavailable: The broker does not answer in time; the message says how many were sent before.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from ml_service.messaging.queue import (
     DeadLetter,
     Handled,
     Queue,
+    TaskConsumer,
     TaskMessage,
 )
 from ml_service.messaging.rabbitmq.backend import RabbitQueue
@@ -146,36 +148,94 @@ async def test_many_dead_letters_are_replayed_and_each_is_counted(queue: Queue) 
     assert await queue.count_dead() == 0
 
 
-async def test_who_waits_in_vain_for_a_long_replay_does_not_end_it(
+async def rejected(queue: Queue, number: int) -> None:
+    """So many dead letters that can be replayed."""
+    await queue.publish_tasks([task() for _ in range(number)])
+    async with consuming(queue, prefetch=number) as consumer:
+        await reject_some(consumer, number)
+        await dead(queue, number)
+
+
+async def reject_some(consumer: TaskConsumer, number: int) -> None:
+    """Take so many messages, and reject them."""
+    left = number
+    while left:
+        for delivery in await consumer.get_batch(left, 50):
+            await consumer.reject(delivery, "a test")
+            left -= 1
+
+
+async def test_a_long_replay_is_finished_and_keeps_no_other_request_waiting(
     rabbit_node: RabbitNode, amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = await Broker("rabbitmq", amqp_url, rabbit_node).queue()
     assert isinstance(queue, RabbitQueue)
     await queue.declare()
-    await queue.publish_tasks([task() for _ in range(3)])
-    async with consuming(queue) as consumer:
-        for delivery in await consumer.get_batch(3, 20_000):
-            await consumer.reject(delivery, "a test")
-    await dead(queue, 3)
-    is_replaying, may_go_on = asyncio.Event(), asyncio.Event()
+    await rejected(queue, 3)
+    monkeypatch.setattr("ml_service.messaging.rabbitmq.backend.DEAD_LETTERS_TIMEOUT_S", 1.0)
+    is_replaying = asyncio.Event()
     publish = queue.publish_tasks
 
     async def publish_slowly(messages: Sequence[TaskMessage]) -> None:
         await publish(messages)
         is_replaying.set()
-        await may_go_on.wait()
+        await asyncio.sleep(0.6)
 
     monkeypatch.setattr(queue, "publish_tasks", publish_slowly)
     replaying = asyncio.create_task(queue.replay_dead())
     await is_replaying.wait()
     with monkeypatch.context() as impatient:
-        impatient.setattr(queue, "_limits", replace(queue._limits, timeout_s=0.3))
-        with pytest.raises(QueueUnavailable):
-            await queue.depth("default")
-    may_go_on.set()
+        impatient.setattr(queue, "_limits", replace(queue._limits, timeout_s=0.5))
+        await queue.depth("default")
+    assert not replaying.done()
     assert await replaying == Handled(done=3)
     assert (await queue.depth("default")).ready == 3
     assert await queue.dead_letters() == []
+    await queue.close()
+
+
+async def test_a_replay_that_breaks_off_says_how_many_were_sent(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rejected(queue, 5)
+    left = 3
+
+    async def fail_at_the_fourth(do: Any, *args: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise QueueUnavailable("The broker is away.")
+        return await do(*args, **named)
+
+    if isinstance(queue, RabbitQueue):
+        monkeypatch.setattr(queue, "publish_tasks", partial(fail_at_the_fourth, queue.publish_tasks))
+    else:
+        for module in ("backend", "dead_letters"):
+            monkeypatch.setattr(f"ml_service.messaging.postgres.{module}.PAGE", 1)
+        monkeypatch.setattr(queue._connection, "run", partial(fail_at_the_fourth, queue._connection.run))
+    with pytest.raises(QueueUnavailable, match="before: 3; the others are left"):
+        await queue.replay_dead()
+    left = 99
+    async with asyncio.timeout(PATIENCE_S):
+        while await queue.count_dead() != 2:
+            await asyncio.sleep(0.05)
+
+
+async def test_letters_that_die_again_meanwhile_are_replayed_once(
+    rabbit_node: RabbitNode, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = await Broker("rabbitmq", amqp_url, rabbit_node).queue()
+    await queue.declare()
+    await rejected(queue, 3)
+    publish = queue.publish_tasks
+
+    async def publish_to_die(messages: Sequence[TaskMessage]) -> None:
+        await publish(messages)
+        async with consuming(queue) as consumer:
+            await reject_some(consumer, len(messages))
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(queue, "publish_tasks", publish_to_die)
+    assert await queue.replay_dead() == Handled(done=3)
+    await dead(queue, 3)
     await queue.close()
 
 

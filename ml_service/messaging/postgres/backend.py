@@ -46,6 +46,7 @@ from ml_service.messaging.queue import (
     ResultMessage,
     TaskConsumer,
     TaskMessage,
+    interrupted,
     queue_of,
 )
 
@@ -208,7 +209,10 @@ class PostgresQueue:
         missing = dict.fromkeys(ids or ())
         after = 0
         while True:  # a page at a time: each stays within the time limit, whatever their number
-            page = await self._connection.run(partial(replay_page, ids=ids, after=after, handled=handled))
+            try:
+                page = await self._connection.run(partial(replay_page, ids=ids, after=after, handled=handled))
+            except QueueUnavailable as error:
+                raise interrupted(error.message, handled) from error
             for letter_id in page:
                 missing.pop(letter_id, None)
             if len(page) < PAGE:

@@ -25,6 +25,7 @@ from ml_service.messaging.queue import (
     ResultMessage,
     TaskConsumer,
     TaskMessage,
+    interrupted,
     queue_of,
 )
 from ml_service.messaging.rabbitmq.client.channel import AmqpError, Channel, Content
@@ -203,6 +204,17 @@ class RabbitQueue:
             self._created_tag = reply.method.delivery_tag or 0
 
     async def _remove_dead(self, ids: Sequence[str] | None, replay: Replay | None) -> Handled:
-        async with self._ask(DEAD_LETTERS_TIMEOUT_S) as connection:
-            await self._topology.ensure_exchanges(connection)
-            return await remove_letters(connection, ids, replay, self._limits.timeout_s)
+        """On a connection of its own: with many letters it takes minutes, and other requests must not wait for it."""
+        handled = Handled()
+        try:
+            connection = await self._connect("dead letters")
+            try:
+                await self._topology.ensure_exchanges(connection)
+                await remove_letters(connection, ids, replay, handled, self._limits.timeout_s)
+            finally:
+                await connection.close()
+        except QueueUnavailable as error:  # of the replay
+            raise interrupted(error.message, handled) from error
+        except (TimeoutError, AmqpError, OSError) as error:
+            raise interrupted(f"The broker is away: {error}", handled) from error
+        return handled

@@ -25,6 +25,7 @@ from ml_service.messaging.queue import (
 )
 from ml_service.messaging.rabbitmq.client.channel import Channel, Content
 from ml_service.messaging.rabbitmq.client.connection import AmqpConnection
+from ml_service.messaging.rabbitmq.topology import inspect
 
 REASON = "x-reason"
 """Header with a consumer's own reason; the broker itself only says "rejected"."""
@@ -65,19 +66,25 @@ async def find_letter(connection: AmqpConnection, letter_id: str, timeout_s: flo
 
 
 async def remove_letters(
-    connection: AmqpConnection, ids: Sequence[str] | None, replay: Replay | None, timeout_s: float
-) -> Handled:
-    """Remove the letters with these ids, or all. With ``replay``: send each again, then remove it.
+    connection: AmqpConnection, ids: Sequence[str] | None, replay: Replay | None, handled: Handled, timeout_s: float
+) -> None:
+    """Remove the letters with these ids, or all that there are now. With ``replay``: send each again, then remove it.
+
+    However many there are, it goes on, as long as each step is answered in time.
+
+    Args:
+        handled: Counts what was done, also where this raises.
 
     Raises:
         AmqpError: The connection is lost.
         TimeoutError: The broker does not answer.
     """
-    handled = Handled()
     wanted = None if ids is None else dict.fromkeys(ids)
     found: set[str] = set()
+    state = await inspect(connection, DEAD_LETTERS, timeout_s)
+    number = (state.message_count or 0) if state is not None else 0  # what dies again meanwhile is not for this call
     async with _channel(connection, timeout_s) as channel:
-        async for letter, tag in _letters(channel, None, timeout_s):
+        async for letter, tag in _letters(channel, number, timeout_s):
             if wanted is not None and letter.id not in wanted:
                 continue
             found.add(letter.id)
@@ -90,7 +97,6 @@ async def remove_letters(
             handled.done += 1
     for missing in [one for one in wanted or {} if one not in found]:
         handled.skip(missing, NO_SUCH_LETTER)
-    return handled
 
 
 @asynccontextmanager
