@@ -25,6 +25,7 @@ from ml_service.storage.database import Session
 from ml_service.storage.predictions import prediction_of
 
 NEVER = UUID(int=0)
+NEWEST = UUID(int=2**128 - 1)
 ROWS_MAX = 100
 """Predictions of one reading."""
 BYTES_MAX = 65_536
@@ -49,7 +50,8 @@ class Position:
         since: The snapshot whose changes it knows.
         low: It knows every movement of credits up to this number.
         balance, held: What it was told last.
-        until, after: In the middle of a reading: it also knows what ``until`` has seen of predictions up to ``after``.
+        until, after, job: In the middle of a reading: of what ``until`` has seen it also knows predictions up to
+            ``after``, and bulk jobs, which come newest first, down to ``job``.
     """
 
     since: str
@@ -58,6 +60,7 @@ class Position:
     held: int
     until: str = ""
     after: UUID = NEVER
+    job: UUID = NEWEST
 
     def is_ahead_of(self, snapshot: str) -> bool:
         """Whether it knows of transactions that ``snapshot`` says have not begun."""
@@ -71,7 +74,7 @@ class Position:
     def __str__(self) -> str:
         """For a client to keep; `read_position` reads it."""
         parts = [_short(self.since), str(self.low), str(self.balance), str(self.held)]
-        return ";".join(parts + ([_short(self.until), self.after.hex] if self.until else []))
+        return ";".join(parts + ([_short(self.until), self.after.hex, self.job.hex] if self.until else []))
 
 
 def _short(snapshot: str) -> str:
@@ -89,8 +92,8 @@ def read_position(text: str) -> Position | None:
         if len(text) > TEXT_LENGTH_MAX or not text.isascii():
             return None
         since, low, balance, held, *round_ = parts
-        until, after = round_ or ("", NEVER.hex)
-        position = Position(since, int(low), int(balance), int(held), until, UUID(hex=after))
+        until, after, job = round_ or ("", NEVER.hex, NEWEST.hex)
+        position = Position(since, int(low), int(balance), int(held), until, UUID(hex=after), UUID(hex=job))
     except ValueError:
         return None
     is_in_range = all(0 <= number < 2**63 for number in (position.low, position.balance, position.held))
@@ -228,7 +231,7 @@ async def _with_jobs(
         if changes is not None and not changes.is_cut:
             until = position.until or changes.snapshot
             jobs = await bulk_jobs.changed(session, user_id, position.since, until, JOBS_MAX)
-            found[number] = replace(changes, jobs=tuple(jobs))
+            found[number] = replace(changes, jobs=tuple(job for job in jobs if job.id < position.job))
     return found
 
 

@@ -117,17 +117,21 @@ async def _read(stream: _Stream) -> tuple[bytes, bool]:
         return b"", False
     found, following, has_more = read
     before = stream.position
-    until = before.until or found.snapshot
-    pieces = [
-        event(b"prediction", prediction_json.encode(prediction), str(replace(before, until=until, after=prediction.id)))
-        for prediction in found.predictions
-    ]
+    # Only the last event carries the position after all of them: a client cut off earlier gets the rest.
+    at = replace(before, until=before.until or found.snapshot)
+    told: list[tuple[bytes, bytes, Position]] = []
+    for prediction in found.predictions:
+        at = replace(at, after=prediction.id)
+        told.append((b"prediction", prediction_json.encode(prediction), at))
     if not found.is_cut and (found.balance, found.held) != (before.balance, before.held):
-        data = prediction_json.encode_json({"balance": found.balance, "held": found.held})
-        pieces.append(event(b"balance", data, str(following)))
-    pieces += [event(b"bulk", ShownBulkJob.of(job).model_dump_json().encode(), str(following)) for job in found.jobs]
+        at = replace(at, balance=found.balance, held=found.held)
+        told.append((b"balance", prediction_json.encode_json({"balance": found.balance, "held": found.held}), at))
+    for job in found.jobs:
+        at = replace(at, job=job.id)
+        told.append((b"bulk", ShownBulkJob.of(job).model_dump_json().encode(), at))
+    told[-1:] = [(name, data, following) for name, data, _ in told[-1:]]
     stream.position = following
-    return b"".join(pieces), has_more
+    return b"".join(event(name, data, str(position)) for name, data, position in told), has_more
 
 
 def _snapshot(opened: Open, position: Position) -> bytes:

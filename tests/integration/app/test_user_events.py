@@ -3,128 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import pytest
-from starlette.types import Message
 
 from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.storage import changes
 from ml_service.storage.changes import ROWS_MAX, Position, read_position
 from ml_service.usecases import ledger, users
+from tests.support.bulk import lines, sent
+from tests.support.event_streams import Event, followed, states
 from tests.support.play import Play
 from tests.support.service import Person, Service, StartService, code_of
-
-
-@dataclass
-class Event:
-    name: str
-    data: Any
-    id: str
-
-
-@dataclass
-class Stream:
-    """An open stream, read event by event over ASGI: httpx's transport would wait for its end."""
-
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    events: asyncio.Queue[Event | None] = field(default_factory=asyncio.Queue)
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    text: str = ""
-    pause: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def send(self, message: Message) -> None:
-        await self.pause.wait()
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
-            return
-        self.text += message.get("body", b"").decode()
-        *whole, self.text = self.text.split("\n\n")
-        for one in whole:
-            lines = dict(line.split(": ", 1) for line in one.splitlines() if not line.startswith(":"))
-            if "data" in lines:
-                self.events.put_nowait(Event(lines["event"], json.loads(lines["data"]), lines["id"]))
-        if not message.get("more_body"):
-            self.events.put_nowait(None)
-
-    async def next(self, timeout_s: float = 10) -> Event:
-        async with asyncio.timeout(timeout_s):
-            found = await self.events.get()
-        assert found is not None, "the stream has ended"
-        return found
-
-    async def ended(self, timeout_s: float = 10) -> bool:
-        async with asyncio.timeout(timeout_s):
-            while await self.events.get() is not None:
-                pass
-        return True
-
-    async def until(self, prediction_id: str, status: str) -> list[Event]:
-        """All events up to the one with this state of this prediction."""
-        found = []
-        while True:
-            found.append(await self.next())
-            if found[-1].name == "prediction" and (found[-1].data["id"], found[-1].data["status"]) == (
-                prediction_id,
-                status,
-            ):
-                return found
-
-    async def quiet(self, seconds: float = 0.4) -> bool:
-        """Whether nothing comes for a while."""
-        await asyncio.sleep(seconds)
-        return self.events.empty()
-
-
-@asynccontextmanager
-async def followed(service: Service, person: Person, last_id: str = "", path: str = "/events") -> AsyncIterator[Stream]:
-    stream = Stream()
-    stream.pause.set()
-    headers = [(b"host", b"app"), (b"authorization", person.headers["Authorization"].encode())]
-    headers += [(b"last-event-id", last_id.encode())] if last_id else []
-    asked = False
-
-    async def receive() -> Message:
-        nonlocal asked
-        if not asked:
-            asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await stream.gone.wait()
-        return {"type": "http.disconnect"}
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "scheme": "http",
-        "headers": headers,
-        "client": ("192.0.2.7", 1),
-        "server": ("app", 80),
-        "http_version": "1.1",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-    }
-    task = asyncio.create_task(service.app(scope, receive, stream.send))
-    try:
-        yield stream
-    finally:
-        stream.gone.set()
-        stream.pause.set()
-        async with asyncio.timeout(5):
-            await task
-
-
-def states(events: list[Event]) -> list[tuple[str, str]]:
-    return [(event.data["id"], event.data["status"]) for event in events if event.name == "prediction"]
 
 
 async def test_a_stream_begins_with_what_is_open_and_tells_each_change(service: Service, anna: Person) -> None:
@@ -213,6 +104,34 @@ async def test_a_stream_resumes_without_missing_or_doubling_anything(
     ended = {one for one, status in states(seen) if status == "succeeded"} | set(missed)
     assert {one for one, status in told if status == "succeeded"} == ended
     assert [event.data for event in before + after if event.name == "balance"][-1] == {"balance": 95, "held": 0}
+
+
+async def test_a_cut_between_any_two_events_of_one_piece_misses_and_doubles_nothing(
+    service: Service, anna: Person
+) -> None:
+    """The piece: two predictions, the balance, and two bulk jobs."""
+    async with followed(service, anna) as stream:
+        begun = (await stream.next()).id
+    for number in range(2):
+        await anna.predict(f"text {number}")
+        await sent(anna, lines({"text": f"line {number}"}))
+
+    async def told_since(last_id: str) -> list[Event]:
+        found = []
+        async with followed(service, anna, last_id) as stream:
+            while not await stream.quiet():
+                found.append(await stream.next())
+        return found
+
+    def contents(events: list[Event]) -> list[tuple[str, Any]]:
+        return [(event.name, event.data) for event in events]
+
+    whole: list[Event] = []
+    async with asyncio.timeout(20):  # until both jobs are fed, and change no more
+        while [event.name for event in whole] != ["prediction", "prediction", "balance", "bulk", "bulk"]:
+            whole = await told_since(begun)
+    for taken, event in enumerate(whole, start=1):
+        assert contents(await told_since(event.id)) == contents(whole[taken:]), event.name
 
 
 async def test_a_late_commit_is_reported_after_newer_ones(service: Service, anna: Person) -> None:
@@ -329,7 +248,7 @@ USELESS_IDS = [
     *(
         "1:1:;0;0;9223372036854775808",
         "9000000000:9000000000:;0;0;0",
-        "1:1:;0;0;0;;00000000000000000000000000000000",
+        "1:1:;0;0;0;;00000000000000000000000000000000;ffffffffffffffffffffffffffffffff",
     ),
 ]
 
