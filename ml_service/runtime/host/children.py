@@ -14,7 +14,7 @@ import structlog
 
 from ml_service.runtime import frames
 from ml_service.runtime.host.child_process import ChildProcess, ProcessEnded
-from ml_service.runtime.host.declarations import Declared, WrongDeclaration, declared_from
+from ml_service.runtime.host.declarations import Declared, WrongDeclaration, declared_from, differences
 from ml_service.runtime.host.model_files import ModelFilesError, fingerprint
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_limits import ModelLimits
@@ -284,9 +284,22 @@ class Children:
             raise _LoadFailed(payload.decode(errors="replace"))
         try:
             declarations = json.loads(payload)
-            return declared_from({**declarations, "pool": self._limits.pool} if self._limits.pool else declarations)
+            now = declared_from({**declarations, "pool": self._limits.pool} if self._limits.pool else declarations)
         except WrongDeclaration as error:
             raise _LoadFailed(str(error)) from error
+        return self._as_announced(now)
+
+    def _as_announced(self, now: Declared) -> Declared:
+        """Return what was declared first and announced since; refuse a process that would answer otherwise."""
+        if self.declared is None:
+            return now
+        if others := differences(self.declared, now):
+            raise _LoadFailed(
+                f"The model declares other values than were announced ({', '.join(others)}), though its code is the "
+                "same: a file that it reads was changed. Put it back, or restart the workers or this model alone "
+                f"(python3 start.py --cli models restart {self._source.name}), under a new version if a schema differs."
+            )
+        return self.declared
 
     async def _load_frame(self, child: ChildProcess, started: float, timeout_s: float) -> tuple[int, bytes]:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from unicodedata import is_normalized
 
@@ -112,6 +112,20 @@ def declared_from(declarations: JsonObject) -> Declared:
     call = declarations.get("call", {})
     limits = (values[name] for name in ("load_timeout_s", "memory_bytes_max", "output_bytes_max"))
     return Declared(spec, float(values["batch_wait_ms"]), *limits, **call)
+
+
+_TEXTS = frozenset({"description", "descriptions", "examples"})
+
+
+def differences(announced: Declared, now: Declared) -> list[str]:
+    """Name the declarations that differ, aside from texts and examples, which change no answer."""
+    pairs = [(announced, now, Declared), (announced.spec, now.spec, ModelSpec)]
+    return sorted(
+        field.name
+        for before, after, kind in pairs
+        for field in fields(kind)
+        if field.name not in _TEXTS | {"spec"} and getattr(before, field.name) != getattr(after, field.name)
+    )
 
 
 def _text(pattern: re.Pattern[str] | None = None, chars_max: int = TEXT_CHARS_MAX) -> Callable[[Any], str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -53,6 +54,7 @@ FORGETFUL = """
 """
 WORKER = """
 import asyncio, sys
+from dataclasses import replace
 from pathlib import Path
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_folders import ModelSource
@@ -66,6 +68,14 @@ async def main():
     await asyncio.sleep(60)
 
 asyncio.run(main())
+"""
+
+
+DECLARED_BY_FILE = """
+import json, pathlib
+LABELS = json.loads(pathlib.Path(__file__).with_name("labels.json").read_text())
+Mine.output_schema = {"type": "object", "enum": LABELS}
+Mine.batch_size = len(LABELS)
 """
 
 
@@ -197,6 +207,43 @@ async def test_changed_code_is_not_started_behind_the_old_schema(make_model: Cal
         make_model(mine())
         await host.wait_ready()
         assert len(await host.predict(["{}"])) == 1
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+async def test_declarations_read_from_a_changed_file_are_not_served_under_the_announced_version(
+    make_model: Callable[..., ModelSource], *, lazily: bool
+) -> None:
+    source = make_model(mine(rest=DECLARED_BY_FILE))
+    labels = source.path.with_name("labels.json")
+    labels.write_text('["a", "b"]')
+    host = ModelHost(source, replace(QUICK, idle_s=600))
+    await host.start(lazily=lazily)
+    try:
+        announced = host.spec
+        assert announced.output_schema["enum"] == ["a", "b"]
+        labels.write_text('["a", "b", "c"]')
+        if host.pid is not None:
+            os.kill(host.pid, signal.SIGKILL)
+            await until(lambda: host.state == "failed")
+        with pytest.raises(ModelUnavailable, match=r"announced \(batch_size, output_schema\), .* models restart mine"):
+            await host.predict(["{}"])
+        assert host.spec is announced
+        labels.write_text('["a", "b"]')
+        await host.wait_ready()
+    finally:
+        await host.close()
+
+
+async def test_another_description_keeps_no_model_from_starting_again(make_model: Callable[..., ModelSource]) -> None:
+    """What says nothing of its answers stays as it was announced."""
+    dated = mine().replace('description = "', "description = f\"{__import__('time').time_ns()} ")
+    async with running(make_model(dated)) as host:
+        announced = host.spec
+        assert host.pid is not None
+        os.kill(host.pid, signal.SIGKILL)
+        await until(lambda: host.ready)
+        assert len(await host.predict(["{}"])) == 1
+        assert host.spec is announced
 
 
 async def test_a_model_may_ask_for_more_time_to_load_than_the_worker_grants(
