@@ -56,6 +56,8 @@ def _plain(schema: Any, name: str, defs: JsonObject, inside: tuple[str, ...], re
     for key, value in schema.items():
         if key == "properties":
             found[key] = {each: _plain(one, each, defs, inside, recursive) for each, one in value.items()}
+        elif key == "discriminator":  # its mapping names definitions, which are no more
+            found[key] = {"propertyName": value["propertyName"]}
         else:
             found[key] = value if key in _KEEP_AS_THEY_ARE else _plain(value, "", defs, inside, recursive)
     return _in_plain_words(found, name)

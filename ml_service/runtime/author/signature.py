@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ml_service.runtime.author.model import Context, JsonObject, Model
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 BATCH, WHOLE = "inputs", "input"
 """The names of a parameter that gets a list of all inputs of a call, or one input as one object."""
@@ -32,6 +35,7 @@ class CallForm:
         read: From the JSON text of one input to the value of ``input_name``, or to the arguments by name; raises
             `PredictionFailure` for a text that does not fit. None where inputs are dicts.
         input_schema, output_schema, examples: What the types say; None and nothing where the class declares schemas.
+        output_adapter: A TypeAdapter of what is returned; None where the class declares the output's schema.
     """
 
     is_batch: bool = True
@@ -42,6 +46,7 @@ class CallForm:
     input_schema: JsonObject | None = None
     output_schema: JsonObject | None = None
     examples: list[JsonObject] = field(default_factory=list)
+    output_adapter: TypeAdapter[Any] | None = None
 
     @property
     def is_concurrent(self) -> bool:
@@ -103,18 +108,16 @@ def _with_schemas(
 
     try:
         inputs = typed.inputs_of(fields, hints, form.input_name, is_batch=form.is_batch)
-        output_schema = None if has_output else typed.output_schema_of(hints.get("return"), is_batch=form.is_batch)
+        output = None if has_output else typed.output_of(hints.get("return"), is_batch=form.is_batch)
     except typed.NoSchema as error:
         raise WrongSignature(f"predict {error}.") from error
-    return CallForm(
-        is_batch=form.is_batch,
-        is_async=form.is_async,
-        context=form.context,
-        input_name=form.input_name,
+    return replace(
+        form,
         read=inputs.read,
         input_schema=inputs.schema,
-        output_schema=output_schema,
         examples=inputs.examples,
+        output_schema=output and output.schema,
+        output_adapter=output and output.adapter,
     )
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, NamedTuple
 
 import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError, core_schema
 
 from ml_service.runtime.author.model import JsonObject, PredictionFailure
 from ml_service.runtime.author.schemas import example_of, plain_schema, says_raw_bytes, with_base64
@@ -19,6 +21,7 @@ from ml_service.runtime.author.schemas import example_of, plain_schema, says_raw
 _PROBLEMS_MAX = 3
 _FORBID = ConfigDict(extra="forbid", val_json_bytes="base64", ser_json_bytes="base64", protected_namespaces=())
 _OBJECT = "a pydantic model or a dataclass"
+_STRUCTURE = frozenset({"type", "anyOf", "oneOf", "allOf", "enum", "const", "$ref"})
 
 
 class NoSchema(Exception):
@@ -31,6 +34,33 @@ class Inputs(NamedTuple):
     read: Callable[[str], Any]
     schema: JsonObject
     examples: list[JsonObject]
+
+
+class Output(NamedTuple):
+    """What the type of `predict`'s answer says."""
+
+    schema: JsonObject
+    adapter: TypeAdapter[Any]
+
+
+class _Schemas(GenerateJsonSchema):
+    """As pydantic, but where its schema promises what its own encoding does not keep."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonObject:
+        """Make one of a Decimal, which is written as ``1E+3`` where pydantic's pattern knows no exponents."""
+        return {"type": "string"} if self.mode == "serialization" else super().decimal_schema(schema)
+
+    def encode_default(self, dft: Any) -> Any:
+        """Encode a default; one of bytes would not be the base64 that an output has, and is left out."""
+        if isinstance(dft, bytes) and self.mode == "serialization":
+            raise PydanticSerializationError("bytes")
+        return super().encode_default(dft)
+
+    def ser_schema(self, schema: Any) -> JsonObject | None:
+        """Make one of a serializer; where its author does not say what it returns, that may be anything."""
+        made = super().ser_schema(schema)
+        is_own = getattr(schema.get("function"), "__module__", "").partition(".")[0] != "pydantic"
+        return {} if made is None and is_own and schema["type"] in ("function-plain", "function-wrap") else made
 
 
 def inputs_of(
@@ -68,8 +98,8 @@ def _examples(read: Callable[[str], Any], schema: JsonObject) -> list[JsonObject
     return [] if example is None else [example]
 
 
-def output_schema_of(hint: Any, *, is_batch: bool) -> JsonObject:
-    """Return the schema of one output.
+def output_of(hint: Any, *, is_batch: bool) -> Output:
+    """Return the schema of one output, and what knows its type.
 
     Raises:
         NoSchema: There is none.
@@ -78,8 +108,8 @@ def output_schema_of(hint: Any, *, is_batch: bool) -> JsonObject:
         raise NoSchema(f"must say what it returns: -> {_OBJECT}, or declare output_schema")
     one = _without_errors(_item(hint, "what it returns") if is_batch else hint)
     adapter = _adapter(one, "returns a type that has no JSON Schema")
-    schema: JsonObject = with_base64(_object_schema(adapter, "serialization", f"must return {_OBJECT}"))
-    return schema
+    schema = _object_schema(adapter, "serialization", f"must return {_OBJECT}")
+    return Output(with_base64(schema), adapter)
 
 
 def _fields_adapter(fields: list[inspect.Parameter], hints: dict[str, Any]) -> TypeAdapter[Any]:
@@ -114,9 +144,11 @@ def _object_schema(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a default that has no JSON form is left out
-            schema = plain_schema(adapter.json_schema(mode=mode))
+            schema = plain_schema(adapter.json_schema(mode=mode, schema_generator=_Schemas))
     except Exception as error:
         raise NoSchema(f"has a type without a JSON Schema: {_line(error)}") from error
+    if mode == "serialization" and "serialization" in adapter.core_schema and not _STRUCTURE & schema.keys():
+        schema = {"type": "object", **schema}  # its author's serializer does not say what it returns
     if schema.get("type") != "object":
         raise NoSchema(f"{rule}, an object in JSON")
     return schema

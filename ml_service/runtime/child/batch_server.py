@@ -119,7 +119,12 @@ class BatchServer:
             limit_memory(own_limit)
         if isinstance(own_limit := model_class.output_bytes_max, int):
             self._output_bytes_max = own_limit
-        self._outputs = OutputEncoder(declarations.get("output_schema"), self._output_bytes_max)
+        convert = None
+        if form.output_adapter is not None:
+            from ml_service.runtime.child.typed_outputs import jsonable  # noqa: PLC0415 - only models with types pay
+
+            convert = jsonable(form.output_adapter)
+        self._outputs = OutputEncoder(declarations.get("output_schema"), self._output_bytes_max, convert)
         self._is_batch = form.is_batch
         verified(self._folder)
         model = model_class()

@@ -57,9 +57,11 @@ class OutputEncoder:
     Args:
         output_schema: The model's own.
         output_bytes_max: JSON of one output.
+        convert: Called first; for outputs of a type, `typed_outputs.jsonable` makes it.
     """
 
-    def __init__(self, output_schema: Any, output_bytes_max: int) -> None:
+    def __init__(self, output_schema: Any, output_bytes_max: int, convert: Callable[[Any], Any] | None = None) -> None:
+        self._convert = convert
         self._validator = jsonschema_rs.Draft202012Validator(output_schema)
         self._output_bytes_max = output_bytes_max
 
@@ -70,7 +72,7 @@ class OutputEncoder:
             InvalidOutput: It has none, is too large, or does not fit the schema.
         """
         try:
-            value = plain(output)
+            value = plain(output if self._convert is None else self._convert(output))
         except RecursionError:  # the model has set a low limit of its own
             raise InvalidOutput("an output that is nested too deeply") from None
         if not isinstance(value, dict):
