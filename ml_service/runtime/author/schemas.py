@@ -19,6 +19,13 @@ _TEXTS_BY_FORMAT = {
     "email": "anna@example.com",
     "uri": "https://example.com/",
     "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "ipv4network": "192.0.2.0/24",
+    "ipv6network": "2001:db8::/32",
+    "path": "folder/file.txt",
+    "regex": "a+",
+    "password": "a secret",
+    "uuid4": "0f0e0d0c-0b0a-4908-8706-050403020100",
 }
 
 
@@ -60,7 +67,17 @@ def _plain(schema: Any, name: str, defs: JsonObject, inside: tuple[str, ...], re
             found[key] = {"propertyName": value["propertyName"]}
         else:
             found[key] = value if key in _KEEP_AS_THEY_ARE else _plain(value, "", defs, inside, recursive)
+    if "discriminator" in found:
+        tag = found["discriminator"]["propertyName"]
+        found["oneOf"] = [_with_required(one, tag) for one in found.get("oneOf", ())]
     return _in_plain_words(found, name)
+
+
+def _with_required(schema: Any, name: str) -> Any:
+    """Return the schema of one choice with the field that says which one it is, default or not."""
+    if name not in schema.get("properties", {}) or name in schema.get("required", ()):
+        return schema
+    return {**schema, "required": [name, *schema.get("required", ())]}
 
 
 def _in_plain_words(schema: JsonObject, name: str) -> JsonObject:
@@ -128,6 +145,9 @@ def _example(schema: Any) -> Any:
             return known[0]
     if schema.get("default") is not None:
         return schema["default"]
+    for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        if (found := _example(option)) is not None:
+            return found
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) else kind
     return _GUESSES[kind](schema) if isinstance(kind, str) and kind in _GUESSES else None
@@ -143,6 +163,9 @@ def _is_shown(schema: JsonObject, name: str, field: Any) -> bool:
 
 
 def _array(schema: JsonObject) -> list[Any] | None:
+    if isinstance(items := schema.get("prefixItems"), list):
+        found = [_example(each) for each in items]
+        return None if None in found else found
     one = _example(schema.get("items"))
     return None if one is None else [one] * max(1, schema.get("minItems", 1))
 

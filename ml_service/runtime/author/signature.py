@@ -79,6 +79,8 @@ def call_form(model_class: type[Model]) -> CallForm:
     is_batch = is_alone and (fields[0].name != WHOLE if by_hand else fields[0].name == BATCH)
     if by_hand and not is_alone:
         raise WrongSignature("predict takes several fields: leave input_schema out, or take inputs, the list of them.")
+    if not is_batch and (unnamed := [one.name for one in fields if one.kind not in _NAMED]):
+        raise WrongSignature(f"predict must take {unnamed[0]} so that it can be given by name, without * or /.")
     if contexts and (hints[contexts[0]] is Context) == is_batch:
         kind = "list[Context]" if is_batch else "Context"
         raise WrongSignature(f"predict's {contexts[0]} must be annotated {kind}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import types
@@ -13,8 +14,9 @@ from typing import Annotated, Any, NamedTuple
 import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError, core_schema
+from pydantic_core import core_schema
 
+from ml_service.runtime.author import typed_inputs
 from ml_service.runtime.author.model import JsonObject, PredictionFailure
 from ml_service.runtime.author.schemas import example_of, plain_schema, says_raw_bytes, with_base64
 
@@ -51,10 +53,11 @@ class _Schemas(GenerateJsonSchema):
         return {"type": "string"} if self.mode == "serialization" else super().decimal_schema(schema)
 
     def encode_default(self, dft: Any) -> Any:
-        """Encode a default; one of bytes would not be the base64 that an output has, and is left out."""
-        if isinstance(dft, bytes) and self.mode == "serialization":
-            raise PydanticSerializationError("bytes")
-        return super().encode_default(dft)
+        """Encode a default: bytes as base64, and a set in an order that is the same in each process."""
+        if isinstance(dft, bytes):
+            return base64.b64encode(dft).decode()
+        encoded = super().encode_default(dft)
+        return sorted(encoded, key=json.dumps) if isinstance(dft, set | frozenset) else encoded
 
     def ser_schema(self, schema: Any) -> JsonObject | None:
         """Make one of a serializer; where its author does not say what it returns, that may be anything."""
@@ -76,16 +79,22 @@ def inputs_of(
     Raises:
         NoSchema: There is none.
     """
+    config: ConfigDict | None = _FORBID
     if input_name is None:
-        adapter = _fields_adapter(fields, hints)
+        definitions = _definitions(fields, hints)
+        adapter = _fields_adapter(definitions)
         read = _reader(adapter.validate_json, lambda value: dict(value.__dict__))
     else:
         hint = _item(hints.get(input_name), input_name) if is_batch else hints.get(input_name)
         adapter = _adapter(hint, f"takes {input_name} of a type that has no JSON Schema")
+        definitions, config = typed_inputs.definitions_of(hint)
         read = _reader(adapter.validate_json, None)
-    schema = _object_schema(adapter, "validation", f"must take {input_name or 'fields'} of {_OBJECT}")
+    schema = _object_schema(adapter, "validation", f"must take {input_name or 'fields'} of {_OBJECT}", definitions)
     if says_raw_bytes(schema):
         raise NoSchema("takes bytes in a type of its own: give that field the type pydantic.Base64Bytes")
+    if problem := typed_inputs.unreadable(adapter.core_schema, input_name or "fields"):
+        raise NoSchema(problem)
+    schema = typed_inputs.without_unusable_defaults(schema, definitions, config)
     return Inputs(read, schema, _examples(read, schema))
 
 
@@ -108,11 +117,11 @@ def output_of(hint: Any, *, is_batch: bool) -> Output:
         raise NoSchema(f"must say what it returns: -> {_OBJECT}, or declare output_schema")
     one = _without_errors(_item(hint, "what it returns") if is_batch else hint)
     adapter = _adapter(one, "returns a type that has no JSON Schema")
-    schema = _object_schema(adapter, "serialization", f"must return {_OBJECT}")
+    schema = _object_schema(adapter, "serialization", f"must return {_OBJECT}", typed_inputs.definitions_of(one)[0])
     return Output(with_base64(schema), adapter)
 
 
-def _fields_adapter(fields: list[inspect.Parameter], hints: dict[str, Any]) -> TypeAdapter[Any]:
+def _definitions(fields: list[inspect.Parameter], hints: dict[str, Any]) -> typed_inputs.Definitions:
     untyped = [one.name for one in fields if one.name not in hints]
     if untyped:
         raise NoSchema(f"takes {untyped[0]} without a type")
@@ -120,33 +129,47 @@ def _fields_adapter(fields: list[inspect.Parameter], hints: dict[str, Any]) -> T
         raise NoSchema(f"takes {private[0]}: a field's name cannot begin with _")
     if reserved := [one.name for one in fields if one.name in ("input", "inputs")]:
         raise NoSchema(f"takes {reserved[0]} beside other fields: it has to be the only one, or be called otherwise")
-    definitions: dict[str, Any] = {
-        one.name: (hints[one.name], ... if one.default is one.empty else one.default) for one in fields
+    if any(one.name == "model_config" for one in fields):
+        raise NoSchema("takes model_config, a name that pydantic keeps for itself: call it otherwise")
+    return {
+        one.name: (typed_inputs.decoded_once(hints[one.name]), ... if one.default is one.empty else one.default)
+        for one in fields
     }
+
+
+def _fields_adapter(definitions: typed_inputs.Definitions) -> TypeAdapter[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a field may be called like a method of pydantic's
             return TypeAdapter(pydantic.create_model("Input", __config__=_FORBID, **definitions))
     except Exception as error:
-        raise NoSchema(f"takes a type that has no JSON Schema: {_line(error)}") from error
+        name = typed_inputs.culprit(definitions)
+        raise NoSchema(
+            f"takes {name + ' of ' if name else ''}a type that has no JSON Schema: {_line(error)}"
+        ) from error
 
 
 def _adapter(hint: Any, complaint: str) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(hint)
     except Exception as error:
-        raise NoSchema(f"{complaint}: {_line(error)}") from error
+        name = typed_inputs.culprit(typed_inputs.definitions_of(hint)[0])
+        raise NoSchema(f"{complaint}{name and f' for {name}'}: {_line(error)}") from error
 
 
 def _object_schema(
-    adapter: TypeAdapter[Any], mode: typing.Literal["validation", "serialization"], rule: str
+    adapter: TypeAdapter[Any],
+    mode: typing.Literal["validation", "serialization"],
+    rule: str,
+    definitions: typed_inputs.Definitions,
 ) -> JsonObject:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a default that has no JSON form is left out
             schema = plain_schema(adapter.json_schema(mode=mode, schema_generator=_Schemas))
     except Exception as error:
-        raise NoSchema(f"has a type without a JSON Schema: {_line(error)}") from error
+        name = typed_inputs.culprit(definitions)
+        raise NoSchema(f"has a type without a JSON Schema{name and f' for {name}'}: {_line(error)}") from error
     if mode == "serialization" and "serialization" in adapter.core_schema and not _STRUCTURE & schema.keys():
         schema = {"type": "object", **schema}  # its author's serializer does not say what it returns
     if schema.get("type") != "object":
@@ -192,4 +215,5 @@ def _without_errors(hint: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split("\n\nFor further")[0].split())
+    # What pydantic advises after it is not meant for the parameters of a function.
+    return " ".join(str(error).split("\n\nFor further")[0].split(". Set `arbitrary_types_allowed")[0].split())

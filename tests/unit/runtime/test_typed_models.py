@@ -237,7 +237,7 @@ class OnlyContext(TypedModel):
         (NoItem, "must have a list for inputs"),
         (ListOfTexts, "must take inputs of a pydantic model"),
         (HalfTyped, "takes n without a type"),
-        (Strange, "takes a type that has no JSON Schema"),
+        (Strange, "takes text of a type that has no JSON Schema"),
         (ContextOfBatch, "must be annotated list\\[Context\\]"),
         (RawBytes, "pydantic.Base64Bytes"),
         (OnlyContext, "must take an input"),
