@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.command_line import MODEL_TRIALS
+from engine.command_line import MODEL_FOLDER_COMMANDS, MODEL_TRIALS
 from engine.common import output, ports
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
@@ -342,7 +342,8 @@ def cli(arguments: Sequence[str]) -> int:
         if arguments[0] == "backup":
             return backups.back_up(server, arguments)
         return _restored(server, arguments)
-    if arguments and arguments[0] == "models":  # the models are where the workers are
+    if list(arguments[:2]) in [["models", one] for one in MODEL_FOLDER_COMMANDS]:
+        # The folders are where the workers are, whose database role may change nothing about models.
         app = next((one for one in there if one.service == "ml-worker"), app)
     terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
     return _show(["docker", "exec", *terminal, app.id, "python", "-m", "ml_service.cli", *arguments])

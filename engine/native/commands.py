@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from engine.command_line import MODEL_TRIALS
+from engine.command_line import MODEL_FOLDER_COMMANDS
 from engine.common import output
 from engine.common.errors import EngineError
 from engine.common.state import CALLER_FOLDER, PROJECT, ROOT
 from engine.native import control, environment, lifecycle, logs, model_environments, status
 
 _WITHOUT_DATABASE = (
-    *(["models", one] for one in ("new", "list", "manifest", *MODEL_TRIALS)),
+    *(["models", one] for one in MODEL_FOLDER_COMMANDS),
     *(["--help"], ["--version"], ["--show-completion"], ["--install-completion"]),
 )
 _RESTORE_TIMEOUT_S = 120
