@@ -23,7 +23,7 @@ from ml_service.runtime.author.signature import WrongSignature, call_form
 from ml_service.runtime.author.weights import WrongWeights, refuse_missing_packages, verified
 from ml_service.runtime.child.calls import Calls, OutOfTime
 from ml_service.runtime.child.confinement import confine, limit_memory
-from ml_service.runtime.child.importing import NAME_IT, ModelImportError, import_model
+from ml_service.runtime.child.importing import ModelImportError, how_to_install, import_model
 from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
 from ml_service.runtime.child.reports import place_of, print_way_to
 from ml_service.runtime.model_answers import (
@@ -266,7 +266,7 @@ def _failure(error: BaseException, folder: Path) -> bytes:
 def _load_error(error: BaseException, folder: Path) -> str:
     if isinstance(error, MemoryError):
         return "The model needs more memory to load than it may take (memory_bytes_max)."
-    remedy = f". {NAME_IT}" if isinstance(error, ModuleNotFoundError) else ""
+    remedy = f". {how_to_install(folder)}" if isinstance(error, ModuleNotFoundError) else ""
     text = " ".join(_text_of(error).split())
     return f"Loading it raised {type(error).__name__}: {text}{place_of(error, folder)}{remedy}"
 

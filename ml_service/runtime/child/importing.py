@@ -12,7 +12,15 @@ from ml_service.runtime.author import Model
 from ml_service.runtime.child.reports import place_of, print_way_to
 from ml_service.runtime.locations import BUNDLED_FOLDER
 
-NAME_IT = "Name its package in requirements.txt beside model.py."
+
+def how_to_install(folder: Path) -> str:
+    """Return a sentence on how the model in this folder gets a package that it lacks."""
+    if not (folder / "requirements.txt").exists():
+        return "Name its package in requirements.txt beside model.py."
+    return (
+        "python3 start.py --restart installs what requirements.txt names, in containers an image of your own has it "
+        '(docs/models.md, "Packages").'
+    )
 
 
 class ModelImportError(Exception):
@@ -33,8 +41,8 @@ def import_model(name: str, path: str) -> type[Model]:
     try:
         module = _import_file(file)
     except ModuleNotFoundError as error:
-        missing = f"{file} needs the Python package {error.name!r}, not installed here. {NAME_IT}"
-        raise ModelImportError(missing) from error
+        missing = f"{file} needs the Python package {error.name!r}, not installed here."
+        raise ModelImportError(f"{missing} {how_to_install(file.parent)}") from error
     except MemoryError:
         raise
     except BaseException as error:

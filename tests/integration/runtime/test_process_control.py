@@ -280,3 +280,22 @@ async def test_a_process_whose_start_is_broken_off_leaves_no_open_descriptors(
                 await ChildProcess.start(source, QUICK)
     await until(lambda: me.num_fds() <= before, timeout_s=10)
     assert of_models(source.path.parent) == []
+
+
+@pytest.mark.parametrize("where", ["import no_such", "def load(self): import no_such"])
+async def test_a_missing_package_that_is_named_is_said_to_be_installed_where_it_runs(
+    make_model: Callable[..., ModelSource], where: str
+) -> None:
+    head, load = (where, "") if where.startswith("import") else ("", where)
+    source = make_model(
+        f"{head}\nfrom ml_service.runtime.author import Model\n\nclass Mine(Model):\n    name = 'mine'\n"
+        "    version = '1'\n    description = 'A test.'\n    input_schema = output_schema = {'type': 'object'}\n"
+        f"    {load}\n    def predict(self, inputs): return inputs\n"
+    )
+    async with running(source) as host:
+        assert "no_such" in host.error
+        assert host.error.endswith("Name its package in requirements.txt beside model.py.")
+    source.path.with_name("requirements.txt").write_text("no_such\n")
+    async with running(source) as host:
+        assert "python3 start.py --restart installs what requirements.txt names" in host.error
+        assert "in containers an image of your own has it" in host.error
