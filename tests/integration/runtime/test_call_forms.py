@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ml_service.runtime.host.model_folders import ModelSource
@@ -303,3 +304,21 @@ async def test_a_signature_that_makes_no_schema_is_said_as_the_reason(make_model
     async with running(make_model(model("def predict(self, text: str) -> str:\n    return text"))) as host:
         assert host.state == "failed"
         assert "predict must return a pydantic model or a dataclass, an object in JSON." in host.error
+
+
+async def test_the_model_in_the_documentation_works_as_written(make_model: Make) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
+    code = text.partition("```python\n# models/example/model.py\n")[2].partition("```")[0]
+    async with running(make_model(code, "example")) as host:
+        inputs = (
+            {"text": "How many words are here?"},
+            {"text": "abc", "unit": "characters", "times": 2},
+            {"text": " "},
+        )
+        words, characters, empty = await asked(host, *inputs)
+    assert isinstance(words, Success)
+    assert json.loads(words.output_json) == {"words": 5, "is_question": True}
+    assert isinstance(characters, Success)
+    assert json.loads(characters.output_json) == {"words": 6, "is_question": False}
+    assert isinstance(empty, Failure)
+    assert empty.message == "The text is empty."
