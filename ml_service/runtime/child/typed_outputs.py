@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -28,11 +28,10 @@ _NAMED = ("fields", "choices", "definitions")
 def jsonable(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
     """Return what makes an output of this type ready for `OutputEncoder`."""
     schema = _rewritten(adapter.core_schema)
-    has_bytes = _has_bytes(adapter.core_schema)
     with ExitStack() as stack:
         for kind in _classes(schema):
             stack.enter_context(_not_prebuilt(kind))
-        serializer = SchemaSerializer(schema)
+        serializer = SchemaSerializer(schema, {"ser_json_inf_nan": "constants"})  # NaN is refused, not null
 
     def convert(output: Any) -> Any:
         try:
@@ -43,15 +42,24 @@ def jsonable(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
                 raise _located(raised, output) from None
             if raised is not None and not isinstance(raised, PydanticSerializationUnexpectedValue):
                 raise raised from None  # the author's own serializer has failed
-        if has_bytes:  # by its value alone pydantic would not write it as base64
-            return output
         # A value is not of its type, such as an array of numpy in place of a list: by what it is, then.
         try:
+            if _holds_bytes(output):  # which pydantic writes as base64 by their type only
+                return output
             return serializer.to_python(output, mode="json", by_alias=True, warnings=False, fallback=plain)
-        except (PydanticSerializationError, ValueError):
+        except (PydanticSerializationError, InvalidOutput, ValueError, RecursionError):
             return output
 
     return convert
+
+
+def _holds_bytes(value: Any) -> bool:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return True
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(_holds_bytes, value))
+    parts = value if isinstance(value, Mapping) else getattr(value, "__dict__", None)
+    return isinstance(parts, Mapping) and not isinstance(value, type) and any(map(_holds_bytes, parts.values()))
 
 
 def _located(error: InvalidOutput, output: Any) -> InvalidOutput:
@@ -141,10 +149,6 @@ def _nodes(node: Any) -> Iterator[Node]:
         for key, value in node.items():
             if key not in _VALUES or isinstance(value, dict):
                 yield from _nodes(value)
-
-
-def _has_bytes(schema: Any) -> bool:
-    return any(one.get("type") == "bytes" for one in _nodes(schema))
 
 
 def _classes(schema: Any) -> set[type]:

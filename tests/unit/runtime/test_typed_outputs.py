@@ -243,6 +243,22 @@ def test_bytes_stay_base64_where_something_else_is_not_of_its_type() -> None:
     assert encoded(held, held(np.arange(2.0), b"hi")) == {"vector": [0.0, 1.0], "data": "aGk="}
 
 
+def test_bytes_that_no_type_names_are_base64_too() -> None:
+    loose: Any = {"all": 1, "data": b"hi"}
+    assert encoded(Loose, loose) == {"all": 1, "data": "aGk="}
+
+
+@pytest.mark.parametrize("value", [float("nan"), object()])
+def test_what_json_cannot_hold_is_refused_also_where_it_has_no_type(value: object) -> None:
+    loose: Any = {"all": 1, "x": value}
+    with pytest.raises(InvalidOutput, match=r"in output\.x"):
+        encoded(Loose, loose)
+
+
+class Loose(BaseModel):
+    all: int
+
+
 class Failing(BaseModel):
     size: int
 
