@@ -98,7 +98,7 @@ class RecentWork:
     """What was done lately.
 
     Attributes:
-        per_minute: Predictions that ended within a minute, whatever became of them.
+        per_minute: Predictions that ended within a minute, but for canceled ones, which nobody has worked on.
         failed_per_minute: Those that failed or expired; an estimate where more than `ENDS_READ_MAX` gave credits back.
         p50_ms, p95_ms, p99_ms: From the request to the answer, of single requests; None without an answer.
     """
@@ -146,7 +146,7 @@ _PACE = """
         JOIN predictions AS p ON p.id = captured.prediction_id
         WHERE p.status = 'succeeded' AND p.batch_id IS NULL
     )
-    SELECT (SELECT count(*) FROM ended) * 60 / s.seconds AS per_minute,
+    SELECT ((SELECT count(*) FROM ended WHERE kind = 'capture') + coalesce(f.number, 0)) * 60 / s.seconds AS per_minute,
         coalesce(f.number, 0) * 60 / s.seconds AS failed_per_minute, a.percentiles
     FROM span AS s CROSS JOIN failed AS f CROSS JOIN answered AS a
 """
@@ -171,6 +171,7 @@ class Step:
     accepted: int
     succeeded: int
     failed: int
+    canceled: int
     credits: int
     p50_ms: float | None
     p95_ms: float | None
@@ -193,6 +194,7 @@ _SERIES = """
         coalesce(sum(p.weight), 0) AS accepted,
         coalesce(sum(p.weight) FILTER (WHERE p.status = 'succeeded'), 0) AS succeeded,
         coalesce(sum(p.weight) FILTER (WHERE p.status IN ('failed', 'expired')), 0) AS failed,
+        coalesce(sum(p.weight) FILTER (WHERE p.status = 'canceled'), 0) AS canceled,
         coalesce(sum(p.weight * p.cost) FILTER (WHERE p.status = 'succeeded'), 0) AS credits,
         percentile_cont('{0.5,0.95,0.99}'::float8[])
             WITHIN GROUP (ORDER BY (extract(epoch FROM p.finished_at - p.created_at) * 1000)::float8)
@@ -237,7 +239,7 @@ async def series(
     return [
         Step(
             row["at"],
-            *(round(row[name]) for name in ("accepted", "succeeded", "failed", "credits")),
+            *(round(row[name]) for name in ("accepted", "succeeded", "failed", "canceled", "credits")),
             *(row["percentiles"] or (None, None, None)),
         )
         for row in rows

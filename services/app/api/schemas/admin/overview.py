@@ -25,7 +25,7 @@ class Now(BaseModel):
     processing: int = Field(description="Predictions that workers have.")
     oldest_wait_s: float | None = Field(description="How long the oldest queued one has waited.")
     workers: int = Field(description="Live workers.")
-    per_minute: float = Field(description="Predictions that ended in the last minute, whatever became of them.")
+    per_minute: float = Field(description="Predictions that ended in the last minute, but for canceled ones.")
     failed_per_minute: float = Field(
         description="Those of them that failed or expired; an estimate where more than 2,000 ended without an answer."
     )
@@ -43,6 +43,7 @@ class SeriesStep(BaseModel):
     )
     succeeded: int
     failed: int = Field(description="Failed or expired.")
+    canceled: int
     credits: int = Field(description="What the succeeded ones cost.")
     p50_ms: float | None = Field(description="From the request to the answer, of single requests that were read.")
     p95_ms: float | None
@@ -87,6 +88,7 @@ class Stats(BaseModel):
                     accepted=one.accepted,
                     succeeded=one.succeeded,
                     failed=one.failed,
+                    canceled=one.canceled,
                     credits=one.credits,
                     p50_ms=rounded(one.p50_ms),
                     p95_ms=rounded(one.p95_ms),

@@ -40,6 +40,7 @@ export default {
   "operate.curve.accepted": "Accepted",
   "operate.curve.succeeded": "Answered",
   "operate.curve.failed": "Failed",
+  "operate.curve.canceled": "Canceled",
   "operate.curve.credits": "Credits",
   "operate.curve.p50_ms": "p50",
   "operate.curve.p95_ms": "p95",

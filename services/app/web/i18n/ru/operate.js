@@ -44,6 +44,7 @@ export default {
   "operate.curve.accepted": "Принято",
   "operate.curve.succeeded": "С ответом",
   "operate.curve.failed": "С ошибкой",
+  "operate.curve.canceled": "Отменено",
   "operate.curve.credits": "Кредиты",
   "operate.curve.p50_ms": "p50",
   "operate.curve.p95_ms": "p95",

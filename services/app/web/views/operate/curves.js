@@ -15,8 +15,8 @@ import { dateOf } from "../../lib/days.js";
 import { loadModels, models } from "../../service.js";
 
 /**
- * @typedef {{at: string, accepted: number, succeeded: number, failed: number, credits: number, p50_ms: number | null,
- *   p95_ms: number | null, p99_ms: number | null}} Step
+ * @typedef {{at: string, accepted: number, succeeded: number, failed: number, canceled: number, credits: number,
+ *   p50_ms: number | null, p95_ms: number | null, p99_ms: number | null}} Step
  * @typedef {"minute" | "hour" | "day"} Length
  * @typedef {"accepted" | "succeeded" | "failed" | "credits" | "p50_ms" | "p95_ms" | "p99_ms"} Name
  */
@@ -29,6 +29,7 @@ const COLORS = {
   p50_ms: "--chart-1", p95_ms: "--chart-3", p99_ms: "--chart-4",
 };
 const PAID = /** @type {const} */ (["credits"]);
+const COUNTS = /** @type {const} */ ([...FLOW, "canceled", ...PAID]);
 const TABLE_ROWS = 30;
 /** What can be shown, and what it asks for. @type {Record<string, {minutes: number, step: Length}>} */
 export const RANGES = {
@@ -67,7 +68,7 @@ const duration = (ms) => (ms === null ? "—" : fmt.duration(ms));
 function Numbers({ series, length, formatAt }) {
   const columns = [
     { key: "at", head: t(`operate.step.${length}`), cell: (/** @type {Step} */ one) => formatAt(beginOf(one, length)) },
-    ...[...FLOW, ...PAID].map((name) => ({
+    ...COUNTS.map((name) => ({
       key: name, head: t(`operate.curve.${name}`), align: /** @type {const} */ ("end"),
       cell: (/** @type {Step} */ one) => html`<span class="num">${fmt.number(one[name])}</span>`,
     })),
