@@ -243,7 +243,7 @@ def test_an_example_is_copied_once_and_closed_to_others(tmp_path: Path) -> None:
         (
             ["--systemd", "--pool", "gpu=1:whisper,sdxl", "--pool", "cpu=2:rules"],
             0,
-            ' --engine native --pool "gpu=1:whisper,sdxl" --pool cpu=2:rules\n',
+            ' --pool "gpu=1:whisper,sdxl" --pool cpu=2:rules\n',  # after the port of the last start here
         ),
         (["--systemd", "--pool", "gpu=1"], 1, "The pool gpu has no models yet"),
         (["--systemd", "--engine", "docker"], 1, "native engine"),
