@@ -8,8 +8,18 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.page.conftest import OpenTab
-from tests.support.browser import DESKTOP, PHONE, TABLET, Language, Theme, tab
-from tests.support.page_people import PASSWORD, create_account, fill_in, is_signed_in, new_name
+from tests.support.browser import DESKTOP, PATIENCE_MS, PHONE, TABLET, Language, Theme, tab
+from tests.support.page_people import (
+    PASSWORD,
+    ask,
+    create_account,
+    expect_answered,
+    expect_balance,
+    fill_in,
+    is_signed_in,
+    new_name,
+    question,
+)
 from tests.support.system import System
 
 PEOPLE = [
@@ -40,6 +50,58 @@ def test_a_visitor_creates_an_account_comes_back_and_leaves(
         expect(tab.button("auth.sign_in")).to_be_visible()
         tab.page.reload()
         expect(tab.button("auth.sign_in")).to_be_visible()
+
+
+_WATCH = """() => {
+  window.frames_seen = new Set();
+  const look = () => {
+    const [who, balance] = [".avatar", ".balance"].map((one) => document.querySelector(one)?.textContent.trim() ?? "");
+    const isOld = document.querySelector("main").textContent.includes("asked in the demo");
+    if (who === "P") window.frames_seen.add(`${balance} ${isOld}`);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+"""In each frame in which the new person is named, what the page shows of an account."""
+
+
+@pytest.mark.parametrize("path", ["/app/predict", "/app/history"])
+def test_nothing_of_the_demo_is_shown_to_the_account_that_is_created_in_it(open_tab: OpenTab, path: str) -> None:
+    with open_tab() as tab:
+        tab.sign_in().open("/app/predict")
+        ask(tab, "asked in the demo")
+        expect_answered(tab)
+        tab.page.wait_for_url("**/app/predict/*")
+        if path == "/app/predict":
+            question(tab).fill("typed for the next")
+        else:
+            tab.page.get_by_role("navigation").get_by_role("link", name=tab.words("nav.history")).first.click()
+            expect(tab.page.locator("main")).to_contain_text("asked in the demo")
+        tab.page.evaluate(_WATCH)
+        # The new account's stream says nothing: what is shown is what the page knows without it.
+        tab.page.route("**/events", lambda _: None)
+        create_account(tab, new_name())
+        expect_balance(tab, 100)
+        if path == "/app/predict":
+            expect(question(tab)).to_have_value("typed for the next")
+            expect(tab.page.get_by_text(tab.words("recent.none"))).to_be_visible()
+            assert tab.page.url.endswith("/app/predict")
+        else:
+            expect(tab.page.get_by_text(tab.words("history.empty_text"))).to_be_visible()
+        assert tab.page.evaluate("[...window.frames_seen]") == ["100 false"]
+
+
+def test_a_job_of_the_demo_is_not_shown_to_the_account_that_is_created_in_it(open_tab: OpenTab) -> None:
+    with open_tab() as tab:
+        tab.sign_in().open("/app/bulk")
+        tab.page.get_by_label(tab.words("bulk.model")).select_option("echo")
+        tab.page.get_by_label(tab.words("bulk.paste")).fill("asked in the demo")
+        tab.button("bulk.start").click()
+        job = tab.page.get_by_role("region", name=tab.words("bulk.job"))
+        expect(job).to_contain_text(tab.words("bulk.phase.finished"), timeout=PATIENCE_MS)
+        create_account(tab, new_name())
+        expect(tab.page.get_by_label(tab.words("bulk.paste"))).to_have_value("")
+        expect(job).to_be_hidden()
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

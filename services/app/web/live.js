@@ -81,6 +81,7 @@ function later(work) {
 
 function flush() {
   const all = [...changed.values()];
+  if (all.length === 0) return; // they were forgotten
   changed = new Map();
   batch(() => {
     for (const one of all) {
@@ -93,4 +94,5 @@ function flush() {
 
 export function forgetPredictions() {
   watched.clear();
+  changed.clear();
 }

@@ -10,7 +10,7 @@
  * A refresh token serves once, and using it twice ends the session: tabs refresh one at a time (lib/lock.js) and hand
  * the new access token to each other.
  */
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { exclusive } from "./lib/lock.js";
 import { read, write } from "./lib/storage.js";
 import { ApiError, readAnswer, unanswered } from "./problem.js";
@@ -42,8 +42,10 @@ const tabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("session") 
 /** @param {Opened} opened @param {boolean} [tell] whether the other tabs have to learn it */
 function open(opened, tell = true) {
   access = { token: opened.access_token, until: Date.now() + opened.expires_in * 1000 };
-  user.value = opened.user;
-  state.value = "in";
+  batch(() => {
+    user.value = opened.user;
+    state.value = "in";
+  });
   write("signed_in", "1");
   if (tell) tabs?.postMessage({ opened });
 }

@@ -113,7 +113,7 @@ function Banners() {
   </div>`;
 }
 
-/** The view of the address, loaded when it is first needed. */
+/** The view of the address, loaded when it is first needed. Each account has its own, which has nothing of another's. */
 function View() {
   const { params, query } = place.value;
   const route = routeFor(place.value.route, user.value !== null);
@@ -185,7 +185,7 @@ export function Shell() {
     <${TopBar} />
     <div class=${`frame ${isIn ? "frame--bottombar" : ""}`}>
       <${Banners} />
-      <main id="main" tabindex="-1" ref=${main}><${View} /></main>
+      <main id="main" tabindex="-1" ref=${main}><${View} key=${user.value?.id} /></main>
     </div>
     ${isIn ? html`<${Nav} class="bottombar" max=${BOTTOM_MAX} />` : null}
     ${wanted.value || state.value === "ended" ? html`<${AuthDialogs} isEnded=${state.value === "ended"} />` : null}

@@ -4,7 +4,7 @@
  * The tab that holds the lock "live" reads GET /events and hands every event to the others by BroadcastChannel; when
  * it closes, another takes over with the last id that it saw.
  */
-import { batch } from "@preact/signals";
+import { batch, effect, untracked } from "@preact/signals";
 import { api } from "./api.js";
 import { holding } from "./lib/lock.js";
 import { parser } from "./lib/sse.js";
@@ -103,24 +103,31 @@ async function keepReading(stop) {
 /** Follow the session: a stream while someone is signed in. */
 export function start() {
   let who = /** @type {string | null} */ (null);
-  state.subscribe((now) => {
-    const next = now === "in" ? (user.peek()?.id ?? null) : null;
+  effect(() => {
+    // Of both: another account may take the place of the one that is in, without a sign-out between them.
+    const now = state.value;
+    const next = now === "in" ? (user.value?.id ?? null) : null;
     if (next === who) return;
     who = next;
-    running?.abort();
-    running = null;
-    isReader = false;
-    lastId = null;
-    if (now !== "ended") forgetPredictions();
-    connection.value = who ? "connecting" : "off";
-    balance.value = who ? (user.peek()?.balance ?? null) : now === "ended" ? balance.peek() : null;
-    held.value = null;
-    if (!who) return;
-    running = new AbortController();
-    const { signal: stop } = running;
-    const work = () => keepReading(stop);
-    const hold = tabs ? holding(`live.${who}`, work, stop) : work();
-    hold.catch(() => undefined);
-    tell({ hello: true });
+    untracked(() => follow(who, now));
   });
+}
+
+/** @param {string | null} who the user's id; null: nobody is in @param {import("./session.js").SignInState} now */
+function follow(who, now) {
+  running?.abort();
+  running = null;
+  isReader = false;
+  lastId = null;
+  if (now !== "ended") forgetPredictions();
+  connection.value = who ? "connecting" : "off";
+  balance.value = who ? (user.peek()?.balance ?? null) : now === "ended" ? balance.peek() : null;
+  held.value = null;
+  if (!who) return;
+  running = new AbortController();
+  const { signal: stop } = running;
+  const work = () => keepReading(stop);
+  const hold = tabs ? holding(`live.${who}`, work, stop) : work();
+  hold.catch(() => undefined);
+  tell({ hello: true });
 }

@@ -2,7 +2,7 @@
  * The page's one job: job (signal, its state) · isElsewhere (signal: another tab runs it) · followJob(owner) finds and
  * resumes it, and stops following the one of the user who was signed in before · runner() → Promise<BulkRunner>.
  */
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { api } from "../api.js";
 import { createBulkRunner, IDLE } from "../bulk.js";
 import { holding } from "../lib/lock.js";
@@ -18,8 +18,6 @@ export const isElsewhere = signal(false);
 /** Whether the store has been asked: until then nothing is known. */
 export const isKnown = signal(false);
 
-const OVER = new Set(["finished", "canceled"]);
-const LEFT = "bulk.left"; // app.js looks for a job where this is set
 const ELSEWHERE_AFTER_MS = 600;
 /** @type {Promise<import("../bulk.js").BulkRunner> | null} */
 let made = null;
@@ -32,7 +30,6 @@ export function runner() {
     const one = createBulkRunner({ api, store });
     one.subscribe((state) => {
       if (state.phase === "finished" && job.value.phase === "running") rememberRate(state);
-      if (state.job) write(LEFT, OVER.has(state.phase) ? null : "1");
       job.value = state;
     });
     return one;
@@ -45,21 +42,28 @@ export function followJob(owner) {
   if (followed?.owner === owner) return;
   followed?.stop.abort();
   followed = null;
+  batch(() => {
+    job.value = IDLE;
+    isElsewhere.value = false;
+    isKnown.value = false;
+  });
   if (!owner) return;
   const stop = new AbortController();
   followed = { owner, stop };
-  isKnown.value = false;
   const timer = setTimeout(() => {
     isElsewhere.value = true;
     isKnown.value = true;
   }, ELSEWHERE_AFTER_MS);
+  stop.signal.addEventListener("abort", () => clearTimeout(timer));
   const work = async () => {
     clearTimeout(timer);
     const one = await runner();
     await one.restore(owner);
-    isElsewhere.value = false;
-    isKnown.value = true;
-    await new Promise((resolve) => stop.signal.addEventListener("abort", resolve));
+    if (!stop.signal.aborted) {
+      isElsewhere.value = false;
+      isKnown.value = true;
+      await new Promise((resolve) => stop.signal.addEventListener("abort", resolve));
+    }
     await one.leave();
   };
   holding(`bulk.${owner}`, work, stop.signal).catch(() => undefined);
@@ -71,7 +75,7 @@ export function lastRate(model) {
 }
 
 user.subscribe((now) => {
-  if (!now) followJob(null);
+  if (followed && followed.owner !== now?.id) followJob(null); // the view, where it is shown, follows the next one's
 });
 
 /** @param {JobState} state */

@@ -12,6 +12,7 @@ import { newKey } from "../lib/ids.js";
 import { check, clean, errorsByPath, excerpt, initial, kindOf, toForm } from "../lib/schema.js";
 import { balance, connection, held, isErased, isTerminal } from "../live.js";
 import { ApiError } from "../problem.js";
+import { go } from "../router.js";
 import { models, reloadModels, service } from "../service.js";
 import { user } from "../session.js";
 import { follow } from "./follow.js";
@@ -280,6 +281,9 @@ export function followUser() {
   user.subscribe((now) => {
     const next = now?.id ?? null;
     if (known !== null && next !== known) reset();
+    if (known !== null && next !== null && next !== known && location.pathname.startsWith("/app/predict/")) {
+      go("/app/predict", { replace: true }); // the address names an answer of the other
+    }
     if (known !== null && next === null) {
       forms.value = {};
       rememberDraft();
