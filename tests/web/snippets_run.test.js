@@ -73,6 +73,21 @@ for (const [language, command, suffix] of LANGUAGES) {
   });
 }
 
+test("the python snippet says what the service refused", async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(401, { "Content-Type": "application/problem+json" }).end('{"detail": "The API key is unknown."}');
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(null)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  const text = snippet("python", { origin: `http://127.0.0.1:${port}`, key: "mls_wrong", model: "echo", input: {} });
+  const child = spawn("python3", ["-c", text]);
+  let said = "";
+  child.stderr.on("data", (part) => (said += part));
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  server.close();
+  assert.deepEqual([code, said.trim()], [1, '{"detail": "The API key is unknown."}']);
+});
+
 test("a day without predictions is a zero in the chart", () => {
   const days = lastDays(3, new Date("2026-03-01T01:00:00Z"));
   assert.deepEqual(days, ["2026-02-27", "2026-02-28", "2026-03-01"]);

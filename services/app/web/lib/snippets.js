@@ -39,6 +39,7 @@ function pythonLiteral(value) {
 /** @param {Call} call */
 function python({ origin, model, input, key }) {
   return `import json
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 KEY = ${json(key ?? PLACEHOLDER)}
@@ -49,7 +50,10 @@ request = Request(
     json.dumps({"model": ${json(model)}, "input": ${pythonLiteral(input)}}).encode(),
     {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", "Prefer": "wait=10"},
 )
-print(json.load(urlopen(request))["output"])
+try:
+    print(json.load(urlopen(request))["output"])
+except HTTPError as error:
+    raise SystemExit(error.read().decode()) from None
 `;
 }
 
