@@ -104,6 +104,7 @@ def test_a_key_is_made_bounded_rotated_and_revoked(
         expect(main).to_contain_text(tab.words("keys.spent_day", spent="1", cap="1"))
         expect(main.locator("progress.bar--full")).to_have_count(1)
         assert first not in tab.page.content()
+        expect(tab.page.get_by_role("radio", name="JavaScript")).to_be_checked()
         assert tab.overflow() == ""
         shot(tab, f"{language}-list")
         act(tab, "ci & cd", "keys.change")
@@ -112,12 +113,15 @@ def test_a_key_is_made_bounded_rotated_and_revoked(
         expect(main).to_contain_text(tab.words("keys.spent_day", spent="1", cap="5"))
         act(tab, "ci & cd", "keys.rotate")
         submit(tab, "keys.rotate")
+        expect(dialog(tab).locator(".code__text")).to_contain_text("await fetch")
         second = shown_key(tab)
         assert [predicted(native, key)[0] for key in (first, second)] == [202, 202]
         act(tab, "ci & cd", "keys.revoke")
         submit(tab, "keys.revoke")
         expect(tab.page.get_by_text(tab.words("keys.empty"))).to_be_visible()
         assert [predicted(native, key)[0] for key in (first, second)] == [401, 401]
+        tab.open("/app/predict")
+        expect(tab.page.get_by_role("radio", name="JavaScript")).to_be_checked()
 
 
 _ESCAPE_AT_ONCE = """async (item) => {

@@ -1,32 +1,24 @@
 /** CodeCard: the question beside it as a call in curl, Python or JavaScript that runs as it is. */
 import { html } from "htm/preact";
-import { useState } from "preact/hooks";
+import { CodeLanguage, codeLanguage } from "../components/code_language.js";
 import { CopyButton } from "../components/copy_button.js";
-import { Segmented } from "../components/segmented.js";
 import { t } from "../i18n/index.js";
 import { clean } from "../lib/schema.js";
 import { snippet } from "../lib/snippets.js";
 import { keyFor } from "../made_key.js";
 import { formOf, model } from "./state.js";
 
-const KINDS = [
-  { value: "curl", label: "curl" },
-  { value: "python", label: "Python" },
-  { value: "javascript", label: "JavaScript" },
-];
-
 export function CodeCard() {
-  const [kind, setKind] = useState(/** @type {"curl" | "python" | "javascript"} */ ("curl"));
   const one = model();
   if (!one) return null;
   const key = keyFor(one.name);
   const input = clean(one.input_schema, formOf(one)) ?? {};
-  const text = snippet(kind, { origin: location.origin, model: one.name, input, key });
+  const text = snippet(codeLanguage.value, { origin: location.origin, model: one.name, input, key });
   return html`<section class="card code" aria-label=${t("code.title")}>
     <div class="card__head">
       <h2>${t("code.title")}</h2>
       <div class="row">
-        <${Segmented} label=${t("code.language")} value=${kind} options=${KINDS} onValue=${setKind} />
+        <${CodeLanguage} />
         <${CopyButton} text=${text} />
       </div>
     </div>

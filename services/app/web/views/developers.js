@@ -1,13 +1,13 @@
 /** Developers: a call that works, what a request may hold, and what was used. */
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
+import { CodeLanguage, codeLanguage } from "../components/code_language.js";
 import { CopyButton } from "../components/copy_button.js";
 import { ErrorState } from "../components/empty_state.js";
 import { SelectField } from "../components/field.js";
 import { useQuery } from "../components/hooks.js";
 import { Page } from "../components/page.js";
 import { Section } from "../components/section.js";
-import { Segmented } from "../components/segmented.js";
 import { Loading, Skeleton } from "../components/skeleton.js";
 import { fmt, t } from "../i18n/index.js";
 import { snippet } from "../lib/snippets.js";
@@ -19,26 +19,18 @@ import { Keys } from "./developers/keys.js";
 import { Webhooks } from "./developers/webhooks.js";
 
 /** @typedef {import("../service.js").Model} Model */
-/** @typedef {"curl" | "python" | "javascript"} SnippetKind */
-
-const KINDS = [
-  { value: "curl", label: "curl" },
-  { value: "python", label: "Python" },
-  { value: "javascript", label: "JavaScript" },
-];
 
 /** @param {{models: Model[]}} props */
 function Snippets({ models: found }) {
   const first = found.find((one) => one.is_default) ?? found[0];
   const [name, setName] = useState(first?.name ?? "");
-  const [kind, setKind] = useState(/** @type {SnippetKind} */ ("curl"));
   const model = found.find((one) => one.name === name) ?? first;
   if (!model) return null;
   const key = keyFor(model.name);
-  const text = snippet(kind, { origin: location.origin, model: model.name, input: examplesOf(model)[0] ?? {}, key });
+  const text = snippet(codeLanguage.value, { origin: location.origin, model: model.name, input: examplesOf(model)[0] ?? {}, key });
   return html`<div class="stack">
     <div class="row row--apart">
-      <${Segmented} label=${t("developers.language")} value=${kind} options=${KINDS} onValue=${setKind} />
+      <${CodeLanguage} />
       ${found.length > 1
         ? html`<${SelectField} label=${t("history.model")} isLabelHidden=${true} value=${model.name} onValue=${setName}
             options=${found.map((one) => ({ value: one.name, label: one.name }))} />`

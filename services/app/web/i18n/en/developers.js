@@ -2,7 +2,6 @@
 export default {
   "developers.first": "A first call",
   "developers.first_text": "Copy it and run it: it asks the model and prints the answer.",
-  "developers.language": "Language of the example",
   "developers.limits": "What one request may hold",
   "developers.limits_text": "Beyond a limit the answer is an error with a stable code; 429 and 503 say in Retry-After when to try again.",
   "developers.limit.batch": "In one batch",
@@ -62,7 +61,7 @@ export default {
   "keys.revoke_title": "Revoke {name}?",
   "keys.revoke_text": "Programs that use this key are refused at once. This cannot be undone.",
   "keys.revoked": "{name} is revoked.",
-  "keys.shown_title": "{name} is ready",
+  "keys.shown_title": "The key “{name}” is ready",
   "keys.shown_text": "Copy the key now: it is not shown again.",
   "keys.shown_call": "A first call with it:",
   "keys.kept": "I have copied it",
