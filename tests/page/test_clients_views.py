@@ -154,6 +154,25 @@ def test_a_job_that_goes_on_fits_a_phone_and_is_canceled(open_tab: OpenTab, nati
         assert int(job.get_by_role("progressbar").get_attribute("value") or 0) < len(rows)
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_job_that_costs_more_than_there_is_does_not_start(
+    open_tab: OpenTab, native: System, language: Language
+) -> None:
+    name = person_with(native)
+    with open_tab(language=language) as tab:
+        tab.sign_in(name, PASSWORD).open("/app/bulk")
+        expect_balance(tab, 100)
+        tab.page.get_by_label(tab.words("bulk.model")).select_option("echo")
+        lines = tab.page.get_by_label(tab.words("bulk.paste"))
+        lines.fill("\n".join(["one"] * 103))
+        short = tab.words("bulk.short", missing=3, cost=103, balance=100)
+        expect(tab.page.locator("main")).to_contain_text(short)
+        expect(tab.button("bulk.start")).to_be_disabled()
+        assert tab.accessibility_faults() == []
+        lines.fill("\n".join(["one"] * 100))
+        expect(tab.button("bulk.start")).to_be_enabled()
+
+
 def test_the_statement_adds_up(open_tab: OpenTab, native: System) -> None:
     name = person_with(native, "a", "b", "c")
     with open_tab() as tab:

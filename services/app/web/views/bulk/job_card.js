@@ -131,10 +131,11 @@ function Actions({ state: { phase, problem }, job }) {
 export function JobCard({ state }) {
   const { job, phase } = state;
   if (!job) return null;
+  const isRefused = phase === "stopped" && job.bulkId === null && state.problem?.code === "insufficient_credits";
   return html`<section class="card" aria-label=${t("bulk.job")}>
     <div class="card__head">
       <h2 class="truncate">${job.name || t("bulk.pasted")}</h2>
-      <span class="muted small">${job.model} · <span role="status">${t(`bulk.phase.${phase}`)}</span></span>
+      <span class="muted small">${job.model} · <span role="status">${t(`bulk.phase.${isRefused ? "not_started" : phase}`)}</span></span>
     </div>
     <div class="card__body stack">
       <${Progress} state=${state} job=${job} />

@@ -96,11 +96,11 @@ function Start({ source, name, model, items }) {
     }
   };
   return html`
-    ${isShort ? html`<${Banner} kind="warning">${t("bulk.short", { cost, balance: has })} <${HowLink} /></${Banner}>` : null}
+    ${isShort ? html`<${Banner} kind="warning">${t("bulk.short", { cost, balance: has, missing: cost - has })} <${HowLink} /></${Banner}>` : null}
     ${error ? html`<${Banner} kind="danger">${error}</${Banner}>` : null}
     <div class="row row--apart">
       <p class="num"><strong>${before(model, items.length, seconds)}</strong></p>
-      <${Button} kind="primary" icon="spark" isBusy=${isBusy} disabled=${items.length === 0} onClick=${start}>${t("bulk.start")}</${Button}>
+      <${Button} kind="primary" icon="spark" isBusy=${isBusy} disabled=${items.length === 0 || isShort} onClick=${start}>${t("bulk.start")}</${Button}>
     </div>
   `;
 }
