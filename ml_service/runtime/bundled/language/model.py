@@ -28,8 +28,9 @@ class Language(Model):
         "texts in Russian are taken for a related language about one time in nine."
     )
     descriptions: ClassVar[dict[str, str]] = {
-        "ru": "Определяет, на каком из 176 языков написан текст, и насколько она в этом уверена. Надёжно примерно от "
-        "25 символов; короткий русский текст примерно в одном случае из девяти принимает за родственный язык."
+        "ru": "Определяет, на каком из 176 языков написан текст, и показывает, насколько модель в этом уверена. "
+        "Надёжно примерно от 25 символов; короткий русский текст примерно в одном случае из девяти принимает за "
+        "родственный язык."
     }
     input_schema: ClassVar[JsonObject] = text_input("The text; its first 500 characters count.")
     output_schema: ClassVar[JsonObject] = {

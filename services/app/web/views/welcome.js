@@ -62,7 +62,7 @@ export default function Welcome() {
 function invitation() {
   const price = model()?.price_credits ?? 0;
   const n = price ? Math.floor((service.value?.starting_credits ?? 0) / price) : 0;
-  const how = t(matchMedia("(hover: none)").matches ? "welcome.how_touch" : "welcome.how");
+  const how = t(matchMedia("(hover: none), (pointer: coarse)").matches ? "welcome.how_touch" : "welcome.how");
   return n ? `${how} ${t("welcome.free", { n })}` : how;
 }
 

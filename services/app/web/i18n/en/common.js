@@ -55,7 +55,7 @@ export default {
   "state.sign_in_first": "Sign in to see this.",
   "state.sign_in_first_text": "It belongs to an account.",
   "state.admin_page": "This page is for the people who run this service.",
-  "state.admin_sign_in": "Sign in with an account that has a role.",
+  "state.admin_sign_in": "If you are one of them, sign in with your account.",
   "state.admins_only": "Only people with a role in this service can see this.",
   "state.view_failed": "This part of the page did not load.",
 

@@ -29,7 +29,7 @@ export default {
   "action.save": "Сохранить",
   "action.delete": "Удалить",
   "action.find": "Найти",
-  "action.more": "Ещё",
+  "action.more": "Подробнее",
   "action.clear": "Очистить",
   "action.download": "Скачать",
   "copy.done": "Скопировано",
@@ -55,7 +55,7 @@ export default {
   "state.sign_in_first": "Войдите, чтобы это увидеть.",
   "state.sign_in_first_text": "У каждого аккаунта эта страница своя.",
   "state.admin_page": "Эта страница для тех, кто ведёт сервис.",
-  "state.admin_sign_in": "Войдите под аккаунтом, у которого есть роль в этом сервисе.",
+  "state.admin_sign_in": "Если вы из их числа, войдите в свой аккаунт.",
   "state.admins_only": "Это видят только те, у кого есть роль в этом сервисе.",
   "state.view_failed": "Эта часть страницы не загрузилась.",
 

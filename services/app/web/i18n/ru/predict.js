@@ -38,7 +38,7 @@ export default {
   "predict.expired": "Ответ не успел к сроку. Кредиты возвращены.",
   "predict.answered": "Вопрос к {model}: {text}",
   "predict.again": "Ещё раз",
-  "predict.share": "Ссылка",
+  "predict.share": "Скопировать ссылку",
   "predict.shared": "Ссылка скопирована. Она откроется только в вашем аккаунте.",
   "predict.not_yours": "Ответ не найден или принадлежит другому аккаунту.",
   "predict.price_now": {
@@ -112,7 +112,7 @@ export default {
     other: "удержано {n} кредита",
   },
   "time.attempt": "попытка {n}",
-  "time.by": "{name}",
+  "time.by": "воркер {name}",
 
   "answer.as": "Показать ответ как",
   "answer.shown": "Ответ",
