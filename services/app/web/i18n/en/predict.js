@@ -89,7 +89,7 @@ export default {
   "time.charged": { one: "{n} credit charged", other: "{n} credits charged" },
   "time.held": { one: "{n} credit on hold", other: "{n} credits on hold" },
   "time.attempt": "attempt {n}",
-  "time.by": "worker {name}",
+  "time.by": "by {name}",
 
   "answer.as": "Show the answer as",
   "answer.shown": "Answer",
