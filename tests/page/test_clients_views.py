@@ -154,6 +154,35 @@ def test_a_job_that_goes_on_fits_a_phone_and_is_canceled(open_tab: OpenTab, nati
         assert int(job.get_by_role("progressbar").get_attribute("value") or 0) < len(rows)
 
 
+@pytest.mark.parametrize(("language", "width"), [("en", DESKTOP), ("ru", PHONE)])
+def test_a_job_that_has_ended_is_opened_again_and_downloaded(
+    open_tab: OpenTab, native: System, language: Language, width: int
+) -> None:
+    name = person_with(native)
+    with open_tab(language=language, width=width) as tab:
+        tab.sign_in(name, PASSWORD).open("/app/bulk")
+        recent = tab.page.get_by_role("region", name=tab.words("bulk.recent"))
+        expect(recent).to_be_hidden()
+        tab.page.get_by_label(tab.words("bulk.model")).select_option("echo")
+        tab.page.get_by_label(tab.words("bulk.paste")).fill("the first\nthe second")
+        tab.button("bulk.start").click()
+        job = tab.page.get_by_role("region", name=tab.words("bulk.job"))
+        expect(job).to_contain_text(tab.words("bulk.phase.finished"), timeout=60_000)
+        tab.button("bulk.another").click()
+        tab.page.get_by_role("dialog").get_by_role("button", name=tab.words("bulk.discard_action")).click()
+        expect(recent.get_by_role("row")).to_have_count(2)
+        expect(recent).to_contain_text(tab.words("bulk.phase.finished"))
+        assert tab.accessibility_faults() == []
+        assert tab.overflow() == ""
+        recent.get_by_role("button", name=tab.words("bulk.open")).click()
+        expect(job).to_contain_text(tab.words("bulk.columns_elsewhere"))
+        with tab.page.expect_download() as download:
+            tab.button("action.download").click()
+        assert "the second" in Path(download.value.path()).read_text(encoding="utf-8-sig")
+        tab.button("bulk.another").click()
+        expect(recent).to_be_visible()
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_a_job_that_costs_more_than_there_is_does_not_start(
     open_tab: OpenTab, native: System, language: Language

@@ -48,7 +48,7 @@ class Service {
     this.credits -= cost;
     const job = {
       bulk_id: `bulk-${this.jobs.size}`, status: /** @type {const} */ ("running"), model: "sentiment", source: "web", lines: rows.length, lines_invalid: rows.length - cost,
-      succeeded: 0, failed: 0, canceled: 0, charged: 0, estimated_s: null, finished_at: null, rows,
+      succeeded: 0, failed: 0, canceled: 0, charged: 0, estimated_s: null, created_at: "2026-11-25T00:00:00Z", finished_at: null, rows,
     };
     this.jobs.set(job.bulk_id, job);
     this.byKey.set(key, job);
@@ -186,6 +186,25 @@ test("a job that was begun on another device is followed here", async () => {
   assert.equal(second.state.phase, "finished");
   assert.equal(jobOf(second).pieces, 0);
   assert.equal(jobOf(second).counts.succeeded, 10);
+});
+
+test("a job that has ended is opened again without its rows", async () => {
+  const api = new Service();
+  const first = made(api);
+  await first.start(order(["good", "fail", "bad"]));
+  await first.settled();
+  await first.discard();
+  const [found] = await first.jobs.recent(5);
+  assert.ok(found);
+  await first.open(found, "anna");
+  await first.settled();
+  assert.equal(first.state.phase, "finished");
+  assert.equal(first.state.done, 3);
+  assert.equal(jobOf(first).pieces, 0);
+  assert.deepEqual(jobOf(first).counts, { succeeded: 1, failed: 1, canceled: 0, refused: 1, charged: 1 });
+  assert.equal(jobOf(first).startedAt, Date.parse("2026-11-25T00:00:00Z"));
+  await first.discard();
+  assert.equal(first.state.phase, "idle");
 });
 
 test("another person on this device does not see the job", async () => {

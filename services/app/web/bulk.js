@@ -1,6 +1,6 @@
 /**
- * Many predictions at once, behind one interface: createBulkRunner({api, store}) → start, resume, cancel, restore, discard,
- * leave, subscribe, state, answered.
+ * Many predictions at once, behind one interface: createBulkRunner({api, store}) → start, open, resume, cancel, restore,
+ * discard, leave, subscribe, state, answered.
  *
  * All rows go to the service in one request, whose Idempotency-Key is stored before it is sent, so that a reload sends it
  * again without paying twice. From then on the service does the work, and this follows it: a closed page loses nothing.
@@ -89,6 +89,16 @@ export class BulkRunner {
     this.#run();
   }
 
+  /**
+   * Show a job as the service has it, without the rows that it was made of.
+   * @param {Remote} found @param {string} owner
+   */
+  async open(found, owner) {
+    await this.leave();
+    this.#take(withoutRows(found, owner));
+    this.#run();
+  }
+
   /** Send it again after what held it up is mended. */
   async resume() {
     const { phase, problem } = this.state;
@@ -153,10 +163,7 @@ export class BulkRunner {
   /** @param {string} owner @returns {Promise<Job | null>} */
   async #fromElsewhere(owner) {
     const found = await this.jobs.unfinished().catch(() => null);
-    return found && {
-      id: found.bulk_id, owner, key: "", bulkId: found.bulk_id, sentAt: null, model: found.model, name: "", columns: [],
-      delimiter: ",", total: found.lines, pieces: 0, price: 0, startedAt: this.now(), phase: "running", counts: NOTHING,
-    };
+    return found && withoutRows(found, owner);
   }
 
   /** @param {Job} job */
@@ -215,14 +222,13 @@ export class BulkRunner {
   async #note(found) {
     const { job } = this.state;
     if (!job || !found) return;
-    const { succeeded, failed, canceled, charged } = found;
-    const counts = { succeeded, failed, canceled, refused: found.lines_invalid, charged };
+    const counts = countsOf(found);
     const done = rowsOf({ counts });
     this.rate.add(done);
     this.#publish({ ...this.state, done, perSecond: this.rate.perSecond(), secondsLeft: found.estimated_s });
     /** @type {Partial<Job>} */
     const change = { bulkId: found.bulk_id, counts };
-    if (found.finished_at !== null) change.phase = found.status === "canceled" ? "canceled" : "finished";
+    if (found.finished_at !== null) change.phase = phaseOf(found);
     await this.#set(change);
   }
 
@@ -264,6 +270,26 @@ export class BulkRunner {
     this.state = state;
     for (const listener of this.#listeners) listener(state);
   }
+}
+
+/** @param {Remote} found @returns {import("./bulk/types.js").JobPhase} */
+function phaseOf(found) {
+  if (found.finished_at === null) return "running";
+  return found.status === "canceled" ? "canceled" : "finished";
+}
+
+/** @param {Remote} found @returns {import("./bulk/types.js").Counts} */
+function countsOf({ succeeded, failed, canceled, charged, lines_invalid: refused }) {
+  return { succeeded, failed, canceled, refused, charged };
+}
+
+/** @param {Remote} found @param {string} owner @returns {Job} */
+function withoutRows(found, owner) {
+  return {
+    id: found.bulk_id, owner, key: "", bulkId: found.bulk_id, sentAt: null, model: found.model, name: "", columns: [],
+    delimiter: ",", total: found.lines, pieces: 0, price: 0, startedAt: Date.parse(found.created_at), phase: phaseOf(found),
+    counts: countsOf(found),
+  };
 }
 
 /** @param {Pick<Job, "counts">} job @returns {number} Rows that have ended. */

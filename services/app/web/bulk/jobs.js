@@ -1,5 +1,5 @@
 /**
- * A bulk job of the service: send(job, pieces), look(id), unfinished(), cancel(id), results(id).
+ * A bulk job of the service: send(job, pieces), look(id), recent(limit), unfinished(), cancel(id), results(id).
  * The runner itself waits and retries, so that it can show it.
  */
 
@@ -28,10 +28,12 @@ export function jobsOf(api) {
     /** @param {string} id @returns {Promise<Remote>} */
     look: (id) => api.get(`/bulk/${id}`, { retry: false }),
 
+    /** @param {number} limit @returns {Promise<Remote[]>} newest first */
+    recent: async (limit) => (await api.get(`/bulk?limit=${limit}`, { retry: false })).items,
+
     /** The newest job, where it was begun on a page and has not ended. @returns {Promise<Remote | null>} */
     async unfinished() {
-      const { items } = await api.get("/bulk?limit=1", { retry: false });
-      const newest = items[0];
+      const [newest] = await this.recent(1);
       return newest && newest.source === "web" && newest.finished_at === null ? newest : null;
     },
 

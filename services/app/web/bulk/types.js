@@ -18,7 +18,7 @@
  * @property {string[]} columns Of the table, for the result; empty where the inputs are all there is.
  * @property {string} delimiter Of the result.
  * @property {number} total
- * @property {number} pieces 0: begun elsewhere, and its rows are not on this device.
+ * @property {number} pieces 0: begun elsewhere, or opened again, and its rows are not on this device.
  * @property {number} price Of one row, in credits.
  * @property {number} startedAt
  * @property {JobPhase} phase
@@ -38,6 +38,7 @@
  * @property {number} canceled
  * @property {number} charged
  * @property {number | null} estimated_s
+ * @property {string} created_at
  * @property {string | null} finished_at
  *
  * @typedef {object} RowAnswer

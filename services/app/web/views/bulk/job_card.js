@@ -111,7 +111,7 @@ function Actions({ state: { phase, problem }, job }) {
   return html`<div class="row">
     ${mayResume ? html`<${Button} kind="primary" onClick=${() => act("resume")}>${t("bulk.resume")}</${Button}>` : null}
     ${file}
-    ${isOver || phase === "stopped" ? html`<${Button} kind="quiet" icon="plus" onClick=${() => setAsks("discard")}>${t("bulk.another")}</${Button}>` : null}
+    ${isOver || phase === "stopped" || job.pieces === 0 ? html`<${Button} kind="quiet" icon="plus" onClick=${() => (job.pieces > 0 ? setAsks("discard") : act("discard"))}>${t("bulk.another")}</${Button}>` : null}
     ${isOver || phase === "canceling" ? null : html`<${Button} kind="quiet" onClick=${() => setAsks("cancel")}>${t("bulk.cancel")}</${Button}>`}
     ${asks
       ? html`<${Confirm}
@@ -134,7 +134,7 @@ export function JobCard({ state }) {
   const isRefused = phase === "stopped" && job.bulkId === null && state.problem?.code === "insufficient_credits";
   return html`<section class="card" aria-label=${t("bulk.job")}>
     <div class="card__head">
-      <h2 class="truncate">${job.name || t("bulk.pasted")}</h2>
+      <h2 class="truncate">${job.name || (job.pieces > 0 ? t("bulk.pasted") : t("bulk.of", { at: fmt.moment(new Date(job.startedAt).toISOString()) }))}</h2>
       <span class="muted small">${job.model} · <span role="status">${t(`bulk.phase.${isRefused ? "not_started" : phase}`)}</span></span>
     </div>
     <div class="card__body stack">

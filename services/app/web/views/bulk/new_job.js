@@ -7,6 +7,7 @@ import { Banner } from "../../components/banner.js";
 import { SelectField, TextArea } from "../../components/field.js";
 import { Icon } from "../../components/icon.js";
 import { aboutOf, fmt, t } from "../../i18n/index.js";
+import { RecentJobs } from "./recent_jobs.js";
 import { Review } from "./review.js";
 
 /** @typedef {import("../../service.js").Model} Model */
@@ -126,5 +127,6 @@ export function NewJob({ models }) {
       ${reader.problem ? html`<${Banner} kind="danger">${reader.problem}</${Banner}>` : null}
     </div>
     ${reader.found ? html`<${Review} ...${reader.found} model=${model} key=${`${name} ${reader.found.name}`} />` : null}
+    <${RecentJobs} />
   </div>`;
 }
