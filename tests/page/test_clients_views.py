@@ -198,6 +198,10 @@ def test_a_job_that_costs_more_than_there_is_does_not_start(
         expect(tab.page.locator("main")).to_contain_text(short)
         expect(tab.button("bulk.start")).to_be_disabled()
         assert tab.accessibility_faults() == []
+        tab.page.locator("main").get_by_role("link", name=tab.words("how.title")).click()
+        tab.page.wait_for_url("**/app/credits*")
+        tab.page.go_back()
+        expect(tab.page.locator("main")).to_contain_text(short)
         lines.fill("\n".join(["one"] * 100))
         expect(tab.button("bulk.start")).to_be_enabled()
 

@@ -1,12 +1,14 @@
 /** NewJob: <${NewJob} models />: which model, which rows, what it costs; then it starts. */
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { job } from "../../bulk/current_job.js";
 import { decodeText, NotText } from "../../bulk/encoding.js";
 import { readSource } from "../../bulk/source.js";
 import { Banner } from "../../components/banner.js";
 import { SelectField, TextArea } from "../../components/field.js";
 import { Icon } from "../../components/icon.js";
 import { aboutOf, fmt, t } from "../../i18n/index.js";
+import { user } from "../../session.js";
 import { RecentJobs } from "./recent_jobs.js";
 import { Review } from "./review.js";
 
@@ -29,9 +31,18 @@ function whyNot(error) {
   return t("bulk.not_read");
 }
 
-/** Reads what is given last; what is under way then is dropped. @param {string[]} fields */
-function useReader(fields) {
-  const [found, setFound] = useState(/** @type {Read | null} */ (null));
+/**
+ * What was given, for who comes back from another view; a job that starts takes it.
+ * @type {{owner: string | undefined, model: string, text: string, found: Read | null} | null}
+ */
+let draft = null;
+user.subscribe((now) => {
+  if (draft?.owner !== now?.id) draft = null;
+});
+
+/** Reads what is given last; what is under way then is dropped. @param {string[]} fields @param {Read | null} first */
+function useReader(fields, first) {
+  const [found, setFound] = useState(first);
   const [problem, setProblem] = useState("");
   const [share, setShare] = useState(/** @type {number | null} */ (null));
   const stop = useRef(new AbortController());
@@ -99,10 +110,21 @@ function Drop({ onFile }) {
 /** @param {{models: Model[]}} props */
 export function NewJob({ models }) {
   const first = models.find(({ is_default: isDefault }) => isDefault) ?? /** @type {Model} */ (models[0]);
-  const [name, setName] = useState(first.name);
-  const [text, setText] = useState("");
+  const owner = user.peek()?.id;
+  const [kept] = useState(draft?.owner === owner ? draft : null);
+  const [name, setName] = useState(kept?.model ?? first.name);
+  const [text, setText] = useState(kept?.text ?? "");
   const model = models.find((one) => one.name === name) ?? first;
-  const reader = useReader(Object.keys(model.input_schema.properties ?? {}));
+  const reader = useReader(Object.keys(model.input_schema.properties ?? {}), kept?.found ?? null);
+  useEffect(() => {
+    draft = { owner, model: name, text, found: reader.found };
+  }, [owner, name, text, reader.found]);
+  useEffect(
+    () => () => {
+      if (job.peek().job) draft = null;
+    },
+    [],
+  );
   const options = models.map((one) => ({ value: one.name, label: `${one.name} · ${t("unit.credits", { n: one.price_credits })}` }));
   return html`<div class="stack">
     <div class="card card__body stack">
