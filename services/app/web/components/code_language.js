@@ -8,9 +8,9 @@ import { t } from "../i18n/index.js";
 import { read, write } from "../lib/storage.js";
 import { Segmented } from "./segmented.js";
 
-/** @typedef {"curl" | "python" | "javascript"} Language */
+/** @typedef {"curl" | "python" | "javascript"} CodeKind */
 
-/** @type {{value: Language, label: string}[]} */
+/** @type {{value: CodeKind, label: string}[]} */
 const LANGUAGES = [
   { value: "curl", label: "curl" },
   { value: "python", label: "Python" },
@@ -18,10 +18,10 @@ const LANGUAGES = [
 ];
 const NAME = "code_language";
 
-/** @type {import("@preact/signals").Signal<Language>} */
+/** @type {import("@preact/signals").Signal<CodeKind>} */
 export const codeLanguage = signal(LANGUAGES.find(({ value }) => value === read(NAME))?.value ?? "curl");
 
-/** @param {Language} next */
+/** @param {CodeKind} next */
 function choose(next) {
   codeLanguage.value = next;
   write(NAME, next);
