@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -23,7 +23,7 @@ from ml_service.storage.outbox import OutboxEntry
 
 log = structlog.get_logger()
 
-LOOK_S = 0.02
+LOOK_S = 0.01
 """Seconds between two looks while predictions of batches are sent and answered. What is on its way between two looks is
 what a single prediction may have to wait for."""
 COUNT_S = 1.0
@@ -45,6 +45,7 @@ class BatchFeeder:
         self._relay = relay
         self._batch_size_of = batch_size_of
         self._consumers: dict[str, tuple[float, int]] = {}  # by pool, with the time at which they were counted
+        self._batch_sizes: dict[str, int] = {}  # by pool
         self._windows: defaultdict[str, FeedWindow] = defaultdict(FeedWindow)  # by pool
 
     async def feed(self) -> None:
@@ -76,21 +77,28 @@ class BatchFeeder:
     async def _feed_pool(self, pool: str) -> bool:
         consumers = await self._consumers_of(pool)
         async with self._database.autocommit() as session:
-            # The batch size of the first model decides: very different models belong in separate pools.
-            first = await outbox.next_bulk(session, pool, 1)
-            if not first:
+            if pool not in self._batch_sizes and not self._note(pool, await outbox.next_bulk(session, pool, 1)):
                 return False
             window, now_s = self._windows[pool], asyncio.get_running_loop().time()
             ended = window.keep(*await predictions.under_way_and_ended(session, window.samples), now_s)
-            batch_size = self._batch_size_of(first[0].model, first[0].version)
-            limit, ids_per_message = window.next(consumers, batch_size)
+            limit, ids_per_message = window.next(consumers, self._batch_sizes[pool])
             found = await outbox.next_bulk(session, pool, limit) if limit else []
+            if limit and not self._note(pool, found):
+                return False
             entries = await _without_parked(session, pool, found) if found else []
         if entries:
             await self._relay.send_now(entries, ids_per_message)
             window.sent([entry.id for entry in entries], ids_per_message, now_s)
             log.debug("batches_fed", pool=pool, window=window.size, predictions=len(entries))
         return bool(found) or ended > 0
+
+    def _note(self, pool: str, first: Sequence[OutboxEntry]) -> bool:
+        """Note the first model's batch size, for the next look, too: very different models have pools of their own."""
+        if first:
+            self._batch_sizes[pool] = self._batch_size_of(first[0].model, first[0].version)
+        else:
+            self._batch_sizes.pop(pool, None)
+        return bool(first)
 
 
 async def _without_parked(session: Session, pool: str, entries: list[OutboxEntry]) -> list[OutboxEntry]:

@@ -27,7 +27,7 @@ JOBS_MAX = 1000
 """Jobs that one round looks at."""
 LINES_FED_MAX = 20_000
 """Unfinished predictions of all jobs of a pool; but a user who has none gets a chunk, and a chunk is fed whole."""
-CHUNKS_PER_ROUND = 4
+CHUNKS_PER_ROUND = 1
 """Of one job, before the next one has its turn."""
 FEED_S_MAX = 1.0
 SETTLED_TOGETHER = 5
