@@ -36,6 +36,8 @@ CLAIM_AHEAD_S = 0.05
 """So long before the model is free again the next batch is claimed."""
 BULK_EVERY = 4
 """Single predictions go first, because a client may wait for them; every fourth batch begins with bulk ones."""
+BULK_ALONG = 32
+"""So many bulk predictions may fill up a batch of single ones: with more, their commit would take longer."""
 TIMER_S = 0.0005
 """The loop's timers count milliseconds: a wait of less than half of one would be none, asked for again and again."""
 ENDED_CHECK_S = 0.5
@@ -154,10 +156,12 @@ class Lane:
         taken: list[TaskDelivery] = []
         room = self.batch_size
         for waiting in (first, second):
+            if taken and waiting is self._bulk:
+                room = min(room, BULK_ALONG)
             while waiting and (not taken or len(waiting[0].message.ids) <= room):
                 taken.append(waiting.popleft())
                 room -= len(taken[-1].message.ids)
-        self.ids_waiting -= self.batch_size - room
+        self.ids_waiting -= sum(len(delivery.message.ids) for delivery in taken)
         return taken
 
     def _put_down(self) -> list[TaskDelivery]:

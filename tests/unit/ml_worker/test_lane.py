@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +13,7 @@ import pytest
 from ml_service.domain.models import ModelSpec
 from ml_service.messaging.queue import TaskDelivery, TaskMessage
 from ml_service.runtime.host.model_host import ModelUnavailable
-from services.ml_worker.lane import SLOTS, Lane
+from services.ml_worker.lane import BULK_ALONG, SLOTS, Lane
 from services.ml_worker.metrics import WorkerMetrics
 from services.ml_worker.pool import PoolConsumer
 from tests.support.waiting import until
@@ -54,11 +55,13 @@ class BrokenRows:
 
     def __init__(self) -> None:
         self.claims = 0
+        self.sizes: list[int] = []
         self.may_end = asyncio.Event()
         self.error: Exception | None = None
 
-    async def claim(self, _ids: list[UUID], _redelivered: list[bool]) -> list[Any]:
+    async def claim(self, ids: list[UUID], _redelivered: list[bool]) -> list[Any]:
         self.claims += 1
+        self.sizes.append(len(ids))
         if self.error is not None:
             raise self.error
         await self.may_end.wait()
@@ -99,6 +102,21 @@ async def test_a_lane_goes_on_after_messages_that_it_could_not_give_back(error: 
         await until(lambda number=number: rows.claims == number)  # type: ignore[misc]
     await lane.drain()
     assert (1, True) in consumer.asked
+
+
+async def test_a_single_prediction_takes_only_a_few_of_a_bulk_job_along() -> None:
+    rows, consumer = BrokenRows(), BrokenConsumer()
+    rows.may_end.set()
+    lane = lane_of(rows, consumer)
+    lane.spec = replace(Host.spec, batch_size=256)
+    ids = tuple(uuid4() for _ in range(BULK_ALONG // 2))
+    lines = TaskDelivery(TaskMessage("default", "echo", "1", ids, bulk=True), redelivered=False, receipt=(1, 1))
+    lane.put([lines] * 20)
+    lane.put([delivery()])
+    lane.start()
+    await until(lambda: lane.ids_waiting == 0)
+    await lane.drain()
+    assert rows.sizes == [1 + BULK_ALONG, 256, 20 * len(ids) - BULK_ALONG - 256]
 
 
 async def test_a_pool_hears_the_next_message_after_one_that_it_could_not_give_back() -> None:
