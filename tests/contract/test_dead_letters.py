@@ -165,6 +165,7 @@ async def reject_some(consumer: TaskConsumer, number: int) -> None:
             left -= 1
 
 
+@pytest.mark.slow
 async def test_a_long_replay_is_finished_and_keeps_no_other_request_waiting(
     rabbit_node: RabbitNode, amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,7 +214,8 @@ async def test_of_parallel_uploads_only_so_many_begin(play: Play, database_url: 
         await one.close()
 
 
-async def test_a_job_finishes_when_all_chunks_are_counted(play: Play) -> None:
+async def test_a_job_finishes_when_all_chunks_are_counted(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_feeder, "COUNT_S", 0)
     bulk_id, _ = await started(play, 4)
     feeder = BulkFeeder(play.database, play.database, gone_s=3600, encode=lambda _: "{}")
     await feeder.feed()

@@ -102,7 +102,7 @@ def test_what_is_forgotten_without_an_answer_does_not_make_the_window_grow() -> 
 
 def test_the_window_has_an_end() -> None:
     feed_window = FeedWindow()
-    play(feed_window, 10_000_000, 2, 3)
+    play(feed_window, 3_000_000, 2, 1)
     assert feed_window.size == IDS_MAX
 
 
