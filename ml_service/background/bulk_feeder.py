@@ -27,8 +27,6 @@ JOBS_MAX = 1000
 """Jobs that one round looks at."""
 LINES_FED_MAX = 20_000
 """Unfinished predictions of all jobs of a pool; but a user who has none gets a chunk, and a chunk is fed whole."""
-CHUNKS_PER_ROUND = 1
-"""Of one job, before the next one has its turn."""
 FEED_S_MAX = 1.0
 SETTLED_TOGETHER = 5
 COUNTED_CHUNKS = 2
@@ -105,23 +103,15 @@ class BulkFeeder:
         log.info("bulk_job_ended", bulk_id=str(job.id), status=job.status, lines=job.lines, succeeded=job.succeeded)
 
     async def _feed_job(self, job: FeedJob, room: int) -> bool:
-        """Feed some chunks, as long as there is room; returns whether there is a next one, and room for it."""
-        number = job.chunks_fed
-        for _ in range(CHUNKS_PER_ROUND):
-            if room <= 0:
+        """Feed the next chunk, if there is one; returns whether there is room for more."""
+        async with self._database.autocommit() as session:
+            found = await bulk_feeding.errors_of(session, job.id, job.chunks_fed)
+            if found is None:
                 return False
-            async with self._database.autocommit() as session:
-                found = await bulk_feeding.errors_of(session, job.id, number)
-                if found is None:
-                    return False
-                lines, errors = found
-                ids = [None if errors and errors[place] is not None else new_id() for place in range(lines)]
-                fed = await bulk_feeding.feed(session, job.id, number, ids)
-            if fed is None:
-                return False
-            room -= fed
-            number += 1
-        return room > 0
+            lines, errors = found
+            ids = [None if errors and errors[place] is not None else new_id() for place in range(lines)]
+            fed = await bulk_feeding.feed(session, job.id, job.chunks_fed, ids)
+        return fed is not None and fed < room
 
     async def sweep(self) -> None:
         """Delete what was never received whole, and fail jobs whose version no worker serves any more."""
