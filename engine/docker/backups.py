@@ -31,10 +31,10 @@ def server_of(app: Container, there: Sequence[Container]) -> Container:
     Raises:
         EngineError: it uses another one, or the container does not run.
     """
-    code, said = compose.output(["docker", "exec", app.id, "python", "-c", _DATABASE_HOST], _ANSWER_S)
-    found = re.search(r"^host: (\S+)$", said, re.MULTILINE)
-    if code != 0 or found is None:
-        raise EngineError(f"The app does not say which database it uses: {said.strip()}")
+    answer = compose.output(["docker", "exec", app.id, "python", "-c", _DATABASE_HOST], _ANSWER_S)
+    found = re.search(r"^host: (\S+)$", answer.out, re.MULTILINE)
+    if answer.code != 0 or found is None:
+        raise EngineError(f"The app does not say which database it uses: {answer.said}")
     host = found[1]
     if host != "postgres":
         raise EngineError(f"DATABASE_URL names a database on {host}: back it up and restore it where it runs.")

@@ -60,16 +60,16 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     last = read_engine(PROJECT)
     last = last if last.get("engine") == "docker" else {}
     given = compose.asked()
-    host, _, asked_port = given.get("http_port", "").rpartition(":")
+    host, _, asked_port = given.get("HTTP_PORT", "").rpartition(":")
     port = options.port or asked_port or last.get("port")
-    workers = options.workers or given.get("ml_workers") or last.get("workers")
-    mode = given.get("mode") or ("production" if last.get("mode") == "production" else None)
+    workers = options.workers or given.get("ML_WORKERS") or last.get("workers")
+    mode = given.get("MODE") or ("production" if last.get("mode") == "production" else None)
     if mode == "demo" and last.get("mode") == "production":
         raise EngineError(PRODUCTION_DATA)
     if not all(is_whole(str(one)) for one in (port, workers) if one):
         raise EngineError(f"HTTP_PORT is {port!r} and ML_WORKERS is {workers!r}; both are numbers.")
     numbers = {"port": int(port) if port else None, "workers": int(workers) if workers else None}
-    return {**numbers, "host": host or given.get("host"), "mode": mode}
+    return {**numbers, "host": host or given.get("HOST"), "mode": mode}
 
 
 def _check_readable() -> None:
@@ -143,7 +143,7 @@ def _started(wanted: Mapping[str, Any]) -> int:
     if status is None:
         raise EngineError("The containers ended again. See: python3 start.py --logs")
     write_json(PROJECT.engine_file, _record({**wanted, "mode": status["mode"]}, "started"))
-    ui = compose.asked().get("rabbitmq_ui_port") or "15672"
+    ui = compose.asked().get("RABBITMQ_UI_PORT") or "15672"
     login = ", guest/guest" if status["mode"] == "demo" else ""
     output.summary(status, [f"  RabbitMQ http://localhost:{ui} (on this machine only{login})"])
     return 0
@@ -152,14 +152,14 @@ def _started(wanted: Mapping[str, Any]) -> int:
 def _raise_why_a_one_shot_failed() -> None:
     for one in containers.of(ROOT):
         if one.is_one_shot and one.exit_code:
-            said = compose.output(["docker", "logs", "--tail", "3", one.id])[1].strip()
+            said = compose.output(["docker", "logs", "--tail", "3", one.id]).said
             raise EngineError(f"{one.name} failed. It says: {said}") from None
 
 
 def _raise_why_one_crashes() -> None:
     for one in containers.of(ROOT):
         if one.restarts >= _CRASHES_MAX and not one.is_well:
-            said = compose.output(["docker", "logs", "--tail", str(compose.LINES_MAX), one.id])[1]
+            said = compose.output(["docker", "logs", "--tail", str(compose.LINES_MAX), one.id]).said
             raise EngineError(f"{one.name} ends again and again. It says:\n{said}")
 
 
@@ -261,13 +261,13 @@ def collect() -> dict[str, Any] | None:
 def _inside(there: Sequence[Container]) -> dict[str, Any]:
     for one in there:
         if one.service == "app" and one.is_up:
-            code, said = compose.output(
+            answer = compose.output(
                 ["docker", "exec", one.id, "python", "-m", "ml_service.cli", "status", "--json"], _INSIDE_S
             )
             try:
-                value = json.loads(said)
+                value = json.loads(answer.out)
             except ValueError:
-                return {"error": said.strip()[:200] or f"exit code {code}"}
+                return {"error": answer.said[:200] or f"exit code {answer.code}"}
             return value if isinstance(value, dict) else {"error": "it answered with no object"}
     return {"error": "no app runs"}
 
@@ -370,9 +370,9 @@ def _restored(server: Container, arguments: Sequence[str]) -> int:
 
 def _docker(verb: str, ids: Sequence[str]) -> None:
     """Stop or start these containers, whichever files their services stand in; raises EngineError."""
-    code, said = compose.output(["docker", verb, *ids], _HEALTHY_S)
-    if code != 0:
-        raise EngineError(f"`docker {verb}` failed: {said.strip()}")
+    done = compose.output(["docker", verb, *ids], _HEALTHY_S)
+    if done.code != 0:
+        raise EngineError(f"`docker {verb}` failed: {done.said}")
 
 
 def run(options: argparse.Namespace) -> int:

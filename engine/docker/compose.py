@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 from engine.common.errors import EngineError
 from engine.common.output import say
@@ -21,20 +22,51 @@ LINES_MAX = 15
 _QUICK_S = 20
 
 
-def output(command: Sequence[str], timeout_s: float = _QUICK_S) -> tuple[int, str]:
-    """Exit code and words of a command that is quick; whatever keeps it from running counts as a failure."""
+_SETTINGS = ("HTTP_PORT", "HOST", "ML_WORKERS", "RABBITMQ_UI_PORT", "MODE")
+_IMAGES = {
+    "PYTHON_IMAGE": "python:3.12-slim",
+    "POSTGRES_IMAGE": "postgres:17",
+    "RABBITMQ_IMAGE": "rabbitmq:3-management",
+    "NGINX_IMAGE": "nginx:stable",
+}
+
+
+class Ended(NamedTuple):
+    """How a quick command ended, and what it said. ``err`` may hold warnings, whatever the command answers."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """All of it, for a person."""
+        return (self.out + self.err).strip()
+
+
+def output(command: Sequence[str], timeout_s: float = _QUICK_S, *, given: str = "") -> Ended:
+    """Run a command that is quick, on ``given`` as its input; whatever keeps it from running counts as a failure."""
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            input=given,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
     except (OSError, subprocess.SubprocessError) as error:
-        return 1, str(error)
-    return done.returncode, done.stdout + done.stderr
+        return Ended(1, "", str(error))
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 @cache
 def found() -> tuple[str, ...] | None:
     """How Compose is called here: the plugin, or the program of the old name; None when there is none."""
     for words in (("docker", "compose"), ("docker-compose",)):
-        if shutil.which(words[0]) and output([*words, "version"])[0] == 0:
+        if shutil.which(words[0]) and output([*words, "version"]).code == 0:
             return words
     return None
 
@@ -45,9 +77,9 @@ def why_not() -> str | None:
         return "this version has no docker-compose.yaml."
     if not shutil.which("docker"):
         return "docker is not installed."
-    code, said = output(["docker", "info"])
-    if code != 0 or "ERROR" in said:
-        if "permission denied" in said.lower():
+    info = output(["docker", "info"])
+    if info.code != 0 or "ERROR" in info.said:
+        if "permission denied" in info.said.lower():
             return "this user may not talk to Docker (sudo usermod -aG docker $USER, then log in again)."
         return "no Docker engine answers (is the service docker started?)."
     if found() is None:
@@ -56,32 +88,34 @@ def why_not() -> str | None:
 
 
 def asked() -> dict[str, str]:
-    """What the environment and `.env` ask for, as Compose itself reads them (`x-asked` in the compose file).
+    """What the environment and `.env` ask for, by the setting's name; what is empty or missing is left out.
 
-    Empty for docker-compose 1.29, which cannot say; it reads the file itself.
+    Compose of either version fills in a file of our own, so that its rules count, whichever files it starts.
 
     Raises:
-        EngineError: Compose cannot read a file.
+        EngineError: Compose cannot read `.env`, or its answer is not understood.
     """
-    code, said = output([*command(), "config", "--format", "json"])
-    if code != 0 and "--format" not in said and "format" not in said.partition("sage")[0]:
-        raise EngineError(f"Compose cannot read its files: {said.strip()}")
-    try:
-        values = json.loads(said)["x-asked"]
-    except (ValueError, KeyError):
-        return {}
-    return {str(name): str(value) for name, value in values.items() if value}
+    names = (*_SETTINGS, *_IMAGES)
+    environment = {name: f"${{{name}:-}}" for name in names}
+    question = json.dumps({"services": {"asked": {"image": "asked", "environment": environment}}})
+    answer = output([*command(), "-f", "-", "config"], given=question)
+    found = {name: _plain(text) for name, text in re.findall(r"^ +([A-Z_]+): (.*)$", answer.out, re.MULTILINE)}
+    if answer.code != 0 or found.keys() != set(names):
+        raise EngineError(f"Compose cannot read its files: {answer.said}")
+    return {name: value for name, value in found.items() if value}
+
+
+def _plain(text: str) -> str:
+    """A value that YAML may have put in quotes. One that needs more of YAML's rules is no value of these settings."""
+    return text[1:-1] if text[:1] in ("'", '"') else text
 
 
 def missing_image() -> str | None:
     """The first base image that is neither here nor can be pulled; None when all can be had."""
-    names = {"python": "PYTHON_IMAGE", **{name: f"{name.upper()}_IMAGE" for name in ("postgres", "rabbitmq", "nginx")}}
-    defaults = {"python": "python:3.12-slim", "postgres": "postgres:17"}
-    defaults |= {"rabbitmq": "rabbitmq:3-management", "nginx": "nginx:stable"}
     given = asked()
-    for name, setting in names.items():
-        image = given.get(setting.lower()) or defaults[name]
-        if output(["docker", "image", "inspect", image])[0] == 0:
+    for setting, default in _IMAGES.items():
+        image = given.get(setting, default)
+        if output(["docker", "image", "inspect", image]).code == 0:
             continue
         say(f"  pulling {image}")
         if subprocess.run(["docker", "pull", "--quiet", image], capture_output=True, check=False).returncode != 0:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from engine.docker import compose
 from tests.support.compose_stack import Stack
 
 pytestmark = pytest.mark.timeout(900)
@@ -137,6 +140,20 @@ def test_the_old_compose_reads_the_file_too(stack: Stack) -> None:
         stack.command("docker-compose", "config", "--quiet")
     except FileNotFoundError:
         pytest.xfail("no docker-compose here")
+
+
+@pytest.mark.parametrize("words", [("docker", "compose"), ("docker-compose",)], ids=" ".join)
+def test_what_is_asked_for_is_read_as_compose_reads_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    assert folder.is_dir()
+    if shutil.which(words[0]) is None:
+        pytest.xfail("no docker-compose here")
+    (tmp_path / ".env").write_text('export HTTP_PORT="127.0.0.1:8080"  # closed\nMODE=demo\nOTHER=abc$nothing\n')
+    monkeypatch.setattr(compose, "ROOT", tmp_path)
+    monkeypatch.setattr(compose, "found", lambda: words)
+    monkeypatch.setenv("MODE", "production")
+    assert compose.asked() == {"HTTP_PORT": "127.0.0.1:8080", "MODE": "production"}
 
 
 def test_a_stop_keeps_the_data_and_a_plain_compose_up_finds_them(stack: Stack) -> None:

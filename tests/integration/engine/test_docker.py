@@ -1,0 +1,149 @@
+"""The docker engine, by programs that answer as Docker and Compose do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.common.errors import EngineError
+from engine.docker import commands, compose
+from engine.docker.containers import Container
+
+WARNING = (
+    r'time="2026-11-27T17:33:33Z" level=warning msg="The \"def\" variable is not set. Defaulting to a blank string."'
+)
+V2 = """\
+name: project
+services:
+  asked:
+    environment:
+      HOST: ""
+      HTTP_PORT: 127.0.0.1:8080
+      ML_WORKERS: "4"
+      MODE: production
+      NGINX_IMAGE: registry.example:5000/nginx@sha256:0f
+      POSTGRES_IMAGE: ""
+      PYTHON_IMAGE: ""
+      RABBITMQ_IMAGE: ""
+      RABBITMQ_UI_PORT: ""
+    image: asked
+    networks:
+      default: null
+networks:
+  default:
+    name: project_default
+"""
+V1 = """\
+services:
+  asked:
+    environment:
+      HOST: ''
+      HTTP_PORT: '[::1]:8080'
+      ML_WORKERS: '4'
+      MODE: production
+      NGINX_IMAGE: registry.example:5000/nginx@sha256:0f
+      POSTGRES_IMAGE: ''
+      PYTHON_IMAGE: ''
+      RABBITMQ_IMAGE: ''
+      RABBITMQ_UI_PORT: ''
+    image: asked
+version: '3.9'
+
+"""
+V1_HELP = """\
+Validate and view the Compose file.
+
+Usage: config [options]
+
+Options:
+    --resolve-image-digests  Pin image tags to digests.
+    --no-interpolate         Don't interpolate environment variables.
+    -q, --quiet              Only validate the configuration, don't print
+                             anything.
+    --profiles               Print the profile names, one per line.
+    --services               Print the service names, one per line.
+    --volumes                Print the volume names, one per line.
+"""
+
+
+class Programs:
+    """Small programs that are found first on the PATH; each does what its lines of shell say."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, script: str) -> None:
+        file = self.folder / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+    def plugin(self, answer: str, *, warning: str = WARNING, code: int = 0) -> None:
+        """Compose v2, which answers this to `config`."""
+        (self.folder / "answer").write_text(answer)
+        (self.folder / "warning").write_text(warning)
+        self.write(
+            "docker",
+            f'[ "$*" = "compose version" ] && exit\n[ "$*" = "compose -f - config" ] || exit 9\n'
+            f"cat {self.folder}/warning >&2\ncat {self.folder}/answer\nexit {code}",
+        )
+
+    def old_compose(self, answer: str) -> None:
+        """docker-compose 1.29.2, which answers an option that it does not know with a help text."""
+        (self.folder / "answer").write_text(answer)
+        (self.folder / "help").write_text(V1_HELP)
+        self.write("docker", "echo \"docker: 'compose' is not a docker command.\" >&2\nexit 1")
+        self.write(
+            "docker-compose",
+            f'case "$*" in\nversion) ;;\n*--format*) cat {self.folder}/help >&2; exit 1 ;;\n'
+            f'"-f - config") cat {self.folder}/answer ;;\n*) exit 9 ;;\nesac',
+        )
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Programs]:
+    made = Programs(tmp_path / "bin")
+    made.folder.mkdir()
+    monkeypatch.setenv("PATH", f"{made.folder}:{os.environ['PATH']}")
+    compose.found.cache_clear()
+    yield made
+    compose.found.cache_clear()
+
+
+def test_a_warning_of_compose_hides_nothing_of_what_is_asked_for(programs: Programs) -> None:
+    programs.plugin(V2)
+    assert compose.asked() == {
+        "HTTP_PORT": "127.0.0.1:8080",
+        "ML_WORKERS": "4",
+        "MODE": "production",
+        "NGINX_IMAGE": "registry.example:5000/nginx@sha256:0f",
+    }
+
+
+def test_the_old_compose_is_asked_in_words_that_it_knows(programs: Programs) -> None:
+    programs.old_compose(V1)
+    assert compose.asked() == {
+        "HTTP_PORT": "[::1]:8080",
+        "ML_WORKERS": "4",
+        "MODE": "production",
+        "NGINX_IMAGE": "registry.example:5000/nginx@sha256:0f",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [("", 15), ("", 0), (V2, 1), (V2.replace("      MODE: production\n", ""), 0), ("{}", 0)]
+)
+def test_an_answer_that_is_not_understood_is_no_reason_to_guess(programs: Programs, answer: str, code: int) -> None:
+    programs.plugin(answer, warning="failed to read .env: line 3: unexpected character", code=code)
+    with pytest.raises(EngineError, match=r"(?s)Compose cannot read its files: .*line 3"):
+        compose.asked()
+
+
+def test_a_warning_of_docker_hides_nothing_of_the_status(programs: Programs) -> None:
+    programs.write(
+        "docker", """echo 'WARNING: the file ~/.docker/config.json cannot be read' >&2\necho '{"open": 3}'"""
+    )
+    app = Container("1", "app-1", "app", "running", None, 0, 1, 0, None, None)
+    assert commands._inside([app]) == {"open": 3}
