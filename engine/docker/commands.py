@@ -23,12 +23,11 @@ from engine.common import output, ports
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
 from engine.common.log_lines import formatter
-from engine.common.output import NOTHING_ASKED, PRODUCTION_DATA, say, tell
+from engine.common.output import NOTHING_ASKED, say, tell
 from engine.common.state import PROJECT, ROOT, read_engine, write_json
 from engine.common.version import change_note, fingerprint
-from engine.docker import backups, compose, containers
+from engine.docker import backups, compose, containers, settings
 from engine.docker.containers import Container
-from ml_service.platform.numbers import is_whole
 
 _HEALTHY_S = 330
 """A little more than the containers' health checks allow for a start."""
@@ -44,32 +43,6 @@ def is_running() -> bool:
     return (
         shutil.which("docker") is not None and compose.FILE.exists() and any(one.is_up for one in containers.of(ROOT))
     )
-
-
-def _environment(wanted: Mapping[str, Any]) -> dict[str, str]:
-    """What the compose file is filled in with, over what the terminal has."""
-    names = {"workers": "ML_WORKERS", "mode": "MODE"}
-    env = {**os.environ, **{name: str(wanted[key]) for key, name in names.items() if wanted.get(key)}}
-    if wanted.get("port"):
-        env["HTTP_PORT"] = f"{wanted['host']}:{wanted['port']}" if wanted.get("host") else str(wanted["port"])
-    return env
-
-
-def _wanted(options: argparse.Namespace) -> dict[str, Any]:
-    """Address, number of workers and mode: as asked, else as in the last start, else as the compose file has it."""
-    last = read_engine(PROJECT)
-    last = last if last.get("engine") == "docker" else {}
-    given = compose.asked()
-    host, _, asked_port = given.get("HTTP_PORT", "").rpartition(":")
-    port = options.port or asked_port or last.get("port")
-    workers = options.workers or given.get("ML_WORKERS") or last.get("workers")
-    mode = given.get("MODE") or ("production" if last.get("mode") == "production" else None)
-    if mode == "demo" and last.get("mode") == "production":
-        raise EngineError(PRODUCTION_DATA)
-    if not all(is_whole(str(one)) for one in (port, workers) if one):
-        raise EngineError(f"HTTP_PORT is {port!r} and ML_WORKERS is {workers!r}; both are numbers.")
-    numbers = {"port": int(port) if port else None, "workers": int(workers) if workers else None}
-    return {**numbers, "host": host or given.get("HOST"), "mode": mode}
 
 
 def _check_readable() -> None:
@@ -101,7 +74,7 @@ def start(options: argparse.Namespace) -> int:
     if options.queue == "postgres":
         raise EngineError("The docker engine's queue is RabbitMQ. For --queue postgres add --engine native.")
     PROJECT.make()
-    wanted = _wanted(options)
+    wanted = settings.wanted(options)
     running = [one for one in containers.of(ROOT) if one.is_up]
     if running and not options.restart:
         return _already_running(options, wanted, running)
@@ -118,10 +91,12 @@ def start(options: argparse.Namespace) -> int:
         ports.listen("0.0.0.0", wanted["port"]).close()  # noqa: S104 - is it free? raises in words where not
     write_json(PROJECT.engine_file, _record(wanted, "starting"))
     tell("  building the images (the first time this downloads some 500 MB)")
-    compose.run("build", environment=_environment(wanted), shown=compose.build_step)
+    compose.run("build", environment=settings.environment(wanted), shown=compose.build_step)
     tell("  starting the containers")
     if options.foreground:
-        return subprocess.run([*compose.command(), "up"], cwd=ROOT, env=_environment(wanted), check=False).returncode
+        return subprocess.run(
+            [*compose.command(), "up"], cwd=ROOT, env=settings.environment(wanted), check=False
+        ).returncode
     _up(["-d", "--no-build"], wanted)
     return _started(wanted)
 
@@ -204,7 +179,7 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
 
     scale = ["--scale", f"ml-worker={wanted['workers']}"] if wanted.get("workers") else []
     try:
-        compose.run("up", *scale, *arguments, environment=_environment(wanted), meanwhile=look)
+        compose.run("up", *scale, *arguments, environment=settings.environment(wanted), meanwhile=look)
     except EngineError:
         _raise_why_a_one_shot_failed()
         raise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine import command_line
 from engine.common.errors import EngineError
-from engine.docker import commands, compose
+from engine.common.state import Places, write_json
+from engine.docker import commands, compose, settings
 from engine.docker.containers import Container
+from engine.native import plan
 
 WARNING = (
     r'time="2026-11-27T17:33:33Z" level=warning msg="The \"def\" variable is not set. Defaulting to a blank string."'
@@ -69,6 +73,9 @@ Options:
 """
 
 
+Wanted = Callable[..., dict[str, Any]]
+
+
 class Programs:
     """Small programs that are found first on the PATH; each does what its lines of shell say."""
 
@@ -112,6 +119,28 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Progra
     compose.found.cache_clear()
 
 
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """A state folder, for both engines."""
+    made = Places(tmp_path / "var")
+    made.make()
+    for module in (commands, compose, settings, plan):
+        monkeypatch.setattr(module, "PROJECT", made)
+    return made
+
+
+@pytest.fixture
+def wanted(places: Places, monkeypatch: pytest.MonkeyPatch) -> Wanted:
+    """What a start would be with, after another one and with settings; ``last`` is what the other one recorded."""
+
+    def act(*arguments: str, last: dict[str, Any] | None = None, **asked: str) -> dict[str, Any]:
+        write_json(places.engine_file, {"engine": "docker", **(last or {})})
+        monkeypatch.setattr(compose, "asked", lambda: asked)
+        return settings.wanted(command_line.parse(["--restart", *arguments])[0])
+
+    return act
+
+
 def test_a_warning_of_compose_hides_nothing_of_what_is_asked_for(programs: Programs) -> None:
     programs.plugin(V2)
     assert compose.asked() == {
@@ -147,3 +176,43 @@ def test_a_warning_of_docker_hides_nothing_of_the_status(programs: Programs) -> 
     )
     app = Container("1", "app-1", "app", "running", None, 0, 1, 0, None, None)
     assert commands._inside([app]) == {"open": 3}
+
+
+@pytest.mark.parametrize("asked", ["demo", "DEMO", "Demo"])
+@pytest.mark.parametrize(
+    ("engine", "last"), [("docker", "production"), ("docker", "PRODUCTION"), ("native", "production")]
+)
+def test_the_demo_is_refused_on_productions_data_however_it_is_spelled(
+    engine: str, asked: str, last: str, wanted: Wanted, places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match=r"those of MODE=production"):
+        if engine == "docker":
+            wanted(MODE=asked, last={"mode": last})
+        else:
+            monkeypatch.setattr(plan, "ROOT", tmp_path)
+            monkeypatch.setenv("MODE", asked)
+            write_json(places.engine_file, {"engine": "native", "queue": "postgres", "mode": last})
+            plan.make_plan(workers=None, port=None, queue=None, places=places)
+
+
+@pytest.mark.parametrize(
+    ("asked", "last", "mode"),
+    [
+        ("Production", None, "production"),
+        (None, "PRODUCTION", "production"),
+        ("PRODUCTION", "demo", "production"),
+        ("DEMO", "demo", "demo"),
+        (None, "demo", None),  # a service's own file may ask for production
+        (None, None, None),
+    ],
+)
+def test_a_mode_is_kept_in_one_spelling(asked: str | None, last: str | None, mode: str | None, wanted: Wanted) -> None:
+    given = {"MODE": asked} if asked else {}
+    assert wanted(last={"mode": last} if last else {}, **given)["mode"] == mode
+
+
+@pytest.mark.parametrize(("asked", "last"), [("prod", "production"), ("prod", None), (None, "prod"), (None, 5)])
+def test_an_unknown_mode_is_refused(asked: str | None, last: object, wanted: Wanted) -> None:
+    given = {"MODE": asked} if asked else {}
+    with pytest.raises(EngineError, match=r"it can be demo or production\.$"):
+        wanted(last={} if last is None else {"mode": last}, **given)
