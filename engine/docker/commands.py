@@ -6,6 +6,7 @@ Standard library only, for it needs no environment of Python packages on this ma
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -40,9 +41,12 @@ _MAY_BE_CLOSED = {"__pycache__", "certificates"}
 
 def is_running() -> bool:
     """Whether containers of this folder run."""
-    return (
-        shutil.which("docker") is not None and compose.FILE.exists() and any(one.is_up for one in containers.of(ROOT))
-    )
+    if shutil.which("docker") is None or not compose.FILE.exists():
+        return False
+    try:
+        return any(one.is_up for one in containers.of(ROOT))
+    except EngineError:  # Docker may be installed and not be meant for this user, who has the native engine
+        return False
 
 
 def _check_readable() -> None:
@@ -168,9 +172,12 @@ def _already_running(options: argparse.Namespace, wanted: dict[str, Any], runnin
 def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
     """Bring the containers up and name each as it becomes healthy; raises EngineError."""
     told: set[str] = set()
+    there: list[Container] = []
 
     def look() -> list[Container]:
-        there = containers.of(ROOT)
+        nonlocal there
+        with contextlib.suppress(EngineError):  # Docker can be too busy to answer while it starts them
+            there = containers.of(ROOT)
         for one in there:
             if one.is_well and one.is_up and one.name not in told:
                 told.add(one.name)
@@ -193,7 +200,11 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
 
 
 def stop() -> int:
-    """Stop and remove the containers; the volumes stay."""
+    """Stop and remove the containers; the volumes stay.
+
+    Raises:
+        EngineError: it is not known whether they run, or they cannot be stopped.
+    """
     if not containers.of(ROOT):
         say("Nothing runs.")
         return 0
@@ -208,7 +219,11 @@ def stop() -> int:
 
 
 def collect() -> dict[str, Any] | None:
-    """Everything about the containers as one value, in the native engine's form; None when none runs."""
+    """Everything about the containers as one value, in the native engine's form; None when none runs.
+
+    Raises:
+        EngineError: Docker does not answer.
+    """
     there = [one for one in containers.of(ROOT) if not one.is_one_shot]
     if not any(one.is_up for one in there):
         return None
@@ -248,15 +263,16 @@ def _inside(there: Sequence[Container]) -> dict[str, Any]:
 
 
 def status(*, as_json: bool) -> int:
-    """Show the containers; exit code 0 when healthy, 1 when not quite, 3 when nothing runs."""
-    seen = collect()
+    """Show the containers; exit code 0 when healthy, 1 when not quite, 3 when nothing runs or that is not known."""
+    stopped: dict[str, Any] = {"state": "stopped"}
+    said = "Not running. Start it with: python3 start.py --start"
+    try:
+        seen = collect()
+    except EngineError as error:
+        seen, stopped, said = None, {"state": "unknown", "error": str(error)}, str(error)
     if seen is not None:
         return output.show(seen, as_json=as_json)
-    reason = compose.why_not()
-    if as_json:
-        say(json.dumps({"state": "stopped", "last": read_engine(PROJECT)}))
-    else:
-        say(f"Not known: {reason}" if reason else "Not running. Start it with: python3 start.py --start")
+    say(json.dumps({**stopped, "last": read_engine(PROJECT)}) if as_json else said)
     return output.EXIT_NOT_RUNNING
 
 
@@ -264,7 +280,7 @@ def logs(options: argparse.Namespace) -> int:
     """Show the containers' logs; ``service`` as the native engine names it: app, worker, worker-2 …
 
     Raises:
-        EngineError: there is no such service.
+        EngineError: there is no such service, or Docker does not answer.
     """
     service = options.logs or None
     more = ["--tail", str(options.tail), *(["--follow"] if options.follow else [])]
@@ -301,7 +317,7 @@ def cli(arguments: Sequence[str]) -> int:
     """Run the `ml-service` command in an app's container; a backup is the database server's own business.
 
     Raises:
-        EngineError: no app runs.
+        EngineError: no app runs, or that is not known.
     """
     there = [one for one in containers.of(ROOT) if one.is_up]
     app = next((one for one in there if one.service == "app"), None)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.common.errors import EngineError
+from engine.docker import compose
+
 ONE_SHOTS = ("secrets", "migrate", "worker-image")
 _SINGLE = (*ONE_SHOTS, "postgres", "rabbitmq", "bot", "nginx")
 NGINX_PORT = "8080/tcp"
 """nginx's, inside of its container."""
-_TIMEOUT_S = 20
 _STATES = {"restarting": "waiting", "paused": "waiting", "created": "starting"}
 
 
@@ -83,24 +84,24 @@ class Container:
         }
 
 
-def _docker(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
-
-
 def of(folder: Path) -> list[Container]:
-    """The containers that Compose, of either version, made in ``folder``; none where Docker does not answer."""
+    """The containers that Compose, of either version, made in ``folder``.
+
+    Raises:
+        EngineError: Docker does not answer; none here means that there is none.
+    """
     label = f"label=com.docker.compose.project.working_dir={folder}"
-    ids = _docker("ps", "--all", "--quiet", "--no-trunc", "--filter", label).split()
+    listed = compose.output(["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", label])
+    if listed.code != 0:
+        raise EngineError(f"The containers cannot be seen: {compose.why_not() or listed.said}")
+    ids = listed.out.split()
     if not ids:
         return []
+    described = compose.output(["docker", "inspect", *ids])  # it fails where one has gone meanwhile, and has the others
     try:
-        found = json.loads(_docker("inspect", *ids) or "[]")
+        found = json.loads(described.out)
     except ValueError:
-        return []
+        raise EngineError(f"The containers cannot be seen: {described.said}") from None
     made = [_read(one) for one in found if one["Config"]["Labels"].get("com.docker.compose.oneoff") != "True"]
     return sorted(made, key=lambda one: (one.service != "postgres", one.service != "rabbitmq", one.name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 
 from engine import command_line
+from engine.common import output
 from engine.common.errors import EngineError
 from engine.common.state import Places, write_json
-from engine.docker import commands, compose, settings
+from engine.docker import commands, compose, containers, settings
 from engine.docker.containers import Container
 from engine.native import plan
 
@@ -73,6 +75,13 @@ Options:
 """
 
 
+NGINX = {
+    "Id": "a" * 64,
+    "Config": {"Labels": {"com.docker.compose.service": "nginx"}},
+    "State": {"Status": "running", "ExitCode": 0, "Pid": 1, "StartedAt": "2026-11-27T10:00:00.123456789Z"},
+    "RestartCount": 0,
+    "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "192.168.1.5", "HostPort": "8080"}]}},
+}
 Wanted = Callable[..., dict[str, Any]]
 
 
@@ -216,3 +225,58 @@ def test_an_unknown_mode_is_refused(asked: str | None, last: object, wanted: Wan
     given = {"MODE": asked} if asked else {}
     with pytest.raises(EngineError, match=r"it can be demo or production\.$"):
         wanted(last={} if last is None else {"mode": last}, **given)
+
+
+REFUSED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--stop"],
+        ["--cli", "audit"],
+        ["--cli", "backup", "x.dump"],
+        ["--logs"],
+        ["--logs", "app"],
+        ["--restart"],
+        ["--workers", "2"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    ("docker", "words"),
+    [
+        (f"echo '{REFUSED}' >&2; exit 1", "this user may not talk to Docker"),
+        ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "no Docker engine answers"),
+        ('[ "$1" = info ] && exit\necho "context deadline exceeded" >&2; exit 1', "context deadline exceeded"),
+    ],
+)
+def test_no_command_takes_a_docker_that_does_not_answer_for_one_without_containers(
+    arguments: list[str], docker: str, words: str, programs: Programs, wanted: Wanted
+) -> None:
+    wanted()
+    programs.write("docker", f'[ "$*" = "compose version" ] && exit\n{docker}')
+    with pytest.raises(EngineError, match=f"^The containers cannot be seen: .*{words}"):
+        commands.run(command_line.parse(arguments)[0])
+    assert not commands.is_running()
+
+
+def test_a_status_that_is_not_known_is_no_stop(
+    programs: Programs, wanted: Wanted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted()
+    programs.write("docker", f"echo '{REFUSED}' >&2; exit 1")
+    assert commands.status(as_json=False) == output.EXIT_NOT_RUNNING
+    assert "The containers cannot be seen: this user may not talk to Docker" in capsys.readouterr().out
+    assert commands.status(as_json=True) == output.EXIT_NOT_RUNNING
+    said = json.loads(capsys.readouterr().out)
+    assert said["state"] == "unknown"
+    assert "may not talk to Docker" in said["error"]
+
+
+def test_a_container_that_goes_while_one_looks_hides_no_other(programs: Programs) -> None:
+    (programs.folder / "nginx").write_text(json.dumps([NGINX]))
+    programs.write(
+        "docker", f'[ "$1" = ps ] && {{ echo 1; echo 2; exit; }}\ncat {programs.folder}/nginx\necho gone >&2; exit 1'
+    )
+    assert [one.name for one in containers.of(Path("/anywhere"))] == ["nginx"]
