@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -35,6 +36,7 @@ _HEALTHY_S = 330
 _INSIDE_S = 60
 """For a command that starts a Python in a container."""
 _CRASHES_MAX = 3
+_EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - as Docker takes them
 _MOUNTED = ("services/nginx", "services/app/web", "models")
 _MAY_BE_CLOSED = {"__pycache__", "certificates"}
 
@@ -78,36 +80,36 @@ def start(options: argparse.Namespace) -> int:
     if options.queue == "postgres":
         raise EngineError("The docker engine's queue is RabbitMQ. For --queue postgres add --engine native.")
     PROJECT.make()
-    wanted = settings.wanted(options)
     running = [one for one in containers.of(ROOT) if one.is_up]
+    wanted = settings.wanted(options, running)
     if running and not options.restart:
         return _already_running(options, wanted, running)
     _check_readable()
     if running:
-        if wanted["port"] not in (None, containers.published_port(running)):
-            ports.listen("0.0.0.0", wanted["port"]).close()  # noqa: S104 - what could not start stops nothing
+        if wanted["port"] and wanted["port"] != (containers.published(running) or (None, None))[1]:
+            _listen(wanted).close()  # what could not start stops nothing
         stop()
     for name in copy_examples():
         tell(f"made {name} from its example")
     if wanted["port"] is None:
-        wanted["port"] = _free_port()
+        with _listen(wanted) as listener:
+            wanted["port"] = int(listener.getsockname()[1])
     elif options.port:
-        ports.listen("0.0.0.0", wanted["port"]).close()  # noqa: S104 - is it free? raises in words where not
+        _listen(wanted).close()  # is it free? raises in words where not
     write_json(PROJECT.engine_file, _record(wanted, "starting"))
     tell("  building the images (the first time this downloads some 500 MB)")
     compose.run("build", environment=settings.environment(wanted), shown=compose.build_step)
     tell("  starting the containers")
     if options.foreground:
-        return subprocess.run(
-            [*compose.command(), "up"], cwd=ROOT, env=settings.environment(wanted), check=False
-        ).returncode
+        env = settings.environment(wanted)
+        return subprocess.run([*compose.command(), "up"], cwd=ROOT, env=env, check=False).returncode
     _up(["-d", "--no-build"], wanted)
     return _started(wanted)
 
 
-def _free_port() -> int:
-    with ports.listen("0.0.0.0", None) as listener:  # noqa: S104 - that others may reach
-        return int(listener.getsockname()[1])
+def _listen(wanted: Mapping[str, Any]) -> socket.socket:
+    """Take the address that is wanted, or one of the usual ports of it; raises EngineError."""
+    return ports.listen(wanted["host"] or "0.0.0.0", wanted["port"])  # noqa: S104 - that others may reach
 
 
 def _record(wanted: Mapping[str, Any], state: str) -> dict[str, Any]:
@@ -124,7 +126,10 @@ def _started(wanted: Mapping[str, Any]) -> int:
     write_json(PROJECT.engine_file, _record({**wanted, "mode": status["mode"]}, "started"))
     ui = compose.asked().get("RABBITMQ_UI_PORT") or "15672"
     login = ", guest/guest" if status["mode"] == "demo" else ""
-    output.summary(status, [f"  RabbitMQ http://localhost:{ui} (on this machine only{login})"])
+    more = [f"  RabbitMQ http://localhost:{ui} (on this machine only{login})"]
+    if wanted["host"] not in _EVERYWHERE:
+        more.append(f"  Reached  at {wanted['host']} only (HTTP_PORT or HOST name another address)")
+    output.summary(status, more)
     return 0
 
 
@@ -143,12 +148,14 @@ def _raise_why_one_crashes() -> None:
 
 
 def _already_running(options: argparse.Namespace, wanted: dict[str, Any], running: Sequence[Container]) -> int:
-    port = containers.published_port(running)
-    if options.port and port and options.port != port:
+    host, port = containers.published(running) or (wanted["host"], wanted["port"])
+    if wanted["port"] != port:
         raise EngineError(
-            f"It runs with port {port}. To change that: start.py --stop, then --start --port {options.port}."
+            f"It runs with port {port}. To change that: start.py --stop, then --start --port {wanted['port']}."
         )
-    wanted["port"] = port or wanted["port"]
+    if wanted["host"] != host and not {wanted["host"], host} <= _EVERYWHERE:
+        place = "all addresses" if host in _EVERYWHERE else host
+        raise EngineError(f"It runs at {place}, not at {wanted['host']}. To change that: start.py --restart.")
     mode = read_engine(PROJECT).get("mode")
     if wanted["mode"] and mode and wanted["mode"] != mode:
         raise EngineError(f"It runs with mode {mode}, not {wanted['mode']}. To change that: start.py --restart.")
@@ -231,13 +238,14 @@ def collect() -> dict[str, Any] | None:
     ids = {worker.get("host"): worker.get("id") for worker in known.get("workers", [])}
     processes = [one.describe(ids.get(one.id[:12])) for one in there]
     workers = [one for one in there if one.service == "ml-worker"]
+    host, port = containers.published(there) or ("", None)
     return {
         "engine": "docker",
-        "address": output.address("0.0.0.0", containers.published_port(there) or 80),  # noqa: S104 - as it is printed
+        "address": output.address(host or "0.0.0.0", port or 80),  # noqa: S104 - as it is printed
         "state": "healthy" if all(one.is_up and one.is_well for one in there) else "degraded",
         "uptime_s": max((one.uptime_s or 0 for one in there), default=0),
-        "host": "0.0.0.0",  # noqa: S104 - as it is
-        "port": containers.published_port(there),
+        "host": host or "0.0.0.0",  # noqa: S104 - as it is
+        "port": port,
         "queue": "rabbitmq",
         "mode": known.get("mode") or read_engine(PROJECT).get("mode") or "demo",
         "workers_wanted": len(workers),

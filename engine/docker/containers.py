@@ -33,7 +33,8 @@ class Container:
     pid: int
     restarts: int
     started_at: datetime | None
-    published: int | None
+    published: tuple[str, int] | None = None
+    """The address, empty for all of this machine, and the port at which nginx is reached."""
 
     @property
     def short_service(self) -> str:
@@ -122,10 +123,12 @@ def _read(value: dict[str, Any]) -> Container:
         pid=state["Pid"],
         restarts=value["RestartCount"],
         started_at=None if started.startswith("0001") else datetime.fromisoformat(started),
-        published=int(bindings[0]["HostPort"]) if bindings and bindings[0].get("HostPort") else None,
+        published=next(
+            ((one.get("HostIp", ""), int(one["HostPort"])) for one in bindings if one.get("HostPort")), None
+        ),
     )
 
 
-def published_port(containers: Iterable[Container]) -> int | None:
-    """The port at which this machine reaches nginx."""
+def published(containers: Iterable[Container]) -> tuple[str, int] | None:
+    """The address, empty for all of this machine, and the port at which nginx is reached; None where it is not."""
     return next((one.published for one in containers if one.service == "nginx" and one.published), None)

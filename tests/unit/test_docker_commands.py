@@ -27,7 +27,7 @@ def test_commands_of_models_run_where_the_folders_or_the_rights_are(
     monkeypatch: pytest.MonkeyPatch, words: list[str], expected: str
 ) -> None:
     """The workers' database role may not restart or promote a model, and the app has no models' folders."""
-    there = [Container(one, one, one, "running", None, 0, 1, 0, None, None) for one in ("app", "ml-worker")]
+    there = [Container(one, one, one, "running", None, 0, 1, 0, None) for one in ("app", "ml-worker")]
     ran: list[Sequence[str]] = []
     monkeypatch.setattr(containers, "of", lambda _root: there)
     monkeypatch.setattr(commands, "_show", lambda command: ran.append(command) or 0)

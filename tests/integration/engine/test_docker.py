@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +14,11 @@ import pytest
 from engine import command_line
 from engine.common import output
 from engine.common.errors import EngineError
-from engine.common.state import Places, write_json
+from engine.common.state import Places, read_engine, write_json
 from engine.docker import commands, compose, containers, settings
 from engine.docker.containers import Container
 from engine.native import plan
-
-WARNING = (
-    r'time="2026-11-27T17:33:33Z" level=warning msg="The \"def\" variable is not set. Defaulting to a blank string."'
-)
-V2 = """\
-name: project
-services:
-  asked:
-    environment:
-      HOST: ""
-      HTTP_PORT: 127.0.0.1:8080
-      ML_WORKERS: "4"
-      MODE: production
-      NGINX_IMAGE: registry.example:5000/nginx@sha256:0f
-      POSTGRES_IMAGE: ""
-      PYTHON_IMAGE: ""
-      RABBITMQ_IMAGE: ""
-      RABBITMQ_UI_PORT: ""
-    image: asked
-    networks:
-      default: null
-networks:
-  default:
-    name: project_default
-"""
-V1 = """\
-services:
-  asked:
-    environment:
-      HOST: ''
-      HTTP_PORT: '[::1]:8080'
-      ML_WORKERS: '4'
-      MODE: production
-      NGINX_IMAGE: registry.example:5000/nginx@sha256:0f
-      POSTGRES_IMAGE: ''
-      PYTHON_IMAGE: ''
-      RABBITMQ_IMAGE: ''
-      RABBITMQ_UI_PORT: ''
-    image: asked
-version: '3.9'
-
-"""
-V1_HELP = """\
-Validate and view the Compose file.
-
-Usage: config [options]
-
-Options:
-    --resolve-image-digests  Pin image tags to digests.
-    --no-interpolate         Don't interpolate environment variables.
-    -q, --quiet              Only validate the configuration, don't print
-                             anything.
-    --profiles               Print the profile names, one per line.
-    --services               Print the service names, one per line.
-    --volumes                Print the volume names, one per line.
-"""
-
+from tests.support.docker_programs import V1, V2, Programs
 
 NGINX = {
     "Id": "a" * 64,
@@ -83,39 +28,6 @@ NGINX = {
     "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "192.168.1.5", "HostPort": "8080"}]}},
 }
 Wanted = Callable[..., dict[str, Any]]
-
-
-class Programs:
-    """Small programs that are found first on the PATH; each does what its lines of shell say."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(self, name: str, script: str) -> None:
-        file = self.folder / name
-        file.write_text(f"#!/bin/sh\n{script}\n")
-        file.chmod(0o755)
-
-    def plugin(self, answer: str, *, warning: str = WARNING, code: int = 0) -> None:
-        """Compose v2, which answers this to `config`."""
-        (self.folder / "answer").write_text(answer)
-        (self.folder / "warning").write_text(warning)
-        self.write(
-            "docker",
-            f'[ "$*" = "compose version" ] && exit\n[ "$*" = "compose -f - config" ] || exit 9\n'
-            f"cat {self.folder}/warning >&2\ncat {self.folder}/answer\nexit {code}",
-        )
-
-    def old_compose(self, answer: str) -> None:
-        """docker-compose 1.29.2, which answers an option that it does not know with a help text."""
-        (self.folder / "answer").write_text(answer)
-        (self.folder / "help").write_text(V1_HELP)
-        self.write("docker", "echo \"docker: 'compose' is not a docker command.\" >&2\nexit 1")
-        self.write(
-            "docker-compose",
-            f'case "$*" in\nversion) ;;\n*--format*) cat {self.folder}/help >&2; exit 1 ;;\n'
-            f'"-f - config") cat {self.folder}/answer ;;\n*) exit 9 ;;\nesac',
-        )
 
 
 @pytest.fixture
@@ -142,10 +54,12 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
 def wanted(places: Places, monkeypatch: pytest.MonkeyPatch) -> Wanted:
     """What a start would be with, after another one and with settings; ``last`` is what the other one recorded."""
 
-    def act(*arguments: str, last: dict[str, Any] | None = None, **asked: str) -> dict[str, Any]:
+    def act(
+        *arguments: str, last: dict[str, Any] | None = None, running: Sequence[Container] = (), **asked: str
+    ) -> dict[str, Any]:
         write_json(places.engine_file, {"engine": "docker", **(last or {})})
         monkeypatch.setattr(compose, "asked", lambda: asked)
-        return settings.wanted(command_line.parse(["--restart", *arguments])[0])
+        return settings.wanted(command_line.parse(["--restart", *arguments])[0], running)
 
     return act
 
@@ -183,7 +97,7 @@ def test_a_warning_of_docker_hides_nothing_of_the_status(programs: Programs) -> 
     programs.write(
         "docker", """echo 'WARNING: the file ~/.docker/config.json cannot be read' >&2\necho '{"open": 3}'"""
     )
-    app = Container("1", "app-1", "app", "running", None, 0, 1, 0, None, None)
+    app = Container("1", "app-1", "app", "running", None, 0, 1, 0, None)
     assert commands._inside([app]) == {"open": 3}
 
 
@@ -280,3 +194,94 @@ def test_a_container_that_goes_while_one_looks_hides_no_other(programs: Programs
         "docker", f'[ "$1" = ps ] && {{ echo 1; echo 2; exit; }}\ncat {programs.folder}/nginx\necho gone >&2; exit 1'
     )
     assert [one.name for one in containers.of(Path("/anywhere"))] == ["nginx"]
+
+
+CLOSED = {"host": "127.0.0.1", "port": 8080}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last", "asked", "published"),
+    [
+        ([], {}, {}, None),
+        ([], {}, {"HTTP_PORT": "8080"}, "8080"),
+        ([], {}, {"HTTP_PORT": "127.0.0.1:8080"}, "127.0.0.1:8080"),
+        ([], {}, {"HTTP_PORT": "8080", "HOST": "127.0.0.1"}, "127.0.0.1:8080"),
+        ([], {}, {"HTTP_PORT": "[::1]:8080"}, "[::1]:8080"),
+        (["--port", "81"], {}, {"HTTP_PORT": "127.0.0.1:8080"}, "127.0.0.1:81"),
+        ([], CLOSED, {}, "127.0.0.1:8080"),
+        (["--port", "81"], CLOSED, {}, "127.0.0.1:81"),
+        ([], CLOSED, {"HTTP_PORT": "81"}, "127.0.0.1:81"),
+        ([], CLOSED, {"HTTP_PORT": "10.0.0.1:81"}, "10.0.0.1:81"),
+        ([], CLOSED, {"HOST": "0.0.0.0"}, "0.0.0.0:8080"),  # noqa: S104 - a text
+        ([], {"host": "::1", "port": 8080}, {}, "[::1]:8080"),
+        ([], {"host": "", "port": 8080}, {}, "8080"),
+    ],
+)
+def test_a_host_holds_until_settings_name_another(
+    arguments: list[str], last: dict[str, Any], asked: dict[str, str], published: str | None, wanted: Wanted
+) -> None:
+    assert settings.environment(wanted(*arguments, last=last, **asked)).get("HTTP_PORT") == published
+
+
+def test_what_runs_counts_more_than_the_last_start(wanted: Wanted) -> None:
+    """Somebody may have started it by Compose itself."""
+    running = [containers._read(NGINX)]
+    assert settings.environment(wanted(running=running))["HTTP_PORT"] == "192.168.1.5:8080"
+    assert settings.environment(wanted(running=running, last=CLOSED))["HTTP_PORT"] == "192.168.1.5:8080"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1 ", "127.0.0", 5, ["127.0.0.1"], "1:2"])
+def test_a_host_that_is_not_understood_opens_nothing(host: Any, wanted: Wanted) -> None:
+    with pytest.raises(EngineError, match="cannot be published at"):
+        wanted(last={"host": host, "port": 8080})
+    with pytest.raises(EngineError, match="cannot be published at"):
+        wanted(HTTP_PORT=f"{host}:8080")
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "80a", "8080-8090"])
+def test_a_port_that_cannot_be_is_refused(port: str, wanted: Wanted) -> None:
+    with pytest.raises(EngineError, match="HTTP_PORT is "):
+        wanted(HTTP_PORT=f"127.0.0.1:{port}")
+
+
+def test_a_host_is_remembered_from_one_start_to_the_next(
+    wanted: Wanted, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = wanted(HTTP_PORT="127.0.0.1:8080")
+    monkeypatch.setattr(commands, "collect", lambda: {"mode": "demo"})
+    monkeypatch.setattr(output, "summary", lambda *_: None)
+    commands._started(first)
+    assert settings.environment(wanted(last=read_engine(places)))["HTTP_PORT"] == "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("published", "address"),
+    [("192.168.1.5", "http://192.168.1.5:8080"), ("127.0.0.1", "http://localhost:8080"), ("", "http://localhost:8080")],
+)
+def test_the_address_that_is_printed_is_where_nginx_listens(
+    published: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = {**NGINX, "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": published, "HostPort": "8080"}]}}}
+    monkeypatch.setattr(containers, "of", lambda _root: [containers._read(described)])
+    status = commands.collect()
+    assert status is not None
+    assert (status["address"], status["host"], status["port"]) == (address, published or "0.0.0.0", 8080)  # noqa: S104
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({}, ""),
+        ({"HTTP_PORT": "8080"}, ""),
+        ({"HTTP_PORT": "127.0.0.1:8080"}, "It runs at 192.168.1.5, not at 127.0.0.1. .* start.py --restart"),
+        ({"HTTP_PORT": "81"}, "It runs with port 8080. .* --port 81"),
+    ],
+)
+def test_another_address_than_that_which_runs_is_refused(
+    asked: dict[str, str], refused: str, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = [containers._read(NGINX)]
+    monkeypatch.setattr(commands, "_started", lambda _wanted: 0)
+    options = command_line.parse(["--start"])[0]
+    with pytest.raises(EngineError, match=refused) if refused else contextlib.nullcontext():
+        assert commands._already_running(options, wanted(running=running, **asked), running) == 0
