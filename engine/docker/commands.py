@@ -85,20 +85,21 @@ def start(options: argparse.Namespace) -> int:
     if running and not options.restart:
         return _already_running(options, wanted, running)
     _check_readable()
-    if running:
-        if wanted["port"] and wanted["port"] != (containers.published(running) or (None, None))[1]:
-            _listen(wanted).close()  # what could not start stops nothing
-        stop()
-    for name in copy_examples():
-        tell(f"made {name} from its example")
+    published = containers.published(running)
     if wanted["port"] is None:
         with _listen(wanted) as listener:
             wanted["port"] = int(listener.getsockname()[1])
-    elif options.port:
+    elif (running or options.port) and (published is None or wanted["port"] != published[1]):
         _listen(wanted).close()  # is it free? raises in words where not
-    write_json(PROJECT.engine_file, _record(wanted, "starting"))
+    for name in copy_examples():
+        tell(f"made {name} from its example")
+    record = _record(wanted, "starting")
+    # Before anything is stopped: what runs serves meanwhile, and goes on where this fails.
     tell("  building the images (the first time this downloads some 500 MB)")
     compose.run("build", environment=settings.environment(wanted), shown=compose.build_step)
+    if running:
+        stop()
+    write_json(PROJECT.engine_file, record)
     tell("  starting the containers")
     if options.foreground:
         env = settings.environment(wanted)

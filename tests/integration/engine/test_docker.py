@@ -285,3 +285,28 @@ def test_another_address_than_that_which_runs_is_refused(
     options = command_line.parse(["--start"])[0]
     with pytest.raises(EngineError, match=refused) if refused else contextlib.nullcontext():
         assert commands._already_running(options, wanted(running=running, **asked), running) == 0
+
+
+@pytest.mark.parametrize("failing", ["build", "down", "up", ""])
+def test_a_restart_stops_nothing_before_the_images_are_built(
+    failing: str, wanted: Wanted, places: Places, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted(last={"state": "started"})
+    programs.write("docker", "exit")  # why_not: it can be used
+    done: list[str] = []
+
+    def run(*arguments: str, **_: object) -> None:
+        done.append(arguments[0])
+        if arguments[0] == failing:
+            raise EngineError(f"`docker compose {failing}` failed")
+
+    monkeypatch.setattr(compose, "run", run)
+    monkeypatch.setattr(containers, "of", lambda _root: [containers._read(NGINX)])
+    monkeypatch.setattr(commands, "copy_examples", list)
+    monkeypatch.setattr(commands, "_started", lambda _wanted: 0)
+    with pytest.raises(EngineError, match=failing) if failing else contextlib.nullcontext():
+        commands.run(command_line.parse(["--restart"])[0])
+    steps = ["build", "down", "up"]
+    assert done == (steps[: steps.index(failing) + 1] if failing else steps)
+    states = {"build": "started", "down": "started", "up": "starting", "": "starting"}
+    assert read_engine(places)["state"] == states[failing]
