@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.common.errors import EngineError
@@ -45,20 +46,32 @@ def server_of(app: Container, there: Sequence[Container]) -> Container:
 
 
 def _file_of(arguments: Sequence[str]) -> Path:
-    files = [Path(one) for one in arguments[1:] if not one.startswith("-")]
+    words = list(arguments[1:])
+    end = words.index("--") if "--" in words else len(words)
+    files = [*(one for one in words[:end] if not one.startswith("-")), *words[end + 1 :]]
     if len(files) != 1:
         raise EngineError(f"Name one file: start.py --cli {arguments[0]} FILE")
     return CALLER_FOLDER / files[0]
 
 
+@contextlib.contextmanager
+def _in_words(file: Path) -> Iterator[None]:
+    """What the disk refuses becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(f"{file} cannot be used: {error.strerror}.") from error
+
+
 def check_restore(server: Container, arguments: Sequence[str]) -> None:
     """Raise EngineError unless `restore FILE --replace` can be done, or what `--check` asks."""
     file = _file_of(arguments)
-    if not file.is_file():
-        raise EngineError(f"There is no file {file}.")
-    if "--check" not in arguments and "--replace" not in arguments:
-        raise EngineError("The database is in use; say --replace to replace what it holds.")
-    revision = revision_of(file, ["docker", "exec", "-i", server.id])
+    with _in_words(file):
+        if not file.is_file():
+            raise EngineError(f"There is no file {file}.")
+        if "--check" not in arguments and "--replace" not in arguments:
+            raise EngineError("The database is in use; say --replace to replace what it holds.")
+        revision = revision_of(file, ["docker", "exec", "-i", server.id])
     if "--check" in arguments:
         say(f"{file} can be read back: it is a whole backup, of the schema {revision}.")
 
@@ -95,10 +108,11 @@ def back_up(server: Container, arguments: Sequence[str]) -> int:
     """`backup FILE` and `restore FILE --replace` with the server's own pg_dump and pg_restore.
 
     Raises:
-        EngineError: the file is there already, or none is named.
+        EngineError: the file is there already, cannot be used, or none is named.
     """
     file = _file_of(arguments)
-    return _dump(server, file) if arguments[0] == "backup" else _restore(server, file)
+    with _in_words(file):
+        return _dump(server, file) if arguments[0] == "backup" else _restore(server, file)
 
 
 def _inside(server: Container, *command: str) -> list[str]:
@@ -106,12 +120,17 @@ def _inside(server: Container, *command: str) -> list[str]:
 
 
 def _dump(server: Container, file: Path) -> int:
-    if file.exists():
-        raise EngineError(f"{file} exists already; a backup never overwrites one.")
-    partial = file.with_name(file.name + ".partial")
+    partial = Path(f"{file}.partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # it holds password hashes
+    except FileExistsError:
+        raise EngineError(
+            f"{partial} is there: a backup to {file.name} is under way. If none is, one was killed; delete that file."
+        ) from None
+    try:
         with os.fdopen(descriptor, "wb") as output:
+            if file.exists():  # looked for while nobody else can be about to make it
+                raise EngineError(f"{file} exists already; a backup never overwrites one.")
             done = subprocess.run(_inside(server, "pg_dump", "--format=custom"), stdout=output, check=False)
         if done.returncode != 0:
             return done.returncode
