@@ -370,7 +370,7 @@ def _restored(server: Container, arguments: Sequence[str]) -> int:
 
 def _docker(verb: str, ids: Sequence[str]) -> None:
     """Stop or start these containers, whichever files their services stand in; raises EngineError."""
-    done = compose.output(["docker", verb, *ids], _HEALTHY_S)
+    done = compose.output(["docker", verb, *ids], None)  # a stop takes what DRAIN_TIMEOUT_S allows, and no longer
     if done.code != 0:
         raise EngineError(f"`docker {verb}` failed: {done.said}")
 

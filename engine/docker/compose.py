@@ -44,7 +44,7 @@ class Ended(NamedTuple):
         return (self.out + self.err).strip()
 
 
-def output(command: Sequence[str], timeout_s: float = _QUICK_S, *, given: str = "") -> Ended:
+def output(command: Sequence[str], timeout_s: float | None = _QUICK_S, *, given: str = "") -> Ended:
     """Run a command that is quick, on ``given`` as its input; whatever keeps it from running counts as a failure."""
     try:
         done = subprocess.run(

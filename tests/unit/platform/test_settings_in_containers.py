@@ -111,3 +111,18 @@ def test_each_image_is_built_on_the_base_that_is_asked_for(file: str) -> None:
     built = [one["build"] for one in yaml.safe_load(text)["services"].values() if "build" in one]
     assert all(one["args"] == {"PYTHON_IMAGE": "${PYTHON_IMAGE:-python:3.12-slim}"} for one in built)
     assert len(built) == {"docker-compose.yaml": 3, "docker-compose.workers.yaml": 1}.get(file, 0)
+
+
+@pytest.mark.parametrize(
+    ("file", "service"),
+    [
+        ("docker-compose.yaml", "ml-worker"),
+        ("docker-compose.workers.yaml", "ml-worker"),
+        ("docker-compose.pools.yaml", "ml-worker-pool"),
+    ],
+)
+def test_a_stop_waits_for_a_workers_drain_however_long(file: str, service: str) -> None:
+    """Compose fills in the drain's seconds behind a minute for what comes after it: `1m25s`."""
+    given = yaml.safe_load((ROOT / file).read_text())["services"][service]["stop_grace_period"]
+    usual = WorkerSettings.model_fields["drain_timeout_s"].default
+    assert given == f"1m${{DRAIN_TIMEOUT_S:-{usual:g}}}s"
