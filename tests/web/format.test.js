@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, duration, moment, number, percent } from "../../services/app/web/lib/format.js";
+import { ago, bytes, duration, EXACT, moment, number, percent } from "../../services/app/web/lib/format.js";
 
 const plain = (/** @type {string} */ text) => text.replace(/[\u00a0\u202f]/g, " ");
 
@@ -25,6 +25,24 @@ test("whole numbers are written as Intl writes them", () => {
     assert.equal(number("en", value), en.replace("-", "\u2212"));
     assert.equal(number("ru", value), ru.replace("-", "\u2212"));
   }
+});
+
+test("no value other than 0 is written as 0", () => {
+  /** @type {(Intl.NumberFormatOptions | undefined)[]} */
+  const ways = [undefined, EXACT, { maximumFractionDigits: 0 }, { maximumFractionDigits: 6 }, { minimumFractionDigits: 4, maximumFractionDigits: 4 }, { style: "percent" }];
+  for (let power = -323; power <= 20; power += 1) {
+    for (const value of [1, -1, 3.2, 5, -9.99].map((one) => one * 10 ** power)) {
+      for (const way of ways) for (const language of /** @type {const} */ (["en", "ru"])) assert.match(number(language, value, way), /[1-9]/, `${value}`);
+      assert.match(percent("en", value, 1), /[1-9]/);
+      if (value > 0 && power < 9) assert.match(duration("en", value), /[1-9]/);
+    }
+  }
+  assert.deepEqual([number("en", 0.0004), number("ru", 3.2e-8, { maximumFractionDigits: 6 }), number("en", 0), percent("en", 0, 1)], ["0.0004", "0,000000032", "0", "0.0%"]);
+});
+
+test("a number that JavaScript would round has all its digits", () => {
+  assert.equal(number("en", 9007199254740993n), "9,007,199,254,740,993");
+  assert.equal(plain(number("ru", -9007199254740993n)), "\u22129 007 199 254 740 993");
 });
 
 test("sizes are in steps of a thousand", () => {

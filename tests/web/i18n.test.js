@@ -49,6 +49,13 @@ test("seconds are told in their natural unit", () => {
   ]);
 });
 
+test("a limit has all its digits", () => {
+  const limit = (/** @type {number | bigint} */ n) => [phrase("en", en, "fault.minimum", { n }), phrase("ru", ru, "fault.maximum", { n })].map((one) => one.replaceAll("\u00a0", " "));
+  assert.deepEqual(limit(0.0001), ["Not below 0.0001.", "Не больше 0,0001."]);
+  assert.deepEqual(limit(2.71828), ["Not below 2.71828.", "Не больше 2,71828."]);
+  assert.deepEqual(limit(2n ** 64n - 1n), ["Not below 18,446,744,073,709,551,615.", "Не больше 18 446 744 073 709 551 615."]);
+});
+
 test("Russian plurals have all forms that differ", () => {
   for (const [key, found] of Object.entries(ru)) {
     if (typeof found === "string") continue;

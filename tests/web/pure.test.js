@@ -97,6 +97,21 @@ test("what an answer says beside its word", () => {
   assert.deepEqual(besidesOf({ label: "positive", score: 0.9, scores: { positive: 0.9 } }), []);
 });
 
+test("only a number from 0 to 1 is a confidence or a bar, and any other is a field beside the word", () => {
+  for (const score of [-0.6, 87, 1.0001, NaN, 12345678901234567890n]) {
+    const one = { sentiment: "negative", score };
+    assert.equal(headline(one)?.confidence, null);
+    assert.deepEqual(besidesOf(one), [["score", score]]);
+  }
+  for (const score of [0, 0.5, 1]) assert.equal(headline({ label: "a", score })?.confidence, score);
+  assert.equal(headline({ label: "a", score: 87, probability: 0.9 })?.confidence, 0.9);
+  assert.deepEqual(besidesOf({ label: "a", score: 87, probability: 0.9 }), [["score", 87]]);
+  const logits = { label: "a", scores: { a: 7.5, b: 0.5 } };
+  assert.deepEqual([headline(logits)?.confidence, scoresOf(logits)], [null, []]);
+  assert.deepEqual(besidesOf(logits), [["a", 7.5], ["b", 0.5]]);
+  assert.deepEqual(scoresOf({ label: "a", alternatives: [{ label: "b" }, { label: "c", score: 40 }] }), []);
+});
+
 test("spans cut a text by code points, and bad ones are left out", () => {
   const spans = [{ start: 2, end: 4, label: "B" }, { start: 0, end: 1, type: "A" }, { start: 3, end: 9 }, { start: 1, end: 1 }];
   assert.deepEqual(cutSpans("🙂bcd", spans), [
@@ -131,6 +146,7 @@ test("the time to load a sleeping model is told, that to store an answer is not"
 });
 
 test("an answer that is one number is shown by it", () => {
+  assert.equal(soleNumberOf({ id: 9007199254740993n }), 9007199254740993n);
   assert.equal(soleNumberOf({ price: 46.5 }), 46.5);
   for (const output of [{ price: "46" }, { a: 1, b: 2 }, {}, [1], 3, null]) assert.equal(soleNumberOf(output), null);
 });

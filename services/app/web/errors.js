@@ -2,7 +2,7 @@
  * explain(error) → a sentence for people, in their language: by the error's code, else the API's own detail · sentenceOf(error): without an id.
  * wholeFault(text, min, max) → what is wrong with a whole number (lib/numbers.js reads it), by the API's rules · Faults({field: text}): what a form found before it asked · about(error, field) → what is wrong with one of its fields.
  */
-import { fmt, has, language, refused, t } from "./i18n/index.js";
+import { has, language, refused, t } from "./i18n/index.js";
 import { numberOf } from "./lib/numbers.js";
 import { ApiError } from "./problem.js";
 
@@ -60,7 +60,7 @@ export function wholeFault(text, min, max) {
   if (text.trim() === "") return t("fault.required");
   const whole = numberOf(text, true);
   const value = whole ?? numberOf(text, false);
-  if (value === null || (whole === null && Math.abs(value) < 2 ** 53)) return t("fault.integer");
-  if (value < min) return t("fault.minimum", { n: fmt.number(min) });
-  return value > max ? t("fault.maximum", { n: fmt.number(max) }) : null;
+  if (value === null || (whole === null && Math.abs(Number(value)) < 2 ** 53)) return t("fault.integer");
+  if (value < min) return t("fault.minimum", { n: min });
+  return value > max ? t("fault.maximum", { n: max }) : null;
 }

@@ -108,7 +108,7 @@ export async function setLanguage(next, { remember = false } = {}) {
 }
 
 export const fmt = {
-  /** @param {number} value @param {Intl.NumberFormatOptions} [options] */
+  /** @param {number | bigint} value @param {Intl.NumberFormatOptions} [options] */
   number: (value, options) => format.number(language.value, value, options),
   /** @param {number} share @param {number} [digits] */
   percent: (share, digits) => format.percent(language.value, share, digits),

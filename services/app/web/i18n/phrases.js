@@ -4,14 +4,14 @@
  * A dictionary maps a key to a string, or to its plural forms ({one, few, many, other}, chosen by the parameter `n`).
  * In a string `{name}` is a parameter (numbers are formatted) and `{cost:credits}` is the phrase `unit.credits` for the
  * number `cost`, so that one sentence may hold several plurals: "This costs {cost:credits} and you have {balance}."
- * `{n:time}` are n seconds in their natural unit: "12 s", "2 min 5 s".
+ * `{n:time}` are n seconds in their natural unit: "12 s", "2 min 5 s". `{n:exact}` is n with all its digits.
  */
-import { duration, number, pluralOf } from "../lib/format.js";
+import { duration, EXACT, number, pluralOf } from "../lib/format.js";
 
 /** @typedef {import("../lib/format.js").Language} Language */
 /** @typedef {string | Partial<Record<Intl.LDMLPluralRule, string>>} Phrase */
 /** @typedef {Record<string, Phrase>} Dictionary */
-/** @typedef {Record<string, string | number | null | undefined>} Params */
+/** @typedef {Record<string, string | number | bigint | null | undefined>} Params */
 
 /**
  * @param {Language} language @param {Dictionary} dictionary @param {string} key @param {Params} [params]
@@ -24,8 +24,9 @@ export function phrase(language, dictionary, key, params = {}) {
   return text.replace(/\{(\w+)(?::(\w+))?\}/g, (_, name, unit) => {
     const value = params[name];
     if (unit === "time" && typeof value === "number") return duration(language, value * 1000);
-    if (unit && unit !== "time") return phrase(language, dictionary, `unit.${unit}`, { n: Number(value) });
-    return typeof value === "number" ? number(language, value) : String(value ?? "");
+    if (unit && unit !== "time" && unit !== "exact") return phrase(language, dictionary, `unit.${unit}`, { n: Number(value) });
+    const isNumber = typeof value === "number" || typeof value === "bigint";
+    return isNumber ? number(language, value, unit === "exact" ? EXACT : {}) : String(value ?? "");
   });
 }
 

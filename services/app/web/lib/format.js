@@ -35,18 +35,38 @@ function whole(language, value) {
   return value < 0 ? `\u2212${text}` : text;
 }
 
+/** All digits of a number, for a limit that is compared with it. @type {Intl.NumberFormatOptions} */
+export const EXACT = { maximumFractionDigits: 20 };
+/** Of a number that its fraction digits would make 0. */
+const SMALL_DIGITS = 3;
+/** Below it zeros are no longer counted at a glance. */
+const SMALL = 1e-9;
+
 /**
- * @param {Language} language @param {number} value @param {Intl.NumberFormatOptions} [options]
- * @returns {string} "10,000", "10 000"
+ * @param {number | bigint} value @param {Intl.NumberFormatOptions} options
+ * @returns {Intl.NumberFormatOptions} by which no value other than 0 is written as 0
+ */
+function seen(value, options) {
+  const size = Math.abs(Number(value)) * (options.style === "percent" ? 100 : 1);
+  const digits = options.maximumFractionDigits ?? (options.style === "percent" ? 0 : 3);
+  if (size === 0 || size >= 10 ** -digits) return options;
+  const { minimumFractionDigits: _, maximumFractionDigits: __, ...others } = options;
+  return { ...others, maximumSignificantDigits: SMALL_DIGITS, notation: size < SMALL ? "scientific" : "standard" };
+}
+
+/**
+ * @param {Language} language @param {number | bigint} value @param {Intl.NumberFormatOptions} [options]
+ * @returns {string} "10,000", "10 000"; a value that would be rounded to 0 has its first digits
  */
 export function number(language, value, options = {}) {
-  if (Number.isSafeInteger(value) && Object.keys(options).every((one) => one === "maximumFractionDigits")) {
+  if (typeof value === "number" && Number.isSafeInteger(value) && Object.keys(options).every((one) => one === "maximumFractionDigits")) {
     return whole(language, value);
   }
-  const key = `n ${language} ${JSON.stringify(options)}`;
+  const fitting = seen(value, options);
+  const key = `n ${language} ${JSON.stringify(fitting)}`;
   // English money and counts are grouped from four digits on; Russian ones from five, as its typography asks.
   /** @type {Intl.NumberFormatOptions} */
-  const all = { useGrouping: language === "ru" ? "min2" : true, ...options };
+  const all = { useGrouping: language === "ru" ? "min2" : true, ...fitting };
   const format = once(key, () => new Intl.NumberFormat(locale(language), all));
   return format.format(value).replace("-", "\u2212"); // a minus, as wide as a plus
 }

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { CopyButton } from "../components/copy_button.js";
 import { Segmented } from "../components/segmented.js";
 import { t } from "../i18n/index.js";
+import { writeJson } from "../lib/json.js";
 import { Image } from "./image.js";
 import { Json, JsonText } from "./json.js";
 import { Label } from "./label.js";
@@ -29,7 +30,7 @@ export function Answer({ output, input, model }) {
         options=${kinds}
         onValue=${(/** @type {string} */ next) => setRaw(next === "json")}
       />
-      <${CopyButton} text=${() => JSON.stringify(output, null, 2)} label=${t("answer.copy")} />
+      <${CopyButton} text=${() => writeJson(output, 2)} label=${t("answer.copy")} />
     </div>
   </div>`;
 }

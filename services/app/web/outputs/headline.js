@@ -2,14 +2,14 @@
 import { html } from "htm/preact";
 import { fmt, t } from "../i18n/index.js";
 import { headline, isNothing, soleNumberOf, spansOf, textOf, vectorOf } from "./shape.js";
-import { labelWords } from "./words.js";
+import { labelWords, numberWords } from "./words.js";
 
 /** @param {{output: any}} props */
 export function Headline({ output }) {
   const found = headline(output);
   if (!found) {
     const number = soleNumberOf(output);
-    if (number !== null) return html`<span class="num">${fmt.number(number)}</span>`;
+    if (number !== null) return html`<span class="num">${numberWords(number)}</span>`;
     const vector = vectorOf(output);
     const named = [...new Set(spansOf(output)?.map((one) => one.text))].join(", ");
     const other = textOf(output) || named || t(isNothing(output) ? "answer.nothing" : "answer.ready");

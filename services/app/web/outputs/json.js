@@ -1,8 +1,11 @@
 /** Json: any answer: few plain fields as a list of names and values (Fields), everything else as JSON text. */
 import { html } from "htm/preact";
-import { fmt, t } from "../i18n/index.js";
+import { t } from "../i18n/index.js";
+import { writeJson } from "../lib/json.js";
 import { fileBytes, kindOf, labelOf } from "../lib/schema.js";
 import { fileWords } from "./asked.js";
+import { isNumeric } from "./shape.js";
+import { numberWords } from "./words.js";
 
 const FIELDS_MAX = 12;
 const TEXT_MAX = 100_000;
@@ -20,10 +23,10 @@ function plainFields(value) {
   return areShort && fields.length > 0 && fields.length <= FIELDS_MAX ? fields : null;
 }
 
-/** @param {unknown} value @returns {string} */
+/** @param {any} value @returns {string} */
 function words(value) {
   if (Array.isArray(value)) return value.map(words).join(", ") || "—";
-  if (typeof value === "number") return fmt.number(value, { maximumFractionDigits: 6 });
+  if (isNumeric(value)) return numberWords(value);
   if (typeof value === "boolean") return t(value ? "answer.yes" : "answer.no");
   return value === null ? "—" : String(value);
 }
@@ -47,6 +50,6 @@ export function Fields({ fields }) {
 
 /** @param {{value: any}} props */
 export function JsonText({ value }) {
-  const text = JSON.stringify(value, null, 2) ?? "";
+  const text = writeJson(value, 2) ?? "";
   return html`<pre class="output-json" tabindex="0"><code>${text.slice(0, TEXT_MAX)}</code></pre>`;
 }

@@ -3,9 +3,9 @@
  *
  * shapeOf(view, output) → "label" | "spans" | "vector" | "table" | "text" | "image" | "json": the model's hint
  * `x-view` where the output fits it, else what the output's own shape says.
- * headline(output) → {name, label, confidence} | null: the word that an answer says, for lists.
+ * headline(output) → {name, label, confidence} | null: the word that an answer says, for lists; its confidence is from 0 to 1.
  * isNothing(output) → whether all that it says are lists without anything in them.
- * besidesOf(output) → [[name, value]]: the plain values that stand beside that word.
+ * besidesOf(output) → [[name, value]]: the plain values that stand beside that word and its scores.
  */
 
 /** @typedef {"label" | "spans" | "vector" | "table" | "text" | "image" | "json"} Shape */
@@ -23,13 +23,20 @@ const isNumbers = (value) => Array.isArray(value) && value.length > 0 && value.e
 /** @param {any} one */
 const isSpan = (one) => isObject(one) && Number.isInteger(one.start) && Number.isInteger(one.end);
 
+/** @param {any} value @returns {boolean} whether it may be a probability: a score may be anything else, as the bot knows too */
+const isShare = (value) => typeof value === "number" && value >= 0 && value <= 1;
+
+/** @param {any} output @returns {string | undefined} the field that says how sure the model is */
+const sureNameOf = (output) => SURE_NAMES.find((one) => isShare(output[one]));
+
 /** @param {any} output @returns {{name: string, label: string, confidence: number | null} | null} */
 export function headline(output) {
   if (!isObject(output)) return null;
   const name = LABEL_NAMES.find((one) => typeof output[one] === "string" && output[one].length <= 80);
   if (!name) return null;
-  const sure = SURE_NAMES.map((one) => output[one]).find((one) => one !== undefined && one !== null) ?? output.scores?.[output[name]];
-  return { name, label: output[name], confidence: typeof sure === "number" ? sure : null };
+  const sureName = sureNameOf(output);
+  const sure = sureName ? output[sureName] : output.scores?.[output[name]];
+  return { name, label: output[name], confidence: isShare(sure) ? sure : null };
 }
 
 /** @param {any} value */
@@ -37,30 +44,32 @@ const isPlain = (value) => value !== null && typeof value !== "object";
 
 /** @param {any} output @returns {[string, any][]} */
 export function besidesOf(output) {
-  const known = [headline(output)?.name, ...SURE_NAMES];
-  return Object.entries(output)
-    .filter(([name, value]) => !known.includes(name) && (Array.isArray(value) ? value.length > 0 && value.every(isPlain) : isPlain(value)))
+  const known = [headline(output)?.name, sureNameOf(output)];
+  const others = Object.entries(output).filter(([name]) => !known.includes(name));
+  const scores = isObject(output.scores) && scoresOf(output).length === 0 ? Object.entries(output.scores) : [];
+  return [...others, ...scores]
+    .filter(([, value]) => (Array.isArray(value) ? value.length > 0 && value.every(isPlain) : isPlain(value)))
     .slice(0, BESIDES_MAX);
 }
 
 /**
- * The scores beside a label, highest first.
+ * The scores beside a label, highest first; none where one of them is no share of a whole.
  * @param {any} output @returns {{label: string, score: number}[]}
  */
 export function scoresOf(output) {
   const { scores, alternatives } = output;
-  /** @type {{label: string, score: number}[]} */
+  /** @type {{label: string, score: any}[]} */
   let found = [];
-  if (isObject(scores)) found = Object.entries(scores).map(([label, score]) => ({ label, score: Number(score) }));
+  if (isObject(scores)) found = Object.entries(scores).map(([label, score]) => ({ label, score }));
   else if (Array.isArray(alternatives)) {
     const head = headline(output);
     found = alternatives.filter(isObject).map((one) => {
       const inner = headline(one);
-      return { label: inner?.label ?? "", score: inner?.confidence ?? 0 };
+      return { label: inner?.label ?? "", score: inner?.confidence };
     });
     if (head && head.confidence !== null) found.unshift({ label: head.label, score: head.confidence });
   }
-  return found.filter((one) => one.label && Number.isFinite(one.score)).sort((a, b) => b.score - a.score);
+  return found.every(({ score }) => isShare(score)) ? found.filter(({ label }) => label).sort((a, b) => b.score - a.score) : [];
 }
 
 /** @param {any} output @returns {any[] | null} the spans, wherever they stand */
@@ -101,10 +110,13 @@ export function textOf(output) {
   return values.length === 1 && typeof values[0] === "string" ? values[0] : null;
 }
 
-/** The only thing that is said, where it is a number, as a price. @param {any} output @returns {number | null} */
+/** @param {any} value a bigint is a whole number that is too long for a number of JavaScript */
+export const isNumeric = (value) => typeof value === "number" || typeof value === "bigint";
+
+/** The only thing that is said, where it is a number, as a price. @param {any} output @returns {number | bigint | null} */
 export function soleNumberOf(output) {
   const values = isObject(output) ? Object.values(output) : [];
-  return values.length === 1 && typeof values[0] === "number" ? values[0] : null;
+  return values.length === 1 && isNumeric(values[0]) ? values[0] : null;
 }
 
 /** @type {Record<Exclude<Shape, "json">, (output: any) => unknown>} */

@@ -1,16 +1,19 @@
 /** TableOutput: a list of objects as a table; columns in the order in which they first occur. */
 import { html } from "htm/preact";
 import { Table } from "../components/table.js";
-import { fmt, t } from "../i18n/index.js";
+import { t } from "../i18n/index.js";
+import { writeJson } from "../lib/json.js";
+import { isNumeric } from "./shape.js";
+import { numberWords } from "./words.js";
 
 const ROWS_MAX = 200;
 const COLUMNS_MAX = 20;
 
-/** @param {unknown} value */
+/** @param {any} value */
 function cell(value) {
-  if (typeof value === "number") return html`<span class="num">${fmt.number(value, { maximumFractionDigits: 6 })}</span>`;
+  if (isNumeric(value)) return html`<span class="num">${numberWords(value)}</span>`;
   if (value === null || value === undefined) return html`<span class="faint">—</span>`;
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? writeJson(value) : String(value);
 }
 
 /** @param {{rows: Record<string, any>[] | null}} props */

@@ -4,6 +4,7 @@ import { fmt, t } from "../i18n/index.js";
 
 const FIRST = 8;
 const HEIGHT = 48;
+const FOUR_DIGITS = { minimumFractionDigits: 4, maximumFractionDigits: 4 };
 
 /** @param {{values: number[] | null}} props */
 export function Vector({ values }) {
@@ -14,7 +15,7 @@ export function Vector({ values }) {
     .map((one, place) => `M${place + 0.5} ${HEIGHT / 2}V${(HEIGHT / 2 - (one / most) * (HEIGHT / 2 - 1)).toFixed(2)}`)
     .join("");
   const length = fmt.number(norm, { maximumFractionDigits: 3 });
-  const digits = values.slice(0, FIRST).map((one) => one.toFixed(4));
+  const digits = values.slice(0, FIRST).map((one) => fmt.number(one, FOUR_DIGITS));
   return html`<div class="stack stack--small">
     <p>
       <b class="num">${t("vector.size", { n: values.length })}</b> <span class="muted num">${t("vector.norm", { norm: length })}</span>

@@ -1,5 +1,8 @@
-/** labelWords(name, label) → a label in the person's language where it is a known word, or the name of a language. */
-import { has, language, t } from "../i18n/index.js";
+/**
+ * labelWords(name, label) → a label in the person's language where it is a known word, or the name of a language ·
+ * numberWords(value) → a number that a model answers.
+ */
+import { fmt, has, language, t } from "../i18n/index.js";
 
 /** @param {string} name the field that holds it @param {string} label */
 export function labelWords(name, label) {
@@ -12,3 +15,8 @@ export function labelWords(name, label) {
     return label;
   }
 }
+
+const FRACTION_DIGITS = 6;
+
+/** @param {number | bigint} value @returns {string} */
+export const numberWords = (value) => fmt.number(value, { maximumFractionDigits: FRACTION_DIGITS });

@@ -78,8 +78,8 @@ export default {
   "fault.maxItems": { one: "At most {n} item.", other: "At most {n} items." },
   "fault.number": "This has to be a number.",
   "fault.integer": "This has to be a whole number.",
-  "fault.minimum": "Not below {n}.",
-  "fault.maximum": "Not above {n}.",
+  "fault.minimum": "Not below {n:exact}.",
+  "fault.maximum": "Not above {n:exact}.",
   "fault.json": "This is not valid JSON.",
 
   "time.queued": "In line",

@@ -91,8 +91,8 @@ export default {
   "fault.maxItems": "Уберите лишнее: не больше {n}.",
   "fault.number": "Здесь нужно число.",
   "fault.integer": "Здесь нужно целое число.",
-  "fault.minimum": "Не меньше {n}.",
-  "fault.maximum": "Не больше {n}.",
+  "fault.minimum": "Не меньше {n:exact}.",
+  "fault.maximum": "Не больше {n:exact}.",
   "fault.json": "Это не JSON.",
 
   "time.queued": "Очередь",
