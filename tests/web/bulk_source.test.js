@@ -7,6 +7,7 @@ import { decodeText, NotText } from "../../services/app/web/bulk/encoding.js";
 import { sampleOf, secondsOf } from "../../services/app/web/bulk/estimate.js";
 import { itemsOf, planOf, valueOf } from "../../services/app/web/bulk/inputs.js";
 import { readSource } from "../../services/app/web/bulk/source.js";
+import { readJson } from "../../services/app/web/lib/json.js";
 
 const TEXT_MODEL = { properties: { text: { type: "string" } }, required: ["text"] };
 const SURVEY = {
@@ -162,7 +163,7 @@ test("a cell that is not of its field's type is kept, so that the schema can nam
 // tests/unit/domain/test_fields.py reads the same numbers by the service's own rules.
 test("a number in a cell is one here if it is one to the API and the bot", async () => {
   const path = new URL("../support/written_numbers.json", import.meta.url);
-  for (const { kind, text, value } of JSON.parse(await readFile(path, "utf8"))) assert.equal(valueOf(text, { type: kind }), value ?? text.trim(), text);
+  for (const { kind, text, value } of readJson(await readFile(path, "utf8"))) assert.equal(valueOf(text, { type: kind }), value ?? text.trim(), text);
 });
 
 // tests/unit/domain/test_tables.py reads the same files by the service's own rules.

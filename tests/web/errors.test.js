@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { explain, sentenceOf, wholeFault } from "../../services/app/web/errors.js";
+import { readJson } from "../../services/app/web/lib/json.js";
 import { numberOf } from "../../services/app/web/lib/numbers.js";
 import { ApiError, readAnswer } from "../../services/app/web/problem.js";
 
@@ -24,7 +25,7 @@ test("what a proxy refuses in its own page has a code of the service, and no wor
 
 test("a form takes the same whole numbers as a table and the bot", async () => {
   const path = new URL("../support/written_numbers.json", import.meta.url);
-  for (const { kind, text, value } of JSON.parse(await readFile(path, "utf8"))) {
+  for (const { kind, text, value } of readJson(await readFile(path, "utf8"))) {
     if (kind !== "integer") continue;
     assert.equal(wholeFault(text, -1e9, 1e9) === null, value !== null, text);
     assert.equal(numberOf(text, true), value, text);

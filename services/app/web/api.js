@@ -12,6 +12,7 @@
  */
 import { signal as makeSignal } from "@preact/signals";
 import { KEY_KEPT_MS } from "./lib/ids.js";
+import { writeJson } from "./lib/json.js";
 import { pause, retryDelayS } from "./lib/wait.js";
 import { ApiError, readAnswer, unanswered } from "./problem.js";
 import { accessToken, renew, state, user } from "./session.js";
@@ -69,7 +70,7 @@ function send(method, path, body, options, token) {
     credentials: "same-origin",
     cache: options.cache ?? "no-cache",
     signal: options.signal ?? null,
-    body: body === undefined ? null : isFile ? body : JSON.stringify(body),
+    body: body === undefined ? null : isFile ? body : writeJson(body),
   });
   return answer.catch((/** @type {unknown} */ error) => {
     throw unanswered(error);

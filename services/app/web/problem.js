@@ -3,6 +3,7 @@
  * has status 0 and code "offline" or, where the browser is online, "unreachable"; an aborted one keeps its AbortError.
  * readAnswer(response) → parsed JSON, or throws ApiError.
  */
+import { readJson } from "./lib/json.js";
 
 /** @typedef {{location: string, message: string}} FieldError */
 
@@ -43,7 +44,7 @@ export function unanswered(error) {
 export async function readAnswer(response) {
   if (response.status === 204) return null;
   const isJson = /\bjson\b/.test(response.headers.get("content-type") ?? "");
-  if (response.ok) return isJson ? response.json() : response.text();
+  if (response.ok) return isJson ? readJson(await response.text()) : response.text();
   const body = isJson ? await response.json().catch(() => ({})) : {};
   const retryAfter = Number(response.headers.get("retry-after"));
   throw new ApiError(response.status, body.code ?? PROXY_CODES[response.status] ?? `http_${response.status}`, body.detail ?? "", {

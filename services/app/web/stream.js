@@ -6,6 +6,7 @@
  */
 import { batch, effect, untracked } from "@preact/signals";
 import { api } from "./api.js";
+import { readJson } from "./lib/json.js";
 import { holding } from "./lib/lock.js";
 import { parser } from "./lib/sse.js";
 import { pause, retryDelayS } from "./lib/wait.js";
@@ -66,7 +67,7 @@ async function readStream(stop) {
   setConnection("live");
   const decoder = new TextDecoder();
   const push = parser(({ event, data, id }) => {
-    const told = { event, data: JSON.parse(data), id };
+    const told = { event, data: readJson(data), id };
     take(told);
     tell({ told });
   });

@@ -2,6 +2,8 @@
  * CSV as programs write it: quotes, doubled quotes, line breaks within quotes, LF, CRLF and CR, any delimiter.
  */
 
+import { writeJson } from "../lib/json.js";
+
 /** For a file of one column: quotes count, and nothing divides. */
 export const NO_DELIMITER = "";
 
@@ -195,7 +197,7 @@ export function csvLine(cells, delimiter = ",") {
 /** @param {unknown} value */
 function cellText(value) {
   if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? writeJson(value) : String(value);
 }
 
 /** @param {string} text */

@@ -1,4 +1,5 @@
 /** How long a job will take, before it is started: as fast as the last one here, else as the service quotes its first rows. */
+import { writeJson } from "../lib/json.js";
 
 /** @typedef {import("./inputs.js").Item} Item */
 
@@ -10,7 +11,7 @@ const SAMPLE_CHARACTERS = 200_000;
 export function sampleOf(items) {
   const inputs = items.slice(0, SAMPLE_ROWS).map(({ input }) => input);
   let characters = 0;
-  const end = inputs.findIndex((input) => (characters += JSON.stringify(input).length) > SAMPLE_CHARACTERS);
+  const end = inputs.findIndex((input) => (characters += writeJson(input).length) > SAMPLE_CHARACTERS);
   return end < 0 ? inputs : inputs.slice(0, Math.max(1, end));
 }
 

@@ -2,6 +2,7 @@
  * Rows as a model's inputs: by the columns that are named like its fields, or one column as its text.
  */
 
+import { readJson } from "../lib/json.js";
 import { numberOf } from "../lib/numbers.js";
 import { typesOf } from "../lib/schema.js";
 import { textColumnOf } from "./source.js";
@@ -150,7 +151,7 @@ export function valueOf(cell, field) {
   if (hasType(field, "boolean")) return WORDS.get(text.toLowerCase()) ?? text;
   if (hasType(field, "array") || hasType(field, "object")) {
     try {
-      return JSON.parse(text);
+      return readJson(text);
     } catch {
       return text;
     }

@@ -2,6 +2,7 @@
  * A bulk job of the service: send(job, pieces), look(id), recent(limit), unfinished(), cancel(id), results(id).
  * The runner itself waits and retries, so that it can show it.
  */
+import { readJson, writeJson } from "../lib/json.js";
 
 /** @typedef {import("./types.js").Api} Api */
 /** @typedef {import("./types.js").Job} Job */
@@ -20,7 +21,7 @@ export function jobsOf(api) {
     async send(job, pieces) {
       /** @type {string[]} */
       const parts = [];
-      for await (const { items } of pieces) parts.push(items.map(({ input }) => `${JSON.stringify({ input })}\n`).join(""));
+      for await (const { items } of pieces) parts.push(items.map(({ input }) => `${writeJson({ input })}\n`).join(""));
       const body = new Blob(parts, { type: "application/x-ndjson" });
       return api.post(`/bulk?model=${encodeURIComponent(job.model)}`, body, { key: job.key, retry: false });
     },
@@ -55,7 +56,7 @@ export function jobsOf(api) {
     async *results(id) {
       const response = await api.raw("GET", `/bulk/${id}/results`, undefined, { headers: { Accept: "*/*" } });
       for await (const line of linesOf(response)) {
-        const { status, output, error, cost } = JSON.parse(line);
+        const { status, output, error, cost } = readJson(line);
         yield { status: status === "invalid" ? "refused" : status, output, error: error?.message ?? null, charged: cost };
       }
     },

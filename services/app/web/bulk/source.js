@@ -4,6 +4,7 @@
  */
 
 import { CsvParser, delimiterOf, firstLine, hasText, NO_DELIMITER, parseCsv } from "./csv.js";
+import { readJson } from "../lib/json.js";
 
 /**
  * @typedef {{ row: number, cells: string[] }} TableRow A row with its number as a spreadsheet counts, from 1.
@@ -86,7 +87,7 @@ function looksLikeJsonLines(text, isKnown) {
 /** @param {string} text */
 function isJson(text) {
   try {
-    JSON.parse(text);
+    readJson(text);
     return true;
   } catch {
     return false;
@@ -113,7 +114,7 @@ async function readJsonLines(text, options) {
       continue;
     }
     try {
-      const value = inputOf(JSON.parse(line));
+      const value = inputOf(readJson(line));
       if (value === undefined) found.errors.push({ row, code: "not_an_input" });
       else found.rows.push({ row, value });
     } catch {

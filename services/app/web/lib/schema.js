@@ -8,11 +8,12 @@
  * A path is the names and places joined by dots, "" for the whole.
  */
 
-import { numberOf } from "./numbers.js";
+import { readJson, writeJson } from "./json.js";
+import { numberOf, WHOLE_MAX, WHOLE_MIN } from "./numbers.js";
 
 /**
  * @typedef {"text" | "longtext" | "moment" | "number" | "integer" | "choice" | "checkbox" | "object" | "array" | "file" | "json"} Kind
- * @typedef {{path: string, code: string, limit?: number | string}} Fault
+ * @typedef {{path: string, code: string, limit?: number | bigint}} Fault
  */
 
 const LONG_TEXT = 200;
@@ -135,12 +136,12 @@ export function toForm(schema, value, depth = 0) {
     case "checkbox":
       return Boolean(value);
     case "choice": {
-      const place = (choicesOf(schema) ?? []).findIndex((one) => JSON.stringify(one) === JSON.stringify(value));
+      const place = (choicesOf(schema) ?? []).findIndex((one) => writeJson(one) === writeJson(value));
       return place < 0 ? "" : String(place);
     }
     case "json":
       if (value === null && mayBeNull(schema)) return "";
-      return takesAnyText(schema) && typeof value === "string" ? value : JSON.stringify(value, null, 2);
+      return takesAnyText(schema) && typeof value === "string" ? value : writeJson(value, 2);
     case "moment":
       return localOf(value);
     default:
@@ -199,7 +200,7 @@ function cleanObject(schema, value, isRequired, depth) {
 /** @param {string} text @param {any} schema @returns {any} the text itself where it is no JSON, or no value of its types */
 function parsed(text, schema) {
   try {
-    const value = JSON.parse(text);
+    const value = readJson(text);
     return takesAnyText(schema) && !typesOf(schema).some((type) => isOf(type, value, text)) ? text : value;
   } catch {
     return text;
@@ -212,6 +213,7 @@ function isOf(type, value, text) {
   if (type === "array") return Array.isArray(value);
   if (type === "object") return value !== null && typeof value === "object" && !Array.isArray(value);
   if (type !== "integer" && type !== "number") return typeof value === type;
+  if (typeof value === "bigint") return value >= WHOLE_MIN && value <= WHOLE_MAX;
   return typeof value === "number" && (type === "number" || Number.isInteger(value)) && String(value) === text.trim();
 }
 
@@ -261,7 +263,7 @@ function visit(schema, value, path, isRequired, depth, faults) {
   if (fault) faults.push({ path, ...fault });
 }
 
-/** @param {Kind} kind @param {any} schema @param {string} value @returns {{code: string, limit?: number} | null} */
+/** @param {Kind} kind @param {any} schema @param {string} value @returns {{code: string, limit?: number | bigint} | null} */
 function faultOf(kind, schema, value) {
   if (kind === "text" || kind === "longtext") {
     const length = [...value].length;
@@ -270,18 +272,25 @@ function faultOf(kind, schema, value) {
   }
   if (kind === "number" || kind === "integer") {
     const number = numberOf(String(value), kind === "integer");
-    if (number === null) return { code: kind === "integer" && numberOf(String(value), false) !== null ? "integer" : "number" };
+    if (number === null) return notThisNumber(Number(numberOf(String(value), false) ?? NaN));
     if (number < (schema.minimum ?? -Infinity)) return { code: "minimum", limit: schema.minimum };
     if (number > (schema.maximum ?? Infinity)) return { code: "maximum", limit: schema.maximum };
   }
   if (kind === "json" && typeof value === "string" && !takesAnyText(schema)) {
     try {
-      JSON.parse(value);
+      readJson(value);
     } catch {
       return { code: "json" };
     }
   }
   return null;
+}
+
+/** @param {number} number that is not a whole one of 64 bits; NaN: it is none at all @returns {{code: string, limit?: bigint}} */
+function notThisNumber(number) {
+  if (Number.isNaN(number)) return { code: "number" };
+  if (Math.abs(number) < 2 ** 63) return { code: "integer" };
+  return number < 0 ? { code: "minimum", limit: WHOLE_MIN } : { code: "maximum", limit: WHOLE_MAX };
 }
 
 /**
@@ -325,5 +334,5 @@ export function excerpt(input, schema, fileWords = String) {
   const texts = Object.entries(input).filter(([, one]) => typeof one === "string" && one !== "");
   const text = texts.find(([name]) => kindOf(schema?.properties?.[name], 1) !== "file");
   if (text) return text[1].slice(0, EXCERPT_MAX);
-  return texts[0] ? fileWords(fileBytes(texts[0][1])) : JSON.stringify(input).slice(0, EXCERPT_MAX);
+  return texts[0] ? fileWords(fileBytes(texts[0][1])) : writeJson(input).slice(0, EXCERPT_MAX);
 }

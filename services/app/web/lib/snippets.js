@@ -2,6 +2,7 @@
  * The same call as code that runs as it is. Pure; tested by node.
  * snippet("curl" | "python" | "javascript", {origin, model, input, key}) → text. Without a key there is a placeholder for it.
  */
+import { writeJson } from "./json.js";
 
 /** @typedef {{origin: string, model: string, input: unknown, key: string | null}} Call */
 
@@ -12,7 +13,7 @@ export const PLACEHOLDER = "mls_YOUR_KEY";
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** @param {unknown} value @returns {string} a JSON text that is also a Python or JavaScript literal string's content */
-const json = (value) => JSON.stringify(value);
+const json = (value) => writeJson(value);
 
 /** @param {Call} call */
 function curl({ origin, model, input, key }) {
@@ -59,6 +60,9 @@ except HTTPError as error:
 
 /** @param {Call} call */
 function javascript({ origin, model, input, key }) {
+  const body = json({ model, input });
+  // A literal with more digits than JavaScript keeps would be rounded where it runs.
+  const isKept = JSON.stringify(JSON.parse(body)) === body;
   return `const key = ${json(key ?? PLACEHOLDER)};
 const service = ${json(origin)};
 
@@ -69,7 +73,7 @@ const answer = await fetch(service + "/predictions/predict", {
     "Content-Type": "application/json",
     Prefer: "wait=10",
   },
-  body: JSON.stringify({ model: ${json(model)}, input: ${json(input)} }),
+  body: ${isKept ? `JSON.stringify({ model: ${json(model)}, input: ${json(input)} })` : json(body)},
 });
 if (!answer.ok) throw new Error(await answer.text());
 console.log((await answer.json()).output);

@@ -5,6 +5,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.js";
 import { fmt, t } from "../i18n/index.js";
+import { readJson } from "../lib/json.js";
 import { parser } from "../lib/sse.js";
 import { pause } from "../lib/wait.js";
 import { seen } from "../live.js";
@@ -21,7 +22,7 @@ async function read(id, onPlace, stop) {
   const response = await api.raw("GET", `/predictions/${id}/events`, undefined, { headers, signal: stop, retry: false });
   const decoder = new TextDecoder();
   const push = parser(({ event, data }) => {
-    if (event === "status") seen(JSON.parse(data));
+    if (event === "status") seen(readJson(data));
     if (event === "queue") onPlace(JSON.parse(data));
   });
   const reader = response.body?.getReader();

@@ -9,6 +9,7 @@ import { effect, signal, untracked } from "@preact/signals";
 import { api } from "../api.js";
 import { language, t } from "../i18n/index.js";
 import { newKey } from "../lib/ids.js";
+import { writeJson } from "../lib/json.js";
 import { check, clean, errorsByPath, excerpt, initial, kindOf, toForm } from "../lib/schema.js";
 import { balance, connection, held, isErased, isTerminal } from "../live.js";
 import { ApiError } from "../problem.js";
@@ -163,7 +164,7 @@ export function isInForm(name, input) {
   const one = model();
   if (one?.name !== name) return false;
   /** @param {any} value */
-  const asked = (value) => JSON.stringify(clean(one.input_schema, value));
+  const asked = (value) => writeJson(clean(one.input_schema, value));
   return asked(formOf(one)) === asked(toForm(one.input_schema, input));
 }
 

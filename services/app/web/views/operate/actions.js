@@ -6,6 +6,7 @@ import { Table } from "../../components/table.js";
 import { Time } from "../../components/time.js";
 import { MoreButton, useList } from "../../components/use_list.js";
 import { fmt, has, t } from "../../i18n/index.js";
+import { writeJson } from "../../lib/json.js";
 
 /** @typedef {{id: number, at: string, actor: string | null, action: string, target: string | null, target_name: string | null, before: any, after: any, reason: string | null}} Action */
 
@@ -24,7 +25,7 @@ function shown(name, value) {
   if (has(`${name}.${value}`)) return t(`${name}.${value}`);
   if (name === "letters" && value === "all") return t("operate.all_letters");
   if (typeof value === "number") return fmt.number(value);
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? writeJson(value) : String(value);
 }
 
 /** @param {string} name @param {any} before @param {any} after @returns {string} "price: 1 credit → 2 credits", "blocked" */
@@ -40,7 +41,7 @@ function change(name, before, after) {
 function changes(before, after) {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   return names
-    .filter((name) => name !== OWN_PRICE && JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]))
+    .filter((name) => name !== OWN_PRICE && writeJson(before?.[name]) !== writeJson(after?.[name]))
     .map((name) => change(name, (name === "price_credits" ? before?.[OWN_PRICE] : null) ?? before?.[name], after?.[name]))
     .join(", ");
 }

@@ -72,7 +72,7 @@ function Edit({ model, onClose, onSaved }) {
     Faults.check({ price_credits: wholeFault(price, 0, PRICE_MAX), reason: reason.trim() ? null : t("fault.required") });
     /** @type {Record<string, unknown>} */
     const changes = {};
-    const credits = numberOf(price, true) ?? model.price_credits;
+    const credits = Number(numberOf(price, true) ?? model.price_credits);
     if (credits !== model.price_credits) changes.price_credits = credits;
     if (version !== model.default_version) changes.default_version = version;
     if (isEnabled !== model.is_enabled) changes.is_enabled = isEnabled;

@@ -37,7 +37,7 @@ function Credits({ user, onClose, onDone }) {
   const [reason, setReason] = useState("");
   const give = async () => {
     const min = kind === "top_up" ? 1 : -CREDITS_MAX;
-    const n = numberOf(amount, true) ?? 0;
+    const n = Number(numberOf(amount, true) ?? 0);
     const isNothing = wholeFault(amount, 0, 0) === null && kind === "adjustment";
     Faults.check({
       amount: isNothing ? t("operate.not_zero") : wholeFault(amount, min, CREDITS_MAX),
