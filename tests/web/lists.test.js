@@ -90,6 +90,32 @@ test("an error is kept until it is tried again", async () => {
   assert.deepEqual([pages.error, pages.count], [null, 10]);
 });
 
+test("after an error nothing is asked for until it is tried again, and then only what is in view", async () => {
+  const source = numbers(1_000_000);
+  let fails = false;
+  /** @type {(string | null)[]} */
+  const asked = [];
+  const pages = new Pages({
+    fetchPage: async (cursor) => {
+      asked.push(cursor);
+      if (fails) throw new Error("no");
+      return source.fetchPage(cursor);
+    },
+  });
+  await scrollTo(pages, 0, 0);
+  for (let at = 0; at < 2_000; at += SIZE) await scrollTo(pages, at, at + SIZE - 1);
+  pages.subscribe(() => pages.need(500, 550)); // as a list that is drawn again
+  fails = true;
+  asked.length = 0;
+  await scrollTo(pages, 500, 550);
+  for (let nth = 0; nth < 20; nth += 1) await settled();
+  assert.deepEqual(asked, ["500"]);
+  fails = false;
+  pages.retry();
+  await settled();
+  assert.deepEqual([pages.error, pages.at(550)?.id, asked], [null, 550, ["500", "500"]]);
+});
+
 test("as many rows are drawn at the millionth as at the first", () => {
   const view = { base: 0, count: 1_000_000, rowHeight: 44, openAt: null, extra: 0, viewport: 800 };
   const deep = windowOf({ ...view, scroll: 900_000 * 44 });

@@ -29,6 +29,8 @@ export class Pages {
   /** @type {Set<() => void>} */
   #listeners = new Set();
   #isLoadingNext = false;
+  /** @type {[number, number]} */
+  #needed = [0, 0];
   #stop = new AbortController();
 
   /** @param {{ fetchPage: (cursor: string | null, signal: AbortSignal) => Promise<FetchedPage<T>>, keep?: number }} options */
@@ -77,6 +79,7 @@ export class Pages {
    * @param {number} first @param {number} last
    */
   need(first, last) {
+    this.#needed = [first, last];
     const from = Math.max(0, this.#pageOf(first));
     const to = Math.max(from, this.#pageOf(Math.max(first, last)));
     for (let nth = from; nth <= to && nth < this.#pages.length; nth += 1) void this.#reload(nth);
@@ -84,10 +87,11 @@ export class Pages {
     if (last >= this.count - 1) void this.#loadNext();
   }
 
-  /** After an error. */
+  /** After an error, until which nothing more is asked for. */
   retry() {
     this.error = null;
-    void this.#loadNext();
+    this.need(...this.#needed);
+    this.#tell();
   }
 
   /** Above all others. @param {T[]} items newest first */
@@ -173,7 +177,7 @@ export class Pages {
   /** @param {number} nth */
   async #reload(nth) {
     const page = this.#pages[nth];
-    if (!page || page.items || page.isLoading) return;
+    if (!page || page.items || page.isLoading || this.error !== null) return;
     page.isLoading = true;
     try {
       const { items } = await this.fetchPage(page.cursor, this.#stop.signal);

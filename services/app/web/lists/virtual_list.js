@@ -149,7 +149,7 @@ export function VirtualList(props) {
     >
       ${rows}
     </ol>
-    ${pages.error ? html`<${ErrorState} error=${pages.error} onRetry=${() => pages.retry()} />` : null}
+    ${pages.error ? html`<div class="vlist__error"><${ErrorState} error=${pages.error} onRetry=${() => pages.retry()} /></div>` : null}
     ${pages.isAtEnd || pages.error ? null : html`<${Loading}><ol class="vlist" aria-hidden="true">${placeholders(MORE_ROWS)}</ol></${Loading}>`}`;
 }
 
