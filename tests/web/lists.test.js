@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { filtersOf, idIn, NONE, passes, queryOf, searchOf } from "../../services/app/web/history/filters.js";
+import { withNews } from "../../services/app/web/history/news.js";
 import { Pages } from "../../services/app/web/lists/pages.js";
 import { rebased, windowOf } from "../../services/app/web/lists/window.js";
 
@@ -175,6 +176,18 @@ test("a new prediction is shown only where it passes the filters", () => {
   assert.ok(passes({ ...NONE, states: ["queued"], from: "2026-11-26", to: "2026-11-26" }, one));
   assert.ok(!passes({ ...NONE, states: ["failed"] }, one));
   assert.ok(!passes({ ...NONE, to: "2026-11-25" }, one));
+});
+
+test("what waits above a list has its last state, newest first, and leaves where it no longer passes the filters", () => {
+  const one = (/** @type {string} */ id, /** @type {any} */ status, attempts = 0) => /** @type {any} */ ({ id, status, attempts });
+  const isOpen = (/** @type {{status: string}} */ { status }) => status === "queued" || status === "processing";
+  const first = withNews([], [one("1", "queued"), one("2", "queued")], isOpen);
+  assert.deepEqual(first.map(({ id }) => id), ["2", "1"]);
+  const second = withNews(first, [one("3", "queued"), one("1", "processing", 1)], isOpen);
+  assert.deepEqual(second.map(({ id, status }) => [id, status]), [["3", "queued"], ["2", "queued"], ["1", "processing"]]);
+  assert.deepEqual(withNews(second, [one("2", "succeeded", 1)], isOpen).map(({ id }) => id), ["3", "1"]);
+  const ended = [one("1", "succeeded", 1)];
+  assert.deepEqual(withNews(ended, [one("1", "processing", 1)], () => true), ended);
 });
 
 test("an id is found in whatever was pasted", () => {

@@ -37,7 +37,7 @@ export function Answered({ run: now, onSay }) {
   useEffect(() => onSay(said), [said]);
   if (now.phase === "refused") return html`<${Refused} error=${now.error} />`;
   if (!one) return html`<${Waiting} text=${t("predict.sending")} />`;
-  if (one.finished_at === null) return html`<${Open} prediction=${one} price=${now.price} />`;
+  if (one.finished_at === null) return html`<${Open} key=${one.id} prediction=${one} price=${now.price} />`;
   return html`<${Done} prediction=${one} price=${now.price} />`;
 }
 

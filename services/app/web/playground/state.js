@@ -56,8 +56,8 @@ export const faults = signal({});
 export const isTouched = signal(false);
 /** Grows with each answer, for the list of the last ones. */
 export const answers = signal(0);
-/** @type {AbortController | null} */
-let following = null;
+/** Of the run that is shown: it is aborted as soon as another takes its place. */
+let following = new AbortController();
 
 /** @returns {Model | null} the chosen model, else the default one */
 export function model() {
@@ -144,9 +144,20 @@ export function recallDraft() {
   }
 }
 
-/** @param {Partial<Run>} changes */
-function update(changes) {
-  if (run.value) run.value = { ...run.value, ...changes };
+/**
+ * Show another run in place of the one that was shown.
+ * @param {Run | null} next @returns {AbortSignal} of the next one, by which it is changed
+ */
+function replace(next) {
+  following.abort();
+  following = new AbortController();
+  run.value = next;
+  return following.signal;
+}
+
+/** An answer that comes once another run is shown changes nothing. @param {AbortSignal} stop of its run @param {Partial<Run>} changes */
+function update(stop, changes) {
+  if (run.value && !stop.aborted) run.value = { ...run.value, ...changes };
 }
 
 /**
@@ -174,10 +185,10 @@ export async function ask(one) {
   await submit(one.name, clean(one.input_schema, formOf(one)));
 }
 
-/** The same question once more. */
+/** The same question once more: what was accepted is repeated by the service, to the letter. */
 export async function again() {
   const last = run.peek();
-  if (last) await submit(last.model, last.input);
+  if (last) await submit(last.model, last.input, last.prediction?.id);
 }
 
 /** After a failure: what was accepted, or only looked for, is loaded; what was not is asked again. */
@@ -186,29 +197,27 @@ export async function retry() {
   await (id ? show(id) : again());
 }
 
-/** @param {string} name @param {any} input */
-async function submit(name, input) {
-  following?.abort();
-  following = new AbortController();
-  const { signal: stop } = following;
+/** @param {string} name @param {any} input @param {string} [earlier] the prediction that is repeated */
+async function submit(name, input, earlier) {
   const price = models.peek()?.find((each) => each.name === name)?.price_credits ?? null;
-  run.value = { id: null, model: name, input, phase: "sending", delay: null, prediction: null, error: null, price };
+  const stop = replace({ ...NOTHING_YET, model: name, input, price });
   try {
     const options = {
       key: newKey(),
       signal: stop,
-      onWait: (/** @type {import("../api.js").Delay | null} */ delay) => update({ delay }),
+      onWait: (/** @type {import("../api.js").Delay | null} */ delay) => update(stop, { delay }),
     };
-    const accepted = await api.post("/predictions/predict", { model: name, input }, options);
-    await watch(accepted, stop);
+    const asked = api.post(
+      earlier ? `/predictions/${earlier}/repeat` : "/predictions/predict", earlier ? undefined : { model: name, input }, options,
+    );
+    await watch(await asked, stop);
   } catch (error) {
-    if (stop.aborted) return;
-    refuse(error);
+    if (!stop.aborted) refuse(error, stop);
   }
 }
 
-/** @param {unknown} error */
-function refuse(error) {
+/** @param {unknown} error @param {AbortSignal} stop */
+function refuse(error, stop) {
   if (error instanceof ApiError && error.code === "invalid_input" && error.errors.length) {
     const said = Object.entries(errorsByPath(error.errors));
     faults.value = Object.fromEntries(said.map(([path, message]) => [path, t("fault.refused", { message })]));
@@ -216,13 +225,13 @@ function refuse(error) {
     return;
   }
   if (error instanceof ApiError && GONE.has(error.code)) reloadModels().catch(() => undefined);
-  update({ phase: "refused", error, delay: null });
+  update(stop, { phase: "refused", error, delay: null });
 }
 
 /** @param {Prediction} first @param {AbortSignal} stop */
 async function watch(first, stop) {
   /** @param {Prediction} next */
-  const take = (next) => update({ id: next.id, prediction: next, phase: isTerminal(next) ? "done" : "open", delay: null });
+  const take = (next) => update(stop, { id: next.id, prediction: next, phase: isTerminal(next) ? "done" : "open", delay: null });
   take(first);
   if (!isTerminal(first)) {
     const look = setInterval(() => reloadModels().catch(() => undefined), LIVENESS_MS);
@@ -246,21 +255,19 @@ async function lookAtBalance() {
 export async function show(id) {
   const last = run.peek();
   if (last?.prediction?.id === id && last.phase !== "refused") return;
-  following?.abort();
-  following = new AbortController();
-  const { signal: stop } = following;
-  run.value = { ...NOTHING_YET, id };
+  const stop = replace({ ...NOTHING_YET, id });
   try {
     const found = await api.get(`/predictions/${encodeURIComponent(id)}`, { signal: stop });
+    if (stop.aborted) return;
     const one = models.peek()?.find((each) => each.name === found.model);
     if (one) {
       choose(one.name);
       if (!isErased(found)) fill(one, found.input);
     }
-    update({ model: found.model, input: found.input });
+    update(stop, { model: found.model, input: found.input });
     await watch(found, stop);
   } catch (error) {
-    if (!stop.aborted) update({ phase: "refused", error });
+    update(stop, { phase: "refused", error });
   }
 }
 
@@ -268,12 +275,12 @@ export async function show(id) {
 export async function cancel() {
   const id = run.peek()?.prediction?.id;
   if (!id) {
-    following?.abort();
-    run.value = null;
+    replace(null);
     return;
   }
+  const { signal: stop } = following;
   const ended = await api.post(`/predictions/${id}/cancel`);
-  if (ended) update({ prediction: ended, phase: isTerminal(ended) ? "done" : "open" });
+  if (ended) update(stop, { prediction: ended, phase: isTerminal(ended) ? "done" : "open" });
 }
 
 /** Another person's answer is not shown, and after a sign-out what was typed is gone too. */
@@ -295,7 +302,6 @@ export function followUser() {
 
 /** Forget the answer that is shown. */
 export function reset() {
-  following?.abort();
-  run.value = null;
+  replace(null);
   faults.value = {};
 }

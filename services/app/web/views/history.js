@@ -1,6 +1,6 @@
 /** History: what was asked, newest first, as far back as it goes. The filters are in the address. */
 import { html } from "htm/preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../api.js";
 import { useRoleOnce } from "../components/banner.js";
 import { Button } from "../components/button.js";
@@ -9,6 +9,7 @@ import { useQuery } from "../components/hooks.js";
 import { Page } from "../components/page.js";
 import { Loading, Skeleton } from "../components/skeleton.js";
 import { filtersOf, isFiltered, passes, queryOf, searchOf } from "../history/filters.js";
+import { withNews } from "../history/news.js";
 import { t } from "../i18n/index.js";
 import { Pages } from "../lists/pages.js";
 import { VirtualList } from "../lists/virtual_list.js";
@@ -45,20 +46,21 @@ function usePages(filters, round) {
  */
 function useNews(pages, filters) {
   const [news, setNews] = useState(/** @type {Prediction[]} */ ([]));
+  const latest = useRef(news); // an event may come before the last one is drawn
+  const set = (/** @type {Prediction[]} */ next) => setNews((latest.current = next));
   useEffect(() => {
-    setNews([]);
+    set([]);
     return onPredictions((changed) => {
       const newest = pages.at(0)?.id ?? "";
-      const fresh = pages
-        .update(changed)
-        .filter((one) => one.id > newest && passes(filters, one))
-        .sort((a, b) => (a.id < b.id ? 1 : -1));
-      if (fresh.length === 0 || pages.isFirst) return;
-      if (scrollY < AT_TOP_PX) pages.insert(fresh);
-      else setNews((before) => [...fresh.filter((one) => !before.some(({ id }) => id === one.id)), ...before]);
+      const others = pages.update(changed);
+      const found = withNews(latest.current, others, (one) => one.id > newest && passes(filters, one));
+      if (pages.isFirst || found.length + latest.current.length === 0) return;
+      const isAtTop = scrollY < AT_TOP_PX;
+      if (isAtTop) pages.insert(found);
+      set(isAtTop ? [] : found);
     });
   }, [pages]);
-  return { news, forget: () => setNews([]) };
+  return { news, forget: () => set([]) };
 }
 
 /** @param {{id: string}} props */
