@@ -21,6 +21,19 @@ import { textColumnOf } from "./source.js";
  * @property {number} [column] The column that is the text.
  */
 
+/** @typedef {{columns: string[], place: number}} ColumnChoice The column that a person chose among these. */
+
+/**
+ * The chosen column, where the source has the columns among which it was chosen.
+ * @param {ColumnChoice | null} choice
+ * @param {Source} source
+ * @returns {number | undefined}
+ */
+export function chosenIn(choice, source) {
+  const isSame = choice !== null && source.kind === "table" && JSON.stringify(source.columns) === JSON.stringify(choice.columns);
+  return isSame ? choice.place : undefined;
+}
+
 /**
  * How a source becomes inputs.
  * @param {Source} source

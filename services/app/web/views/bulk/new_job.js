@@ -1,9 +1,9 @@
 /** NewJob: <${NewJob} models />: which model, which rows, what it costs; then it starts. */
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useReducer, useState } from "preact/hooks";
 import { job } from "../../bulk/current_job.js";
-import { decodeText, NotText } from "../../bulk/encoding.js";
-import { readSource } from "../../bulk/source.js";
+import { NotText } from "../../bulk/encoding.js";
+import { FILE_BYTES_MAX, RowReader } from "../../bulk/reader.js";
 import { Banner } from "../../components/banner.js";
 import { SelectField, TextArea } from "../../components/field.js";
 import { Icon } from "../../components/icon.js";
@@ -13,16 +13,6 @@ import { RecentJobs } from "./recent_jobs.js";
 import { Review } from "./review.js";
 
 /** @typedef {import("../../service.js").Model} Model */
-/** @typedef {{source: import("../../bulk/source.js").Source, name: string}} Read */
-
-const FILE_BYTES_MAX = 64_000_000;
-
-/** @param {File} file @param {string[]} fields @param {AbortSignal} signal @param {(share: number) => void} onProgress */
-async function readFile(file, fields, signal, onProgress) {
-  if (file.size > FILE_BYTES_MAX) throw new RangeError("too large");
-  const text = decodeText(new Uint8Array(await file.arrayBuffer()));
-  return { source: await readSource(text, { fields, signal, onProgress }), name: file.name };
-}
 
 /** @param {unknown} error @returns {string} */
 function whyNot(error) {
@@ -33,44 +23,18 @@ function whyNot(error) {
 
 /**
  * What was given, for who comes back from another view; a job that starts takes it.
- * @type {{owner: string | undefined, model: string, text: string, found: Read | null} | null}
+ * @type {{owner: string | undefined, model: string, text: string, reader: RowReader} | null}
  */
 let draft = null;
 user.subscribe((now) => {
   if (draft?.owner !== now?.id) draft = null;
 });
 
-/** Reads what is given last; what is under way then is dropped. @param {string[]} fields @param {Read | null} first */
-function useReader(fields, first) {
-  const [found, setFound] = useState(first);
-  const [problem, setProblem] = useState("");
-  const [share, setShare] = useState(/** @type {number | null} */ (null));
-  const stop = useRef(new AbortController());
-  useEffect(() => () => stop.current.abort(), []);
-  /** @param {(signal: AbortSignal) => Promise<Read | null>} work */
-  const read = async (work) => {
-    stop.current.abort();
-    const { signal } = (stop.current = new AbortController());
-    setProblem("");
-    try {
-      const next = await work(signal);
-      if (!signal.aborted) setFound(next);
-    } catch (error) {
-      if (signal.aborted) return;
-      setFound(null);
-      setProblem(whyNot(error));
-    }
-    if (!signal.aborted) setShare(null);
-  };
-  return {
-    found, problem, share,
-    forget: () => read(async () => null),
-    file: (/** @type {File} */ file) => read((signal) => readFile(file, fields, signal, setShare)),
-    text: (/** @type {string} */ text) =>
-      read(async (signal) =>
-        text.trim() ? { source: await readSource(text, { fields, signal, isPasted: true }), name: "" } : null,
-      ),
-  };
+/** Before anything is drawn for a model, what was given is read for its fields. @param {RowReader} reader @param {string[]} fields */
+function useReader(reader, fields) {
+  const [, redraw] = useReducer((/** @type {number} */ round) => round + 1, 0);
+  useLayoutEffect(() => reader.subscribe(() => redraw(0)), [reader]);
+  useLayoutEffect(() => void reader.forFields(fields), [reader, String(fields)]);
 }
 
 /** @param {{onFile: (file: File) => void}} props */
@@ -115,10 +79,12 @@ export function NewJob({ models }) {
   const [name, setName] = useState(kept?.model ?? first.name);
   const [text, setText] = useState(kept?.text ?? "");
   const model = models.find((one) => one.name === name) ?? first;
-  const reader = useReader(Object.keys(model.input_schema.properties ?? {}), kept?.found ?? null);
+  const fields = Object.keys(model.input_schema.properties ?? {});
+  const [reader] = useState(() => kept?.reader ?? new RowReader(fields));
+  useReader(reader, fields);
   useEffect(() => {
-    draft = { owner, model: name, text, found: reader.found };
-  }, [owner, name, text, reader.found]);
+    draft = { owner, model: name, text, reader };
+  }, [owner, name, text]);
   useEffect(
     () => () => {
       if (job.peek().job) draft = null;
@@ -128,7 +94,7 @@ export function NewJob({ models }) {
   const options = models.map((one) => ({ value: one.name, label: `${one.name} · ${t("unit.credits", { n: one.price_credits })}` }));
   return html`<div class="stack">
     <div class="card card__body stack">
-      <${SelectField} label=${t("bulk.model")} hint=${aboutOf(model)} value=${name} onValue=${setName} options=${options} />
+      <${SelectField} label=${t("bulk.model")} hint=${aboutOf(model)} value=${model.name} onValue=${setName} options=${options} />
       <${Drop}
         onFile=${(/** @type {File} */ file) => {
           setText("");
@@ -146,9 +112,9 @@ export function NewJob({ models }) {
         }}
       />
       ${reader.share === null ? null : html`<progress class="bar" aria-label=${t("bulk.reading")} max="1" value=${reader.share}></progress>`}
-      ${reader.problem ? html`<${Banner} kind="danger">${reader.problem}</${Banner}>` : null}
+      ${reader.error ? html`<${Banner} kind="danger">${whyNot(reader.error)}</${Banner}>` : null}
     </div>
-    ${reader.found ? html`<${Review} ...${reader.found} model=${model} key=${`${name} ${reader.found.name}`} />` : null}
+    ${reader.found ? html`<${Review} ...${reader.found} model=${model} key=${`${model.name} ${reader.found.name}`} />` : null}
     <${RecentJobs} />
   </div>`;
 }

@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../../api.js";
 import { sampleOf, secondsOf } from "../../bulk/estimate.js";
-import { itemsOf, planOf } from "../../bulk/inputs.js";
+import { chosenIn, itemsOf, planOf } from "../../bulk/inputs.js";
 import { lastRate, runner } from "../../bulk/current_job.js";
 import { Banner } from "../../components/banner.js";
 import { Button } from "../../components/button.js";
@@ -107,12 +107,13 @@ function Start({ source, name, model, items }) {
 
 /** @param {{source: Source, name: string, model: Model}} props */
 export function Review({ source, name, model }) {
-  const [column, setColumn] = useState(/** @type {number | undefined} */ (undefined));
+  const [choice, setChoice] = useState(/** @type {import("../../bulk/inputs.js").ColumnChoice | null} */ (null));
   const box = /** @type {{current: HTMLElement | null}} */ (useRef(null));
   const schema = model.input_schema;
   useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), []);
-  const plan = useMemo(() => planOf(source, schema, column), [source, schema, column]);
-  const items = useMemo(() => itemsOf(source, schema, plan), [source, schema, plan]);
+  const column = chosenIn(choice, source);
+  const plan = useMemo(() => planOf(source, schema, column), [source, model.version, column]); // a version's schema never changes
+  const items = useMemo(() => itemsOf(source, schema, plan), [source, plan]);
   if (plan.by === "impossible") {
     const key = source.kind === "table" && source.hasHeader ? "bulk.missing" : "bulk.missing_names";
     return html`<${Banner} kind="warning">${t(key, { model: model.name, fields: plan.missing.join(", ") })}</${Banner}>`;
@@ -125,7 +126,7 @@ export function Review({ source, name, model }) {
         ? html`<${SelectField}
             label=${t("bulk.column")}
             value=${String(plan.column)}
-            onValue=${(/** @type {string} */ value) => setColumn(Number(value))}
+            onValue=${(/** @type {string} */ value) => setChoice({ columns: source.columns, place: Number(value) })}
             options=${source.columns.map((label, place) => ({ value: String(place), label }))}
           />`
         : null}
