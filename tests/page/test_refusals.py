@@ -200,3 +200,32 @@ def test_a_new_price_is_seen_in_an_open_page(open_tab: OpenTab, native: System, 
         finally:
             native.run("--cli", "admin", "price", "echo", "1")
             native.until_listed("echo", price_credits=1)
+
+
+def test_a_job_is_not_started_at_another_price_than_the_one_that_was_shown(
+    open_tab: OpenTab, native: System, person: str
+) -> None:
+    with open_tab() as tab:
+        tab.sign_in(person, PASSWORD).open("/app/bulk")
+        tab.page.get_by_label(tab.words("bulk.model")).select_option("echo")
+        tab.page.get_by_label(tab.words("bulk.paste")).fill("one\ntwo")
+        listed = tab.page.request.get(f"{tab.url}/models").body()
+        tab.page.route("**/models", lambda route: route.fulfill(body=listed, content_type="application/json"))
+        try:
+            native.run("--cli", "admin", "price", "echo", "3")
+            native.until_listed("echo", price_credits=3)
+            tab.button("bulk.start").click()
+            job = tab.page.get_by_role("region", name=tab.words("bulk.job"))
+            expect(job).to_contain_text(tab.words("bulk.stopped_price", cost=6))
+            expect(job).to_contain_text(tab.words("bulk.phase.not_started"))
+            expect_balance(tab, 100)
+            tab.page.unroute("**/models")
+            tab.button("bulk.another").click()
+            tab.page.get_by_role("dialog").get_by_role("button", name=tab.words("bulk.discard_action")).click()
+            tab.page.evaluate("dispatchEvent(new Event('focus'))")
+            expect(tab.page.get_by_label(tab.words("bulk.model"))).to_contain_text(
+                f"echo · {tab.words('unit.credits', n=3)}"
+            )
+        finally:
+            native.run("--cli", "admin", "price", "echo", "1")
+            native.until_listed("echo", price_credits=1)

@@ -13,6 +13,7 @@ import { ApiError } from "../../services/app/web/problem.js";
 class Service {
   constructor(credits = 1_000_000) {
     this.credits = credits;
+    this.price = 1;
     /** @type {Map<string, Stored>} */
     this.jobs = new Map();
     /** @type {Map<string, Stored>} */
@@ -26,6 +27,7 @@ class Service {
 
   /** @param {string} path */
   async get(path) {
+    if (path === "/models/sentiment") return { price_credits: this.price };
     this.before.shift()?.();
     if (path.startsWith("/bulk?")) return { items: [...this.jobs.values()].reverse().slice(0, 1) };
     const job = this.#job(path.split("/")[2] ?? "");
@@ -43,7 +45,7 @@ class Service {
     if (known) return shown(known);
     const texts = (await body.text()).trimEnd().split("\n").map((line) => /** @type {string} */ (JSON.parse(line).input.text));
     const rows = texts.map((text) => ({ text, status: text.startsWith("bad") ? "invalid" : "queued", cost: 0 }));
-    const cost = rows.filter(({ status }) => status === "queued").length;
+    const cost = this.price * rows.filter(({ status }) => status === "queued").length;
     if (cost > this.credits) throw new ApiError(402, "insufficient_credits", "Too dear", { more: { cost, balance: this.credits } });
     this.credits -= cost;
     const job = {
@@ -277,6 +279,50 @@ test("without credits nothing starts, it says what it costs, and starts once the
   await runner.settled();
   assert.equal(runner.state.phase, "finished");
   assert.equal(api.credits, 0);
+});
+
+test("at another price than the one that was shown nothing is held until a person starts it at that price", async () => {
+  const api = new Service();
+  const runner = made(api);
+  api.price = 3;
+  await runner.start(order(numbered(10)));
+  await runner.settled();
+  assert.deepEqual([runner.state.phase, runner.state.problem?.code, runner.state.problem?.cost], ["stopped", "price_changed", 30]);
+  assert.deepEqual([api.jobs.size, api.credits], [0, 1_000_000]);
+  api.isResting = true;
+  await runner.resume();
+  while (jobOf(runner).bulkId === null) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual([api.credits, jobOf(runner).price], [1_000_000 - 30, 3]);
+  await runner.leave();
+});
+
+test("a job that waited for credits or was opened again is not started at another price than it was shown with", async () => {
+  const api = new Service(5);
+  const store = memoryStore();
+  const first = made(api, { store });
+  await first.start(order(numbered(10)));
+  await first.settled();
+  assert.equal(first.state.problem?.code, "insufficient_credits");
+  Object.assign(api, { credits: 100, price: 2 });
+  const second = made(api, { store });
+  await second.restore("anna");
+  for (const runner of [first, second]) {
+    await runner.resume();
+    await runner.settled();
+    assert.deepEqual([runner.state.problem?.code, runner.state.problem?.cost, api.jobs.size], ["price_changed", 20, 0]);
+  }
+});
+
+test("a job whose answer was lost is sent again at the price it was accepted for", async () => {
+  const api = new Service();
+  const runner = made(api);
+  api.after.push(() => {
+    api.price = 5;
+    throw new ApiError(0, "offline", "Lost", { retryAfterS: 0.01 });
+  });
+  await runner.start(order(["one"]));
+  await runner.settled();
+  assert.deepEqual([runner.state.phase, api.jobs.size], ["finished", 1]);
 });
 
 test("a job that was refused is canceled without being sent again", async () => {

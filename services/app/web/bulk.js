@@ -101,9 +101,9 @@ export class BulkRunner {
 
   /** Send it again after what held it up is mended. */
   async resume() {
-    const { phase, problem } = this.state;
-    if (phase !== "stopped" || problem?.code === "key_forgotten") return;
-    await this.#set({ phase: "running" });
+    const { phase, problem, job } = this.state;
+    if (!job || phase !== "stopped" || problem?.code === "key_forgotten") return;
+    await this.#set({ phase: "running", price: problem?.price ?? job.price });
     this.#run();
   }
 
@@ -207,6 +207,7 @@ export class BulkRunner {
         await this.#set({ phase: "stopped" }, problemOf("key_forgotten"));
         return null;
       }
+      if (job.sentAt === null && !(await this.#isAtItsPrice(job))) return null;
       await this.#set({ sentAt });
       return this.jobs.send(job, this.#pieces(job));
     }
@@ -216,6 +217,18 @@ export class BulkRunner {
       return found;
     }
     return this.jobs.look(job.bulkId);
+  }
+
+  /**
+   * Whether it may be sent; what was sent already has its price, and sending it again costs nothing.
+   * @param {Job} job @returns {Promise<boolean>}
+   */
+  async #isAtItsPrice(job) {
+    const price = await this.jobs.price(job.model);
+    if (this.state.job?.id !== job.id) return false; // it was left meanwhile
+    if (price === job.price) return true;
+    await this.#set({ phase: "stopped" }, problemOf("price_changed", { more: { price, cost: price * job.total } }));
+    return false;
   }
 
   /** @param {Remote | null} found */
@@ -236,7 +249,9 @@ export class BulkRunner {
   async #onError(error) {
     const problem = problemOf(error.code ?? "unknown", error);
     if (!error.isTransient) {
-      await this.#set({ phase: "stopped" }, problem);
+      // Without credits nothing was accepted, whatever became of earlier attempts: it may be sent as if for the first time.
+      const isRefused = problem.code === "insufficient_credits" && this.state.job?.bulkId === null;
+      await this.#set({ phase: "stopped", ...(isRefused ? { sentAt: null } : {}) }, problem);
       return;
     }
     const waitMs = (error.retryAfterS ?? RETRY_S) * 1000;
@@ -305,6 +320,7 @@ function problemOf(code, error = {}) {
     retryAt: null,
     cost: error.more?.cost ?? null,
     balance: error.more?.balance ?? null,
+    price: error.more?.price ?? null,
     requestId: error.requestId ?? null,
   };
 }

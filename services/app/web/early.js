@@ -9,9 +9,9 @@
     signed_in:
       "components/account_menu components/menu components/segmented lib/sse stream theme",
     home:
-      "components/field components/hooks components/menu components/page lib/schema outputs/asked playground/answer_card playground/ask_card playground/follow playground/form playground/model_picker playground/playground playground/state playground/waiting views/welcome",
+      "components/field components/hooks components/menu components/page components/use_models lib/schema outputs/asked playground/answer_card playground/ask_card playground/follow playground/form playground/model_picker playground/playground playground/state playground/waiting views/welcome",
     predict:
-      "components/code_language components/copy_button components/field components/hooks components/menu components/page components/segmented components/status_chip components/time lib/schema lib/snippets made_key outputs/asked outputs/headline outputs/shape outputs/words playground/answer_card playground/ask_card playground/code_card playground/follow playground/form playground/model_picker playground/playground playground/recent playground/state playground/waiting views/predict",
+      "components/code_language components/copy_button components/field components/hooks components/menu components/page components/segmented components/status_chip components/time components/use_models lib/schema lib/snippets made_key outputs/asked outputs/headline outputs/shape outputs/words playground/answer_card playground/ask_card playground/code_card playground/follow playground/form playground/model_picker playground/playground playground/recent playground/state playground/waiting views/predict",
   };
   const root = document.documentElement;
   let language = navigator.language;

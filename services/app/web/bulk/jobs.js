@@ -1,5 +1,5 @@
 /**
- * A bulk job of the service: send(job, pieces), look(id), recent(limit), unfinished(), cancel(id), results(id).
+ * A bulk job of the service: price(model), send(job, pieces), look(id), recent(limit), unfinished(), cancel(id), results(id).
  * The runner itself waits and retries, so that it can show it.
  */
 import { readJson, writeJson } from "../lib/json.js";
@@ -13,6 +13,9 @@ import { readJson, writeJson } from "../lib/json.js";
 /** @param {Api} api */
 export function jobsOf(api) {
   return {
+    /** What a row costs now. @param {string} model @returns {Promise<number>} */
+    price: async (model) => (await api.get(`/models/${encodeURIComponent(model)}`, { retry: false })).price_credits,
+
     /**
      * All rows in one request, a line each. Repeating it with the same key costs nothing.
      * @param {Job} job @param {AsyncIterable<Piece>} pieces

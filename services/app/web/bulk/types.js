@@ -12,14 +12,14 @@
  * @property {string} owner The user's id: another person on this device does not see it.
  * @property {string} key The Idempotency-Key of its request.
  * @property {string | null} bulkId Of the service, once it has been accepted.
- * @property {number | null} sentAt Of the first attempt.
+ * @property {number | null} sentAt Of the first attempt of which it is not known that the service refused it.
  * @property {string} model
  * @property {string} name Of the file; empty for pasted lines.
  * @property {string[]} columns Of the table, for the result; empty where the inputs are all there is.
  * @property {string} delimiter Of the result.
  * @property {number} total
  * @property {number} pieces 0: begun elsewhere, or opened again, and its rows are not on this device.
- * @property {number} price Of one row, in credits.
+ * @property {number} price Of one row, in credits, as it was shown: at another one it is not sent.
  * @property {number} startedAt
  * @property {JobPhase} phase
  * @property {Counts} counts
@@ -60,6 +60,7 @@
  * @property {number | null} retryAt
  * @property {number | null} cost
  * @property {number | null} balance
+ * @property {number | null} price Of one row, where it has changed.
  * @property {string | null} requestId
  *
  * @typedef {object} JobState

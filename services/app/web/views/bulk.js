@@ -3,17 +3,17 @@ import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
 import { followJob, isElsewhere, isKnown, job } from "../bulk/current_job.js";
 import { EmptyState, ErrorState } from "../components/empty_state.js";
-import { useQuery } from "../components/hooks.js";
 import { Page } from "../components/page.js";
 import { Loading, Skeleton } from "../components/skeleton.js";
+import { useModels } from "../components/use_models.js";
 import { t } from "../i18n/index.js";
-import { loadModels, models } from "../service.js";
+import { models } from "../service.js";
 import { user } from "../session.js";
 import { JobCard } from "./bulk/job_card.js";
 import { NewJob } from "./bulk/new_job.js";
 
 export default function Bulk() {
-  const { error, reload } = useQuery(() => loadModels(), []);
+  const { error, reload } = useModels();
   useEffect(() => followJob(user.value?.id ?? null), [user.value?.id]);
   return html`<${Page} title=${t("nav.bulk")}><${Body} error=${error} reload=${reload} /></${Page}>`;
 }

@@ -57,6 +57,7 @@ export default {
   "bulk.wait_offline": "You are offline. It goes on by itself; trying again in {n:time}.",
   "bulk.wait_busy": "The service is catching up. Trying again in {n:time}; you will not pay twice.",
   "bulk.stopped_credits": "All rows together cost {cost:credits} and you have {balance}. Nothing was started.",
+  "bulk.stopped_price": "The price has changed: all rows together cost up to {cost:credits_gen} now. Nothing was started.",
   "bulk.key_forgotten": "This job was left for more than a day before the service had it, so sending it again might be charged twice. Look at your history, and start it as a new job.",
   "bulk.stopped": "The job cannot go on.",
   "bulk.download_so_far": "Download so far",

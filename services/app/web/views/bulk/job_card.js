@@ -18,6 +18,7 @@ import { ApiError } from "../../problem.js";
 /** @typedef {import("../../bulk/types.js").Job} Job */
 
 const PARTS_MAX = 200;
+const NOT_STARTED = new Set(["insufficient_credits", "price_changed"]);
 
 /** @param {{state: JobState, job: Job}} props */
 function Progress({ state, job }) {
@@ -67,6 +68,7 @@ function ProblemBanner({ state: { phase, problem } }) {
       ${t("bulk.stopped_credits", { cost: problem.cost, balance: problem.balance })} <${HowLink} />
     </${Banner}>`;
   }
+  if (problem.code === "price_changed") return html`<${Banner} kind="warning">${t("bulk.stopped_price", { cost: problem.cost })}</${Banner}>`;
   if (problem.code === "key_forgotten") return html`<${Banner} kind="warning">${t("bulk.key_forgotten")}</${Banner}>`;
   const quote = problem.requestId ? html`<p class="small muted">${t("error.quote")} <code>${problem.requestId}</code></p>` : null;
   return html`<${Banner} kind="danger">${t("bulk.stopped")} ${sentenceOf(new ApiError(0, problem.code, problem.detail))}${quote}</${Banner}>`;
@@ -109,7 +111,7 @@ function Actions({ state: { phase, problem }, job }) {
   </${Button}>`;
   const mayResume = phase === "stopped" && problem?.code !== "key_forgotten";
   return html`<div class="row">
-    ${mayResume ? html`<${Button} kind="primary" onClick=${() => act("resume")}>${t("bulk.resume")}</${Button}>` : null}
+    ${mayResume ? html`<${Button} kind="primary" onClick=${() => act("resume")}>${t(problem?.code === "price_changed" ? "bulk.start" : "bulk.resume")}</${Button}>` : null}
     ${file}
     ${isOver || phase === "stopped" || job.pieces === 0 ? html`<${Button} kind="quiet" icon="plus" onClick=${() => (job.pieces > 0 ? setAsks("discard") : act("discard"))}>${t("bulk.another")}</${Button}>` : null}
     ${isOver || phase === "canceling" ? null : html`<${Button} kind="quiet" onClick=${() => setAsks("cancel")}>${t("bulk.cancel")}</${Button}>`}
@@ -131,7 +133,7 @@ function Actions({ state: { phase, problem }, job }) {
 export function JobCard({ state }) {
   const { job, phase } = state;
   if (!job) return null;
-  const isRefused = phase === "stopped" && job.bulkId === null && state.problem?.code === "insufficient_credits";
+  const isRefused = phase === "stopped" && job.bulkId === null && NOT_STARTED.has(state.problem?.code ?? "");
   return html`<section class="card" aria-label=${t("bulk.job")}>
     <div class="card__head">
       <h2 class="truncate">${job.name || (job.pieces > 0 ? t("bulk.pasted") : t("bulk.of", { at: fmt.moment(new Date(job.startedAt).toISOString()) }))}</h2>
