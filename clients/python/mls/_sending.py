@@ -15,7 +15,7 @@ import httpx2
 from mls import _calls
 from mls._calls import Call, Retry, Tries
 from mls._followed import Followed, ended_in_time
-from mls.bulk import AsyncUpload, BulkResult, Lines, Upload
+from mls.bulk import LINE_BYTES_MAX, AsyncUpload, BulkResult, Lines, Upload
 from mls.errors import ApiError, check_media_type, error_of, read_as
 from mls.types import Answered
 
@@ -41,7 +41,7 @@ class Sender:
         """The events of one connection, which ends with the time of ``followed``."""
         call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
         with self._streamed(call) as response, ended_in_time(response, followed.left_s):
-            yield from httpx2.EventSource(response)
+            yield from httpx2.EventSource(response, max_event_size=LINE_BYTES_MAX)
 
     def _results(self, bulk_id: UUID | str, done: int) -> Iterator[BulkResult]:
         """The results that come on one connection after the first ``done``, which have been read before."""
@@ -97,7 +97,7 @@ class AsyncSender:
     async def _connected(self, followed: Followed) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
         call = _calls.events(followed.prediction_id, followed.last_event_id, followed.silence_s)
         async with self._streamed(call) as response:
-            async for event in httpx2.EventSource(response):
+            async for event in httpx2.EventSource(response, max_event_size=LINE_BYTES_MAX):
                 yield event
 
     async def _results(self, bulk_id: UUID | str, done: int) -> AsyncGenerator[BulkResult, None]:

@@ -20,7 +20,7 @@ from mls.types import Answered, JsonObject, PredictionError
 
 PIECE_BYTES = 256 * 1024
 LINE_BYTES_MAX = 64 * 2**20
-"""Of one result: twice the largest output that a model may have. More is no line of a service."""
+"""Of one result or event: more than the largest input and output together. More is nothing of a service."""
 POLL_S_MIN, POLL_S_MAX = 0.25, 5.0
 CSV, JSON_LINES = "text/csv", "application/x-ndjson"
 _KINDS = {".csv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES}
