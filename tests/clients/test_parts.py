@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 import mls
@@ -135,6 +137,21 @@ def test_a_signed_message_is_verified_also_while_its_secret_is_rotated() -> None
 def test_a_message_that_is_not_to_be_trusted_is_refused(body: bytes, headers: Callable[[], dict[str, str]]) -> None:
     with pytest.raises(webhooks.VerificationError):
         webhooks.verify(body, headers(), SECRET)
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))  # surrogates too, as servers decode what is no UTF-8
+HEADER = st.one_of(ANY_TEXT, st.integers().map(str), st.from_regex(r"v1,[A-Za-z0-9+/=]{0,50}", fullmatch=True))
+STAMP = st.one_of(HEADER, st.just("9" * 400), st.just(str(10**15)), st.just("now"))
+
+
+@given(body=st.one_of(st.binary(), ANY_TEXT, st.just(BODY)), id_=HEADER, stamp=STAMP, signature=HEADER)
+def test_whatever_anybody_sends_is_refused_by_one_error(
+    body: bytes | str, id_: str, stamp: str, signature: str
+) -> None:
+    sent_at = str(int(time.time())) if stamp == "now" else stamp
+    headers = {"Webhook-Id": id_, "Webhook-Timestamp": sent_at, "Webhook-Signature": signature}
+    with pytest.raises(webhooks.VerificationError):
+        webhooks.verify(body, headers, SECRET)
 
 
 def test_the_package_names_what_it_offers() -> None:

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -53,16 +54,22 @@ def verify(
     Raises:
         VerificationError: It is not to be trusted.
     """
-    raw = body.encode() if isinstance(body, str) else body
     lower = {name.lower(): value for name, value in headers.items()}
     try:
         message_id, sent_at, signatures = (lower[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
-        age_s = time.time() - int(sent_at)
-    except (KeyError, ValueError):
+    except KeyError:
         raise VerificationError("A header webhook-id, webhook-timestamp or webhook-signature is missing.") from None
+    # Before anything is made of them: anybody may send any text.
+    if not (message_id.isascii() and signatures.isascii() and re.fullmatch(r"[0-9]{1,15}", sent_at)):
+        raise VerificationError("A header webhook-id, webhook-timestamp or webhook-signature is none of a webhook.")
+    try:
+        raw = body.encode() if isinstance(body, str) else body
+    except UnicodeEncodeError:
+        raise VerificationError("The body is no text that was sent.") from None
+    age_s = time.time() - int(sent_at)
     if abs(age_s) > tolerance_s:
         raise VerificationError("The message is too old, or from the future.")
-    signed = f"{message_id}.{int(sent_at)}.".encode() + raw
+    signed = f"{message_id}.{sent_at}.".encode() + raw
     given = [value for version, _, value in (one.partition(",") for one in signatures.split()) if version == "v1"]
     secrets = [secret] if isinstance(secret, str) else secret
     if not any(hmac.compare_digest(_signature(key, signed), one.encode()) for key in secrets for one in given):
