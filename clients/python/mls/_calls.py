@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import time
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ CONNECT_S = 10.0
 BULK_S = 600.0
 """From the end of a bulk job's upload to the answer: its credits are held meanwhile."""
 AGAIN = frozenset({429, 502, 503, 504})
+KEY = re.compile("[!-~]([ -~]{0,253}[!-~])?")
+"""What an Idempotency-Key may be: the service drops spaces around it, as HTTP does."""
 
 Input = str | JsonObject
 """A text, or an object as the model's ``input_schema`` says."""
@@ -65,16 +68,19 @@ class Call:
     media_type: str = "application/json"
 
     def request(self, client: httpx2.Client | httpx2.AsyncClient, content: Content = None) -> httpx2.Request:
-        """As a request of ``client``, with a body that is not JSON if there is one."""
-        return client.build_request(
-            self.method,
-            self.path,
-            params=dict(self.params),
-            json=self.json,
-            content=content,
-            headers=dict(self.headers),
-            timeout=httpx2.Timeout(self.read_s, connect=min(self.read_s, CONNECT_S)),
-        )
+        """As a request of ``client``, with a body that is not JSON if there is one; raises ValueError."""
+        try:
+            return client.build_request(
+                self.method,
+                self.path,
+                params=dict(self.params),
+                json=self.json,
+                content=content,
+                headers=dict(self.headers),
+                timeout=httpx2.Timeout(self.read_s, connect=min(self.read_s, CONNECT_S)),
+            )
+        except httpx2.InvalidURL as error:  # as of an id with a line break
+            raise ValueError(f"This cannot be asked for: {error}") from error
 
 
 class Tries:
@@ -205,5 +211,7 @@ def page(path: str, filters: Mapping[str, Any], cursor: str | None) -> Call:
 
 
 def _keyed(key: str | None) -> dict[str, str]:
-    """A key for each call, so that trying it again can never be a second request."""
+    """A key for each call, so that trying it again can never be a second request; raises ValueError."""
+    if key and not KEY.fullmatch(key):
+        raise ValueError("An Idempotency-Key has 1 to 255 printable ASCII characters, and no space at its ends.")
     return {"Idempotency-Key": key or uuid4().hex}

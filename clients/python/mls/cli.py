@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import json
 import re
 import sys
@@ -10,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import httpx2
 
 from mls._calls import Input
 from mls._connect import client_version
@@ -24,6 +28,18 @@ OUT = "for the results: CSV where it is named .csv, else lines of JSON; otherwis
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
+_ESCAPED = "mls.escaped"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """What the output cannot hold, as JSON writes it in ASCII."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101  of an output
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_ESCAPED, _escape)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 1 where the service refused, or the prediction failed."""
     parser = _parser()
@@ -31,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "run" not in asked:
         parser.print_help(sys.stderr)
         return MISUSED
+    if isinstance(sys.stdout, io.TextIOWrapper):  # an answer is paid by then, whatever the terminal can show
+        sys.stdout.reconfigure(errors=_ESCAPED)
     try:
         with Client(asked.url) as client:
             run: Callable[[Client, argparse.Namespace], None] = asked.run
@@ -38,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `mls models | head`
         sys.stderr.close()
         return FAILED
+    except httpx2.InvalidURL:  # the client's own is checked; this may have a password in it
+        parser.error("The address of a proxy in the environment cannot be read.")
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except (ApiError, ServiceUnreachable, StillRunning, PredictionFailed) as error:
