@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 
@@ -50,6 +52,48 @@ async def test_results_keep_each_character_of_their_texts(sizes: list[int]) -> N
             found_too = [one async for one in client_of_tasks.bulk_results(PREDICTION_ID)]
     assert [one.output for one in found] == [{"text": text} for text in TEXTS]
     assert found_too == found
+
+
+def table_of(status: str) -> bytes:
+    """As the service writes it: while a job goes on, its rows grow."""
+    answer = '"Fine,\nand ""good"""' if status == "succeeded" else ""
+    rows = [f'{number},{status},"Two\nlines, and a ""word""",{answer}\r\n' for number in range(1, 4)]
+    return ("\ufeffline,status,text,label\r\n" + "".join(rows)).encode()
+
+
+@pytest.mark.timeout(120)
+async def test_a_table_is_made_of_whole_rows_where_the_job_goes_on_between_two_connections() -> None:
+    before, after = table_of("queued"), table_of("succeeded")
+    cuts = iter(range(0, len(before), 3))
+
+    def cut_first(exchange: LocalExchange) -> None:
+        if len(served.requests) % 2 == 0:
+            exchange.send(200, after, "text/csv")
+            return
+        exchange.send_response(200)
+        exchange.send_header("Content-Type", "text/csv")
+        exchange.send_header("Content-Length", str(len(before)))
+        exchange.end_headers()
+        exchange.wfile.write(before[: next(cuts)])
+        exchange.close_connection = True
+
+    states: set[tuple[str, ...]] = set()
+    with serving(cut_first) as served:
+        retry = Retry(tries=2, pause_s_min=0.001)
+        with Client(served.url, api_key="mls_test", retry=retry) as client:
+            async with AsyncClient(served.url, api_key="mls_test", retry=retry) as client_of_tasks:
+                for place in range(len(range(0, len(before), 3))):
+                    if place % 2:
+                        rows = list(client.bulk_csv(PREDICTION_ID))
+                    else:
+                        rows = [row async for row in client_of_tasks.bulk_csv(PREDICTION_ID)]
+                    read = list(csv.DictReader(io.StringIO(b"".join(rows).decode("utf-8-sig"), newline="")))
+                    assert [row["line"] for row in read] == ["1", "2", "3"]
+                    for row in read:
+                        assert row["text"] == 'Two\nlines, and a "word"'
+                        assert row["label"] == ('Fine,\nand "good"' if row["status"] == "succeeded" else "")
+                    states.add(tuple(row["status"] for row in read))
+    assert states >= {("succeeded",) * 3, ("queued", "queued", "succeeded")}
 
 
 @given(st.lists(st.binary(max_size=9).map(lambda some: some.replace(b"x", b"\n"))))

@@ -8,14 +8,13 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
-from uuid import UUID
 
 import httpx2
 
 from mls import _calls
 from mls._calls import Call, Retry, Tries
 from mls._followed import Followed, ended_in_time
-from mls.bulk import LINE_BYTES_MAX, AsyncUpload, BulkResult, Lines, Upload
+from mls.bulk import LINE_BYTES_MAX, AsyncUpload, Lines, Upload
 from mls.errors import ApiError, check_media_type, error_of, read_as
 from mls.types import Answered
 
@@ -43,13 +42,22 @@ class Sender:
         with self._streamed(call) as response, ended_in_time(response, followed.left_s):
             yield from httpx2.EventSource(response, max_event_size=LINE_BYTES_MAX)
 
-    def _results(self, bulk_id: UUID | str, done: int) -> Iterator[BulkResult]:
-        """The results that come on one connection after the first ``done``, which have been read before."""
-        with self._streamed(_calls.bulk_results(bulk_id)) as response:
-            lines = Lines(response)
-            came = (line for piece in response.iter_bytes() for line in lines.take(piece))
-            for line in itertools.islice(itertools.chain(came, lines.rest()), done, None):
-                yield read_as(BulkResult, response, line)
+    def _parts(self, call: Call, kind: type[Lines]) -> Iterator[tuple[httpx2.Response, bytes]]:
+        """The lines or rows of a long answer, each whole and once, over as many connections as it takes."""
+        tries, done = Tries(self._retry), 0
+        while True:
+            try:
+                with self._streamed(call) as response:
+                    parts = kind(response)
+                    came = (part for piece in response.iter_bytes() for part in parts.take(piece))
+                    for part in itertools.islice(itertools.chain(came, parts.rest()), done, None):
+                        tries.went_well()
+                        done += 1
+                        yield response, part
+            except (httpx2.TransportError, ApiError) as error:
+                time.sleep(tries.pause_s(error))
+            else:
+                return
 
     @contextmanager
     def _streamed(self, call: Call) -> Iterator[httpx2.Response]:
@@ -100,18 +108,24 @@ class AsyncSender:
             async for event in httpx2.EventSource(response, max_event_size=LINE_BYTES_MAX):
                 yield event
 
-    async def _results(self, bulk_id: UUID | str, done: int) -> AsyncGenerator[BulkResult, None]:
-        """The results that come on one connection after the first ``done``, which have been read before."""
-        async with self._streamed(_calls.bulk_results(bulk_id)) as response:
-            lines, number = Lines(response), 0
-            async for piece in response.aiter_bytes():
-                for line in lines.take(piece):
-                    number += 1
-                    if number > done:
-                        yield read_as(BulkResult, response, line)
-            for line in lines.rest():
-                if number >= done:
-                    yield read_as(BulkResult, response, line)
+    async def _parts(self, call: Call, kind: type[Lines]) -> AsyncGenerator[tuple[httpx2.Response, bytes], None]:
+        """The lines or rows of a long answer, each whole and once, over as many connections as it takes."""
+        tries, done = Tries(self._retry), 0
+        while True:
+            try:
+                async with self._streamed(call) as response, aclosing(_divided(response, kind)) as parts:
+                    number = 0
+                    async for some in parts:
+                        for part in some:
+                            number += 1
+                            if number > done:
+                                tries.went_well()
+                                done = number
+                                yield response, part
+            except (httpx2.TransportError, ApiError) as error:
+                await asyncio.sleep(tries.pause_s(error))
+            else:
+                return
 
     @asynccontextmanager
     async def _streamed(self, call: Call) -> AsyncIterator[httpx2.Response]:
@@ -125,3 +139,11 @@ class AsyncSender:
             yield response
         finally:
             await response.aclose()
+
+
+async def _divided(response: httpx2.Response, kind: type[Lines]) -> AsyncGenerator[Iterator[bytes], None]:
+    """What ends in each piece of an answer, and what nothing ends."""
+    parts = kind(response)
+    async for piece in response.aiter_bytes():
+        yield parts.take(piece)
+    yield parts.rest()

@@ -170,9 +170,17 @@ class Lines:
         first, *others = piece.split(b"\n")
         self._add(first)
         for other in others:
-            yield bytes(self._begun)
-            self._begun.clear()
-            self._add(other)
+            if self._is_whole:
+                yield bytes(self._begun)
+                self._begun.clear()
+                self._add(other)
+            else:
+                self._add(b"\n" + other)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether a line feed ends here what has begun."""
+        return True
 
     def rest(self) -> Iterator[bytes]:
         """The last line, where no line feed ends it."""
@@ -183,6 +191,27 @@ class Lines:
         if len(self._begun) + len(part) > LINE_BYTES_MAX:
             raise unexpected(self._response, f"A line of the answer has more than {LINE_BYTES_MAX:,} bytes")
         self._begun += part
+
+
+class Rows(Lines):
+    """Divides a CSV file at the line feeds that are not within quotes; each row keeps its line feed."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        super().__init__(response)
+        self._quotes = 0
+
+    def take(self, piece: bytes) -> Iterator[bytes]:
+        """The rows that end in this piece; raises as that of `Lines`."""
+        for row in super().take(piece):
+            yield row + b"\n"
+
+    @property
+    def _is_whole(self) -> bool:
+        return self._quotes % 2 == 0
+
+    def _add(self, part: bytes) -> None:
+        super()._add(part)
+        self._quotes += part.count(b'"')
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -154,6 +154,9 @@ def _bulk(client: Client, asked: argparse.Namespace) -> None:
 
 def _results(client: Client, asked: argparse.Namespace) -> None:
     _check_out(asked.out)
+    job = client.get_bulk(asked.id)
+    if job.finished_at is None:
+        sys.stderr.write("The job is not over yet: lines that have no answer are queued or processing.\n")
     _write_results(client, asked.id, asked.out)
 
 

@@ -20,8 +20,8 @@ from mls._connect import Settings
 from mls._followed import Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
 from mls._sending import Sender
-from mls.bulk import BulkJob, BulkResult, Poll, Source, Upload
-from mls.errors import ApiError
+from mls.bulk import BulkJob, BulkResult, Lines, Poll, Rows, Source, Upload
+from mls.errors import ApiError, read_as
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -277,35 +277,13 @@ class Client(Sender):
 
     def bulk_results(self, bulk_id: UUID | str) -> Iterator[BulkResult]:
         """What became of each line, in the order of the file; over broken connections, too."""
-        tries, done = Tries(self._retry), 0
-        while True:
-            try:
-                for result in self._results(bulk_id, done):
-                    tries.went_well()
-                    done += 1
-                    yield result
-            except (httpx2.TransportError, ApiError) as error:
-                time.sleep(tries.pause_s(error))
-            else:
-                return
+        for response, line in self._parts(_calls.bulk_results(bulk_id), Lines):
+            yield read_as(BulkResult, response, line)
 
     def bulk_csv(self, bulk_id: UUID | str) -> Iterator[bytes]:
-        """The results of a bulk job that is over as a CSV file, in pieces; over broken connections, too."""
-        tries, done = Tries(self._retry), 0
-        while True:
-            try:
-                with self._streamed(_calls.bulk_results(bulk_id, "csv")) as response:
-                    read = 0
-                    for piece in response.iter_bytes():
-                        read += len(piece)
-                        if read > done:
-                            tries.went_well()
-                            yield piece[done - read :]
-                            done = read
-            except (httpx2.TransportError, ApiError) as error:
-                time.sleep(tries.pause_s(error))
-            else:
-                return
+        """The same as a CSV file, row by row, the first with the columns' names; a row may have several lines."""
+        for _, row in self._parts(_calls.bulk_results(bulk_id, "csv"), Rows):
+            yield row
 
     def bulk(
         self,
