@@ -31,8 +31,10 @@ def answer_at_once(exchange: LocalExchange) -> None:
     exchange.send(202, json.dumps(prediction()).encode())
 
 
-@pytest.mark.parametrize(("timeout_s", "waits"), [(0.0, [None]), (0.5, ["wait=1"]), (1.4, ["wait=2"])])
-def test_a_short_wait_for_an_answer_is_one_request(timeout_s: float, waits: list[str | None]) -> None:
+@pytest.mark.parametrize(
+    ("timeout_s", "waits"), [(0.0, [None]), (0.5, ["wait=1"]), (1.6, ["wait=2"]), (1.4, ["wait=1", None])]
+)
+def test_a_short_wait_for_an_answer_is_few_requests(timeout_s: float, waits: list[str | None]) -> None:
     with serving(answer_as_asked) as served, Client(served.url, api_key=KEY) as client:
         began = time.monotonic()
         with pytest.raises(StillRunning):
@@ -127,6 +129,49 @@ async def test_a_wait_ends_with_its_time_for_asyncio_too(
             with pytest.raises(error):
                 await client.wait(PREDICTION_ID, timeout_s=GIVEN_S)
             assert time.monotonic() - began < GIVEN_S + 1
+
+
+def accept_once(then: Callable[[LocalExchange], None]) -> Callable[[LocalExchange], None]:
+    def answer(exchange: LocalExchange) -> None:
+        (then if len(exchange.served.requests) > 1 else answer_at_once)(exchange)
+
+    return answer
+
+
+ANSWER_ENDINGS = pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (be_silent, ServiceUnreachable),
+        (be_away, errors.Unavailable),
+        (accept_once(be_silent), StillRunning),
+        (accept_once(be_away), StillRunning),
+    ],
+)
+
+
+@pytest.mark.timeout(60)
+@ANSWER_ENDINGS
+def test_a_wait_for_an_answer_ends_with_its_time(
+    answer: Callable[[LocalExchange], None], error: type[Exception]
+) -> None:
+    with serving(answer) as served, Client(served.url, api_key=KEY) as client:
+        began = time.monotonic()
+        with pytest.raises(error):
+            client.predict("hello", timeout_s=GIVEN_S)
+        assert time.monotonic() - began < GIVEN_S + 5
+
+
+@pytest.mark.timeout(60)
+@ANSWER_ENDINGS
+async def test_a_wait_for_an_answer_ends_with_its_time_for_asyncio_too(
+    answer: Callable[[LocalExchange], None], error: type[Exception]
+) -> None:
+    with serving(answer) as served:
+        async with AsyncClient(served.url, api_key=KEY) as client:
+            began = time.monotonic()
+            with pytest.raises(error):
+                await client.predict("hello", timeout_s=GIVEN_S)
+            assert time.monotonic() - began < GIVEN_S + 5
 
 
 @pytest.mark.timeout(20)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import time
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +19,12 @@ PREFER_S_MAX = 30.0
 """Of one request that waits for its answer; proxies close what is silent for longer. It is asked again then."""
 POLL_S = 1.0
 """Between two such requests at least: a service that shuts down or is crowded answers before the time is over."""
+SHORT_S = 0.5
+"""So little time left is waited for in the client, and then is the last look."""
+FIRST_LOOK_S = 1.0
+"""A timeout of less time still gets the prediction as it is."""
+LATE_S = 0.9
+"""An answer may come so much later than its time: it is on its way, and `Prefer` takes whole seconds."""
 ANSWER_S = 30.0
 """Until the service has answered what it need not wait for."""
 CONNECT_S = 10.0
@@ -83,6 +88,20 @@ class Call:
             raise ValueError(f"This cannot be asked for: {error}") from error
 
 
+def may_pass(came: Prediction | httpx2.TransportError | ApiError) -> bool:
+    """Whether the same request may have another answer later."""
+    return not isinstance(came, ApiError) or came.status in AGAIN
+
+
+def given_up(error: httpx2.TransportError | ApiError) -> Exception:
+    """What is raised for an error after the last try."""
+    if isinstance(error, ApiError):
+        return error
+    unreachable = ServiceUnreachable(f"The service does not answer: {error or type(error).__name__}.")
+    unreachable.__cause__ = error
+    return unreachable
+
+
 class Tries:
     """Decides whether a call is made once more, and after which pause."""
 
@@ -90,15 +109,13 @@ class Tries:
         self._retry = retry
         self._failed = 0
 
-    def pause_s(self, error: Exception) -> float:
+    def pause_s(self, error: httpx2.TransportError | ApiError) -> float:
         """Seconds to wait before the next try; raises the error if there is none."""
         self._failed += 1
         retry_after_s = error.retry_after_s if isinstance(error, ApiError) else None
-        is_final = isinstance(error, ApiError) and error.status not in AGAIN
-        if is_final or self._failed >= self._retry.tries or (retry_after_s or 0.0) > self._retry.wait_s_max:
-            if isinstance(error, httpx2.TransportError):
-                raise ServiceUnreachable(f"The service does not answer: {error or type(error).__name__}.") from error
-            raise error
+        is_too_long = (retry_after_s or 0.0) > self._retry.wait_s_max
+        if not may_pass(error) or self._failed >= self._retry.tries or is_too_long:
+            raise given_up(error)
         longest = min(self._retry.pause_s_min * 2.0 ** (self._failed - 1), self._retry.pause_s_max)
         pause_s = longest * random.uniform(0.5, 1.0)  # noqa: S311  so that many clients do not come back at once
         return max(pause_s, retry_after_s or 0.0)
@@ -109,23 +126,41 @@ class Tries:
 
 
 class AnswerWait:
-    """Decides how long each request of one `predict` waits for the answer, and when the next one is sent."""
+    """Decides how long each request of one `predict` waits for the answer, and what is done after it."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, retry: Retry) -> None:
+        self._timeout_s = timeout_s
+        self._tries = Tries(retry)
+        self._began = self._sent_at = time.monotonic()
+        self._seen: Prediction | None = None
+
+    def next(self, call: Call) -> Call:
+        """The request as it is sent now."""
         self._sent_at = time.monotonic()
-        self._until = self._sent_at + timeout_s
+        wait_s = round(min(self._left_s, PREFER_S_MAX)) if self._timeout_s > 0 else 0  # `Prefer` takes whole seconds
+        headers = {**call.headers, "Prefer": f"wait={wait_s}"} if wait_s else call.headers
+        return replace(call, headers=headers, read_s=min(ANSWER_S + wait_s, self._left_s + LATE_S))
 
-    def next_s(self) -> int:
-        """Whole seconds, as ``Prefer`` takes them; rounded up, so that what is left is one request and not many."""
-        self._sent_at = time.monotonic()
-        return math.ceil(min(max(0.0, self._until - self._sent_at), PREFER_S_MAX))
+    def pause_s(self, came: Prediction | httpx2.TransportError | ApiError) -> float:
+        """Seconds until the next request; raises StillRunning once the time is over, or what ended it before."""
+        if isinstance(came, Prediction):
+            self._seen = came
+            self._tries.went_well()
+        left_s = self._left_s
+        if self._seen is not None and left_s <= 0 and may_pass(came):
+            raise StillRunning(self._seen)
+        if isinstance(came, Prediction):
+            pause_s = max(0.0, self._sent_at + POLL_S - time.monotonic())
+            return pause_s if left_s - pause_s > SHORT_S else left_s
+        pause_s = self._tries.pause_s(came)
+        if pause_s >= left_s and self._seen is None:
+            raise given_up(came)
+        return min(pause_s, left_s)
 
-    def pause_s(self, found: Prediction) -> float:
-        """Seconds until the next request; raises StillRunning once the time is over."""
-        now = time.monotonic()
-        if now >= self._until:
-            raise StillRunning(found)
-        return max(0.0, min(self._sent_at + POLL_S, self._until) - now)
+    @property
+    def _left_s(self) -> float:
+        timeout_s = self._timeout_s if self._seen is not None else max(self._timeout_s, FIRST_LOOK_S)
+        return max(0.0, self._began + timeout_s - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +183,10 @@ def item(value: Input, model: str | None) -> JsonObject:
     return {**named, **({"text": value} if isinstance(value, str) else {"input": value})}
 
 
-def predict(value: Input, model: str | None, options: Options, key: str | None, wait_s: int = 0) -> Call:
-    """One prediction; the answer comes with it if there is one within ``wait_s``."""
-    headers = _keyed(key)
-    if wait_s > 0:
-        headers["Prefer"] = f"wait={wait_s}"
+def predict(value: Input, model: str | None, options: Options, key: str | None) -> Call:
+    """One prediction."""
     json = {**item(value, model), **options.members()}
-    return Call("POST", "/predictions/predict", json=json, headers=headers, read_s=ANSWER_S + wait_s)
+    return Call("POST", "/predictions/predict", json=json, headers=_keyed(key))
 
 
 def batch(values: Iterable[Input], model: str | None, options: Options, key: str | None) -> Call:

@@ -12,13 +12,11 @@ from uuid import UUID
 
 import httpx2
 
-from mls._calls import Tries
+from mls._calls import FIRST_LOOK_S, Tries
 from mls.errors import ApiError, ServiceUnreachable, StillRunning
 from mls.types import Prediction, Update
 
 STREAM_SILENCE_S = 45.0
-FIRST_LOOK_S = 1.0
-"""A timeout of less time still gets the prediction as it is."""
 RECONNECT_S = 1.0
 """A stream ends after ten minutes, and where the service restarts."""
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import httpx2
 
 from mls import _calls
-from mls._calls import Call, Retry, Tries
+from mls._calls import AnswerWait, Call, Retry, Tries
 from mls._followed import Followed, ended_in_time
 from mls.bulk import LINE_BYTES_MAX, AsyncUpload, Lines, Upload
 from mls.errors import ApiError, check_media_type, error_of, read_as
-from mls.types import Answered
+from mls.types import Answered, Prediction
 
 Answer = TypeVar("Answer", bound=Answered)
 
@@ -35,6 +37,20 @@ class Sender:
                 return read_as(kind, self._http.send(call.request(self._http, upload)))
             except (httpx2.TransportError, ApiError) as error:
                 time.sleep(tries.pause_s(error))
+
+    def _answer(self, call: Call, timeout_s: float, stop: threading.Event) -> Prediction:
+        """Ask until the prediction has ended; raises StillRunning after its time, and CancelledError by ``stop``."""
+        wait = AnswerWait(timeout_s, self._retry)
+        while True:
+            try:
+                found = read_as(Prediction, self._http.send(wait.next(call).request(self._http)))
+                if not found.is_open:
+                    return found
+                pause_s = wait.pause_s(found)
+            except (httpx2.TransportError, ApiError) as error:
+                pause_s = wait.pause_s(error)
+            if stop.wait(pause_s):
+                raise CancelledError
 
     def _events(self, followed: Followed) -> Iterator[httpx2.ServerSentEvent]:
         """The events of one connection, which ends with the time of ``followed``."""
@@ -90,6 +106,19 @@ class AsyncSender:
                 return read_as(kind, await self._http.send(call.request(self._http, content)))
             except (httpx2.TransportError, ApiError) as error:
                 await asyncio.sleep(tries.pause_s(error))
+
+    async def _answer(self, call: Call, timeout_s: float) -> Prediction:
+        """Ask until the prediction has ended; raises StillRunning after its time."""
+        wait = AnswerWait(timeout_s, self._retry)
+        while True:
+            try:
+                found = read_as(Prediction, await self._http.send(wait.next(call).request(self._http)))
+                if not found.is_open:
+                    return found
+                pause_s = wait.pause_s(found)
+            except (httpx2.TransportError, ApiError) as error:
+                pause_s = wait.pause_s(error)
+            await asyncio.sleep(pause_s)
 
     async def _events(self, followed: Followed) -> AsyncGenerator[httpx2.ServerSentEvent, None]:
         """The events of one connection, which ends with the time of ``followed``."""

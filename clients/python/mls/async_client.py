@@ -10,12 +10,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
 
 from mls import _calls
-from mls._calls import AnswerWait, Call, Input, Options, Retry, Tries
+from mls._calls import Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
@@ -105,14 +105,10 @@ class AsyncClient(AsyncSender):
 
         Raises:
             StillRunning: It has no answer in that time; it goes on.
+            ServiceUnreachable: Nothing was heard of it in that time.
         """
-        options, key = Options(deadline_s, notify, webhook), key or uuid4().hex
-        wait = AnswerWait(timeout_s)
-        while True:
-            found = await self._ask(Prediction, _calls.predict(input, model, options, key, wait.next_s()))
-            if not found.is_open:
-                return found
-            await asyncio.sleep(wait.pause_s(found))
+        call = _calls.predict(input, model, Options(deadline_s, notify, webhook), key)
+        return await self._answer(call, timeout_s)
 
     async def submit(
         self,

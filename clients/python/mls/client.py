@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,12 +11,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
 
 from mls import _calls
-from mls._calls import AnswerWait, Call, Input, Options, Retry, Tries
+from mls._calls import Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import Followed
 from mls._mapping import Mapped, Meter, is_of_one_input
@@ -103,14 +104,10 @@ class Client(Sender):
 
         Raises:
             StillRunning: It has no answer in that time; it goes on.
+            ServiceUnreachable: Nothing was heard of it in that time.
         """
-        options, key = Options(deadline_s, notify, webhook), key or uuid4().hex
-        wait = AnswerWait(timeout_s)
-        while True:
-            found = self._ask(Prediction, _calls.predict(input, model, options, key, wait.next_s()))
-            if not found.is_open:
-                return found
-            time.sleep(wait.pause_s(found))
+        call = _calls.predict(input, model, Options(deadline_s, notify, webhook), key)
+        return self._answer(call, timeout_s, threading.Event())
 
     def submit(
         self,
