@@ -4,34 +4,52 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Self
 
 from mls._calls import Input
-from mls.errors import ApiError, InvalidInput, PayloadTooLarge
+from mls.errors import ApiError, InvalidInput, PayloadTooLarge, StillRunning
 from mls.progress import OnProgress, Progress
-from mls.types import JsonObject, Prediction
+from mls.types import JsonObject, Prediction, PredictionFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """An input and what became of it: a prediction, or the error with which the service refused it."""
+    """An input and what became of it.
+
+    Attributes:
+        prediction: None where the service refused the input.
+        error: Why there is no output: the refusal, `PredictionFailed`, or `StillRunning`.
+    """
 
     input: Input
     prediction: Prediction | None
-    error: ApiError | None = None
+    error: ApiError | PredictionFailed | StillRunning | None = None
+
+    @classmethod
+    def of(cls, value: Input, came: Prediction | ApiError | StillRunning) -> Self:
+        """What came for an input; raises what concerns all inputs."""
+        if isinstance(came, Prediction):
+            return cls(value, came, None if came.output is not None else PredictionFailed(came))
+        if isinstance(came, StillRunning):
+            return cls(value, came.prediction, came)
+        if isinstance(came, InvalidInput | PayloadTooLarge):
+            return cls(value, None, came)
+        raise came
 
     @property
     def is_success(self) -> bool:
         """Whether there is an output."""
-        return self.prediction is not None and self.prediction.output is not None
+        return self.error is None
 
     def result(self) -> JsonObject:
-        """The output; raises ApiError or PredictionFailed."""
-        if self.prediction is None:
-            assert self.error is not None  # noqa: S101  one of the two
+        """The output; raises ``error``."""
+        if self.error is not None:
             raise self.error
+        assert self.prediction is not None  # noqa: S101  one of the two
         return self.prediction.result()
 
 
@@ -55,6 +73,40 @@ class Meter:
                 self._on_progress(Progress(self._done, self._total, self._failed, seconds))
 
 
-def is_of_one_input(error: ApiError) -> bool:
-    """Whether another input may do better."""
-    return isinstance(error, InvalidInput | PayloadTooLarge)
+class Threads:
+    """Runs calls in so many threads, none of which holds up whoever leaves, nor the end of the program.
+
+    Attributes:
+        stop: Set once nobody waits for the calls any more.
+    """
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise ValueError("The concurrency is 1 at least.")
+        self.stop = threading.Event()
+        self._count = count
+        self._begun = 0
+        self._calls: SimpleQueue[tuple[Future[Mapped], Callable[[], Mapped]] | None] = SimpleQueue()
+
+    def begin(self, call: Callable[[], Mapped]) -> Future[Mapped]:
+        """Run it as soon as a thread is free."""
+        future: Future[Mapped] = Future()
+        self._calls.put((future, call))
+        if self._begun < self._count:
+            self._begun += 1
+            threading.Thread(target=self._run, name="mls map", daemon=True).start()
+        return future
+
+    def end(self) -> None:
+        """Begin nothing more; what has begun is stopped."""
+        self.stop.set()
+        for _ in range(self._begun):
+            self._calls.put(None)
+
+    def _run(self) -> None:
+        while (item := self._calls.get()) is not None and not self.stop.is_set():
+            future, call = item
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001  whoever asked gets it
+                future.set_exception(error)

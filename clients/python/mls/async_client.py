@@ -18,10 +18,10 @@ from mls import _calls
 from mls._calls import Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import Followed
-from mls._mapping import Mapped, Meter, is_of_one_input
+from mls._mapping import Mapped, Meter
 from mls._sending import AsyncSender
 from mls.bulk import BulkJob, BulkResult, Lines, Poll, Rows, Source, Upload
-from mls.errors import ApiError, read_as
+from mls.errors import ApiError, StillRunning, read_as
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -202,22 +202,21 @@ class AsyncClient(AsyncSender):
         concurrency: int = 8,
         timeout_s: float = 600.0,
         on_progress: OnProgress | None = None,
-    ) -> AsyncIterator[Mapped]:
+    ) -> AsyncGenerator[Mapped, None]:
         """Ask for each of ``inputs``, ``concurrency`` at a time, and yield the answers in their order.
 
         Inputs are taken as they are needed: there may be more than fit into memory. One that the service refuses for
-        itself (`InvalidInput`, `PayloadTooLarge`) or that fails has an ``error``; whatever concerns all is raised.
+        itself (`InvalidInput`, `PayloadTooLarge`), that fails (`PredictionFailed`), or that has no answer in
+        ``timeout_s`` (`StillRunning`) has an ``error``; whatever concerns all is raised.
         """
         meter, room = Meter(inputs, on_progress), asyncio.Semaphore(concurrency)
 
         async def ask(value: Input) -> Mapped:
             async with room:
                 try:
-                    found = Mapped(value, await self.predict(value, model=model, timeout_s=timeout_s))
-                except ApiError as error:
-                    if not is_of_one_input(error):
-                        raise
-                    found = Mapped(value, None, error)
+                    found = Mapped.of(value, await self.predict(value, model=model, timeout_s=timeout_s))
+                except (ApiError, StillRunning) as error:
+                    found = Mapped.of(value, error)
             meter.count(found)
             return found
 

@@ -7,8 +7,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -19,10 +20,10 @@ from mls import _calls
 from mls._calls import Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import Followed
-from mls._mapping import Mapped, Meter, is_of_one_input
+from mls._mapping import Mapped, Meter, Threads
 from mls._sending import Sender
 from mls.bulk import BulkJob, BulkResult, Lines, Poll, Rows, Source, Upload
-from mls.errors import ApiError, read_as
+from mls.errors import ApiError, StillRunning, read_as
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -201,32 +202,33 @@ class Client(Sender):
         """Ask for each of ``inputs``, ``concurrency`` at a time, and yield the answers in their order.
 
         Inputs are taken as they are needed: there may be more than fit into memory. One that the service refuses for
-        itself (`InvalidInput`, `PayloadTooLarge`) or that fails has an ``error``; whatever concerns all is raised.
+        itself (`InvalidInput`, `PayloadTooLarge`), that fails (`PredictionFailed`), or that has no answer in
+        ``timeout_s`` (`StillRunning`) has an ``error``; whatever concerns all is raised. Whoever leaves early waits
+        for nothing; what has been asked goes on in the service.
         """
-        meter = Meter(inputs, on_progress)
+        meter, threads = Meter(inputs, on_progress), Threads(concurrency)
 
         def ask(value: Input) -> Mapped:
+            call = _calls.predict(value, model, Options(), None)
             try:
-                found = Mapped(value, self.predict(value, model=model, timeout_s=timeout_s))
-            except ApiError as error:
-                if not is_of_one_input(error):
-                    raise
-                found = Mapped(value, None, error)
-            meter.count(found)
+                found = Mapped.of(value, self._answer(call, timeout_s, threads.stop))
+            except (ApiError, StillRunning) as error:
+                found = Mapped.of(value, error)
+            if not threads.stop.is_set():
+                meter.count(found)
             return found
 
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="mls map")
         waiting: deque[Future[Mapped]] = deque()
         given = iter(inputs)
         try:
             for value in itertools.islice(given, concurrency * 2):
-                waiting.append(pool.submit(ask, value))
+                waiting.append(threads.begin(partial(ask, value)))
             while waiting:
                 yield waiting.popleft().result()
                 for value in itertools.islice(given, 1):
-                    waiting.append(pool.submit(ask, value))
+                    waiting.append(threads.begin(partial(ask, value)))
         finally:
-            pool.shutdown(cancel_futures=True)
+            threads.end()
 
     def submit_bulk(
         self, source: Source, *, model: str | None = None, column: str | None = None, key: str | None = None
