@@ -9,14 +9,16 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import httpx2
 
 from mls._calls import Input
 from mls._connect import client_version
+from mls._output import opened
 from mls.client import Client
 from mls.errors import ApiError, ServiceUnreachable, StillRunning
 from mls.progress import Progress
@@ -134,62 +136,47 @@ def _quote(client: Client, asked: argparse.Namespace) -> None:
 
 
 def _bulk(client: Client, asked: argparse.Namespace) -> None:
-    _check_out(asked.out, asked.file)  # before anything is paid
-    job = client.submit_bulk(asked.file, model=asked.model, column=asked.column)
     if asked.no_wait:
-        _print(str(job.bulk_id))
+        _print(str(client.submit_bulk(asked.file, model=asked.model, column=asked.column).bulk_id))
         return
-    sys.stderr.write(f"{job.bulk_id}: lines: {job.lines}, invalid: {job.lines_invalid}, credits held: {job.cost_max}\n")
-    is_terminal = sys.stderr.isatty()
+    with _opened(asked.out, asked.file) as file:  # before anything is paid
+        job = client.submit_bulk(asked.file, model=asked.model, column=asked.column)
+        held = f"credits held: {job.cost_max}"
+        sys.stderr.write(f"{job.bulk_id}: lines: {job.lines}, invalid: {job.lines_invalid}, {held}\n")
+        is_terminal = sys.stderr.isatty()
 
-    def tell(now: Progress) -> None:
-        if is_terminal:
-            sys.stderr.write(f"\r{now.done} of {now.total}, {now.per_second:.0f} a second")
+        def tell(now: Progress) -> None:
+            if is_terminal:
+                sys.stderr.write(f"\r{now.done} of {now.total}, {now.per_second:.0f} a second")
 
-    job = client.wait_bulk(job.bulk_id, on_progress=tell)
-    end_of_line = "\n" if is_terminal else ""
-    sys.stderr.write(f"{end_of_line}answered: {job.succeeded}, failed: {job.failed}, credits paid: {job.charged}\n")
-    _write_results(client, job.bulk_id, asked.out)
+        job = client.wait_bulk(job.bulk_id, on_progress=tell)
+        end_of_line = "\n" if is_terminal else ""
+        sys.stderr.write(f"{end_of_line}answered: {job.succeeded}, failed: {job.failed}, credits paid: {job.charged}\n")
+        _write_results(client, job.bulk_id, asked.out, file)
 
 
 def _results(client: Client, asked: argparse.Namespace) -> None:
-    _check_out(asked.out)
-    job = client.get_bulk(asked.id)
-    if job.finished_at is None:
-        sys.stderr.write("The job is not over yet: lines that have no answer are queued or processing.\n")
-    _write_results(client, asked.id, asked.out)
+    with _opened(asked.out) as file:
+        job = client.get_bulk(asked.id)
+        if job.finished_at is None:
+            sys.stderr.write("The job is not over yet: lines that have no answer are queued or processing.\n")
+        _write_results(client, asked.id, asked.out, file)
 
 
-def _check_out(out: str | None, source: str | None = None) -> None:
-    """Raise an error where the results could not be written, or would replace what they are made of."""
-    if out is None:
+def _opened(out: str | None, source: str | None = None) -> AbstractContextManager[BinaryIO | None]:
+    return nullcontext() if out is None else opened(out, source)
+
+
+def _write_results(client: Client, bulk_id: UUID | str, out: str | None, file: BinaryIO | None) -> None:
+    if out is not None and file is not None and Path(out).suffix.lower() == ".csv":
+        file.writelines(client.bulk_csv(bulk_id))
         return
-    path = Path(out)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file for --out.")
-    if not path.absolute().parent.is_dir():
-        raise ValueError(f"There is no folder {path.parent} for --out.")
-    if source is not None and path.exists() and path.samefile(source):
-        raise ValueError("--out would replace the file that is sent: name another one.")
-
-
-def _write_results(client: Client, bulk_id: UUID | str, out: str | None) -> None:
-    if out is None:
-        for result in client.bulk_results(bulk_id):
-            sys.stdout.write(result.model_dump_json() + "\n")
-        return
-    # A file that is there stays as it was until all results have come.
-    partial = Path(out).with_name(Path(out).name + ".partial")
-    try:
-        if Path(out).suffix.lower() == ".csv":
-            with partial.open("wb") as table:
-                table.writelines(client.bulk_csv(bulk_id))
+    for result in client.bulk_results(bulk_id):
+        line = result.model_dump_json() + "\n"
+        if file is None:
+            sys.stdout.write(line)
         else:
-            with partial.open("w", encoding="utf-8") as lines:
-                lines.writelines(result.model_dump_json() + "\n" for result in client.bulk_results(bulk_id))
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+            file.write(line.encode())
 
 
 def _show(client: Client, asked: argparse.Namespace) -> None:
