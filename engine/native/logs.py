@@ -21,17 +21,26 @@ def rotate(log: Path, size_max_bytes: int = SIZE_MAX_BYTES) -> bool:
 
     Copied and cut, not renamed: processes append to the file they have open. What is written between the copy and
     the cut is lost, a few lines in ten million bytes.
+
+    Raises:
+        OSError: it cannot be copied; nothing has changed.
     """
     try:
         if log.stat().st_size < size_max_bytes:
             return False
     except OSError:
         return False
+    copy = log.with_name(f"{log.name}.new")
+    try:
+        shutil.copyfile(log, copy)
+    except OSError:  # the disk may be full: the older logs stay as they are
+        copy.unlink(missing_ok=True)
+        raise
     for number in range(KEPT, 1, -1):
         older = log.with_name(f"{log.name}.{number - 1}")
         if older.exists():
             older.replace(log.with_name(f"{log.name}.{number}"))
-    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    copy.replace(log.with_name(f"{log.name}.1"))
     with log.open("r+b") as file:
         file.truncate(0)
     return True

@@ -274,7 +274,8 @@ class Supervisor:
     def _say(self, text: str, *, is_step: bool = True) -> None:
         if is_step:
             self.step = text
-        print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", flush=True)  # noqa: T201 - var/logs/supervisor.log
+        with contextlib.suppress(OSError):  # a full disk must not end the supervisor
+            print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", flush=True)  # noqa: T201 - var/logs/supervisor.log
 
     def _save(self) -> None:
         children = []
@@ -319,7 +320,8 @@ def supervise(make_plan: Callable[[], Plan], places: Places, patience: Patience 
             with ports.listen(plan.host, plan.port) as listener:
                 asyncio.run(_run(plan, listener, notes, patience or Patience()))
         except EngineError as error:
-            write_json(places.engine_file, {**read_engine(places), "state": "failed", "error": str(error)})
+            with contextlib.suppress(OSError):
+                write_json(places.engine_file, {**read_engine(places), "state": "failed", "error": str(error)})
             raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -29,6 +30,24 @@ def test_a_log_that_is_still_written_is_cut_and_kept_in_numbers(tmp_path: Path) 
     assert log.read_bytes() == b"e"
     assert [log.with_name(f"app-1.log.{number}").read_bytes()[:1] for number in (1, 2, 3)] == [b"d", b"c", b"b"]
     assert not logs.rotate(log, 100)
+
+
+def test_a_log_that_cannot_be_copied_costs_none_of_the_older_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_the_disk(_: Path, copy: Path) -> None:
+        copy.write_bytes(b"l")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = tmp_path / "app-1.log"
+    files = {"app-1.log": "long", "app-1.log.1": "yesterday", "app-1.log.2": "the day before"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(logs.shutil, "copyfile", fill_the_disk)
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space"):
+            logs.rotate(log, 1)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == files
 
 
 def test_logs_are_chosen_by_kind_and_by_name(tmp_path: Path) -> None:

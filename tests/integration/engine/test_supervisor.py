@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -38,7 +38,7 @@ class Runner:
         self.trace = folder / "trace"
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, workers: int = 2, app: str = "app", *pools: str) -> None:
+    def start(self, workers: int = 2, app: str = "app", *pools: str, stdout: IO[str] | int = subprocess.PIPE) -> None:
         command = [sys.executable, "-m", "tests.integration.engine.run_supervisor", str(self.places.var), str(workers)]
         environment = {**os.environ, "TRACE": str(self.trace)}
         for name in ("DATABASE_URL", "AMQP_URL"):
@@ -47,7 +47,7 @@ class Runner:
             [*command, app, *pools],
             cwd=ROOT,
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
         )
@@ -135,6 +135,22 @@ def test_a_killed_program_comes_back_at_once_and_no_connection_is_refused(runner
             runner.until(lambda _, name=name, pid=pid: runner.pid_of(name) not in (None, pid))  # type: ignore[misc]
     status = runner.until_healthy()
     assert {one["last_exit"] for one in status["processes"] if one["name"] == "app-1"} == {"was ended by SIGKILL"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /dev/full")
+def test_programs_come_back_and_stop_in_order_where_the_supervisors_log_is_on_a_full_disk(runner: Runner) -> None:
+    with Path("/dev/full").open("w") as full:
+        runner.start(1, stdout=full)
+    runner.until_all_ready()
+    for _ in range(2):
+        pid = runner.pid_of("worker-1")
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        runner.until(lambda _, pid=pid: runner.pid_of("worker-1") not in (None, pid))  # type: ignore[misc]
+        runner.until_all_ready()
+    runner.stop()
+    assert [line for line in runner.trace.read_text().splitlines() if line.endswith("stopped")][-1] == "worker-1 stopped"
+    assert read_json(runner.places.engine_file)["state"] == "stopped"
 
 
 def helpers_of(runner: Runner, worker: str) -> list[int]:
