@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,7 +20,6 @@ _WITHOUT_DATABASE = (
     *(["models", one] for one in MODEL_FOLDER_COMMANDS),
     *(["--help"], ["--version"], ["--show-completion"], ["--install-completion"]),
 )
-_RESTORE_TIMEOUT_S = 120
 
 
 def show_logs(options: argparse.Namespace) -> int:
@@ -61,12 +61,16 @@ def cli(arguments: Sequence[str]) -> int:
     return _run_cli(arguments, env)
 
 
-def _run_cli(arguments: Sequence[str], env: dict[str, str]) -> int:
-    """Run it; its exit code. Ctrl-C is the command's own: it cleans up, however long that takes."""
+def _run_cli(arguments: Sequence[str], env: dict[str, str], held: Sequence[int] = ()) -> int:
+    """Run it; its exit code. Ctrl-C is the command's own: it cleans up, however long that takes.
+
+    Args:
+        held: Descriptors that it keeps open, should this process end before it.
+    """
     command = [sys.executable, "-m", "ml_service.cli", *arguments]
     before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the command would inherit
     try:
-        return subprocess.run(command, cwd=CALLER_FOLDER, env=env, check=False).returncode
+        return subprocess.run(command, cwd=CALLER_FOLDER, env=env, pass_fds=held, check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -78,13 +82,18 @@ def _restore(arguments: Sequence[str], env: dict[str, str]) -> int:
         return _run_cli(arguments, env)
     if code := _run_cli(["restore", "--check", *arguments[1:]], env):
         return code
-    output.tell("  stopping the app, the bot and the workers")
-    control.ask(PROJECT, {"op": "pause"}, timeout_s=_RESTORE_TIMEOUT_S)
-    try:
-        return _run_cli(arguments, env)
-    finally:
+    connection = control.connect(PROJECT)
+    if connection is None:
+        raise EngineError("The supervisor does not answer: nothing is restored.")
+    # The pause ends with the connection. The command has it open too, so that they start when neither is left.
+    with contextlib.closing(connection):
+        output.tell("  stopping the app, the bot and the workers; they start again when this ends")
+        if connection.ask({"op": "pause"}, timeout_s=None) is None:  # its own patience with each of them has an end
+            raise EngineError("The supervisor has ended: nothing is restored.")
+        code = _run_cli(arguments, env, held=[connection.fileno()])
         output.tell("  starting them again")
-        control.ask(PROJECT, {"op": "resume"}, timeout_s=_RESTORE_TIMEOUT_S)
+        connection.ask({"op": "resume"}, timeout_s=None)
+        return code
 
 
 def run(options: argparse.Namespace) -> int:

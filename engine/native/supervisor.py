@@ -178,7 +178,7 @@ class Supervisor:
                 with contextlib.suppress(OSError):  # a full disk must not end the supervisor
                     logs.rotate(log)
 
-    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, request: dict[str, Any], at_end: contextlib.AsyncExitStack) -> dict[str, Any]:
         operation = request["op"]
         if operation == "status":
             return self._describe()
@@ -187,9 +187,10 @@ class Supervisor:
         if operation == "scale":
             return await self._scale(int(request["workers"]), request.get("pools") or {})
         if operation == "pause":
-            return await self._pause()
+            return await self._pause(at_end)
         if operation == "resume":
-            return await self._resume()
+            await at_end.aclose()
+            return {"state": "resumed"}
         if operation == "stop":
             self._stopping.set()
             return {"state": "stopping"}
@@ -233,23 +234,27 @@ class Supervisor:
         self._assess()
         return {"before": before, "workers": workers}
 
-    async def _pause(self) -> dict[str, Any]:
-        """Stop all that works on the database; it stays up."""
-        if self.state not in ("healthy", "degraded"):
-            raise EngineError("It is starting or stopping: ask again in a moment.")
+    async def _pause(self, at_end: contextlib.AsyncExitStack) -> dict[str, Any]:
+        """Stop all that works on the database, which stays up, until the connection that asks for it ends."""
+        if self.state not in ("healthy", "degraded") or self._paused:
+            raise EngineError("It is starting, stopping or restoring a backup: ask again in a moment.")
         self._paused = True
+        at_end.push_async_callback(self._resume)
         await self._stop_services()
         return {"state": "paused"}
 
-    async def _resume(self) -> dict[str, Any]:
-        self._fleet.forget("app", "bot", "worker")
-        if self.plan.has_bot:
-            self._fleet.settle([self._fleet.add_bot()])
-        self._fleet.fill_up(self._workers)
-        self._paused = False
-        await self._until_ready("app", failures_max=START_FAILURES_MAX)
-        self._assess()
-        return {"state": "resumed"}
+    async def _resume(self) -> None:
+        if self._stopping.is_set():
+            return
+        try:
+            self._fleet.forget("app", "bot", "worker")
+            if self.plan.has_bot:
+                self._fleet.settle([self._fleet.add_bot()])
+            self._fleet.fill_up(self._workers)
+            await self._until_ready("app", failures_max=START_FAILURES_MAX)
+        finally:
+            self._paused = False
+            self._assess()
 
     async def _stop_services(self) -> None:
         for kind, what in (("app", "the API"), ("bot", "the bot"), ("worker", "the workers")):

@@ -24,6 +24,8 @@ def trace(text: str) -> None:
 
 def end(_number: int, _frame: FrameType | None) -> None:
     notify("STOPPING=1")
+    while sys.argv[1] == "app-that-waits" and not TRACE.with_suffix(".end").exists():
+        time.sleep(0.05)
     trace("stopped")
     raise SystemExit(0)
 
@@ -52,7 +54,7 @@ def main() -> None:
             helper = subprocess.Popen(["/bin/sleep", "300"], cwd="/", env=env, start_new_session=True)
             trace(f"helper {helper.pid}")
     notify(f"READY=1\nSTATUS={what} works")
-    if what == "app":
+    if what.startswith("app"):
         serve()
     while True:
         time.sleep(60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -149,7 +150,7 @@ def test_programs_come_back_and_stop_in_order_where_the_supervisors_log_is_on_a_
         runner.until(lambda _, pid=pid: runner.pid_of("worker-1") not in (None, pid))  # type: ignore[misc]
         runner.until_all_ready()
     runner.stop()
-    assert [line for line in runner.trace.read_text().splitlines() if line.endswith("stopped")][-1] == "worker-1 stopped"
+    assert runner.trace.read_text().splitlines()[-1] == "worker-1 stopped"
     assert read_json(runner.places.engine_file)["state"] == "stopped"
 
 
@@ -298,15 +299,69 @@ def test_scaling_while_workers_start_leaves_the_number_asked_for_and_no_process_
 def test_a_pause_stops_what_works_on_the_database_and_a_resume_starts_it_again(runner: Runner) -> None:
     runner.start(2)
     runner.until_all_ready()
-    control.ask(runner.places, {"op": "pause"}, timeout_s=30)
+    restoring = control.connect(runner.places)
+    assert restoring is not None
+    restoring.ask({"op": "pause"}, timeout_s=30)
     states = {one["name"]: one["state"] for one in runner.status()["processes"]}
     assert states.pop("postgres") == "ready"
     assert set(states.values()) == {"stopped"}
     with pytest.raises(EngineError, match="restoring"):
         control.ask(runner.places, {"op": "scale", "workers": 3})
-    control.ask(runner.places, {"op": "resume"}, timeout_s=30)
+    for operation in ("pause", "resume"):  # of another restore: the first one goes on
+        with contextlib.suppress(EngineError):
+            control.ask(runner.places, {"op": operation}, timeout_s=30)
+    assert states.items() <= {one["name"]: one["state"] for one in runner.status()["processes"]}.items()
+    restoring.ask({"op": "resume"}, timeout_s=30)
+    restoring.close()
     runner.until_all_ready()
     assert len(runner.status()["processes"]) == 5
+
+
+RESTORING = """
+import sys
+from pathlib import Path
+from engine.common.state import Places
+from engine.native import commands
+commands.PROJECT = Places(Path(sys.argv[1]))
+sys.executable = sys.argv[2]  # what restores
+commands._restore(["restore", "x.dump", "--replace"], {})
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_restore_that_ends_while_the_services_drain_leaves_all_running(
+    number: signal.Signals, runner: Runner
+) -> None:
+    runner.start(1, app="app-that-waits")
+    runner.until_all_ready()
+    before = runner.pid_of("worker-1")
+    restoring = subprocess.Popen([sys.executable, "-c", RESTORING, runner.places.var, "true"], cwd=ROOT)
+    runner.until(lambda status: any(one["state"] == "stopping" for one in status["processes"]))
+    restoring.send_signal(number)
+    restoring.wait(PATIENCE_S)
+    runner.trace.with_suffix(".end").touch()
+    runner.until(lambda _: runner.pid_of("worker-1") not in (None, before))
+    runner.until_all_ready()
+    assert len(runner.status()["processes"]) == 4
+
+
+def test_nothing_is_started_under_a_restore_whose_terminal_has_gone(runner: Runner, tmp_path: Path) -> None:
+    runner.start(1)
+    runner.until_all_ready()
+    begun, end = tmp_path / "begun", tmp_path / "end"
+    os.mkfifo(end)
+    program = tmp_path / "restores"
+    program.write_text(f'#!/bin/sh\n[ "$4" = --check ] || {{ : >"{begun}"; : <"{end}"; }}\n')
+    program.chmod(0o755)
+    restoring = subprocess.Popen([sys.executable, "-c", RESTORING, runner.places.var, program], cwd=ROOT)
+    assert wait_until(begun.exists, PATIENCE_S, 0.05)
+    restoring.kill()
+    restoring.wait()
+    with pytest.raises(EngineError, match="restoring a backup"):
+        control.ask(runner.places, {"op": "scale", "workers": 3})
+    assert {one["state"] for one in runner.status()["processes"]} == {"ready", "stopped"}
+    end.write_text("")
+    runner.until_all_ready()
 
 
 def test_a_pool_has_workers_of_its_own_and_is_scaled_by_itself(runner: Runner) -> None:
