@@ -227,18 +227,19 @@ def stop() -> int:
         else:
             say("Nothing runs.")
         return 0
-    control.ask(PROJECT, {"op": "stop"})
     shown = ""
-    end = time.monotonic() + _STOP_TIMEOUT_S
     answered = time.monotonic()
     while lock_holder(PROJECT) is not None:
         status = control.ask(PROJECT, {"op": "status"}, timeout_s=2)
         if status is not None:
             answered = time.monotonic()
-            if status["step"] != shown and status["state"] == "stopping":
+            if status["state"] != "stopping":
+                control.ask(PROJECT, {"op": "stop"}, timeout_s=2)
+            elif status["step"] != shown:
                 shown = status["step"]
                 tell(f"  {shown}")
-        if time.monotonic() > end or time.monotonic() - answered > _ANSWER_TIMEOUT_S:
+        # One that answers is waited for: its own patience with each process has an end.
+        if time.monotonic() - answered > _ANSWER_TIMEOUT_S:
             _force()
         time.sleep(_POLL_S)
     tell("Stopped. The data stay in var/.")

@@ -18,6 +18,7 @@ class NodePart:
         self.node = node
         self.log = node.log
         self.stop_signal = stop_signal
+        self.patient_until = 0.0
 
     def prepare(self) -> None:
         """Clear what a crash left."""

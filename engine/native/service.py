@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from engine.native.processes import log_tail, signal_all, spawn, tree
 from engine.native.readiness import NotifySocket
+from ml_service.platform.numbers import is_whole
 
 ServiceState = Literal["stopped", "starting", "ready", "waiting", "stopping"]
 
@@ -26,7 +27,7 @@ _POLL_S = 0.03
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long each thing may take; tests use shorter ones."""
+    """How long each thing may take, unless a program asks for more; tests use shorter ones."""
 
     ready_timeout_s: float = 120
     stop_timeout_s: float = 35  # a service drains for up to 30 s
@@ -41,6 +42,8 @@ class Part(Protocol):
     name: str
     log: Path
     stop_signal: signal.Signals
+    patient_until: float
+    """By the monotonic clock: no start and no stop is given up before. 0 where nothing was asked for."""
 
     def prepare(self) -> None:
         """Get ready for a start; may block (it runs in a thread)."""
@@ -92,6 +95,7 @@ class Program:
         self._listen_fd = listen_fd
         self._on_end = on_end
         self._notify = NotifySocket(run, name)
+        self.patient_until = 0.0
         self._pid: int | None = None
         self._ready = False
         self._status: str | None = None
@@ -102,7 +106,7 @@ class Program:
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the program; it is killed when we die: a supervisor that is gone leaves nothing behind."""
         asyncio.get_running_loop().add_reader(self._notify.socket, self._hear)  # or the program waits for us to listen
-        self._ready, self._status, self._pid = False, None, None
+        self._ready, self._status, self._pid, self.patient_until = False, None, None, 0.0
         self._hear()  # what the last one said is not this one's
         env = {**self._env, "NOTIFY_SOCKET": self._notify.address}
         if self._listen_fd is None:
@@ -138,6 +142,8 @@ class Program:
             self._ready = True
         elif name == "STATUS":
             self._status = value
+        elif name == "EXTEND_TIMEOUT_USEC" and is_whole(value):
+            self.patient_until = time.monotonic() + int(value) / 1_000_000
 
     def is_ready(self) -> bool:
         """Whether it said READY=1."""
@@ -210,7 +216,10 @@ class SupervisedService:
         self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self, timeout_s: float | None = None) -> None:
-        """Ask it to end, wait ``timeout_s`` (its patience's when None), then kill it; harmless when it is down."""
+        """Ask it to end, wait ``timeout_s`` (its patience's when None), then kill it; harmless when it is down.
+
+        It is waited for longer where it asks for that.
+        """
         self._wanted = False
         self._stop.set()
         if self._task is None:
@@ -218,8 +227,10 @@ class SupervisedService:
             self.state = "stopped"
             return
         self._terminate()
-        done, _ = await asyncio.wait([self._task], timeout=timeout_s or self.patience.stop_timeout_s)
-        if not done:
+        end = time.monotonic() + (timeout_s or self.patience.stop_timeout_s)
+        while not self._task.done() and (left_s := max(end, self.part.patient_until) - time.monotonic()) > 0:
+            await asyncio.wait([self._task], timeout=left_s)
+        if not self._task.done():
             self.on_event(f"{self.name} did not end in time and is killed")
             self.kill()
             await asyncio.wait([self._task])
@@ -300,13 +311,14 @@ class SupervisedService:
             self.on_event(f"{self.name} {self.last_exit}; starting it again")
 
     async def _until_ready(self, watch: asyncio.Task[None]) -> float | None:
-        end = time.monotonic() + self.patience.ready_timeout_s
+        began = time.monotonic()
         while not self.part.is_ready():
             await asyncio.wait([watch], timeout=_POLL_S)
             if watch.done():
                 return None
-            if time.monotonic() > end:
-                self.on_event(f"{self.name} was not ready in {self.patience.ready_timeout_s:g} s and is killed")
+            now = time.monotonic()
+            if now > max(began + self.patience.ready_timeout_s, self.part.patient_until):
+                self.on_event(f"{self.name} was not ready in {now - began:.0f} s and is killed")
                 self.kill()
                 return None
         if self._wanted:

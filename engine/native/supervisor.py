@@ -30,7 +30,7 @@ from engine.native.nodes import Nodes
 from engine.native.plan import Plan
 from engine.native.service import Patience, SupervisedService
 from ml_service.platform import metrics_files
-from ml_service.platform.sd_notify import notify
+from ml_service.platform.sd_notify import ask_for_patience, notify
 
 EngineState = Literal["starting", "healthy", "degraded", "stopping", "stopped", "failed"]
 
@@ -38,6 +38,7 @@ START_FAILURES_MAX = 3
 """A program that never was ready and has ended so often will not come up by trying again."""
 
 _HOUSEKEEPING_S = 2.0
+_PATIENCE_S = 60.0
 
 
 def recover(places: Places) -> list[str]:
@@ -103,8 +104,8 @@ class Supervisor:
                 self.error = str(error)
                 raise
             finally:
-                keeping.cancel()
                 await self._stop_all()
+                keeping.cancel()
 
     async def _start_or_stop(self) -> None:
         starting = asyncio.create_task(self._start_all())
@@ -173,6 +174,8 @@ class Supervisor:
     async def _keep_house(self) -> None:
         while True:
             end_adopted()
+            if self.state in ("starting", "stopping"):
+                ask_for_patience(_PATIENCE_S)  # of systemd: ours with each process has an end
             await asyncio.sleep(_HOUSEKEEPING_S)
             for log in self.plan.places.logs.glob("*.log"):
                 with contextlib.suppress(OSError):  # a full disk must not end the supervisor

@@ -25,3 +25,8 @@ def notify(state: str) -> None:
             sender.sendto(state.encode(), address)
         except OSError:
             return
+
+
+def ask_for_patience(time_s: float) -> None:
+    """Let the supervisor wait so long from now, at least, before it gives up a start or a stop."""
+    notify(f"EXTEND_TIMEOUT_USEC={round(time_s * 1_000_000)}")

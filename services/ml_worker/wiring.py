@@ -18,7 +18,7 @@ from ml_service.domain.ids import new_id
 from ml_service.domain.models import ModelSpec, ModelState
 from ml_service.messaging.queue import Queue
 from ml_service.platform.health_file import keep_health_file_fresh
-from ml_service.platform.sd_notify import notify
+from ml_service.platform.sd_notify import ask_for_patience, notify
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.model_folders import UnknownModel, discover
 from ml_service.runtime.host.model_host import ModelHost
@@ -37,6 +37,9 @@ log = structlog.get_logger()
 
 NAME = "ml-service worker"
 POSTGRESQL_CONNECTIONS_MAX = 4
+_PATIENCE_S = 60.0
+_CLOSING_S = 15.0
+"""What ends after the drain: consumers, models, connections."""
 
 
 class WorkerService:
@@ -65,6 +68,7 @@ class WorkerService:
         self._lanes: dict[str, Lane] = {}  # by the host's name
         self._serving: dict[str, asyncio.Task[None]] = {}  # by the host's name
         self._refused: dict[str, ModelState] = {}  # by the host's name
+        self._tried: set[str] = set()  # whose first start has ended, one way or the other
         self._state = "starting"
         self.heartbeat = Heartbeat(
             database,
@@ -95,7 +99,10 @@ class WorkerService:
             asyncio.create_task(keep_health_file_fresh(self._settings.alive_file, self._is_well)),
             asyncio.create_task(self._watch_restarts()),
             asyncio.create_task(self._look_after_versions()),
+            asyncio.create_task(self._ask_for_patience()),
         ]
+        if not self.hosts:
+            self._note_ready()
         close_metrics = self._metrics.listen(self._settings.metrics_host, self._settings.metrics_port)
         try:
             await stop.wait()
@@ -116,18 +123,18 @@ class WorkerService:
         await host.start(lazily=host.source.is_bundled and name != self._settings.default_model)
         if host.state == "failed":
             log.error("model_not_loaded", model=name, error=host.error)
-            self._note_ready()
+            self._note_ready(name)
             await host.wait_ready()
         if not await self._announce(host.spec):
             await host.close()
-            self._note_ready()
+            self._note_ready(name)
             return
         pool = await self._pool_of(host.spec)
         lane = self._lanes[name] = self._lane(host, pool)
         pool.add(lane)
         await self._replace_old_release([name])
         log.info("model_ready", model=name, version=host.spec.version, load_s=round(host.load_s, 2))
-        self._note_ready()
+        self._note_ready(name)
 
     async def _watch_restarts(self) -> NoReturn:
         """Load a model again when an operator asks for it. What was asked before this worker started has been done."""
@@ -210,15 +217,23 @@ class WorkerService:
         self.hosts[name] = old.renewed()
         self._serving[name] = asyncio.create_task(self._serve_model(name))
 
-    def _note_ready(self) -> None:
-        """Become ready with the default model, or without it once it turned out that it cannot be served."""
-        default = self._settings.default_model
-        is_awaited = (
-            default in self.hosts and default not in self._lanes and self.hosts[default].state in ("loading", "ready")
-        )
+    async def _ask_for_patience(self) -> None:
+        """Let the supervisor wait while models load: each has a time of its own for that."""
+        while self._state == "starting":
+            ask_for_patience(_PATIENCE_S)
+            await asyncio.sleep(_PATIENCE_S / 4)
+
+    def _note_ready(self, *tried: str) -> None:
+        """Become ready with the default model, or without it once it turned out that it cannot be served.
+
+        A worker that can serve none of its models has started, too: it tries them again, and its status says why.
+        """
+        self._tried.update(tried)
+        is_awaited = self._settings.default_model in self.hosts.keys() - self._tried
         if self._state == "starting" and self._lanes and not is_awaited:
             self._state = "ready"
             log.info("worker_ready", models=self.presence().models)
+        if self._state == "ready" or self._tried >= self.hosts.keys():
             notify("READY=1")
         self.heartbeat.changed()
         presence = self.presence()
@@ -272,6 +287,7 @@ class WorkerService:
         self._state = "stopping"
         self.heartbeat.changed()
         notify("STOPPING=1")
+        ask_for_patience(self._settings.drain_timeout_s + _CLOSING_S)
         log.info("worker_drains")
         try:
             async with asyncio.timeout(self._settings.drain_timeout_s):
