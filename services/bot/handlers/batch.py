@@ -203,8 +203,8 @@ def _hash(table: Table) -> str:
 def make_router() -> Router:
     """The handlers of this topic."""
     router = Router(name="batch")
-    router.message.register(batch, Command("batch", ignore_case=True), ~F.document)
-    router.message.register(document, F.document, F.document.func(is_readable))
+    router.message.register(document, F.document)
+    router.message.register(batch, Command("batch", ignore_case=True))
     router.callback_query.register(decide, F.data.regexp(r"^batch:(yes|no|\d{1,3}):[0-9a-f]{8}$"))
     router.callback_query.register(cancel, F.data.regexp(r"^cancelbatch:[0-9a-f]{32}$"))
     return router

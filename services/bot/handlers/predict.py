@@ -77,9 +77,7 @@ async def anything(message: Message, talk: Talk) -> None:
     """A picture, a voice, a sticker. What Telegram itself says (pinned, a new wallpaper) is nobody's question."""
     if await files.take(message, talk):
         return
-    if message.document is not None:
-        await batch.document(message, talk)  # says which files it reads
-    elif has_content(message):
+    if has_content(message):
         await talk.say(talk.t("not-understood"), reply=True)
 
 

@@ -7,8 +7,6 @@ import csv
 import io
 import json
 import tracemalloc
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -18,47 +16,18 @@ from ml_service.domain.bulk import BulkStatus, Chunk
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.domain.predictions import Source
-from ml_service.platform.settings.bot import BotSettings
 from ml_service.storage import bulk_jobs, chat_deliveries
-from ml_service.storage.database import Database
 from ml_service.storage.finishing import Finish
 from ml_service.usecases import telegram as use_cases
-from services.bot import deliverer, polling
+from services.bot import deliverer
 from services.bot.deliverer import Deliverer
 from services.bot.deps import Deps
-from services.bot.handlers import make_dispatcher
-from services.bot.inbox import Inbox
 from services.bot.views import files
-from services.bot.wiring import make_deps
 from tests.support.play import Play
-from tests.support.telegram import TOKEN, Call, Telegram, TelegramUser
+from tests.support.telegram import Call, Telegram, TelegramUser
 
 CHUNK = 500
 ROW_BYTES = 4000
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[Telegram]:
-    async with Telegram() as telegram:
-        yield telegram
-
-
-@pytest.fixture
-async def deps(telegram: Telegram, database_url: str, database: Database) -> AsyncIterator[Deps]:  # noqa: ARG001  the books are checked after it
-    """What the parts of a bot need; none runs."""
-    url = database_url.replace("postgres@", "ml_service_bot@")
-    settings = BotSettings(database_url=url, queue_backend="postgres", telegram_api_url=telegram.url)
-    async with AsyncExitStack() as stack:
-        yield await make_deps(settings, TOKEN, stack)
-
-
-@pytest.fixture
-async def anna(telegram: Telegram, deps: Deps) -> TelegramUser:
-    """Somebody with credits, whose chat is known."""
-    anna = telegram.person()
-    async with deps.database.begin() as session:
-        await use_cases.ensure_chat(session, anna.id, "en", starting_credits=100_000)
-    return anna
 
 
 class Job:
@@ -198,6 +167,7 @@ async def test_a_report_of_many_rows_takes_little_memory(
     assert peak < lines * ROW_BYTES / 2
 
 
+@pytest.mark.usefixtures("inbox")
 async def test_what_one_file_has_no_room_for_comes_by_a_button(
     deps: Deps, job: Job, anna: TelegramUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,9 +175,6 @@ async def test_what_one_file_has_no_room_for_comes_by_a_button(
     await job.start(1200)
     await job.finish('{"label": "positive"}')
     (sending,) = await deliver(deps)
-    inbox = Inbox(deps, make_dispatcher())
-    await inbox.start()
-    polled = asyncio.create_task(polling.poll(deps))
     found = rows_of(await anna.expect(method="sendDocument"))
     shown = await anna.expect("1,200 of 1,200 succeeded")
     while "Next" in "".join(shown.buttons):
@@ -218,7 +185,6 @@ async def test_what_one_file_has_no_room_for_comes_by_a_button(
             shown = await anna.expect("Telegram takes no larger files")
         else:
             break
-    polled.cancel()
-    await asyncio.gather(polled, inbox.close(5), sending.close(5), return_exceptions=True)
+    await sending.close(5)
     assert [(row["number"], row["input"]) for row in found] == [(str(line), f"row {line}") for line in range(1, 1201)]
     assert len(anna.calls(method="sendDocument")) > 2
