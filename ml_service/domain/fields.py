@@ -14,6 +14,8 @@ from ml_service.domain.models import ModelSpec
 from ml_service.platform.numbers import is_cell
 
 CHOICES_MAX = 20
+INTEGER_DIGITS_MAX = 20
+"""Of a number in 64 bits, which is what JSON here can hold (`encode_input`)."""
 TRUE, FALSE = {"yes", "true", "1", "да", "истина"}, {"no", "false", "0", "нет", "ложь"}
 """As people and spreadsheets write them."""
 _GROUPED = re.compile("[+-]?[0-9]{1,3}([ \u00a0\u2009\u202f][0-9]{3})+(?![0-9])")
@@ -84,10 +86,24 @@ class Field:
             written = re.sub("[ \u00a0\u2009\u202f](?=[0-9]{3})", "", written)
         if not is_cell(written, whole=whole):
             raise WrongValue(wrong)
-        value = float(written.replace(",", "."))
-        if not math.isfinite(value) or (whole and (abs(value) > 2**53 or value != int(value))):
-            raise WrongValue(wrong)
-        return int(value) if whole else value
+        return _whole(written) if whole else _decimal(written)
+
+
+def _whole(written: str) -> int:
+    """A whole number, digit by digit: as a float it would be another one from 2**53 on."""
+    sign = -1 if written.startswith("-") else 1
+    digits = re.split("[,.]", written.lstrip("+-"))[0].lstrip("0")[: INTEGER_DIGITS_MAX + 1] or "0"
+    value = sign * int(digits)
+    if not -(2**63) <= value < 2**64:
+        raise WrongValue("form-wrong-size")
+    return value
+
+
+def _decimal(written: str) -> float:
+    value = float(written.replace(",", "."))
+    if not math.isfinite(value):
+        raise WrongValue("form-wrong-size")
+    return value
 
 
 def fields_of(spec: ModelSpec) -> list[Field]:

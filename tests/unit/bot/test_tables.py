@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.tables import NotATable
+from ml_service.usecases.bulk_reading import CsvLines
 from services.bot import schema_errors
 from services.bot.phrases import LANGUAGES, phrases
 from services.bot.tables import SAMPLE_BYTES, UNREADABLE, NotText, TooManyRows, read_lines, read_table, text_of
@@ -232,6 +233,15 @@ def test_a_bad_byte_spoils_only_its_own_row() -> None:
 def test_what_is_no_text_is_said(content: bytes) -> None:
     with pytest.raises(NotText):
         text_of(content)
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2, 2**63 - 1, -(2**63)])
+def test_a_large_number_of_a_table_stays_as_it_is_written(number: int) -> None:
+    content, model = f"color;count\nred;{number}\n", spec("color", "count", color=TEXT, count={"type": "integer"})
+    lines = CsvLines(model, None, 1000)
+    (line,) = [*lines.push(content.encode()), *lines.end()]
+    (value,) = read_table(EN, content, model).inputs
+    assert value == line.value == {"color": "red", "count": number}
 
 
 def test_another_column_can_be_taken() -> None:

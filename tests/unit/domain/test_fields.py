@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from ml_service.domain.fields import WrongValue, fields_of, takes_text
@@ -54,6 +55,29 @@ def test_a_value_is_read_as_spreadsheets_write_it_or_not_at_all(kind: str, text:
             asked.parse(text)
     else:
         assert asked.parse(text) == value
+
+
+WHOLE = [0, 2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2, 2**63 - 1, 2**63, 2**64 - 1, -(2**53) - 1, -(2**63)]
+
+
+@pytest.mark.parametrize("number", WHOLE)
+def test_a_whole_number_is_read_digit_by_digit(number: int) -> None:
+    """As the API reads it: in 64 bits, and as a float it would be another one."""
+    _, asked = fields_of(spec(text={"type": "string"}, more={"type": "integer"}))
+    for written in (f"{number}", f"{number},0", f"{number:,}".replace(",", " "), f"{number:050d}"):
+        found = asked.parse(written)
+        assert (found, type(found)) == (number, int), written
+    assert orjson.loads(orjson.dumps(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [("integer", str(2**64)), ("integer", str(-(2**63) - 1)), ("integer", "9" * 5000), ("number", "1e999")],
+)
+def test_a_number_that_json_cannot_hold_is_not_called_no_number(kind: str, written: str) -> None:
+    _, asked = fields_of(spec(text={"type": "string"}, more={"type": kind}))
+    with pytest.raises(WrongValue, match="form-wrong-size"):
+        asked.parse(written)
 
 
 def test_nothing_is_no_button_of_a_choice() -> None:

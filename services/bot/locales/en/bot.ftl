@@ -246,6 +246,7 @@ form-file = Send a file or a picture.
 form-skip = Skip
 form-wrong-number = This is not a number. Try again, or /cancel
 form-wrong-integer = This is not a whole number. Try again, or /cancel
+form-wrong-size = This number is out of range. Try again, or /cancel
 form-wrong-json = This is not valid JSON. Try again, or /cancel
 form-wrong-choice = Tap one of the buttons, or /cancel
 form-wrong-value = ⚠️ This value does not fit: { $reason }. Try again, or /cancel

@@ -253,6 +253,7 @@ form-file = Пришлите файл или картинку.
 form-skip = Пропустить
 form-wrong-number = Это не число. Попробуйте ещё раз или нажмите /cancel
 form-wrong-integer = Это не целое число. Попробуйте ещё раз или нажмите /cancel
+form-wrong-size = Это число выходит за допустимые пределы. Попробуйте ещё раз или нажмите /cancel
 form-wrong-json = Это не JSON. Попробуйте ещё раз или нажмите /cancel
 form-wrong-choice = Нажмите одну из кнопок или /cancel
 form-wrong-value = ⚠️ Значение не подходит: { $reason }. Попробуйте ещё раз или нажмите /cancel
