@@ -161,7 +161,9 @@ def takes_text(spec: ModelSpec) -> bool:
     """Whether a plain text is all that the model needs: no other field is required."""
     fields = fields_of(spec)
     text = next((field for field in fields if field.name == "text"), None)
-    return text is not None and text.kind == "string" and not any(f.required for f in fields if f.name != "text")
+    if text is None or text.kind != "string" or text.is_file:
+        return False
+    return not any(field.required for field in fields if field.name != "text")
 
 
 def plain_field(spec: ModelSpec) -> Field | None:

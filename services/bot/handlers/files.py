@@ -38,7 +38,7 @@ async def take(message: Message, talk: Talk) -> bool:
         await talk.say(talk.t("batch-file-not-fetched"), reply=True)
         return True
     if asked:
-        await models.fill_in(talk, content)
+        await models.take_value(talk, asked, content)
         return True
     talk.dialog = None
     await submitting.submit_checked(talk, spec, {field.name: content})

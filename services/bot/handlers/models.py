@@ -42,16 +42,24 @@ async def begin_form(talk: Talk, model: str) -> None:
 
 
 async def fill_in(talk: Talk, text: str) -> None:
-    """Take a written value."""
+    """Take a written value; where a file is asked for, it is none."""
     field = await _field(talk)
     if field is None:
         await _next(talk)
+        return
+    if field.is_file:
+        await talk.say(talk.t("form-file"))
         return
     try:
         value = field.parse(text)
     except WrongValue as wrong:
         await talk.say(talk.t(str(wrong)))
         return
+    await take_value(talk, field, value)
+
+
+async def take_value(talk: Talk, field: Field, value: Any) -> None:
+    """Take the value of the field that the form asks for, or say what is wrong with it."""
     spec = (await talk.listed((talk.dialog or {})["model"])).spec
     if wrong_value := schema_errors.explain_field(talk.t, spec, field.name, value):
         await talk.say(talk.t("form-wrong-value", reason="; ".join(wrong_value)))

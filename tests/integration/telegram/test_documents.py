@@ -1,12 +1,16 @@
-"""A document is what was meant, whatever is written above it: nothing is asked of a model beside it."""
+"""Files and texts are not taken for each other: neither what is written above a file, nor where a file is asked for."""
 
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
-from tests.support.telegram import Telegram
+from ml_service.domain.models import ModelSpec
+from ml_service.storage.database import Database
+from tests.support.play import announce_served
+from tests.support.telegram import Telegram, TelegramUser
 
 ENTITY = {"type": "bot_command", "offset": 0, "length": 6}
 
@@ -26,3 +30,53 @@ async def test_a_document_that_the_bot_cannot_read_is_said_to_be_one(telegram: T
         if is_asked_for:  # still: the right file may follow
             await person.send("/cancel")
             assert (await person.expect()).text == "✖️ Cancelled."
+
+
+FILE = {"type": "string", "contentEncoding": "base64", "minLength": 4, "maxLength": 4000}
+TEXT = {"type": "string", "minLength": 1}
+
+
+async def filled_in(database: Database, anna: TelegramUser, required: list[str], **fields: Any) -> None:
+    """Choose a model with these fields, and open its form."""
+    schema = {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+    async with database.begin() as session:
+        await announce_served(session, ModelSpec("picture", "1", "", 1, schema, {}))
+    await anna.send("/models")
+    await anna.tap(await anna.expect("Models"), "picture")
+    await anna.expect("Selected: picture")
+    await anna.send("/predict")
+
+
+@pytest.mark.usefixtures("inbox", "echo")
+@pytest.mark.parametrize("typed", ["test", "What is it?", "aGVsbG8gdGhlcmU="])
+async def test_a_text_is_no_file(database: Database, anna: TelegramUser, typed: str) -> None:
+    await filled_in(database, anna, ["image", "title"], image=FILE, title=TEXT, mask=FILE)
+    await anna.expect("field 1 of 3: image")
+    await anna.send(typed)
+    assert (await anna.expect("Send a file", method="sendMessage")).text == "Send a file or a picture."
+    await anna.send_file("a.png", b"\x89PNG", caption=typed)
+    await anna.expect("field 2 of 3: title")
+    await anna.send(typed)
+    last = await anna.expect("field 3 of 3: mask")
+    await anna.send(typed)
+    assert (await anna.expect("Send a file", method="sendMessage")).text == "Send a file or a picture."
+    async with database.autocommit() as session:
+        assert await session.fetch("SELECT FROM predictions") == []
+        await anna.tap(last, "Skip")
+        await anna.expect("Got it")
+        (row,) = await session.fetch("SELECT input::json ->> 'image' AS image FROM predictions")
+    assert row["image"] == "iVBORw=="
+
+
+@pytest.mark.usefixtures("inbox", "echo")
+@pytest.mark.parametrize("name", ["content", "text"])
+async def test_a_text_for_a_model_that_takes_only_a_file_submits_nothing(
+    database: Database, anna: TelegramUser, name: str
+) -> None:
+    await filled_in(database, anna, [name], **{name: FILE})
+    await anna.expect(f"field 1 of 1: {name}")
+    for typed in ("hello there", "/predict hello there", "test", "/batch test\ntest"):
+        await anna.send(typed)
+        await anna.expect("needs more than a text" if typed.startswith("/batch") else "Send a file or a picture.")
+    async with database.autocommit() as session:
+        assert await session.fetch("SELECT FROM predictions") == []
