@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import orjson
 import structlog
 
 from ml_service.domain.errors import InvalidInput, NotFound
 from ml_service.domain.fields import plain_field
 from ml_service.domain.models import ModelSpec
+from ml_service.platform.json_schemas import validator_of
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.platform.terminal import escape
@@ -123,7 +123,7 @@ def input_of(spec: ModelSpec, text: str) -> bytes:
         value = {field.name: value if isinstance(value, str) else text}
     problems = [
         f"{'.'.join(map(str, error.instance_path)) or 'input'}: {error.message}"
-        for error in jsonschema_rs.Draft202012Validator(spec.input_schema).iter_errors(value)
+        for error in validator_of(spec.input_schema).iter_errors(value)
     ]
     if problems or not isinstance(value, dict):
         raise InvalidInput(f"The input does not fit: {'; '.join(problems) or 'it must be a JSON object'}.")

@@ -13,7 +13,8 @@ import jsonschema_rs
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelDisabled, ModelNotFound
-from ml_service.domain.models import ListedModel, full_name
+from ml_service.domain.models import ListedModel, ModelSpec, full_name
+from ml_service.platform.json_schemas import validator_of
 from ml_service.storage import models
 from ml_service.storage.database import Database, Session
 from ml_service.storage.models import KnownSpecs
@@ -113,6 +114,7 @@ class Catalog:
         self._offers: dict[str, _Offer] = {}  # by name@version
         self._versions: dict[str, list[ListedModel]] = {}  # by name
         self._defaults: dict[str, _Offer] = {}  # by name
+        self._unusable: dict[str, tuple[ModelSpec, str]] = {}  # by name@version; why its schema cannot be compiled
         self._specs: KnownSpecs = {}
         self._work: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
@@ -152,20 +154,41 @@ class Catalog:
                 listed = await models.list_all(session, self._specs)
                 if since is not None:
                     self._failed = {one.name: one.reason for one in failed_models(await list_live(session))}
-            offers: dict[str, _Offer] = {}
-            versions: dict[str, list[ListedModel]] = {}
-            for model in listed:
-                name = model.spec.full_name
-                known = self._offers.get(name)
-                if known is not None and known.listed.spec is model.spec:
-                    validator = known.validator
-                else:
-                    validator = jsonschema_rs.Draft202012Validator(model.spec.input_schema)
-                offers[name] = _Offer(model, validator)
-                versions.setdefault(model.spec.name, []).append(model)
-            self._offers, self._versions = offers, versions
-            self._defaults = {offer.listed.spec.name: offer for offer in offers.values() if offer.listed.is_default}
+            self._take(listed)
             self._refreshed_at = began
+
+    def _take(self, listed: list[ListedModel]) -> None:
+        offers: dict[str, _Offer] = {}
+        versions: dict[str, list[ListedModel]] = {}
+        unusable: dict[str, tuple[ModelSpec, str]] = {}
+        for model in listed:
+            validator = self._validator(model.spec)
+            if isinstance(validator, str):  # the other models must not suffer
+                unusable[model.spec.full_name] = (model.spec, validator)
+                continue
+            offers[model.spec.full_name] = _Offer(model, validator)
+            versions.setdefault(model.spec.name, []).append(model)
+        self._offers, self._versions, self._unusable = offers, versions, unusable
+        self._defaults = {offer.listed.spec.name: offer for offer in offers.values() if offer.listed.is_default}
+
+    def _validator(self, spec: ModelSpec) -> jsonschema_rs.Draft202012Validator | str:
+        """What checks a version's inputs, or why there is nothing that could; compiled once."""
+        known = self._offers.get(spec.full_name)
+        if known is not None and known.listed.spec is spec:
+            return known.validator
+        before, reason = self._unusable.get(spec.full_name, (None, ""))
+        if before is spec:
+            return reason
+        try:
+            return validator_of(spec.input_schema)
+        except Exception as error:  # noqa: BLE001 - whatever another release has let through
+            reason = f"The input schema of {spec.full_name} cannot be used: {' '.join(str(error).split())}."
+            log.error("model_left_out", model=spec.full_name, error=reason)  # noqa: TRY400 - its text is the reason
+            return reason
+
+    def _why_unusable(self, name: str) -> str | None:
+        """Why a model, or its version, is left out; None where it is not."""
+        return next((reason for spec, reason in self._unusable.values() if name in (spec.name, spec.full_name)), None)
 
     def all(self) -> list[ListedModel]:
         """Every model at its default version, by name."""
@@ -183,7 +206,7 @@ class Catalog:
         """
         offer = self._known(name)
         if offer is None:
-            return failed.get(name) or f"No worker has announced the model {name} yet."
+            return failed.get(name) or self._why_unusable(name) or f"No worker has announced the model {name} yet."
         if not offer.listed.is_enabled:
             return f"The model {offer.listed.spec.name} is switched off."
         if offer.listed.is_live:
@@ -255,6 +278,8 @@ class Catalog:
             await self.refresh_for_unknown()
             offer = self._known(name)
         if offer is None:
+            if reason := self._why_unusable(name):
+                raise ModelNotFound(reason)
             base, at, _ = name.partition("@")
             versions = ", ".join(one.spec.version for one in self.versions(base))
             if at and versions:

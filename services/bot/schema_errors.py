@@ -10,6 +10,7 @@ import jsonschema_rs
 import orjson
 
 from ml_service.domain.models import ModelSpec
+from ml_service.platform.json_schemas import validator_of
 from services.bot.phrases import Phrases, cut
 
 ERRORS_MAX = 5
@@ -25,7 +26,7 @@ WITH_LIMIT = frozenset(
 
 @lru_cache(maxsize=64)
 def _validator(schema: bytes) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(orjson.loads(schema))
+    return validator_of(orjson.loads(schema))
 
 
 def explainer(t: Phrases, spec: ModelSpec) -> Callable[[Any], list[str]]:

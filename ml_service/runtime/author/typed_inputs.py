@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Annotated, Any
 
-import jsonschema_rs
 import pydantic
 from pydantic import Base64UrlBytes, ConfigDict, EncodedBytes, TypeAdapter
 from pydantic.types import Base64Encoder
 from pydantic_core import SchemaValidator, to_jsonable_python
 
+from ml_service.platform.json_schemas import validator_of
 from ml_service.runtime.author.model import JsonObject
 
 Definitions = dict[str, Any]
@@ -133,9 +133,7 @@ def _is_usable(part: JsonObject, schema: JsonObject, read: Callable[[str], Any],
     try:
         given = getattr(read(json.dumps({shown: part["default"]}, allow_nan=False)), name)
         is_same = bool(given == getattr(read("{}"), name))
-        return is_same and jsonschema_rs.Draft202012Validator({**part, "$defs": schema.get("$defs", {})}).is_valid(
-            part["default"]
-        )
+        return is_same and validator_of({**part, "$defs": schema.get("$defs", {})}).is_valid(part["default"])
     except Exception:  # noqa: BLE001 - whatever a default is made of
         return False
 

@@ -21,6 +21,8 @@ from typing import Any
 
 import jsonschema_rs
 
+from ml_service.platform.json_schemas import validator_of
+
 # Parsers of other languages stop at 64 or 100 levels.
 DEPTH_MAX = 64
 # What the parsers of inputs take, and every client's 64-bit integer.
@@ -62,7 +64,7 @@ class OutputEncoder:
 
     def __init__(self, output_schema: Any, output_bytes_max: int, convert: Callable[[Any], Any] | None = None) -> None:
         self._convert = convert
-        self._validator = jsonschema_rs.Draft202012Validator(output_schema)
+        self._validator = validator_of(output_schema)
         self._output_bytes_max = output_bytes_max
 
     def encode(self, output: Any) -> bytes:

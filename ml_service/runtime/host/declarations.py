@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 from unicodedata import is_normalized
 
-import jsonschema_rs
 import msgspec
 
 from ml_service.domain.models import JsonObject, ModelSpec
+from ml_service.platform.json_schemas import validator_of
 from ml_service.platform.pool_names import what_is_reserved
 from ml_service.runtime.author.declarations import declarations_of
 from ml_service.runtime.author.model import DECLARATIONS, Model
@@ -171,10 +171,9 @@ def _schema(value: Any) -> str:
     if problem := _not_json(value):
         return problem
     try:
-        jsonschema_rs.Draft202012Validator(value)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        message = str(getattr(error, "message", error)).splitlines()[0]
-        return f"is no valid JSON Schema (2020-12): {message}"
+        validator_of(value)
+    except ValueError as error:
+        return f"is no valid JSON Schema (2020-12): {' '.join(str(error).split())}"
     return ""
 
 
@@ -197,7 +196,7 @@ def _not_json(value: Any) -> str:
 
 
 def _problems_of_examples(values: JsonObject) -> list[str]:
-    validator = jsonschema_rs.Draft202012Validator(values["input_schema"])
+    validator = validator_of(values["input_schema"])
     return [
         f"examples[{place}] does not fit input_schema: {error.message}"
         for place, example in enumerate(values["examples"])

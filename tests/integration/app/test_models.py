@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+import structlog
 
 from engine.common.state import ROOT
 from ml_service.domain.errors import ModelNotFound
@@ -282,3 +283,21 @@ async def test_a_name_that_lacks_its_version_forgets_nothing(service: Service) -
         assert {one.spec.name for one in await models.list_all(session)} == {"echo", "dear"}
         await use_cases.forget(session, "echo@1")
         assert {one.spec.name for one in await models.list_all(session)} == {"dear"}
+
+
+async def test_a_version_whose_schema_cannot_be_compiled_takes_no_other_model_down(service: Service) -> None:
+    outside = {"type": "object", "properties": {"n": {"$ref": "file:///nowhere/schema.json"}}}
+    with structlog.testing.capture_logs() as logs:
+        async with service.database.autocommit() as session:
+            await models.announce(session, [replace(ECHO, name="alien", input_schema=outside)])
+            await models.announce(session, [replace(ECHO, version="2", input_schema=outside)])
+        await service.components.catalog.refresh()
+        await service.components.catalog.refresh()
+    said = sorted(entry["model"] for entry in logs if entry["event"] == "model_left_out")
+    assert said == ["alien@1", "echo@2"], "each once"
+    assert [one.spec.full_name for one in service.components.catalog.all()] == ["dear@1", "echo@1"]
+    assert (await service.client.get("/models/echo")).status_code == 200
+    for name in ("alien", "alien@1", "echo@2"):
+        answer = await service.client.get(f"/models/{name}")
+        assert code_of(answer) == (404, "model_not_found")
+        assert "cannot be used: Resource 'file:///nowhere/schema.json' is not present" in answer.json()["detail"]
