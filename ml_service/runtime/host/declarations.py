@@ -36,6 +36,9 @@ _POOL = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _IN_ADDRESSES = frozenset("/?#%\\")
 """What `GET /models/NAME@VERSION` could not be asked with."""
 _REQUIRED = ("name", "version", "description", "input_schema", "output_schema")
+_WORKERS_OWN = frozenset({"load_timeout_s", "memory_bytes_max", "output_bytes_max"})
+"""Limits that may be None: the worker's own."""
+_SHOWN_CHARS_MAX = 200
 
 
 class WrongDeclaration(Exception):
@@ -89,7 +92,9 @@ def declared_from(declarations: JsonObject) -> Declared:
     problems += [
         f"{name} {problem}"
         for name in DECLARATIONS
-        if values.get(name) is not None and (problem := _CHECKS[name](values[name]))
+        if name in values
+        and not (values[name] is None and (name in _WORKERS_OWN or name in _REQUIRED))
+        and (problem := _CHECKS[name](values[name]))
     ]
     if not problems:
         problems = _problems_of_examples(values)
@@ -128,16 +133,24 @@ def differences(announced: Declared, now: Declared) -> list[str]:
     )
 
 
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = f"a {type(value).__name__} that is too long to show"
+    return text if len(text) <= _SHOWN_CHARS_MAX else text[:_SHOWN_CHARS_MAX] + "…"
+
+
 def _text(pattern: re.Pattern[str] | None = None, chars_max: int = TEXT_CHARS_MAX) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if not isinstance(value, str) or not value.strip():
-            return f"must be a text, is {value!r}"
+            return f"must be a text, is {_shown(value)}"
         if len(value) > chars_max:
             return f"must be at most {chars_max} characters, has {len(value)}"
         if "\0" in value or value != value.encode(errors="replace").decode():
             return "has characters that cannot be stored"
         if pattern is not None and not pattern.fullmatch(value):
-            return f"must be lower case letters, digits and hyphens, is {value!r}"
+            return f"must be lower case letters, digits and hyphens, is {_shown(value)}"
         return ""
 
     return check
@@ -145,27 +158,27 @@ def _text(pattern: re.Pattern[str] | None = None, chars_max: int = TEXT_CHARS_MA
 
 def _texts_by_language(value: Any) -> str:
     if not isinstance(value, dict):
-        return f'must be texts by language, such as {{"ru": "…"}}, is {value!r}'
+        return f'must be texts by language, such as {{"ru": "…"}}, is {_shown(value)}'
     for language, text in value.items():
         if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
-            return f'must have codes of languages such as "ru", has {language!r}'
+            return f'must have codes of languages such as "ru", has {_shown(language)}'
         if problem := _text()(text):
-            return f"in {language!r} {problem}"
+            return f"in {_shown(language)} {problem}"
     return ""
 
 
 def _number(low: float, high: float, *, whole: bool = True) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            return f"must be a {'whole number' if whole else 'number'}, is {value!r}"
-        return "" if low <= value <= high else f"must be from {low:,} to {high:,}, is {value!r}"
+            return f"must be a {'whole number' if whole else 'number'}, is {_shown(value)}"
+        return "" if low <= value <= high else f"must be from {low:,} to {high:,}, is {_shown(value)}"
 
     return check
 
 
 def _schema(value: Any) -> str:
     if not isinstance(value, dict):
-        return f"must be a JSON Schema (a dict), is {value!r}"
+        return f"must be a JSON Schema (a dict), is {_shown(value)}"
     if value.get("type") != "object":
         return 'must be a JSON Schema with "type": "object"'
     if problem := _not_json(value):
@@ -207,9 +220,9 @@ def _problems_of_examples(values: JsonObject) -> list[str]:
 def _version(value: Any) -> str:
     if isinstance(value, str) and value.strip():
         if value != value.strip():
-            return f"must not begin or end with a blank, is {value!r}"
+            return f"must not begin or end with a blank, is {_shown(value)}"
         if not value.isprintable() or not is_normalized("NFC", value) or _IN_ADDRESSES & set(value):
-            return f"must be visible characters (Unicode NFC) without / ? # % \\, is {value!r}"
+            return f"must be visible characters (Unicode NFC) without / ? # % \\, is {_shown(value)}"
     return _text(chars_max=64)(value)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from ml_service.domain.models import ModelSpec
 from ml_service.runtime.author import Model
+from ml_service.runtime.author.model import DECLARATIONS
 from ml_service.runtime.host.declarations import WrongDeclaration, spec_of
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
@@ -120,3 +121,31 @@ def test_each_mistake_is_named_with_its_attribute(attribute: str, value: object,
 def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(WrongDeclaration, match=r"version is missing.*input_schema is missing"):
         spec_of(type("Empty", (Model,), {"name": "empty"}))
+
+
+STRANGE = {
+    "None": None,
+    "True": True,
+    "NaN": float("nan"),
+    "-inf": float("-inf"),
+    "long": 10**400,
+    "longer": -(10**5000),
+    "text": "x" * 10**6,
+    "list": [None],
+    "dict": {"x": None},
+    "object": object(),
+}
+
+
+@pytest.mark.parametrize("attribute", DECLARATIONS)
+@pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
+def test_whatever_an_attribute_holds_is_announced_or_named(attribute: str, value: object) -> None:
+    wrong = type("Wrong", (Fine,), {attribute: value})
+    try:
+        spec_of(wrong)
+    except WrongDeclaration as error:
+        assert attribute in str(error)
+        assert len(str(error)) < 1000
+    else:
+        assert value is None
+        assert attribute in {"load_timeout_s", "memory_bytes_max", "output_bytes_max"}
