@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ from ml_service.runtime.author.model import JsonObject
 _REF = "#/$defs/"
 _KEEP_AS_THEY_ARE = ("default", "examples", "enum", "const")
 _NUMBER_STEP = 0.5
+EXAMPLE_CHARS_MAX = 20_000
+"""A longer guess helps nobody who reads it."""
 _TEXTS_BY_FORMAT = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -131,7 +134,10 @@ def says_raw_bytes(schema: Any) -> bool:
 def example_of(schema: JsonObject) -> JsonObject | None:
     """Return an input to try: a field's own first example, default or choice, else a value of its type.
 
-    None where a field is too particular to guess (a pattern, say).
+    None where a field is too particular to guess (a pattern, say), or too long. A guess may be wrong.
+
+    Raises:
+        Exception: Something of the schema is not what it should be.
     """
     found = _example(schema)
     return found if isinstance(found, dict) else None
@@ -166,8 +172,8 @@ def _array(schema: JsonObject) -> list[Any] | None:
     if isinstance(items := schema.get("prefixItems"), list):
         found = [_example(each) for each in items]
         return None if None in found else found
-    one = _example(schema.get("items"))
-    return None if one is None else [one] * max(1, schema.get("minItems", 1))
+    one, number = _example(schema.get("items")), max(1, schema.get("minItems", 1))
+    return None if one is None or len(json.dumps(one)) * number > EXAMPLE_CHARS_MAX else [one] * number
 
 
 def _number(schema: JsonObject) -> float:
@@ -195,6 +201,8 @@ def _text(schema: JsonObject) -> str | None:
         return _TEXTS_BY_FORMAT.get(form)
     text: str = "An example of a text"
     low, high = int(schema.get("minLength", 0)), int(schema.get("maxLength", len(text)))
+    if low > EXAMPLE_CHARS_MAX:
+        return None
     return (text * (1 + low // len(text)))[: max(low, min(high, len(text)))]
 
 

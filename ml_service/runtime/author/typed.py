@@ -16,9 +16,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from ml_service.platform.json_schemas import validator_of
 from ml_service.runtime.author import typed_inputs
 from ml_service.runtime.author.model import JsonObject, PredictionFailure
-from ml_service.runtime.author.schemas import example_of, plain_schema, says_raw_bytes, with_base64
+from ml_service.runtime.author.schemas import EXAMPLE_CHARS_MAX, example_of, plain_schema, says_raw_bytes, with_base64
 
 _PROBLEMS_MAX = 3
 _FORBID = ConfigDict(extra="forbid", val_json_bytes="base64", ser_json_bytes="base64", protected_namespaces=())
@@ -99,12 +100,15 @@ def inputs_of(
 
 
 def _examples(read: Callable[[str], Any], schema: JsonObject) -> list[JsonObject]:
-    example = example_of(schema)
+    """A guess that the type takes and its schema too; none where that is not found, for nobody wrote it."""
     try:
-        read(json.dumps(example))
+        example = example_of(schema)
+        text = json.dumps(example, allow_nan=False)
+        read(text)
+        fits = len(text) <= EXAMPLE_CHARS_MAX and validator_of(schema).is_valid(example)
     except Exception:  # noqa: BLE001 - a validator of the author's own may do anything with a guess
         return []
-    return [] if example is None else [example]
+    return [example] if example is not None and fits else []
 
 
 def output_of(hint: Any, *, is_batch: bool) -> Output:

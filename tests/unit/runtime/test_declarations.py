@@ -141,11 +141,9 @@ STRANGE = {
 @pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
 def test_whatever_an_attribute_holds_is_announced_or_named(attribute: str, value: object) -> None:
     wrong = type("Wrong", (Fine,), {attribute: value})
-    try:
+    if value is None and attribute in {"load_timeout_s", "memory_bytes_max", "output_bytes_max"}:
+        assert spec_of(wrong) == spec_of(Fine)
+        return
+    with pytest.raises(WrongDeclaration, match=attribute) as raised:
         spec_of(wrong)
-    except WrongDeclaration as error:
-        assert attribute in str(error)
-        assert len(str(error)) < 1000
-    else:
-        assert value is None
-        assert attribute in {"load_timeout_s", "memory_bytes_max", "output_bytes_max"}
+    assert len(str(raised.value)) < 1000
