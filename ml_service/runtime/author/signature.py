@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -68,7 +69,7 @@ def call_form(model_class: type[Model]) -> CallForm:
     parameters = list(inspect.signature(predict).parameters.values())
     if not isinstance(inspect.getattr_static(model_class, "predict"), staticmethod | classmethod):
         del parameters[0]
-    contexts = [one.name for one in parameters if hints.get(one.name) in (Context, list[Context])]
+    contexts = {one.name: kind for one in parameters if (kind := _context_kind(one.name, hints.get(one.name)))}
     fields = [one for one in parameters if one.name not in contexts]
     if by_hand:  # what it takes besides is its own business
         fields = fields[:1] + [one for one in fields[1:] if one.default is one.empty and one.kind in _NAMED]
@@ -79,18 +80,49 @@ def call_form(model_class: type[Model]) -> CallForm:
     is_batch = is_alone and (fields[0].name != WHOLE if by_hand else fields[0].name == BATCH)
     if by_hand and not is_alone:
         raise WrongSignature("predict takes several fields: leave input_schema out, or take inputs, the list of them.")
-    if not is_batch and (unnamed := [one.name for one in fields if one.kind not in _NAMED]):
+    by_name = [one for one in parameters if one.name in contexts or (one in fields and not is_batch)]
+    if unnamed := [one.name for one in by_name if one.kind not in _NAMED]:
         raise WrongSignature(f"predict must take {unnamed[0]} so that it can be given by name, without * or /.")
-    if contexts and (hints[contexts[0]] is Context) == is_batch:
-        kind = "list[Context]" if is_batch else "Context"
-        raise WrongSignature(f"predict's {contexts[0]} must be annotated {kind}.")
+    context, kind = next(iter(contexts.items()), (None, None))
+    if context and (kind == list[Context]) != is_batch:
+        raise WrongSignature(f"predict's {context} must be annotated {'list[Context]' if is_batch else 'Context'}.")
     form = CallForm(
         is_batch=is_batch,
         is_async=inspect.iscoroutinefunction(predict),
-        context=contexts[0] if contexts else None,
+        context=context,
         input_name=fields[0].name if by_hand or (is_alone and fields[0].name in (BATCH, WHOLE)) else None,
     )
     return _with_schemas(model_class, form, fields, hints, by_hand=by_hand)
+
+
+def _context_kind(name: str, hint: Any) -> Any:
+    """Return Context or ``list[Context]``, whatever is written around it; None for the type of a field.
+
+    Raises:
+        WrongSignature: It is another type with a Context in it, which a client would fill in.
+    """
+    kind = _bare(hint)
+    if kind in (Context, list[Context]):
+        return kind
+    if _holds_context(kind):
+        raise WrongSignature(f"predict's {name} must be annotated Context, or list[Context] for a batch.")
+    return None
+
+
+def _bare(hint: Any) -> Any:
+    """Return a type without its notes, its alias, and the None that may stand in its place."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return _bare(arguments[0])
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kept = [one for one in arguments if one is not types.NoneType]
+        return _bare(kept[0]) if len(kept) == 1 else hint
+    return _bare(hint.__value__) if hasattr(hint, "__value__") else hint
+
+
+def _holds_context(hint: Any) -> bool:
+    kind = _bare(hint)
+    return (isinstance(kind, type) and issubclass(kind, Context)) or any(map(_holds_context, typing.get_args(kind)))
 
 
 def _with_schemas(

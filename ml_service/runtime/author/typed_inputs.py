@@ -17,7 +17,7 @@ from pydantic.types import Base64Encoder
 from pydantic_core import SchemaValidator, to_jsonable_python
 
 from ml_service.platform.json_schemas import validator_of
-from ml_service.runtime.author.model import JsonObject
+from ml_service.runtime.author.model import Context, JsonObject
 
 Definitions = dict[str, Any]
 """A field's type and default, by its name."""
@@ -54,6 +54,8 @@ def unreadable(core_schema: Any, name: str) -> str:
                 return f"takes {where} of an Enum or a Literal whose values are none of JSON: give it texts or numbers"
         elif kind == "dict" and _root_type(node.get("keys_schema")) in _NO_TEXTS:
             return f"takes {where} with keys that cannot be texts, as all names in JSON are"
+        elif kind == "call" and node.get("function") is Context:
+            return f"takes {where} with a Context in it, which only a parameter of its own gets"
         elif kind == "is-subclass":
             return f"takes {where} of a class, which JSON cannot hold"
         elif _is_path_only(node.get("validation_alias")):
