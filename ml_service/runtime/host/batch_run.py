@@ -6,6 +6,7 @@ import struct
 import time
 from asyncio import timeout
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -15,7 +16,15 @@ from ml_service.runtime.host.child_process import ChildProcess, ProcessEnded
 from ml_service.runtime.host.children import Children, ModelUnavailable
 from ml_service.runtime.host.isolation import Isolation, Trial
 from ml_service.runtime.host.model_limits import ModelLimits
-from ml_service.runtime.model_answers import MODEL_CRASHED, MODEL_TIMEOUT, Failure, ModelAnswer, Postponed, Success
+from ml_service.runtime.model_answers import (
+    MODEL_CRASHED,
+    MODEL_ERROR,
+    MODEL_TIMEOUT,
+    Failure,
+    ModelAnswer,
+    Postponed,
+    Success,
+)
 
 OnAnswers = Callable[[list[tuple[int, ModelAnswer]]], Awaitable[None]]
 
@@ -23,11 +32,13 @@ OnAnswers = Callable[[list[tuple[int, ModelAnswer]]], Awaitable[None]]
 _SHORT_S: Final = 1.0
 # Parts of a batch get this share of the model's time at first.
 _SHORT_SHARE: Final = 0.25
-# What isolation may cost: so many hanging inputs, so many loads.
+# What isolation may cost where processes die: so many hanging inputs, so many loads. Where the model only raises, it
+# halves by itself: each of its calls is bounded and brings it further.
 _HANGS_MAX: Final = 5
 _LOADS_MAX: Final = 12
 # A model that answers inputs at once ends those that take too long by itself; so much later its process has to.
 _OWN_TIME_S: Final = 2.0
+_TIME_IS_OVER: Final = "the time for isolation is over"
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +78,8 @@ class BatchRun:
         self._plan = Isolation(parts_of([*map(len, inputs)]), short_time=short_time)
         self._answers: list[ModelAnswer | None] = [None] * len(inputs)
         self._isolating_until: float | None = None
-        self._last_cause: tuple[str, str] = (MODEL_CRASHED, "")
+        self._has_died = False
+        self._last_cause: tuple[str, str] = (MODEL_ERROR, "The model failed")
         self._busy: ChildProcess | None = None
         self._is_stopped = False
 
@@ -128,7 +140,7 @@ class BatchRun:
                 return
             kind, payload = received
             if kind == frames.TROUBLE:
-                self._isolate()
+                self._bound_isolation()
                 continue
             pairs = _read_answers(kind, payload, attempt.places, left)
             if pairs is None:
@@ -145,13 +157,14 @@ class BatchRun:
         """Return the next frame, or the code of what came instead."""
         allowed_s = (self._timeout_s if attempt.full_time else self._short_s) + self._own_time_s
         left_s = self._isolation_s_left()
+        is_cut = left_s is not None and left_s < allowed_s
         try:
-            async with timeout(allowed_s if left_s is None else min(allowed_s, left_s)):
+            async with timeout(left_s if is_cut else allowed_s):
                 return await child.frames.receive()
         except TimeoutError:
             await child.abort()
             await child.gone
-            return MODEL_TIMEOUT
+            return _TIME_IS_OVER if is_cut else MODEL_TIMEOUT
         except ProcessEnded:
             how = await child.gone
             self._last_cause = (MODEL_CRASHED, f"The model's process {how}")
@@ -159,24 +172,30 @@ class BatchRun:
 
     async def _learn(self, attempt: Trial, unanswered: Sequence[int], code: str, started: float) -> None:
         """Account for a death: plan the rest, and convict the guilty input."""
+        if code == _TIME_IS_OVER:  # which is nobody's guilt
+            self._plan.put_back(replace(attempt, places=tuple(unanswered)))
+            return
         if code == MODEL_TIMEOUT:
             self._last_cause = (code, f"The model was not done in {self._timeout_s:g} s")
         message = self._last_cause[1]
         _log.warning("model_process_failed_on_inputs", code=code, reason=message, inputs=len(unanswered))
         guilty = self._plan.failed(attempt, unanswered, timed_out=code == MODEL_TIMEOUT)
         if self._plan:
-            self._isolate()
+            self._bound_isolation(dies=True)
             self._children.keep_spare(wanted=True)
         if guilty is not None:
             predict_ms = (time.monotonic() - started) * 1e3
             await self._hand_out([(guilty, Failure(code, f"{message} on this input.", predict_ms))])
 
-    def _isolate(self) -> None:
-        """Begin to bound the time, at the first sign of trouble."""
-        if self._isolating_until is None:
+    def _bound_isolation(self, *, dies: bool = False) -> None:
+        """Bound the time from the first sign of trouble on, and more closely from the first death on."""
+        allowed_s = self._limits.isolation_s_max
+        if dies and not self._has_died:
+            self._has_died = True
             needed_s = _HANGS_MAX * self._timeout_s + _LOADS_MAX * self._children.load_s
-            allowed_s = min(max(needed_s, self._limits.isolation_s_min), self._limits.isolation_s_max)
-            self._isolating_until = time.monotonic() + allowed_s
+            allowed_s = min(max(needed_s, self._limits.isolation_s_min), allowed_s)
+        until = time.monotonic() + allowed_s
+        self._isolating_until = until if self._isolating_until is None else min(self._isolating_until, until)
 
     def _isolation_s_left(self) -> float | None:
         if self._isolating_until is None:
@@ -187,7 +206,8 @@ class BatchRun:
         code, message = self._last_cause
         remaining = self._plan.remaining()
         _log.error("isolation_took_too_long", inputs_failed=len(remaining), code=code)
-        failure = Failure(code, f"{message} on a batch with this input, and again and again since.", 0.0)
+        why = f"{message} on a batch with this input, and the time to find out which inputs do that is over."
+        failure = Failure(code, why, 0.0)
         await self._hand_out([(place, failure) for place in remaining])
 
     async def _hand_out(self, pairs: list[tuple[int, ModelAnswer]]) -> None:

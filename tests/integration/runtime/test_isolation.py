@@ -6,12 +6,16 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
 
+from ml_service.runtime.host import batch_run
+from ml_service.runtime.host.batch_run import BatchRun
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import BatchStopped, ModelHost, ModelLimits
 from ml_service.runtime.model_answers import Failure, ModelAnswer, Success
@@ -165,6 +169,64 @@ async def test_isolation_is_bounded_and_then_the_rest_fails(make_model: Callable
         assert host.spec.timeout_s == 600
         answers = await host.predict(texts("!exit", *["!hang"] * 63))
     assert {code_of(each) for each in answers} <= {"model_crashed", "model_timeout"}
+
+
+@pytest.fixture
+def slow_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each call of a model seem to take 4 s to its host."""
+    receive, clock = BatchRun._receive, [0.0]
+
+    async def slowly(*args: Any) -> Any:
+        received = await receive(*args)
+        clock[0] += 4
+        return received
+
+    monkeypatch.setattr(BatchRun, "_receive", slowly)
+    monkeypatch.setattr(batch_run, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+
+RAISING = """
+from ml_service.runtime.author import Model
+
+class Raising(Model):
+    name = "mine"
+    version = "1"
+    description = "Fails on some inputs, and on every batch that has one."
+    input_schema = output_schema = {"type": "object"}
+
+    def predict(self, inputs):
+        if any(one["is_bad"] for one in inputs):
+            raise ValueError("bad")
+        return inputs
+"""
+
+
+@pytest.mark.parametrize("every", [1, 2, 4, 31])
+@pytest.mark.usefixtures("slow_calls")
+async def test_however_many_inputs_a_slow_model_raises_on_the_others_are_answered(
+    make_model: Callable[..., ModelSource], every: int
+) -> None:
+    bad = [place % every == 0 for place in range(32)]
+    async with running(make_model(RAISING)) as host:
+        pid = host.pid
+        answers = await host.predict([json.dumps({"is_bad": one}) for one in bad])
+        assert host.pid == pid, "the process is well"
+    assert [code_of(each) for each in answers] == ["model_error" if one else "success" for one in bad]
+
+
+@pytest.mark.usefixtures("slow_calls")
+async def test_what_was_not_isolated_in_time_fails_with_what_the_model_did(
+    make_model: Callable[..., ModelSource],
+) -> None:
+    hanging = RAISING.replace(
+        "if any", "if len(inputs) == 1:\n            __import__('time').sleep(600)\n        if any"
+    )
+    async with running(make_model(hanging), replace(QUICK, isolation_s_max=11)) as host:
+        answers = await host.predict(['{"is_bad": true}'] * 32)
+    assert {code_of(each) for each in answers} == {"model_error"}
+    assert {each.message for each in answers if isinstance(each, Failure)} == {
+        "The model failed on a batch with this input, and the time to find out which inputs do that is over."
+    }
 
 
 async def test_a_batch_that_nobody_wants_is_stopped_at_once(host: ModelHost) -> None:
