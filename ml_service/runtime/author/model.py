@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Coroutine, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, SupportsFloat
 
 JsonObject = dict[str, Any]
 
@@ -51,15 +51,30 @@ class Retry(Exception):
     then, or ``MODEL_RETRY_S_MAX`` since it was accepted, fails with ``model_busy``, and its price is given back.
 
     Args:
-        after_s: Seconds to wait at least, such as an upstream's ``Retry-After``; up to a day.
+        after_s: Seconds to wait at least, such as an upstream's ``Retry-After``: a number, its text, or a timedelta;
+            up to a day.
+
+    Raises:
+        TypeError: It is none of these.
     """
 
     AFTER_S_MAX: ClassVar[float] = 86_400.0
 
-    def __init__(self, after_s: float = 1.0) -> None:
+    def __init__(self, after_s: SupportsFloat | str | timedelta = 1.0) -> None:
         super().__init__(after_s)
-        is_number = isinstance(after_s, int | float) and not math.isnan(after_s)
-        self.after_s = min(max(float(after_s), 0.0), self.AFTER_S_MAX) if is_number else 1.0
+        self.after_s = min(max(_seconds(after_s), 0.0), self.AFTER_S_MAX)
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except OverflowError:
+        seconds = math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise TypeError(f"Retry takes a number of seconds, not {value!r:.60}.")
+    return seconds
 
 
 class Context(NamedTuple):

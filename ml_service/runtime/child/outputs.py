@@ -222,10 +222,26 @@ def _is_numeric(value: Any) -> bool:
 
 
 def _unpacked(value: Any) -> Any:
+    if getattr(getattr(value, "dtype", None), "kind", "") in _TIME_KINDS and type(value).__module__ == "numpy":
+        return _times(value)
     listed = value.tolist()
     if type(listed) is not type(value):
         return listed
     return complex(value) if value.dtype.kind == "c" else float(value)  # a long double stays one
+
+
+def _times(value: Any) -> Any:
+    """Return dates and durations of numpy as Python's own, which are no finer than a microsecond."""
+    if value.dtype.str.endswith(_FINER_UNITS):
+        value = value.astype(f"{value.dtype.kind}8[us]")
+    listed = value.tolist()
+    if _holds_integer(listed):  # what Python has no date or duration for is a bare number
+        raise InvalidOutput(_a(value), ", which is no exact date or duration; return it as a text or a number")
+    return listed
+
+
+def _holds_integer(listed: Any) -> bool:
+    return any(map(_holds_integer, listed)) if isinstance(listed, list) else isinstance(listed, int)
 
 
 def _decimal(value: decimal.Decimal) -> int | float:
@@ -269,6 +285,8 @@ _SCALARS: dict[type, Callable[[Any], Any]] = {
     type(None): lambda value: value,
 }
 _NUMERIC_PACKAGES = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy", "pandas"})
+_TIME_KINDS = frozenset("mM")
+_FINER_UNITS = ("ns]", "ps]", "fs]", "as]")
 _CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (str, str.__str__),
     ((bytes, bytearray, memoryview), lambda value: base64.b64encode(value).decode()),
