@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ml_service.domain.csv_rows import rows_in
 from ml_service.domain.fields import Field, WrongValue, fields_of, takes_text
 from ml_service.domain.models import ModelSpec
 
@@ -103,12 +102,13 @@ def columns_of(rows: Sequence[Row], spec: ModelSpec, column: str | None = None) 
     """What the columns are for: the model's fields where they are named so, else one of them is the text.
 
     Args:
-        rows: The first rows, not none.
+        rows: All rows, or at least those that are `sampled`; not none.
         column: Take this one as the text, if there is one of this name.
 
     Raises:
         NotATable: The model needs fields that no column names.
     """
+    rows = rows[: sampled(rows)]
     fields = {field.name.casefold(): field for field in fields_of(spec)}
     names = [cell.strip() for cell in rows[0][1]]
     known = [fields.get(name.casefold()) for name in names]
@@ -139,9 +139,10 @@ def _named(names: Sequence[str]) -> int:
     return max((place for place, name in enumerate(names, 1) if name), default=len(names))
 
 
-def known_names(spec: ModelSpec) -> set[str]:
-    """Names by which a header is recognised, without case."""
-    return {field.name.casefold() for field in fields_of(spec)} | TEXT_COLUMNS
+def known_names(spec: ModelSpec, column: str | None = None) -> set[str]:
+    """Names by which a header is recognised, without case; ``column`` is what is asked for."""
+    asked = () if column is None else (column.casefold(),)
+    return {field.name.casefold() for field in fields_of(spec)} | TEXT_COLUMNS | {*asked}
 
 
 def division_of(text: str, known: set[str]) -> tuple[str, int]:
@@ -151,19 +152,22 @@ def division_of(text: str, known: set[str]) -> tuple[str, int]:
 
 
 def parse_rows(text: str, delimiter: str, rows_max: int | None = None) -> list[Row]:
-    """The rows that are not empty, with their numbers, up to ``rows_max``.
+    """The rows that are not empty, with their numbers, up to ``rows_max``."""
+    rows = enumerate(rows_in(text, delimiter, is_whole=True), 1)
+    return list(islice(((number, cells) for number, (cells, _) in rows if any(cells)), rows_max))
 
-    Cells are divided by the rules of CSV; where quotes are not closed as those say, they are taken as they stand.
+
+def sampled(rows: Sequence[Row]) -> int:
+    """How many of the first rows tell what the columns are: up to so many rows, and so many characters.
+
+    As many as there are: more rows might be among them.
     """
-    try:
-        return _rows_of(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), rows_max)
-    except csv.Error:
-        source = io.StringIO(text, newline="")
-        return _rows_of(csv.reader(source, delimiter=delimiter, quoting=csv.QUOTE_NONE), rows_max)
-
-
-def _rows_of(reader: Iterable[list[str]], rows_max: int | None) -> list[Row]:
-    return list(islice(((number, cells) for number, cells in enumerate(reader, 1) if any(cells)), rows_max))
+    chars = 0
+    for count, (_, cells) in enumerate(rows):
+        if count == SAMPLE_ROWS or chars >= SAMPLE_CHARS:
+            return count
+        chars += sum(map(len, cells))
+    return len(rows)
 
 
 def _has_header(rows: Sequence[Row], names: list[str]) -> bool:
@@ -197,10 +201,7 @@ def _is_number(cell: str) -> bool:
 
 def _delimiter(text: str, known: set[str]) -> str:
     """What divides the cells: what makes a header of words that we know, else what gives all rows the same width."""
-    sample = text[:SAMPLE_CHARS]
-    if len(text) > SAMPLE_CHARS:
-        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r"))]
-    parsed = {one: [cells for _, cells in parse_rows(sample, one, SAMPLE_ROWS)] for one in DELIMITERS}
+    parsed = {one: _first_rows(text, one) for one in DELIMITERS}
     for one in DELIMITERS:
         rows = parsed[one]
         if rows and len(rows[0]) > 1 and any(cell.strip().casefold() in known for cell in rows[0]):
@@ -210,6 +211,14 @@ def _delimiter(text: str, known: set[str]) -> str:
     even = [one for one in DELIMITERS if parsed[one] and {len(cells) for cells in parsed[one]} == {len(parsed[one][0])}]
     tables = [one for one in even if len(parsed[one][0]) > 1 and not _is_prose(parsed[one], one)]
     return max(tables, key=lambda one: len(parsed[one][0])) if tables else NOT_A_DELIMITER
+
+
+def _first_rows(text: str, delimiter: str) -> list[list[str]]:
+    """The first rows that are whole in the sample; where even the first is not, as much of it as shows its cells."""
+    sample = text[:SAMPLE_CHARS]
+    rows = rows_in(sample, delimiter, is_whole=len(text) <= SAMPLE_CHARS)
+    found = list(islice((cells for cells, _ in rows if any(cells)), SAMPLE_ROWS))
+    return found or [cells for _, cells in parse_rows(sample, delimiter, 1)]
 
 
 def _is_prose(rows: Sequence[list[str]], delimiter: str) -> bool:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from ml_service.domain.bulk import ReadLine
+from ml_service.domain.csv_rows import rows_in
 from ml_service.domain.errors import InvalidInput
 from ml_service.domain.fields import fields_of, takes_text
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.tables import (
     SAMPLE_CHARS,
-    SAMPLE_ROWS,
     Columns,
     NotATable,
     Row,
@@ -22,6 +20,7 @@ from ml_service.domain.tables import (
     columns_of,
     division_of,
     known_names,
+    sampled,
 )
 
 REF_LENGTH_MAX = 200
@@ -115,22 +114,27 @@ class CsvLines:
         self._column = column
         self._chars_max = line_bytes_max
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._text = ""
+        self._pieces: list[str] = []
+        self._chars = 0
+        self._chars_awaited = SAMPLE_CHARS
         self._delimiter: str | None = None
         self._columns: Columns | None = None
         self._number = 0
+        self._rows: list[Row] = []
 
     def push(self, piece: bytes) -> list[ReadLine]:
-        """The rows that end in this piece."""
-        self._text += self._decoded(piece, is_last=False)
-        if self._delimiter is None and len(self._text) < SAMPLE_CHARS:
-            return []
-        return self._read(is_last=False)
+        """The rows that end in this piece, or soon after."""
+        self._add(self._decoded(piece, is_last=False))
+        return self._read(is_last=False) if self._chars > self._chars_awaited else []
 
     def end(self) -> list[ReadLine]:
         """The rows that are left."""
-        self._text += self._decoded(b"", is_last=True)
+        self._add(self._decoded(b"", is_last=True))
         return self._read(is_last=True)
+
+    def _add(self, text: str) -> None:
+        self._pieces.append(text)
+        self._chars += len(text)
 
     def _decoded(self, piece: bytes, *, is_last: bool) -> str:
         try:
@@ -140,35 +144,41 @@ class CsvLines:
             raise InvalidInput(message, errors=[{"location": "body", "message": message}]) from None
 
     def _read(self, *, is_last: bool) -> list[ReadLine]:
+        text = "".join(self._pieces)
         if self._delimiter is None:
-            self._delimiter, above = division_of(self._text, known_names(self._spec))
-            self._text, self._number = self._text[above:], int(above > 0)
-        rows = self._rows(is_last=is_last)
-        if self._columns is None and rows:
-            self._columns = self._columns_of(rows)
-            rows = rows[self._columns.has_header :]
-        return [line for row in rows if (line := self._line_of(row)) is not None]
+            self._delimiter, above = division_of(text, known_names(self._spec, self._column))
+            text, self._number = text[above:], int(above > 0)
+        read_to = 0
+        for cells, end in rows_in(text, self._delimiter, is_whole=is_last):
+            self._check_length(end - read_to)
+            read_to = end
+            self._number += 1
+            if any(cells):
+                self._rows.append((self._number, cells))
+        rest = text[read_to:]
+        self._check_length(len(rest))
+        # A long row is looked at again when it has doubled: with each piece would take the square of its length.
+        self._pieces, self._chars, self._chars_awaited = [rest], len(rest), 2 * len(rest)
+        return self._lines(is_last=is_last)
 
-    def _rows(self, *, is_last: bool) -> list[Row]:
-        """The rows that are complete: a line break within quotes does not end one."""
-        whole, self._text = (self._text, "") if is_last else _until_last_row(self._text)
-        if len(self._text) > self._chars_max:
-            raise too_long(self._number + whole.count("\n") + 1, self._chars_max)
-        assert self._delimiter is not None  # noqa: S101  it was found before
-        found = []
-        try:
-            for cells in csv.reader(io.StringIO(whole, newline=""), delimiter=self._delimiter):
-                self._number += 1
-                if any(cells):
-                    found.append((self._number, cells))
-        except csv.Error as error:
-            message = f"Row {self._number + 1} cannot be read as CSV: {error}."
-            raise InvalidInput(message, errors=[{"location": "body", "message": message}]) from None
-        return found
+    def _check_length(self, chars: int) -> None:
+        """Of the next row, or of what there is of it."""
+        if chars > self._chars_max:
+            raise too_long(self._number + 1, self._chars_max)
+
+    def _lines(self, *, is_last: bool) -> list[ReadLine]:
+        """What the rows say, once there are enough of them to tell what the columns are."""
+        if self._columns is None:
+            if not self._rows or (not is_last and sampled(self._rows) == len(self._rows)):
+                return []
+            self._columns = self._columns_of(self._rows)
+            self._rows = self._rows[self._columns.has_header :]
+        rows, self._rows = self._rows, []
+        return [line for row in rows if (line := self._line_of(row)) is not None]
 
     def _columns_of(self, rows: list[Row]) -> Columns:
         try:
-            columns = columns_of(rows[:SAMPLE_ROWS], self._spec, self._column)
+            columns = columns_of(rows, self._spec, self._column)
         except NotATable as wrong:
             message = f"{self._spec.name} needs columns named {', '.join(wrong.fields)}."
             raise InvalidInput(message, errors=[{"location": "body", "message": message}]) from None
@@ -191,15 +201,3 @@ def too_long(number: int, bytes_max: int) -> InvalidInput:
     """The refusal of a file with such a line."""
     message = f"Line {number} is longer than {bytes_max} bytes; or a quote in it is not closed."
     return InvalidInput(message, errors=[{"location": f"body.{number}", "message": message}])
-
-
-def _until_last_row(text: str) -> tuple[str, str]:
-    """``text`` divided after the last line break that is not within quotes."""
-    parts = text.split('"')
-    end = len(text)
-    for place in range(len(parts) - 1, -1, -1):
-        start = end - len(parts[place])
-        if place % 2 == 0 and (found := parts[place].rfind("\n")) >= 0:
-            return text[: start + found + 1], text[start + found + 1 :]
-        end = start - 1
-    return "", text

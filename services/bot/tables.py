@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import re
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from charset_normalizer import from_bytes
 from ml_service.domain.fields import fields_of, takes_text
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.tables import (
-    SAMPLE_ROWS,
     Columns,
     NotATable,
     Row,
@@ -54,7 +52,6 @@ NO_TEXT_BEGINS = (
     b"SQLite format 3",
 )
 """Of archives, pictures and the documents of word processors and spreadsheets."""
-csv.field_size_limit(4 * FILE_BYTES_MAX)  # a cell may be as long as the file
 
 
 class NotText(ValueError):
@@ -174,10 +171,10 @@ def read_table(t: Phrases, text: str, spec: ModelSpec, *, column: str | None = N
         NotATable: The model needs fields that no column names.
         TooManyRows: There are more than ``rows_max``.
     """
-    rows = _rows(text, known_names(spec), rows_max + 2)
+    rows = _rows(text, known_names(spec, column), rows_max + 2)
     if not rows:
         return Table(())
-    columns = columns_of(rows[:SAMPLE_ROWS], spec, column)
+    columns = columns_of(rows, spec, column)
     if len(rows) - columns.has_header > rows_max:
         raise TooManyRows(rows_max)
     values, wrong, blank = [], [], 0

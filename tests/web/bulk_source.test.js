@@ -44,19 +44,6 @@ test("a long line of quotes is read in linear time", () => {
   assert.ok(performance.now() - started < 2_000);
 });
 
-test("the pieces of a text make the rows of the whole, wherever it is cut", async () => {
-  const { CsvParser } = await import("../../services/app/web/bulk/csv.js");
-  const text = 'id;text\r\n1;"a ""b"";\r\nc"\r\n2;d\r\n';
-  const whole = parseCsv(text, ";");
-  for (let at = 0; at <= text.length; at += 1) {
-    const parser = new CsvParser(";");
-    parser.push(text.slice(0, at));
-    parser.push(text.slice(at));
-    parser.end();
-    assert.deepEqual(parser.rows, whole, `cut at ${at}`);
-  }
-});
-
 test("a semicolon file with a mark and a Russian header gives its column of texts", async () => {
   assert.deepEqual(await textsOf("\ufeff№;Отзыв\n1;Хорошо, быстро\n2;Плохо\n"), ["Хорошо, быстро", "Плохо"]);
 });
@@ -170,6 +157,20 @@ test("a number in a cell is one here if it is one to the API and the bot", async
 test("a file gives the same texts here as to the API and the bot", async () => {
   const path = new URL("../support/divided_tables.json", import.meta.url);
   for (const { what, text, texts } of JSON.parse(await readFile(path, "utf8"))) assert.deepEqual(await textsOf(text), texts, what);
+});
+
+test("long cells with line breaks are divided as short ones are", async () => {
+  const cell = Array.from({ length: 40 }, (_, n) => `A line of the story that is long enough to matter, number ${n}.`).join("\n");
+  for (const rows of [20, 200]) {
+    const source = await readSource(["nr;opinion", ...Array.from({ length: rows }, (_, n) => `${n};"${cell}"`)].join("\n"));
+    assert.ok(source.kind === "table" && source.delimiter === ";", `${rows} rows`);
+    assert.equal(source.rows.length, rows);
+  }
+});
+
+test("a table whose first row is longer than the sample is divided", async () => {
+  const long = "word ".repeat(20_000).trim();
+  assert.deepEqual(await textsOf(`1;${long}\n2;${long}\n`), [long, long]);
 });
 
 test("a line of JSON longer than the sample is JSON", async () => {

@@ -10,119 +10,87 @@ export const NO_DELIMITER = "";
 const DELIMITERS = [";", "\t", ",", "|"];
 const SAMPLE_CHARS = 65_536;
 const SAMPLE_ROWS = 64;
-const INDENT_MAX = 32;
 
-/** Divides text into rows. Text may come in pieces. */
-export class CsvParser {
-  /**
-   * @param {string} delimiter
-   * @param {boolean} [isQuoted] False: quotes are taken as they stand.
-   */
-  constructor(delimiter, isQuoted = true) {
-    this.delimiter = delimiter;
-    this.isQuoted = isQuoted;
-    /** @type {string[][]} */
-    this.rows = [];
-    /** @type {string[]} */
-    this.row = [];
-    this.cell = "";
-    this.inQuotes = false;
-    this.afterQuote = false; // a quote within quotes: the next character says whether it closes them
-    this.cellWasQuoted = false;
-    this.afterCr = false;
-  }
-
-  /** @param {string} text */
-  push(text) {
-    let start = 0; // of what is not yet in the cell
-    for (let place = 0; place < text.length; place += 1) {
-      const letter = text[place];
-      if (this.inQuotes && !this.afterQuote) {
-        if (letter !== '"') continue;
-        this.cell += text.slice(start, place);
-        start = place + 1;
-        this.afterQuote = true;
-        continue;
-      }
-      if (this.afterQuote) {
-        this.afterQuote = false;
-        if (letter === '"') {
-          start = place; // the second of two stands for one
-          continue;
-        }
-        this.inQuotes = false;
-      }
-      if (this.afterCr) {
-        this.afterCr = false;
-        if (letter === "\n") {
-          start = place + 1;
-          continue;
-        }
-      }
-      if (letter === this.delimiter || letter === "\n" || letter === "\r") {
-        this.cell += text.slice(start, place);
-        start = place + 1;
-        this.#endCell();
-        if (letter !== this.delimiter) this.#endRow();
-        this.afterCr = letter === "\r";
-      } else if (letter === '"' && this.isQuoted && !this.cellWasQuoted && this.#isAtStart(text, start, place)) {
-        this.cell = "";
-        start = place + 1;
-        this.inQuotes = true;
-        this.cellWasQuoted = true;
-      }
+/**
+ * The rows of a text, one after another, each with the place where it ends. A cell is quoted where it begins with a quote
+ * and the quote that closes it ends the cell; every other quote is text. ml_service/domain/csv_rows.py has the same rules.
+ * @param {string} text
+ * @param {string} delimiter
+ * @returns {Generator<{ cells: string[], end: number }>}
+ */
+export function* csvRows(text, delimiter) {
+  const plain = new RegExp(`[^${delimiter.replace(/[\\\]^-]/g, "\\$&")}\\r\\n]*`, "y");
+  const spaces = delimiter === " " ? /(?:)/y : / */y;
+  let at = 0;
+  while (at < text.length) {
+    const cells = [];
+    for (;;) {
+      const found = quotedAt(text, at, delimiter, spaces);
+      const end = found?.end ?? endOf(plain, text, at);
+      cells.push(found?.cell ?? text.slice(at, end));
+      at = end;
+      if (delimiter === "" || text[at] !== delimiter) break;
+      at += 1;
     }
-    this.cell += text.slice(start);
-  }
-
-  /** @returns {boolean} Whether the quotes were closed as they should be. */
-  end() {
-    const isClosed = !this.inQuotes || this.afterQuote;
-    if (this.cell !== "" || this.row.length > 0 || this.cellWasQuoted) {
-      this.#endCell();
-      this.#endRow();
-    }
-    return isClosed;
-  }
-
-  /**
-   * Quotes within a cell are text. Spaces before the first quote may be many in no table that is meant.
-   * @param {string} text
-   * @param {number} start
-   * @param {number} place
-   */
-  #isAtStart(text, start, place) {
-    return this.cell.length + place - start < INDENT_MAX && isBlank(this.cell + text.slice(start, place));
-  }
-
-  #endCell() {
-    this.row.push(this.cell);
-    this.cell = "";
-    this.inQuotes = false;
-    this.afterQuote = false;
-    this.cellWasQuoted = false;
-  }
-
-  #endRow() {
-    this.rows.push(this.row);
-    this.row = [];
+    at += text.startsWith("\r\n", at) ? 2 : 1;
+    yield { cells, end: Math.min(at, text.length) };
   }
 }
 
 /**
- * All rows of a text that is in memory.
+ * The quoted cell that begins here, if there is one. What is not closed goes up to the next quote that is not doubled, so
+ * that all cells are read in linear time.
+ * @param {string} text
+ * @param {number} at
+ * @param {string} delimiter
+ * @param {RegExp} spaces
+ */
+function quotedAt(text, at, delimiter, spaces) {
+  const start = endOf(spaces, text, at) + 1;
+  if (text[start - 1] !== '"') return null;
+  let close = text.indexOf('"', start);
+  while (close >= 0 && text[close + 1] === '"') close = text.indexOf('"', close + 2);
+  if (close < 0) return null;
+  const end = endOf(spaces, text, close + 1);
+  if (end < text.length && ![delimiter, "\r", "\n"].includes(text[end])) return null;
+  return { cell: text.slice(start, close).replaceAll('""', '"'), end };
+}
+
+/**
+ * Where the match of a sticky pattern ends.
+ * @param {RegExp} pattern
+ * @param {string} text
+ * @param {number} at
+ */
+function endOf(pattern, text, at) {
+  pattern.lastIndex = at;
+  pattern.test(text);
+  return Math.max(at, pattern.lastIndex);
+}
+
+/**
+ * All rows of a text.
  * @param {string} text
  * @param {string} delimiter
  * @returns {string[][]}
  */
 export function parseCsv(text, delimiter) {
-  const parser = new CsvParser(delimiter);
-  parser.push(text);
-  if (parser.end()) return parser.rows;
-  const plain = new CsvParser(delimiter, false);
-  plain.push(text);
-  plain.end();
-  return plain.rows;
+  return Array.from(csvRows(text, delimiter), ({ cells }) => cells);
+}
+
+/**
+ * The first rows that are whole in the sample; where even the first is not, as much of it as shows its cells.
+ * @param {string} text
+ * @param {string} delimiter
+ */
+function firstRows(text, delimiter) {
+  /** @type {string[][]} */
+  const rows = [];
+  for (const { cells, end } of csvRows(text, delimiter)) {
+    if (rows.length === SAMPLE_ROWS || end > SAMPLE_CHARS) break;
+    if (hasText(cells)) rows.push(cells);
+  }
+  return rows.length > 0 ? rows : parseCsv(text.slice(0, SAMPLE_CHARS), delimiter).filter(hasText).slice(0, 1);
 }
 
 /**
@@ -132,15 +100,13 @@ export function parseCsv(text, delimiter) {
  * @returns {string}
  */
 export function delimiterOf(text, isKnown) {
-  let sample = text.slice(0, SAMPLE_CHARS);
-  if (text.length > SAMPLE_CHARS) sample = sample.slice(0, Math.max(sample.lastIndexOf("\n"), sample.lastIndexOf("\r"), 1));
   const parsed = DELIMITERS.map((one) => {
-    const rows = parseCsv(sample, one).filter(hasText).slice(0, SAMPLE_ROWS);
+    const rows = firstRows(text, one);
     return { one, rows, head: rows[0] ?? [] };
   });
   const named = parsed.find(({ head }) => head.length > 1 && head.some((cell) => isKnown(cell.trim())));
   if (named) return named.one;
-  const first = firstLine(sample).trim().replace(/^"(.*)"$/, "$1");
+  const first = firstLine(text).trim().replace(/^"(.*)"$/, "$1");
   if (isKnown(first)) return NO_DELIMITER; // a header of one column: commas below it belong to the texts
   const tables = parsed.filter(
     ({ one, rows, head }) => head.length > 1 && rows.every((row) => row.length === head.length) && !isProse(rows, one),

@@ -3,7 +3,7 @@
  * Reading gives way to the page every few milliseconds, so that 100,000 rows do not freeze it.
  */
 
-import { CsvParser, delimiterOf, firstLine, hasText, NO_DELIMITER, parseCsv } from "./csv.js";
+import { csvRows, delimiterOf, firstLine, hasText, NO_DELIMITER, parseCsv } from "./csv.js";
 import { readJson } from "../lib/json.js";
 
 /**
@@ -40,7 +40,7 @@ const TEXT_COLUMNS = new Set(
     "текст тексты комментарий комментарии отзыв отзывы сообщение фраза предложение")
     .split(" "),
 );
-const SLICE_CHARS = 131_072;
+const ROWS_AT_ONCE = 256;
 const BUSY_MS = 10;
 const SAMPLE_CHARS = 65_536;
 const SAMPLE_ROWS = 64;
@@ -108,7 +108,7 @@ async function readJsonLines(text, options) {
   for (const line of linesOf(text)) {
     row += 1;
     at += line.length + 1;
-    if (row % 256 === 0) await pace(at);
+    if (row % ROWS_AT_ONCE === 0) await pace(at);
     if (line.trim() === "") {
       found.blank += 1;
       continue;
@@ -173,15 +173,12 @@ function delimiterFor(text, isKnown, isPasted) {
  */
 async function divide(text, delimiter, options) {
   const pace = paced(options, text.length);
-  for (const isQuoted of [true, false]) {
-    const parser = new CsvParser(delimiter, isQuoted);
-    for (let at = 0; at < text.length; at += SLICE_CHARS) {
-      parser.push(text.slice(at, at + SLICE_CHARS));
-      await pace(at);
-    }
-    if (parser.end() || !isQuoted) return parser.rows;
+  const rows = [];
+  for (const { cells, end } of csvRows(text, delimiter)) {
+    rows.push(cells);
+    if (rows.length % ROWS_AT_ONCE === 0) await pace(end);
   }
-  return [];
+  return rows;
 }
 
 /**

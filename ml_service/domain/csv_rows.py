@@ -1,0 +1,68 @@
+"""Divides CSV into rows, whole or as it comes, with no limit of a cell's length.
+
+A cell is quoted where it begins with a quote and the quote that closes it ends the cell; line breaks and delimiters
+within belong to it. Every other quote is text: so a stray one changes nothing but, at most, its own cell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+_LINE_END = re.compile(r"\r\n?|\n")
+# Possessive, and a quoted cell that is not closed goes up to the next quote that is not doubled: linear in all.
+_QUOTED = r'{spaces}"([^"]*+(?:""[^"]*+)*+)("?+){spaces}'
+
+
+@lru_cache(maxsize=16)
+def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A cell in quotes, with spaces around them, and a cell without."""
+    spaces = "" if delimiter == " " else " *+"
+    return re.compile(_QUOTED.format(spaces=spaces)), re.compile(rf"[^{re.escape(delimiter)}\r\n]*+")
+
+
+def rows_in(text: str, delimiter: str, *, is_whole: bool) -> Iterator[tuple[list[str], int]]:
+    """The rows of a text, each with the place where it ends; an empty line is a row of one empty cell.
+
+    Args:
+        is_whole: Nothing follows the text; else a row that may go on is left out.
+    """
+    start = 0
+    while start < len(text):
+        line_end = _LINE_END.search(text, start)
+        stop = line_end.start() if line_end else len(text)
+        if text.find('"', start, stop) < 0:
+            cells = text[start:stop].split(delimiter)
+        else:
+            found = _cells(text, start, delimiter, is_whole=is_whole)
+            if found is None:
+                return
+            cells, stop = found
+            line_end = _LINE_END.match(text, stop)
+        end = line_end.end() if line_end else stop
+        if end == len(text) and not is_whole and not text.endswith("\n"):
+            return  # a "\r" may be the half of "\r\n"
+        yield cells, end
+        start = end
+
+
+def _cells(text: str, start: int, delimiter: str, *, is_whole: bool) -> tuple[list[str], int] | None:
+    """The cells of a row with quotes, and where the last one ends; None where more of the text must tell."""
+    quoted, plain = _patterns(delimiter)
+    ends = {delimiter, "\r", "\n", ""}
+    cells, at = [], start
+    while True:
+        found = quoted.match(text, at)
+        if found is not None and found.end() == len(text) and not is_whole:
+            return None
+        if found is not None and found[2] and text[found.end() : found.end() + 1] in ends:
+            cells.append(found[1].replace('""', '"'))
+        else:
+            found = plain.match(text, at)
+            assert found is not None  # noqa: S101  it may be empty
+            cells.append(found[0])
+        at = found.end()
+        if text[at : at + 1] != delimiter:
+            return cells, at
+        at += 1
