@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from ml_service.background.version_watch import GAP_S
 from ml_service.domain.bulk import BulkJob, BulkStatus
 from ml_service.domain.ids import new_id
 from ml_service.domain.ledger import Actor, ActorKind
@@ -117,7 +118,7 @@ class BulkFeeder:
         """Delete what was never received whole, and fail jobs whose version no worker serves any more."""
         async with self._database.autocommit() as session:
             abandoned = await bulk_jobs.abandoned(session, SILENT_S)
-            gone = await bulk_feeding.of_gone_versions(session, self._gone_s)
+            gone = await bulk_feeding.of_gone_versions(session, self._gone_s, gap_s=GAP_S)
         for bulk_id in gone:
             async with self._database.begin() as session:
                 await bulk_jobs.stop(session, bulk_id, None, BulkStatus.FAILED, SWEEPER, error_code="version_gone")

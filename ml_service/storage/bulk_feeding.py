@@ -218,15 +218,19 @@ async def finish(session: Session, bulk_id: UUID) -> BulkJob | None:
     return None if row is None else job_of(row)
 
 
+# `served_at` leaves out the time without a leader only once the version watch has looked (model_versions.py).
 _GONE = """
     SELECT b.id FROM bulk_jobs AS b  -- bulk_jobs_open
     LEFT JOIN model_versions AS v ON v.name = b.model AND v.version = b.version
     WHERE b.finished_at IS NULL AND b.status = 'running' AND b.started_at < now() - $1 * interval '1 second'
-        AND (v.served_at IS NULL OR v.served_at < now() - $1 * interval '1 second')
+        AND (
+            v.served_at IS NULL
+            OR v.served_at < now() - $1 * interval '1 second' AND v.watched_at > now() - $2 * interval '1 second'
+        )
     ORDER BY b.id LIMIT 100
 """
 
 
-async def of_gone_versions(session: Session, gone_s: float) -> list[UUID]:
-    """Running jobs whose version no worker has served for so long."""
-    return [row["id"] for row in await session.fetch(_GONE, gone_s)]
+async def of_gone_versions(session: Session, gone_s: float, *, gap_s: float) -> list[UUID]:
+    """Running jobs whose version no worker has served for so long, as was seen at most ``gap_s`` seconds ago."""
+    return [row["id"] for row in await session.fetch(_GONE, gone_s, gap_s)]

@@ -1,0 +1,46 @@
+"""What stops a bulk job, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ml_service.background.bulk_feeder import BulkFeeder
+from ml_service.domain.bulk import BulkStatus
+from ml_service.domain.models import ModelSpec
+from ml_service.storage import bulk_jobs, model_versions
+from tests.support.bulk_play import started
+from tests.support.play import Play, announce_served
+
+GONE_S = 3600
+SPEC = ModelSpec(name="echo", version="1", price_credits=1, description="", input_schema={}, output_schema={})
+
+
+def feeder(play: Play) -> BulkFeeder:
+    return BulkFeeder(play.database, play.database, gone_s=GONE_S, encode=lambda _: "{}")
+
+
+async def job_of(play: Play, bulk_id: Any) -> Any:
+    async with play.database.autocommit() as session:
+        return await bulk_jobs.get(session, None, bulk_id)
+
+
+@pytest.mark.parametrize("outage", [True, False])
+async def test_time_in_which_nobody_looked_fails_no_job(play: Play, *, outage: bool) -> None:
+    """The sweep may come before the version watch has left the time of an outage out."""
+    bulk_id, _ = await started(play, 4)
+    async with play.database.autocommit() as session:
+        await announce_served(session, SPEC)
+        await session.execute("UPDATE bulk_jobs SET started_at = now() - interval '2 hours'")
+        await session.execute(
+            "UPDATE model_versions SET served_at = now() - interval '2 hours',"
+            " watched_at = CASE WHEN $1 THEN now() - interval '2 hours' ELSE now() END",
+            outage,
+        )
+    await feeder(play).sweep()
+    assert (await job_of(play, bulk_id)).status is (BulkStatus.RUNNING if outage else BulkStatus.FAILED)
+    async with play.database.autocommit() as session:
+        await model_versions.watch(session, every_s=5.0, gap_s=30.0)
+    await feeder(play).sweep()
+    assert (await job_of(play, bulk_id)).status is (BulkStatus.RUNNING if outage else BulkStatus.FAILED)
