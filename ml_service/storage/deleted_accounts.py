@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ml_service.domain.users import deleted_name
-from ml_service.storage import users, webhooks
+from ml_service.storage import users
 from ml_service.storage.database import Session
 
 BYTES_TOGETHER = 20_000_000
@@ -14,42 +13,28 @@ LATE_MINUTES = 10
 """Requests that were under way when the account was deleted have been accepted or refused long before that."""
 
 
-_CLOSE = """
-    UPDATE users SET username = $3, username_key = $3, password_hash = NULL, is_admin = false, staff_role = NULL,
-        language = NULL, notify = '{}'
-    WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2
-"""
+_LOCK = "SELECT FROM users WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2 FOR NO KEY UPDATE"
 
 
 async def close(session: Session, user_id: UUID, password_hash: str | None) -> bool:
-    """Take a user's name, password and rights, if ``password_hash`` is still theirs; False where it is not.
+    """Take a user's name and all that lets somebody use the account, as migration 0035 says.
 
     Call it in a transaction: from here on the row is locked, and a sign-in meanwhile waits and is refused. Raises
     LastAdmin where nobody who can sign in would be an admin.
+
+    Returns:
+        False where ``password_hash`` is not theirs any more: nothing was done.
     """
-    with users.keeping_an_admin():
-        tag = await session.execute(_CLOSE, user_id, password_hash, deleted_name(user_id))
-    if tag != "UPDATE 1":
+    if await session.fetchrow(_LOCK, user_id, password_hash) is None:
         return False
-    await session.execute("DELETE FROM sessions WHERE user_id = $1", user_id)
-    await session.execute("DELETE FROM telegram_link_codes WHERE user_id = $1", user_id)
-    await session.execute("DELETE FROM idempotency_keys WHERE user_id = $1", user_id)
-    await webhooks.forget_account(session, user_id)
-    await session.execute("DELETE FROM api_keys WHERE user_id = $1", user_id)
-    await session.execute("INSERT INTO accounts_to_erase (user_id) VALUES ($1)", user_id)
-    await leave_chats(session, user_id)
+    with users.keeping_an_admin():
+        await session.execute("SELECT close_account($1)", user_id)
     return True
 
 
 async def leave_chats(session: Session, user_id: UUID) -> None:
     """Give chats that are connected to the account their own one back; what it owes them is not sent."""
-    await session.execute(
-        "DELETE FROM deliveries WHERE id IN ("
-        " SELECT d.id FROM telegram_chats AS c JOIN deliveries AS d ON d.chat_id = c.chat_id"
-        " WHERE c.user_id = $1 AND d.user_id = $1)",
-        user_id,
-    )
-    await session.execute("UPDATE telegram_chats SET user_id = own_user_id WHERE user_id = $1", user_id)
+    await session.execute("SELECT leave_chats($1)", user_id)
 
 
 # Rows are locked in the order of their ids, as everywhere; what a worker is just finishing is left to the next call.

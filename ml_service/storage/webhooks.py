@@ -228,13 +228,6 @@ async def rotate_own(session: Session, user_id: UUID, secret: str, grace_s: floa
     return Secret(*row)
 
 
-async def forget_account(session: Session, user_id: UUID) -> None:
-    """Delete all webhooks and secrets of an account that is deleted; its row is locked."""
-    for table in ("webhooks", "webhook_secrets", "request_webhooks"):
-        await session.execute(f"DELETE FROM {table} WHERE user_id = $1", user_id)  # noqa: S608  names of ours
-    await session.execute("UPDATE users SET has_webhooks = false WHERE id = $1", user_id)
-
-
 _LIST_ALL = """
     SELECT w.id, w.user_id, u.username, w.url, w.failing_since, w.disabled_at, w.disabled_reason, (
         SELECT count(*) FROM (
