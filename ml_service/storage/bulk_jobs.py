@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ml_service.domain.bulk import BulkJob, BulkStatus, Chunk
-from ml_service.domain.ledger import Actor
+from ml_service.domain.ledger import Actor, ActorKind
 from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import Decision
 from ml_service.storage.database import Session
@@ -117,7 +117,7 @@ _START = """
         RETURNING u.id, u.balance, a.cost, a.prefers_chats
     ), held AS (
         INSERT INTO transactions (user_id, kind, amount, bulk_id, actor_kind, actor_id)
-        SELECT id, 'hold', cost, $1, 'user', id::text FROM debited
+        SELECT id, 'hold', cost, $1, $7, $8 FROM debited
     ), started AS (
         UPDATE bulk_jobs SET status = 'running', started_at = now() WHERE id = $1 AND EXISTS (SELECT FROM debited)
     ), owed AS (  -- held back for a chat that asks, until it shows "accepted" (storage/chat_deliveries.py)
@@ -150,15 +150,22 @@ async def start(
     fingerprint: bytes,
     notifies_chats: bool | None,
     chat_id: int | None,
+    actor: Actor | None = None,
 ) -> tuple[Decision | None, int, int]:
     """Hold the price of all valid lines and let the job run, or do nothing. Call it in a transaction.
+
+    Args:
+        actor: Who asks for it, where it is not the user: an API key.
 
     Returns:
         What was decided (None: the job is gone), the balance, and the price.
     """
     await session.execute(_LOCK_JOB, bulk_id)
     await session.execute(_LOCK_USER, user_id)
-    row = await session.fetchrow(_START, bulk_id, user_id, key, fingerprint, notifies_chats, chat_id)
+    actor = actor or Actor(ActorKind.USER, str(user_id))
+    row = await session.fetchrow(
+        _START, bulk_id, user_id, key, fingerprint, notifies_chats, chat_id, actor.kind, actor.id
+    )
     assert row is not None  # noqa: S101  it has no FROM
     decision = None if row["decision"] == "gone" else Decision(row["decision"])
     return decision, row["balance"], row["cost"]
@@ -172,7 +179,7 @@ _STOP = """
         FOR NO KEY UPDATE
     ), stopped AS (
         UPDATE bulk_jobs AS b SET
-            status = $3::text, error_code = $4, waiting = 0,
+            status = $3::text, error_code = $4, waiting = 0, stopped_by_kind = $5::text, stopped_by_id = $6::text,
             canceled = b.canceled + CASE WHEN $3 = 'canceled' THEN j.waiting ELSE 0 END,
             failed = b.failed + CASE WHEN $3 = 'failed' THEN j.waiting ELSE 0 END
         FROM job AS j WHERE b.id = j.id
@@ -219,7 +226,8 @@ _CANCEL_OF_JOB = """
         RETURNING p.id, p.cost
     ), released AS (
         INSERT INTO transactions (user_id, kind, amount, prediction_id, actor_kind, actor_id)
-        SELECT $1, 'release', cost, id, 'user', $1::text FROM ended
+        SELECT $1, 'release', e.cost, e.id, coalesce(b.stopped_by_kind, 'user'), coalesce(b.stopped_by_id, $1::text)
+        FROM ended AS e LEFT JOIN bulk_jobs AS b ON b.id = $2 AND b.status = 'canceled'  -- by whom
     ), unsent AS (
         DELETE FROM outbox WHERE prediction_id = ANY (ARRAY(SELECT id FROM ended))
     ), refunded AS (

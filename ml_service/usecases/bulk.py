@@ -172,6 +172,7 @@ class Bulk:
                 fingerprint=fingerprint,
                 notifies_chats=order.notifies_chats,
                 chat_id=order.chat_id,
+                actor=_actor_of(principal.user_id, principal.key_id),
             )
             if decision is not Decision.ACCEPTED:
                 raise _refusal(decision, balance, cost)  # and nothing is committed
@@ -215,10 +216,13 @@ class Bulk:
                 async with self._database.autocommit() as session:
                     is_deleted = await bulk_jobs.delete_some(session, bulk_id, DELETED_TOGETHER, is_finished=False)
 
-    async def cancel(self, user_id: UUID, bulk_id: UUID) -> BulkJob:
+    async def cancel(self, user_id: UUID, bulk_id: UUID, *, key_id: UUID | None = None) -> BulkJob:
         """Feed no more of a job, cancel what is open of it, give the credits back; what has ended stays and is paid.
 
         Canceling twice is no error.
+
+        Args:
+            key_id: The API key by which the user asks for it.
 
         Raises:
             NotFound: It is missing, or another user's.
@@ -226,17 +230,20 @@ class Bulk:
         """
         async with self._database.begin() as session:
             await get(session, user_id, bulk_id)
-            await stop(session, user_id, bulk_id, Actor(ActorKind.USER, str(user_id)))
+            await stop(session, user_id, bulk_id, _actor_of(user_id, key_id))
         await cancel_open(self._database, user_id, bulk_id)
         async with self._database.autocommit() as session:
             return await get(session, user_id, bulk_id)
 
 
 async def stop(session: Session, user_id: UUID, bulk_id: UUID, actor: Actor) -> bool:
-    """Feed no more of a user's job, and give back what it holds; raises AlreadyFinished.
+    """Feed no more of a user's job, and give back what it holds.
 
     Returns:
         False where the job was canceled before.
+
+    Raises:
+        AlreadyFinished: It has ended otherwise.
     """
     if await bulk_jobs.stop(session, bulk_id, user_id, BulkStatus.CANCELED, actor):
         return True
@@ -262,6 +269,10 @@ async def get(session: Session, user_id: UUID | None, bulk_id: UUID) -> BulkJob:
     if job is None:
         raise NotFound(MISSING)
     return job
+
+
+def _actor_of(user_id: UUID, key_id: UUID | None) -> Actor:
+    return Actor(ActorKind.USER, str(user_id)) if key_id is None else Actor(ActorKind.KEY, str(key_id))
 
 
 async def _hashed(pieces: AsyncIterator[bytes], digest: Any) -> AsyncIterator[bytes]:

@@ -177,7 +177,7 @@ async def show(request: Request, current: BulkUser, bulk_id: UUID) -> Response:
 async def cancel(request: Request, current: BulkUser, bulk_id: UUID) -> Response:
     """End what has not ended, and get its credits back; what has succeeded stays, and is paid. Twice is no error."""
     components = components_of(request)
-    job = await components.bulk.cancel(current.user.id, bulk_id)
+    job = await components.bulk.cancel(current.user.id, bulk_id, key_id=current.principal.key_id)
     components.live_changes.tell([current.user.id])
     return _shown(job)
 

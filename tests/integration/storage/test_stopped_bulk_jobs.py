@@ -8,9 +8,10 @@ import pytest
 
 from ml_service.background.bulk_feeder import BulkFeeder
 from ml_service.domain.bulk import BulkStatus
+from ml_service.domain.ledger import COMMAND_LINE
 from ml_service.domain.models import ModelSpec
 from ml_service.storage import bulk_jobs, model_versions
-from tests.support.bulk_play import started
+from tests.support.bulk_play import fed, started
 from tests.support.play import Play, announce_served
 
 GONE_S = 3600
@@ -44,3 +45,17 @@ async def test_time_in_which_nobody_looked_fails_no_job(play: Play, *, outage: b
         await model_versions.watch(session, every_s=5.0, gap_s=30.0)
     await feeder(play).sweep()
     assert (await job_of(play, bulk_id)).status is (BulkStatus.RUNNING if outage else BulkStatus.FAILED)
+
+
+async def test_lines_that_the_leader_cancels_are_given_back_by_who_canceled_the_job(play: Play) -> None:
+    bulk_id, _ = await started(play, 4)
+    assert await fed(play.database, bulk_id, 0)
+    async with play.database.begin() as session:
+        assert await bulk_jobs.stop(session, bulk_id, None, BulkStatus.CANCELED, COMMAND_LINE)
+    await feeder(play).feed()
+    async with play.database.autocommit() as session:
+        rows = await session.fetch(
+            "SELECT actor_kind, actor_id, sum(amount)::int AS amount FROM transactions"
+            " WHERE kind = 'release' AND actor_id <> 'feeder' GROUP BY 1, 2"
+        )
+    assert [tuple(row) for row in rows] == [(COMMAND_LINE.kind, COMMAND_LINE.id, 4)]
