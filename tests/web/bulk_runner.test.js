@@ -130,7 +130,7 @@ function jobOf(runner) {
 /** @param {import("../../services/app/web/bulk.js").BulkRunner} runner */
 async function linesOf(runner) {
   let text = "";
-  for await (const part of resultLines(jobOf(runner), () => runner.answered())) text += part;
+  for await (const part of resultLines(jobOf(runner), () => runner.answered(jobOf(runner)))) text += part;
   return text.replace("\ufeff", "").trimEnd().split("\r\n");
 }
 
@@ -379,6 +379,18 @@ test("a job that ended before the cancel has finished", async () => {
   await runner.cancel();
   await runner.settled();
   assert.equal(runner.state.phase, "finished");
+});
+
+test("a file has the rows of its own job, though another one is opened while it is made", async () => {
+  const api = new Service();
+  const runner = made(api);
+  await runner.start(order(["one", "two"]));
+  await runner.settled();
+  const first = jobOf(runner);
+  const lines = resultLines(first, () => runner.answered(first));
+  await lines.next();
+  await runner.open(/** @type {Stored} */ (api.jobs.get("bulk-0")), "anna");
+  assert.equal((await lines.next()).value, "0,one,succeeded,ONE,0.5,,1\r\n1,two,succeeded,TWO,0.5,,1\r\n");
 });
 
 test("a discarded job leaves nothing on the device", async () => {

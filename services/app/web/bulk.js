@@ -132,12 +132,11 @@ export class BulkRunner {
   }
 
   /**
-   * All rows with their answers, in the order of the input, some at a time.
-   * @returns {AsyncGenerator<import("./bulk/types.js").AnsweredRows>}
+   * All rows of a job with their answers, in the order of the input, some at a time; another job may be shown by then.
+   * @param {Job} job @returns {AsyncGenerator<import("./bulk/types.js").AnsweredRows>}
    */
-  async *answered() {
-    const { job } = this.state;
-    if (!job?.bulkId) return;
+  async *answered(job) {
+    if (job.bulkId === null) return;
     const answers = this.jobs.results(job.bulkId);
     for await (const { items } of this.#pieces(job)) {
       const found = [];

@@ -79,7 +79,7 @@ async function saveWithColumns(job, name) {
   const one = await runner();
   /** @type {string[]} */
   let parts = [];
-  for await (const text of resultLines(job, () => one.answered())) {
+  for await (const text of resultLines(job, () => one.answered(job))) {
     parts.push(text);
     if (parts.length >= PARTS_MAX) parts = [parts.join("")];
   }
