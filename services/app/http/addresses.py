@@ -20,6 +20,11 @@ _KEPT = 4096
 """Parsing an address takes ten times as long as finding it among those of the last clients."""
 
 
+def socket_address(name: object) -> tuple[str, int] | None:
+    """Host and port of an IP socket; None for a unix one."""
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
+
+
 def networks(text: str) -> tuple[Network, ...]:
     """Networks and addresses, separated by commas; raises ValueError for anything else."""
     return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())

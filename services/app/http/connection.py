@@ -17,6 +17,7 @@ import structlog
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from services.app.http.addresses import socket_address
 from services.app.http.connection_limits import HttpLimits
 from services.app.http.connection_slots import ConnectionSlots
 from services.app.http.exchange import Exchange
@@ -94,8 +95,8 @@ class Connection(asyncio.Protocol):
         """A client has connected."""
         self._transport = cast("asyncio.Transport", OneWrite(cast("asyncio.Transport", transport)))
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own two protocols
-        self._client = _address(transport.get_extra_info("peername"))
-        self._server = _address(transport.get_extra_info("sockname"))
+        self._client = socket_address(transport.get_extra_info("peername"))
+        self._server = socket_address(transport.get_extra_info("sockname"))
         self._deadline = self._loop.time() + self._limits.head_s
         self._timer = self._loop.call_later(self._limits.tick_s, self._tick)
         if not self._slots.enter(self):
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
         """Bytes from the client."""
         if self._is_lingering:
             self._drop(len(data))
-        elif not self._is_closing:
+        elif not self._is_closing or self._reading is not None:  # what is being asked is read to its end
             self._feed(data)
 
     # What uvicorn and the slots ask for.
@@ -137,6 +138,8 @@ class Connection(asyncio.Protocol):
         else:
             self._is_closing = True
             self._current.keep_alive = False
+            if self._reading is not self._current:
+                self._reading = None  # of a request that is not answered any more
 
     def evict(self) -> None:
         """Make room for another client: this one asks nothing."""
@@ -184,6 +187,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
+        if self._is_closing:
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE)
         self._is_in_head = True
         self._head_bytes = self._quiet_bytes = 0
         self._url = b""
@@ -297,13 +302,14 @@ class Connection(asyncio.Protocol):
             return
         else:
             self._slots.waits(self)
-            wait_s = self._limits.head_s if self._is_in_head else self._limits.idle_s
-            self._deadline = self._loop.time() + wait_s
+            self._deadline = self._loop.time() + (self._limits.head_s if self._is_in_head else self._limits.idle_s)
         if not self._next:
             self._resume_reading()
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Take nothing more: answer with ``status``, after the answers to what was asked before."""
+        if self._is_closing and self._reading is None:
+            return  # it came after the last request that is answered
         self._is_closing = True
         if self._current is not None and self._reading is self._current:
             # The rest of its body cannot be read.
@@ -373,8 +379,7 @@ class Connection(asyncio.Protocol):
             self._write_check_at = now + self._limits.write_check_s
         if now >= self._deadline:
             self._expire()
-        wait_s = min(self._limits.tick_s, max(self._deadline - now, 0.01))
-        self._timer = self._loop.call_later(wait_s, self._tick)
+        self._timer = self._loop.call_later(min(self._limits.tick_s, max(self._deadline - now, 0.01)), self._tick)
 
     def _expire(self) -> None:
         if self._transport.is_closing() or self._transport.get_write_buffer_size():
@@ -393,8 +398,3 @@ class Connection(asyncio.Protocol):
         if self._is_reading_paused and not self._transport.is_closing():
             self._is_reading_paused = False
             self._transport.resume_reading()
-
-
-def _address(name: object) -> tuple[str, int] | None:
-    """Of an IP socket; None for a unix one."""
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None

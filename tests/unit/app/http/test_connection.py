@@ -365,25 +365,6 @@ async def test_an_answer_of_another_length_than_declared_ends_the_connection(bod
     assert not wire.transport.written.endswith(body)
 
 
-async def test_a_stop_lets_the_current_request_finish() -> None:
-    go = asyncio.Event()
-
-    async def slow(scope: Any, receive: Any, send: Any) -> None:
-        await go.wait()
-        await mirror(scope, receive, send)
-
-    busy, idle = await ClientEnd(slow).send(GET), await ClientEnd().send(GET)
-    for wire in (busy, idle):
-        wire.protocol.shutdown()  # type: ignore[attr-defined]  # uvicorn's own call
-    assert (busy.transport.is_closed, idle.transport.is_closed) == (False, True)
-    go.set()
-    await busy.send(b"")
-    assert busy.answers[0][1]["connection"] == "close"
-    assert busy.transport.is_closed
-    for wire in (busy, idle):
-        wire.lose()
-
-
 async def test_one_answer_is_one_write() -> None:
     writes: list[bytes] = []
     wire = ClientEnd()
