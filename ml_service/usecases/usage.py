@@ -53,7 +53,9 @@ async def usage_of(
     await usage.take_snapshot(session)
     found: list[Usage] = []
     from_id, until_id = first_id_at(since), first_id_at(stop)
-    whole_from, whole_until = _midnight(since + A_DAY - timedelta.resolution), _midnight(stop)
+    # The first midnight from `since` on, unless `stop` comes before it: the last day there is has none after it.
+    whole_from = _midnight(since + min(A_DAY - timedelta.resolution, stop - since))
+    whole_until = _midnight(stop)
     if whole_from < whole_until:
         days_from, days_until = first_id_at(whole_from), first_id_at(whole_until)
         found += await usage.summed(session, user_id, by, whole_from.date(), whole_until.date())

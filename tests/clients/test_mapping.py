@@ -1,4 +1,4 @@
-"""`map` tells of each input what became of it, and whoever leaves it waits for nothing."""
+"""`map` tells of each input what became of it, and leaving it waits for nothing."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ async def test_each_input_has_an_answer_or_its_own_error() -> None:
 
 
 @pytest.mark.timeout(60)
-async def test_whoever_leaves_a_map_waits_for_nothing() -> None:
-    """The answers would take ten minutes, which the test has not."""
+async def test_leaving_a_map_waits_for_nothing() -> None:
+    """The answers would take ten minutes, for which the test does not wait."""
     with serving(answer_by_text) as served:
         with Client(served.url, api_key=KEY) as client:
             for answer in client.map(["good", *["never"] * 20], concurrency=4):

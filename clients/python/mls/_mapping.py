@@ -74,7 +74,7 @@ class Meter:
 
 
 class Threads:
-    """Runs calls in so many threads, none of which holds up whoever leaves, nor the end of the program.
+    """Runs calls in so many threads, none of which holds up the caller that leaves, or the end of the program.
 
     Attributes:
         stop: Set once nobody waits for the calls any more.
@@ -108,5 +108,5 @@ class Threads:
             future, call = item
             try:
                 future.set_result(call())
-            except BaseException as error:  # noqa: BLE001  whoever asked gets it
+            except BaseException as error:  # noqa: BLE001  the caller gets it
                 future.set_exception(error)

@@ -203,8 +203,8 @@ class Client(Sender):
 
         Inputs are taken as they are needed: there may be more than fit into memory. One that the service refuses for
         itself (`InvalidInput`, `PayloadTooLarge`), that fails (`PredictionFailed`), or that has no answer in
-        ``timeout_s`` (`StillRunning`) has an ``error``; whatever concerns all is raised. Whoever leaves early waits
-        for nothing; what has been asked goes on in the service.
+        ``timeout_s`` (`StillRunning`) has an ``error``; whatever concerns all is raised. Leaving it early
+        waits for nothing; what has been asked goes on in the service.
         """
         meter, threads = Meter(inputs, on_progress), Threads(concurrency)
 
