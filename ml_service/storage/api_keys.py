@@ -120,6 +120,17 @@ async def list_of(session: Session, user_id: UUID, limit: int) -> list[ApiKey]:
     return [_key_of(row) for row in await session.fetch(_LIST, user_id, limit)]
 
 
+_ALL = f"""
+    SELECT {_COLUMNS} FROM api_keys AS k  -- api_keys_of_user
+    WHERE k.user_id = $1 AND k.id < $2 ORDER BY k.id DESC LIMIT $3
+"""  # noqa: S608  columns only
+
+
+async def all_of(session: Session, user_id: UUID, before: UUID, limit: int) -> list[ApiKey]:
+    """A user's keys with ids below ``before``, revoked ones too, the newest first."""
+    return [_key_of(row) for row in await session.fetch(_ALL, user_id, before, limit)]
+
+
 async def owner_of(session: Session, key_id: UUID) -> UUID | None:
     """Whose key this is."""
     owner: UUID | None = await session.fetchval("SELECT user_id FROM api_keys WHERE id = $1", key_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from ml_service.domain.bulk import BulkJob, BulkStatus, LineResult
 from ml_service.domain.predictions import ERASED, PredictionError
@@ -49,6 +51,39 @@ async def results(
         async for some in _results_of(database, job, chunk, after_line, with_inputs=with_inputs):
             yield some
         number += 1
+
+
+class NamedLine(NamedTuple):
+    """A line that the client gave an id, or that the model does not take.
+
+    Attributes:
+        prediction_id: None as long as the line has not been fed.
+    """
+
+    line: int
+    ref: str | None
+    error: str | None
+    prediction_id: UUID | None
+
+
+async def named_lines(
+    database: Database, job: BulkJob, before_piece: Callable[[], Awaitable[None]]
+) -> AsyncIterator[list[NamedLine]]:
+    """What is kept of a job's lines themselves, in the order of the file, some at a time.
+
+    Args:
+        before_piece: Awaited before each reading; what it raises ends the lines.
+    """
+    for number in itertools.count():
+        await before_piece()
+        async with database.autocommit() as session:
+            chunk = await bulk_results.chunk(session, job.id, number)
+        if chunk is None:
+            return
+        nothing = [None] * len(chunk.lines)
+        lists = (chunk.refs or nothing, chunk.errors or nothing, chunk.prediction_ids or nothing)
+        lines = (NamedLine(*each) for each in zip(chunk.lines, *lists, strict=True))
+        yield [one for one in lines if one.ref is not None or one.error is not None]
 
 
 async def _results_of(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -18,17 +16,14 @@ from ml_service.domain.errors import (
     TooManyRequests,
     WrongCredentials,
 )
-from ml_service.storage.history import HistoryFilter
-from ml_service.usecases import account, ledger, predictions, users
-from services.app.api import exports, prediction_json
+from ml_service.usecases import account, users
+from services.app.api import account_export, exports
 from services.app.api.problems import BODY_REFUSED, SIGNED_IN, problems
 from services.app.api.schemas.account import Deletion, Preferences, SignIn, SignIns
-from services.app.api.schemas.ledger import Transaction
 from services.app.api.schemas.users import User
 from services.app.api.strict import StrictRoute
-from services.app.auth.callers import SignedIn
 from services.app.auth.principal import CurrentUser
-from services.app.components import AppComponents, components_of
+from services.app.components import components_of
 from services.app.http.rate_limits import noting
 
 ERASED_AT_ONCE_S = 3.0
@@ -101,40 +96,21 @@ async def delete(request: Request, current: CurrentUser, wanted: Deletion) -> No
     response_model=None,
     responses={
         200: {
-            "description": "A JSON object a line, each with a `type`: `user`, `session`, `telegram_chat`,"
-            " `prediction`, `transaction`.",
+            "description": "A JSON object a line, each with a `type`: "
+            + ", ".join(f"`{one}`" for one in account_export.TYPES)
+            + ". Of API keys and webhooks without their secrets; a `bulk_line` is one that has an id of yours, or that"
+            " the model does not take.",
             "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
         },
         **problems(*SIGNED_IN, TooManyRequests, Overloaded, DatabaseUnavailable),
     },
 )
 async def export(request: Request, current: CurrentUser) -> Response:
-    """All of one's data as lines of JSON, streamed: the account, its sign-ins and chats, predictions, transactions."""
+    """All of one's data as lines of JSON, streamed: of the account itself, its predictions and its transactions."""
     components = components_of(request)
-    async with components.database.autocommit() as session:
-        sign_ins = await account.sign_ins(session, current.user, current.session_id)
-        chats = await account.chats_of(session, current.user)
-    head = [
-        _line("user", User.of(current.user).model_dump()),
-        *(_line("session", SignIn.of(one, current.session_id).model_dump()) for one in sign_ins),
-        *(_line("telegram_chat", {"chat_id": one}) for one in chats),
-    ]
+    begun = await account_export.head(components, current)
     reader = exports.ExportReader(components, current)
-    return exports.file(reader, "account", "jsonl", _exported(components, current, reader, b"".join(head)))
-
-
-async def _exported(
-    components: AppComponents, current: SignedIn, reader: exports.ExportReader, head: bytes
-) -> AsyncIterator[bytes]:
-    yield head
-    async for found in predictions.export(components.database, current.user.id, HistoryFilter(), reader.admit):
-        yield b"".join(_line("prediction", prediction_json.shown(one)) for one in found)
-    async for lines in ledger.export(components.database, current.user.id, None, reader.admit):
-        yield b"".join(_line("transaction", Transaction.of(one).model_dump()) for one in lines)
-
-
-def _line(kind: str, fields: dict[str, Any]) -> bytes:
-    return prediction_json.encode_json({"type": kind, **fields}) + b"\n"
+    return exports.file(reader, "account", "jsonl", account_export.pieces(components, current, reader, begun))
 
 
 @router.get(

@@ -15,6 +15,8 @@ from ml_service.background.erasure import Erasure
 from ml_service.storage import deleted_accounts, users
 from ml_service.usecases import account
 from services.app.api import account as account_api
+from services.app.api import account_export
+from tests.support.bulk import sent
 from tests.support.service import PASSWORD, Person, Service, StartService, code_of
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
@@ -160,6 +162,71 @@ async def test_an_export_holds_all_that_is_kept_and_nothing_of_others(service: S
     assert {"type": "prediction"} | shown in lines
     assert not any("Ben" in json.dumps(line) for line in lines)
     assert not any("hash" in key for line in lines for key in line)
+
+
+LINES = b'{"id": "my-1", "input": {"text": "one"}}\n{"text": "two"}\n{"id": "my-3", "input": {"txt": "three"}}\n'
+
+
+async def test_an_export_has_the_keys_webhooks_and_bulk_jobs_too(anna: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_export, "ROWS", 1)  # a page
+    keys = [(await anna.post("/api-keys", {"name": name, "scopes": ["read"]})).json() for name in ("ci", "old")]
+    shown_keys = (await anna.get("/api-keys")).json()["items"]
+    await delete(anna, f"/api-keys/{keys[1]['id']}")
+    hook = (await anna.post("/webhooks", {"url": "https://example.com/in", "events": ["bulk.finished"]})).json()
+    for _ in range(2):
+        assert (await anna.post(f"/webhooks/{hook['id']}/test")).status_code == 202
+    jobs = [(await sent(anna, LINES)).json() for _ in range(2)]
+    lines = await lines_of(anna)
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        by_type.setdefault(line.pop("type"), []).append(line)
+    assert by_type.keys() | {"telegram_chat", "prediction"} == set(account_export.TYPES)
+    assert [one.pop("revoked_at") is None for one in by_type["api_key"]] == [False, True]
+    assert by_type["api_key"] == shown_keys
+    assert [(one["id"], one["url"]) for one in by_type["webhook"]] == [(hook["id"], "https://example.com/in")]
+    shown_messages = (await anna.get("/webhooks/deliveries")).json()["items"]
+    assert [one["id"] for one in by_type["webhook_delivery"]] == [one["id"] for one in shown_messages]
+    assert len(shown_messages) == 2
+    assert [one["bulk_id"] for one in by_type["bulk_job"]] == [one["bulk_id"] for one in reversed(jobs)]
+    named = [(one["bulk_id"], one["line"], one["id"], one["error"] is None) for one in by_type["bulk_line"]]
+    assert named == [
+        (job["bulk_id"], *each) for job in reversed(jobs) for each in ((1, "my-1", True), (3, "my-3", False))
+    ]
+    assert not any(secret in json.dumps(lines) for secret in (keys[0]["key"], "whsec_"))
+
+
+EXPORTED = {
+    "api_keys": {"api_key"},
+    "bulk_jobs": {"bulk_job", "bulk_line"},
+    "deliveries": {"webhook_delivery"},
+    "predictions": {"prediction"},
+    "sessions": {"session"},
+    "telegram_chats": {"telegram_chat"},
+    "transactions": {"transaction"},
+    "webhooks": {"webhook"},
+}
+NOT_EXPORTED = {
+    "accounts_to_erase": "only of deleted accounts",
+    "batches": "each prediction names its batch",
+    "idempotency_keys": "of a day",
+    "outbox": "predictions that are not sent to the queue yet",
+    "request_webhooks": "their addresses are those of the deliveries",
+    "telegram_link_codes": "a secret of minutes",
+    "usage_passed": "sums of predictions: GET /usage",
+    "usage_sums": "sums of predictions: GET /usage",
+    "webhook_secrets": "a secret",
+}
+
+
+async def test_each_table_that_names_a_user_is_in_the_export_or_has_a_reason(service: Service) -> None:
+    async with service.database.autocommit() as session:
+        rows = await session.fetch(
+            "SELECT DISTINCT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid"
+            " WHERE a.attname = 'user_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+            " AND c.relnamespace = 'public'::regnamespace"
+        )
+    assert {row["relname"] for row in rows} == EXPORTED.keys() | NOT_EXPORTED.keys()
+    assert {"user"}.union(*EXPORTED.values()) == set(account_export.TYPES)
 
 
 async def test_a_deleted_account_leaves_the_ledger_and_no_person(service: Service, anna: Person) -> None:
