@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ def run(arguments: Sequence[str]) -> int:
     output.set_quiet(options.quiet)
     output.set_open(options.open)
     if not arguments:
-        if sys.stdin.isatty() and sys.stdout.isatty():
+        # Where containers do everything, the menu's library may never have been installed.
+        if sys.stdin.isatty() and sys.stdout.isatty() and importlib.util.find_spec("questionary"):
             from engine import menu  # noqa: PLC0415
 
             return menu.run(run)

@@ -107,9 +107,13 @@ def parser() -> argparse.ArgumentParser:
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options, and what is none of them. What follows `--cli` goes on as it is, also `--` and negative numbers."""
-    known = list(arguments)
-    end = known.index("--cli") + 1 if "--cli" in known else len(known)
-    options, rest = parser().parse_known_args(known[:end])
-    if end < len(known):
-        options.cli = known[end:]
+    own = before_cli(arguments)
+    options, rest = parser().parse_known_args(own)
+    if len(own) < len(arguments):
+        options.cli = list(arguments[len(own) :])
     return options, rest
+
+
+def before_cli(arguments: Sequence[str]) -> list[str]:
+    """The words that are start.py's own: those up to `--cli`."""
+    return list(arguments[: arguments.index("--cli") + 1] if "--cli" in arguments else arguments)

@@ -53,6 +53,8 @@ def python() -> Iterator[Finding]:
     elif importlib.util.find_spec("ensurepip") is None and importlib.util.find_spec("pip") is None:
         short = ".".join(version.split(".")[:2])
         yield Finding("bad", "Environment", f"this Python has no venv module: apt install python{short}-venv")
+    elif environment.installed():
+        yield Finding("note", "Environment", "the next --start brings it up to date: the locks or the Python changed")
     else:
         yield Finding("note", "Environment", "will be made at the first --start (download some 370 MB)")
 

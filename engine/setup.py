@@ -1,7 +1,7 @@
 """The project's own `.venv`, made from the hashed locks. Standard library only: it runs before there is one.
 
-A stamp in the `.venv` says which locks it holds, so that a second run costs nothing, changed locks are installed
-over it, and an interrupted installation is taken up again.
+A stamp in the `.venv` says which locks it holds, and for which interpreter, so that a second run costs nothing, changed
+locks are installed over it, and an interrupted installation is taken up again.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine import choice
-from engine.command_line import parse
+from engine.command_line import before_cli, parse
 from engine.common.errors import EngineError
-from engine.common.output import say, set_quiet, tell
-from engine.common.state import ROOT
+from engine.common.output import EXIT_NOT_RUNNING, say, set_quiet, tell
+from engine.common.state import PROJECT, ROOT, Places, lock_holder
 
 BASE_LOCKS = (
     "services/app/requirements.txt",
@@ -40,6 +42,9 @@ DISK_MIN_BYTES = 1_800_000_000
 _PIP_ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_REQUIRE_VIRTUALENV")
 """The caller's wishes for other installations, which would keep packages out of the environment."""
 _FAILED_LINES_MAX = 12
+_INTERPRETER = "interpreter"
+_STOP_TIMEOUT_S = 120
+_OF_ANOTHER_PYTHON = "The service still runs from a .venv that was made by another Python than this machine's."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,19 @@ class Environment:
         return os.access(self.python, os.X_OK)
 
     @property
+    def interpreter(self) -> str:
+        """Which program its interpreter really is: another one, after the system's Python was upgraded."""
+        return f"{self.python.resolve()} ({os.uname().machine})"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether something is installed for the interpreter that it has."""
+        installed = self.installed()
+        return self.has_python and bool(installed) and installed.get(_INTERPRETER) in (None, self.interpreter)
+
+    @property
     def stamp(self) -> Path:
-        """Which locks are fully installed."""
+        """Which locks are fully installed, for which interpreter."""
         return self.folder / "ml-service-locks.json"
 
     def locks(self, *, tests: bool) -> list[Path]:
@@ -74,14 +90,15 @@ class Environment:
         return [self.root / name for name in names if (self.root / name).exists()]
 
     def fingerprints(self, *, tests: bool) -> dict[str, str]:
-        """A hash of each lock."""
-        return {
+        """What the stamp has to say: a hash of each lock, and the interpreter."""
+        hashes = {
             str(lock.relative_to(self.root)): hashlib.sha256(lock.read_bytes()).hexdigest()
             for lock in self.locks(tests=tests)
         }
+        return {_INTERPRETER: self.interpreter, **hashes}
 
     def installed(self) -> dict[str, str]:
-        """The hashes that the stamp holds; empty while an installation is not complete."""
+        """What the stamp says; empty while an installation is not complete."""
         try:
             value = json.loads(self.stamp.read_text())
         except (OSError, ValueError):
@@ -117,7 +134,7 @@ def ensure(environment: Environment, *, tests: bool = False) -> None:
     """Make the environment hold what the locks say.
 
     Raises:
-        EngineError: it cannot be made.
+        EngineError: it cannot be made, or not while the service runs from it.
     """
     if environment.is_current(tests=tests):
         with contextlib.suppress(OSError):  # another user's environment, in a folder that was moved
@@ -133,6 +150,8 @@ def ensure(environment: Environment, *, tests: bool = False) -> None:
                 f"{free / 1e9:.1f} GB of disk are free here; the environment needs {DISK_MIN_BYTES / 1e9}."
             )
         if not _works(environment):
+            if lock_holder(Places(environment.root / "var")) is not None:
+                raise EngineError(f"{_OF_ANOTHER_PYTHON} Stop it, then start it: python3 start.py --stop")
             _create(environment)
         environment.stamp.unlink(missing_ok=True)  # until all is there, nothing is
         wanted = environment.fingerprints(tests=tests)
@@ -279,19 +298,20 @@ def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> lis
 
 def main(arguments: Sequence[str]) -> int:
     """Prepare the environment and become `python -m engine …` in it; returns only when that fails."""
-    set_quiet(bool({"--quiet", "-q"} & set(arguments)))
+    own = before_cli(arguments)
+    set_quiet(bool({"--quiet", "-q"} & set(own)))
     environment = Environment()
     if not environment.has_python and (engine := _engine_of(arguments)):
         if engine == "docker":
             return _become(sys.executable, arguments)
-        arguments = [*arguments, "--engine", engine]  # decided: it is not asked, and answered, again
-    # A look, a stop or a help text on a machine that never started anything should not install 900 MB first.
-    harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd", "--version"} & set(arguments)
-    if harmless and not environment.installed():
-        return _without_environment(arguments)
+        arguments = ["--engine", engine, *arguments]  # decided: it is not asked, and answered, again
+    # A look, a stop or a help text should install no 900 MB first, nor fail in an environment of another Python.
+    harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd", "--version"} & set(own)
     try:
-        if not (harmless and environment.has_python):
-            ensure(environment, tests="--test" in arguments)
+        if harmless and not environment.is_usable:
+            return _without_environment(arguments)
+        if not harmless:
+            ensure(environment, tests="--test" in own)
     except EngineError as error:
         say(str(error))
         return 1
@@ -328,7 +348,30 @@ def _engine_of(arguments: Sequence[str]) -> str | None:
 
 
 def _without_environment(arguments: Sequence[str]) -> int:
-    if {"--stop", "--status", "--logs"} & set(arguments):
-        say("Nothing runs here: it was never started. Start it with: python3 start.py --start")
-        return 0 if "--stop" in arguments else 3
-    return _become(sys.executable, arguments)
+    """Do what needs no environment: there is none, or one that another Python made."""
+    if not {"--stop", "--status", "--logs"} & set(arguments):
+        return _become(sys.executable, arguments)
+    holder = lock_holder(PROJECT)
+    if holder is None:
+        say("Nothing runs here. Start it with: python3 start.py --start")
+        return 0 if "--stop" in arguments else EXIT_NOT_RUNNING
+    if "--stop" not in arguments:
+        say(f"{_OF_ANOTHER_PYTHON} Its logs are in var/logs. The next start after a --stop makes a new one.")
+        return 1
+    return _stop(holder)
+
+
+def _stop(supervisor: int) -> int:
+    """Ask the supervisor to end, as systemd would; what it started goes with it."""
+    if not supervisor:
+        raise EngineError(f"{PROJECT.lock_file} is held by a process that is not known.")
+    tell("  stopping all")
+    number, end = signal.SIGTERM, time.monotonic() + _STOP_TIMEOUT_S
+    while lock_holder(PROJECT) == supervisor:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(supervisor, number)
+        if time.monotonic() > end:
+            number = signal.SIGKILL
+        time.sleep(0.1)
+    tell("Stopped. The data stay in var/.")
+    return 0

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import fcntl
+import json
 import os
+import re
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from engine import setup
 from engine.common.errors import EngineError
+from engine.common.state import Places
 from engine.setup import Environment
 
 pytestmark = pytest.mark.slow
@@ -123,6 +131,151 @@ def test_a_second_terminal_waits(bare: Environment) -> None:
     assert waiting.wait(60) == 0
     waiting.stdout.close()
     assert bare.is_current(tests=False)
+
+
+HOLDS_THE_LOCK = """
+import sys, time
+from pathlib import Path
+from engine.common.state import Places, supervisor_lock
+with supervisor_lock(Places(Path(sys.argv[1]))):
+    print("holds it", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def supervisor(environment: Environment) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the environment's folder, as a supervisor does."""
+    command = [sys.executable, "-c", HOLDS_THE_LOCK, environment.root / "var"]
+    with subprocess.Popen(command, cwd=setup.ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holds it\n"
+        yield process
+        process.kill()
+
+
+def upgrade_python(environment: Environment, *, is_broken: bool = False) -> None:
+    """Let its `python` be another program, as a distribution's upgrade does."""
+    other = environment.root / "python3.99"
+    other.write_text("#!/bin/sh\n" + ("exit 1\n" if is_broken else f'exec {sys.executable} "$@"\n'))
+    other.chmod(0o755)
+    environment.python.unlink()
+    environment.python.symlink_to(other)
+
+
+def test_an_environment_of_another_python_is_not_current(bare: Environment) -> None:
+    setup.ensure(bare)
+    upgrade_python(bare)
+    assert not bare.is_current(tests=False)
+    assert not bare.is_usable
+    bare.stamp.write_text(json.dumps({**bare.fingerprints(tests=False), "interpreter": "/usr/bin/python3.99 (vax)"}))
+    assert not bare.is_current(tests=False)
+
+
+def test_the_environment_is_not_replaced_under_the_service_that_runs_from_it(
+    bare: Environment, supervisor: subprocess.Popen[str]
+) -> None:
+    setup.ensure(bare)
+    upgrade_python(bare, is_broken=True)
+    with pytest.raises(EngineError, match=r"another Python.*--stop"):
+        setup.ensure(bare)
+    assert bare.has_python
+    supervisor.kill()
+    supervisor.wait()
+    setup.ensure(bare)
+    assert bare.is_current(tests=False)
+
+
+class Became(Exception):
+    """What would have taken this process's place."""
+
+
+@pytest.fixture
+def started(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What `start.py` does in the folder of ``environment``: each preparation, by whether tests need it."""
+    done: list[str] = []
+
+    def become(python: str, arguments: Sequence[str]) -> int:
+        raise Became(python, *arguments)
+
+    monkeypatch.setattr(setup, "Environment", lambda: environment)
+    monkeypatch.setattr(setup, "PROJECT", Places(environment.root / "var"))
+    monkeypatch.setattr(setup, "_engine_of", lambda _: None)
+    monkeypatch.setattr(setup, "_become", become)
+    monkeypatch.setattr(setup, "ensure", lambda *_, **__: done.append("ensure"))
+    return done
+
+
+def test_what_needs_no_environment_works_after_python_was_upgraded(
+    bare: Environment, supervisor: subprocess.Popen[str], started: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare.stamp.write_text(json.dumps(bare.fingerprints(tests=False)))
+    upgrade_python(bare)
+    for argument in ("--status", "--logs"):
+        assert setup.main([argument]) == 1
+        assert "made by another Python" in capsys.readouterr().out
+    assert setup.main(["--stop"]) == 0
+    assert supervisor.wait() == -signal.SIGTERM
+    assert [setup.main([argument]) for argument in ("--status", "--logs", "--stop")] == [3, 3, 0]
+    with pytest.raises(Became, match=re.escape(sys.executable)):
+        setup.main(["--doctor"])
+    assert started == []
+
+
+README = (setup.ROOT / "README.md").read_text()
+COMMANDS = sorted(set(re.findall(r"^python3 start\.py(.*?)(?:  +#.*)?$", README, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "--cli --help", "--cli models check --help"])
+def test_each_command_of_the_readme_prepares_what_it_needs(
+    command: str, environment: Environment, started: list[str]
+) -> None:
+    words = shlex.split(command)
+    with contextlib.suppress(Became):
+        setup.main(words)
+    is_own = words[:1] and words[0] in ("--status", "--stop", "--logs", "--doctor", "--systemd", "--version")
+    assert started == ([] if is_own else ["ensure"])
+    assert len(COMMANDS) > 5
+    assert not environment.has_python
+
+
+@pytest.fixture(scope="module")
+def with_containers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what `start.py` needs, where the docker engine was started last."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in ("engine", "ml_service"):
+        shutil.copytree(setup.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    for name in ("pyproject.toml", "docker-compose.yaml"):
+        shutil.copy(setup.ROOT / name, folder / name)
+    (folder / "var").mkdir()
+    (folder / "var/engine.json").write_text('{"engine": "docker"}')
+    return folder
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "", "--cli --help", "--help", "--version"])
+def test_no_command_of_the_readme_needs_an_environment_where_containers_do_the_work(
+    command: str, with_containers: Path
+) -> None:
+    if "--engine native" in command or "--test" in command:
+        pytest.skip("it does not run in containers")
+    main, terminal = os.openpty()  # without arguments it asks, at a terminal
+    with os.fdopen(terminal, "w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-S", "-m", "engine", *shlex.split(command)],
+            cwd=with_containers,
+            env={"PATH": "/nowhere"},
+            stdin=stream,
+            stdout=stream,
+            stderr=stream,
+        )
+    said = b""
+    with contextlib.suppress(OSError):  # the terminal's end
+        while part := os.read(main, 65536):
+            said += part
+    os.close(main)
+    assert process.wait() in (0, 1, 3), said
+    assert b"Traceback" not in said, said.decode()
+    assert said
 
 
 def test_start_py_is_readable_by_old_pythons() -> None:
