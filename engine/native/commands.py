@@ -52,8 +52,9 @@ def cli(arguments: Sequence[str]) -> int:
         env = environment.for_service(None, os.environ) | {"SETTINGS_FOLDER": str(ROOT)}
     else:
         raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
-    folders = {"MODELS_FOLDER": str(ROOT / "models"), "MODEL_ENVIRONMENTS_FOLDER": str(model_environments.folder())}
-    env = {**folders, **env, "PYTHONPATH": str(ROOT)}
+    env = {"MODEL_ENVIRONMENTS_FOLDER": str(model_environments.folder()), **env, "PYTHONPATH": str(ROOT)}
+    # A folder is meant from the project's, and the command runs in the caller's.
+    env["MODELS_FOLDER"] = str(ROOT / (env.get("MODELS_FOLDER") or model_environments.models_folder()))
     if names := model_environments.tried(arguments):
         model_environments.ensure(names)
     if list(arguments[:1]) == ["restore"] and "--help" not in arguments and answer is not None:

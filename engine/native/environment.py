@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from engine.common.errors import EngineError
 from engine.common.state import PROJECT
 from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings, RetentionSettings
-from ml_service.platform.settings.reading import names_of
+from ml_service.platform.settings.files import SettingsError
+from ml_service.platform.settings.reading import collect, names_of
 from ml_service.platform.settings.worker import WorkerSettings
 
 _NAMES = frozenset(
@@ -23,6 +26,18 @@ _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
 
 _COMMAND_LINE = (CommonSettings, WorkerSettings, RetentionSettings)
 SERVICES: Mapping[str, type[CommonSettings]] = {"app": AppSettings, "bot": BotSettings, "worker": WorkerSettings}
+
+
+def collected(settings: type[CommonSettings], folder: Path) -> dict[str, str]:
+    """What counts for a service of the project in ``folder``, by its files and this process's environment.
+
+    Raises:
+        EngineError: a file cannot be read.
+    """
+    try:
+        return collect(settings, folder=folder, environment=os.environ)
+    except SettingsError as error:
+        raise EngineError(str(error)) from None
 
 
 def basic(caller: Mapping[str, str]) -> dict[str, str]:

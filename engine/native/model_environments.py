@@ -21,6 +21,8 @@ from pathlib import Path
 from engine.command_line import MODEL_TRIALS
 from engine.common.output import say, tell
 from engine.common.state import PROJECT, ROOT
+from engine.native.environment import collected
+from ml_service.platform.settings.worker import WorkerSettings
 
 BUNDLED_FOLDER = ROOT / "ml_service" / "runtime" / "bundled"
 REQUIREMENTS = "requirements.txt"
@@ -35,8 +37,8 @@ def folder() -> Path:
 
 
 def models_folder() -> Path:
-    """Where the models are."""
-    return Path(os.environ.get("MODELS_FOLDER") or ROOT / "models")
+    """Where the models are, as a worker finds them."""
+    return ROOT / collected(WorkerSettings, ROOT).get("MODELS_FOLDER", "models")
 
 
 def tried(arguments: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.engine import EngineSettings
 from ml_service.platform.settings.files import SettingsError
-from ml_service.platform.settings.reading import AnySettings, collect, load, unknown_settings
+from ml_service.platform.settings.reading import AnySettings, load, unknown_settings
 from ml_service.platform.settings.worker import WorkerSettings
 
 DATABASE = "ml_service"
@@ -84,7 +84,6 @@ class Plan:
             env.setdefault("MODEL_ENVIRONMENTS_FOLDER", str(model_environments.folder()))
         if role == "app":
             env["JWT_SECRET"] = self.secrets.get("jwt_secret", "")
-        env.setdefault("LOG_FORMAT", "json")
         return env
 
 
@@ -111,10 +110,7 @@ def _loaded(settings: type[AnySettings], places: Places, **decided: str) -> AnyS
 
 
 def _collected(settings: type[CommonSettings] = EngineSettings) -> dict[str, str]:
-    try:
-        return collect(settings, folder=ROOT, environment=os.environ)
-    except SettingsError as error:
-        raise EngineError(str(error)) from None
+    return environment.collected(settings, ROOT)
 
 
 def read_wishes(*, workers: int | None, port: int | None, queue: str | None, places: Places = PROJECT) -> Wishes:

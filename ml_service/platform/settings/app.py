@@ -11,6 +11,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from ml_service.platform.settings.common import SECRET_LENGTH_MIN, EdgeSettings, RetentionSettings, is_weak
 
 
+def _port_ranges(text: str) -> tuple[range, ...]:
+    ends = (part.strip().partition("-") for part in text.split(","))
+    return tuple(range(int(first), int(last or first) + 1) for first, _, last in ends)
+
+
 class AppSettings(EdgeSettings, RetentionSettings):
     """The API's settings."""
 
@@ -87,15 +92,15 @@ class AppSettings(EdgeSettings, RetentionSettings):
     @field_validator("webhook_ports")
     @classmethod
     def _are_ports(cls, value: str) -> str:
-        if not re.fullmatch(r"\s*[0-9]{1,5}(-[0-9]{1,5})?\s*(,\s*[0-9]{1,5}(-[0-9]{1,5})?\s*)*", value):
+        is_list = re.fullmatch(r"\s*[0-9]{1,5}(-[0-9]{1,5})?\s*(,\s*[0-9]{1,5}(-[0-9]{1,5})?\s*)*", value)
+        if not is_list or not all(1 <= ports.start < ports.stop <= 65_536 for ports in _port_ranges(value)):  # noqa: PLR2004
             raise ValueError(f"{value!r} is not a list of ports such as 80,443,8000-8999")
         return value
 
     @property
     def webhook_port_ranges(self) -> tuple[range, ...]:
         """The ports in WEBHOOK_PORTS."""
-        ends = (part.strip().partition("-") for part in self.webhook_ports.split(","))
-        return tuple(range(int(first), int(last or first) + 1) for first, _, last in ends)
+        return _port_ranges(self.webhook_ports)
 
     @property
     def origins(self) -> tuple[str, ...]:

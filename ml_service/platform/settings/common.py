@@ -12,6 +12,7 @@ from ml_service.platform.numbers import what_is_wrong
 
 SECRET_LENGTH_MIN = 32
 _DIFFERENT_CHARACTERS_MIN = 8
+COUNT_MAX = 2**31 - 1  # the database's integers; bytes and credits are bigints there
 SECONDS_MAX = 10 * 365 * 86_400  # ten years; much more would overflow the database's intervals
 WEAK_SECRETS = frozenset(
     {"admin", "changeme", "change-me", "default", "guest", "ml_service", "password", "postgres", "rabbitmq"}
@@ -78,10 +79,13 @@ class CommonSettings(BaseModel):
         return value.upper() if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _times_are_finite(self) -> Self:
+    def _numbers_fit_the_database(self) -> Self:
         for name in type(self).model_fields:
-            if name.endswith(("_s", "_s_max")) and getattr(self, name) > SECONDS_MAX:
+            value = getattr(self, name)
+            if name.endswith(("_s", "_s_max")) and value > SECONDS_MAX:
                 raise ValueError(f"{name.upper()} is longer than ten years ({SECONDS_MAX} seconds)")
+            if isinstance(value, int) and value > COUNT_MAX and not {"bytes", "credits"} & set(name.split("_")):
+                raise ValueError(f"{name.upper()} is more than {COUNT_MAX}")
         return self
 
     @field_validator("database_url")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field, Json, field_validator
+from pydantic import Field, Json, field_validator, model_validator
 
 from ml_service.platform.pool_names import what_is_reserved
 from ml_service.platform.settings.common import DefaultModelSettings
@@ -45,3 +45,12 @@ class WorkerSettings(DefaultModelSettings):
         if problem := what_is_reserved(pool):
             raise ValueError(problem)
         return pool
+
+    @model_validator(mode="after")
+    def _a_lease_outlives_a_lost_beat(self) -> Self:
+        if self.worker_lease_s <= 2 * self.worker_heartbeat_s:
+            raise ValueError(
+                f"WORKER_LEASE_S ({self.worker_lease_s:g}) must be more than twice WORKER_HEARTBEAT_S"
+                f" ({self.worker_heartbeat_s:g}): a worker would count as gone between two beats"
+            )
+        return self
