@@ -55,7 +55,9 @@ def tell(text: str) -> None:
 
 def address(host: str, port: int) -> str:
     """The API's address as a person on this machine types it."""
-    name = "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1") else host  # noqa: S104 - compared, not bound
+    name = "localhost" if host in ("", "0.0.0.0", "127.0.0.1", "::", "::1") else host  # noqa: S104 - compared, not bound
+    if ":" in name:
+        name = f"[{name.replace('%', '%25')}]"  # RFC 6874
     return f"http://{name}" + ("" if port == 80 else f":{port}")  # noqa: PLR2004 - http's own
 
 

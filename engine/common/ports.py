@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from engine.common.errors import EngineError
 
 PORTS_DEFAULT = (80, 8000)
+PORT_MAX = 65_535
 BACKLOG = 512
 """Connections that wait while the app's processes are replaced."""
 
@@ -36,7 +37,15 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError:
         listener.close()
         raise
+    except (TypeError, ValueError) as error:  # no name that could be looked up
+        listener.close()
+        raise OSError(errno.EINVAL, str(error)) from None
     return listener
+
+
+def _another(port: int) -> int:
+    """A port to suggest in the place of one that is taken: no privilege is needed for it."""
+    return port + 80 if 1024 <= port + 80 <= PORT_MAX else 8080  # noqa: PLR2004
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -54,9 +63,11 @@ def listen(host: str, port: int | None) -> socket.socket:
                 continue
             if error.errno == errno.EADDRINUSE:
                 raise EngineError(
-                    f"Port {number} is taken{who_listens(number)}. Choose another one: --port {number + 80}."
+                    f"Port {number} is taken{who_listens(number)}. Choose another one: --port {_another(number)}."
                 ) from error
             if error.errno == errno.EACCES:
                 raise EngineError(f"Port {number} needs root. Choose one above 1023: --port 8000.") from error
-            raise EngineError(f"{host}:{number} cannot be bound: {error.strerror}.") from error
+            raise EngineError(
+                f"{host}:{number} cannot be bound: {error.strerror}. HOST says where to listen."
+            ) from error
     raise AssertionError(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -66,3 +67,22 @@ def test_what_is_wrong_with_it_is_shown_with_the_next_step(
     assert line in lines
     assert output.show(status(**inside), as_json=True) == 1
     assert '"state": "degraded"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("127.0.0.1", 80, "http://localhost"),
+        ("", 8000, "http://localhost:8000"),
+        ("::", 8000, "http://localhost:8000"),
+        ("192.0.2.7", 80, "http://192.0.2.7"),
+        ("ml.example", 8000, "http://ml.example:8000"),
+        ("fd00::5", 8000, "http://[fd00::5]:8000"),
+        ("fd00::5", 80, "http://[fd00::5]"),
+        ("fe80::1%eth0", 8000, "http://[fe80::1%25eth0]:8000"),
+    ],
+)
+def test_the_address_can_be_typed(host: str, port: int, expected: str) -> None:
+    address = output.address(host, port)
+    assert address == expected
+    assert (urlsplit(address).port or 80) == port
