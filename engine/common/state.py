@@ -120,6 +120,7 @@ def _are_children(value: Any) -> bool:
 _FITS: dict[str, Callable[[Any], bool]] = {
     "engine": lambda value: value in ("native", "docker"),
     "queue": lambda value: value in ("rabbitmq", "postgres"),
+    "host": lambda value: isinstance(value, str),  # one that cannot be is refused when it is bound, never replaced
     "port": lambda value: _is_number(value, 1, 65_535),
     "workers": lambda value: _is_number(value, 0, WORKERS_MAX),
     "pid": lambda value: _is_number(value, 1, 2**31),

@@ -106,6 +106,8 @@ def _check_start(options: argparse.Namespace) -> None:
     status = control.ask(PROJECT, {"op": "status"}) or {}
     if plan.port not in (None, status.get("port")):
         ports.listen(plan.host, plan.port).close()
+    elif plan.host != status.get("host"):
+        ports.listen(plan.host, 0).close()  # its own port is taken by what runs
 
 
 def _spawn(options: argparse.Namespace) -> subprocess.Popen[bytes]:
@@ -173,7 +175,7 @@ def _interrupted(mine: subprocess.Popen[bytes] | None) -> None:
 
 def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int:
     wishes = read_wishes(workers=options.workers, port=options.port, queue=options.queue)
-    for name in ("port", "queue", "mode"):
+    for name in ("host", "port", "queue", "mode"):
         asked = getattr(wishes, name)
         if asked is not None and asked != status[name]:
             raise EngineError(f"It runs with {name} {status[name]}, not {asked}. To change that: start.py --restart.")

@@ -92,6 +92,7 @@ class Wishes:
     """What the command line asks for, or else the settings; None where they leave it open."""
 
     workers: int | None
+    host: str | None
     port: int | None
     queue: Queue | None
     mode: str | None
@@ -126,6 +127,7 @@ def read_wishes(*, workers: int | None, port: int | None, queue: str | None, pla
         raise EngineError(f"ML_WORKERS is {settings.ml_workers}; it can be 1 to {WORKERS_MAX}.")
     return Wishes(
         workers=workers or settings.ml_workers,
+        host=settings.host if "HOST" in values else None,
         port=port or settings.http_port or (settings.port if "PORT" in values else None),
         queue=settings.queue_backend if asked else None,
         mode=settings.mode if "MODE" in values else None,
@@ -203,7 +205,7 @@ def make_plan(
         workers=asked.workers or last.get("workers") or WORKERS_DEFAULT,
         pools=pools_of.merged(pools_of.of_last_start(last.get("pools", [])), pools),
         app_processes=settings.app_processes or min(2, cores()),
-        host=settings.host,
+        host=asked.host or last.get("host") or settings.host,
         port=asked.port or last.get("port"),
         queue=chosen,
         mode=mode,
@@ -234,6 +236,6 @@ def _names(text: str) -> set[str]:
 
 
 def remembered(places: Places = PROJECT) -> dict[str, Any]:
-    """What the last start of the native engine chose: workers, pools, port, queue, mode; empty where there was none."""
+    """What the last start of the native engine chose: workers, pools, host, port, queue, mode; or nothing."""
     last = read_engine(places)
     return last if last.get("engine") == "native" else {}

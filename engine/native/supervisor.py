@@ -294,6 +294,7 @@ class Supervisor:
         value = {
             "engine": "native",
             "queue": self.plan.queue,
+            "host": self.plan.host,
             "port": self.port,
             "mode": self.plan.mode,
             "workers": self._workers,

@@ -66,6 +66,24 @@ def test_a_taken_port_is_named_with_who_has_it() -> None:
             ports.listen("127.0.0.1", port)
 
 
+@pytest.mark.parametrize("port", [80, 443, 944, 8000, 8080, 65_455, 65_456, 65_535])
+def test_the_port_that_is_suggested_can_be_asked_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EADDRINUSE, "taken")
+
+    monkeypatch.setattr(ports, "_bind", refuse)
+    with pytest.raises(EngineError) as refused:
+        ports.listen("127.0.0.1", port)
+    suggested = command_line.parse(["--start", *str(refused.value).rstrip(".").split()[-2:]])[0].port
+    assert 1024 <= suggested != port
+
+
+@pytest.mark.parametrize("host", ["::g", "\0", "ы" * 300, "fe80::1%nowhere"])
+def test_a_host_that_cannot_be_is_refused_in_a_sentence(host: str) -> None:
+    with pytest.raises(EngineError, match=r"cannot be bound: .+\. HOST says"):
+        ports.listen(host, 0)
+
+
 def test_secrets_are_made_once_and_are_nobody_elses(tmp_path: Path) -> None:
     places = Places(tmp_path / "var")
     places.make()
@@ -165,6 +183,7 @@ def test_a_wrong_setting_of_any_service_is_named_before_anything_starts(
     [
         *({"children": one} for one in ("x", 5, [5], [[5]], [[5, "x"]], [["5", 1.0]], {"5": 1}, [[-1, 1.0]], None)),
         *({"port": one} for one in (99_999, -1, "80", 80.5, True, [80], None)),
+        *({"host": one} for one in (5, ["127.0.0.1"], None)),
         *({"workers": one} for one in (0.5, -3, 10**30, "7", True, None)),
         *({"pools": one} for one in (5, "gpu=1:x", [5], {"gpu": 1}, None)),
         *({"queue": one} for one in ("kafka", 5, ["postgres"], None)),
@@ -233,17 +252,19 @@ def test_the_models_that_need_an_environment_are_those_that_settings_or_pools_na
 
 def test_the_last_choices_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "ROOT", tmp_path)
-    for name in ("MODE", "QUEUE_BACKEND", "AMQP_URL", "PORT", "HTTP_PORT", "ML_WORKERS"):
+    for name in ("MODE", "QUEUE_BACKEND", "AMQP_URL", "HOST", "PORT", "HTTP_PORT", "ML_WORKERS"):
         monkeypatch.delenv(name, raising=False)
     places = Places(tmp_path / "var")
     places.make()
-    last = {"engine": "native", "queue": "postgres", "port": 8044, "workers": 7, "mode": "production"}
-    write_json(places.engine_file, last)
+    every = plan.make_plan(workers=None, port=None, queue=None, places=places).host
+    last = {"queue": "postgres", "host": "127.0.0.1", "port": 8044, "workers": 7, "mode": "production"}
+    write_json(places.engine_file, {"engine": "native", **last})
     made = plan.make_plan(workers=None, port=None, queue=None, places=places)
-    assert {"queue": made.queue, "port": made.port, "workers": made.workers, "mode": made.mode} == {
-        name: value for name, value in last.items() if name != "engine"
-    }
+    assert {name: getattr(made, name) for name in last} == last
     assert plan.make_plan(workers=2, port=None, queue=None, places=places).workers == 2
+    assert last["host"] != every
+    monkeypatch.setenv("HOST", every)
+    assert plan.make_plan(workers=None, port=None, queue=None, places=places).host == every
     monkeypatch.setenv("MODE", "demo")
     with pytest.raises(EngineError, match="those of MODE=production"):
         plan.make_plan(workers=None, port=None, queue=None, places=places)
