@@ -95,12 +95,14 @@ async def close_account(session: Session, chat_id: int) -> None:
         await session.execute("SELECT close_account_of_chat($1)", chat_id)
 
 
-async def start_over(session: Session, chat_id: int, user_id: UUID) -> None:
-    """Give a chat another account of its own, and forget what was chosen and half-finished; the language stays."""
+async def start_over(session: Session, chat_id: int, user_id: UUID, dialog: str | None) -> None:
+    """Give a chat another account of its own and this dialog, and forget what was chosen; the language stays."""
     await session.execute(
-        "UPDATE telegram_chats SET own_user_id = $2, user_id = $2, model = NULL, dialog = NULL WHERE chat_id = $1",
+        "UPDATE telegram_chats SET own_user_id = $2, user_id = $2, model = NULL, dialog = $3::text::json"
+        " WHERE chat_id = $1",
         chat_id,
         user_id,
+        dialog,
     )
 
 

@@ -30,7 +30,7 @@ from ml_service.domain.submissions import (
     is_same_request,
 )
 from ml_service.storage import batches, predictions, submissions
-from ml_service.storage.database import Database
+from ml_service.storage.database import Database, Session
 from ml_service.usecases.admission import Admission
 from ml_service.usecases.group_commit import GroupCommit
 from ml_service.usecases.inputs import encode_input
@@ -97,6 +97,15 @@ class Submitter:
         if outcome.decision is Decision.REPLAYED:
             return await self._replayed(principal, request, outcome)
         raise refusal(submission, outcome)
+
+    async def find(self, principal: Principal, key: str) -> Outcome | None:
+        """What was accepted with this Idempotency-Key, whatever it meant; None where nothing was.
+
+        The predictions of a batch come without their texts. There are none where retention has deleted them.
+        """
+        async with self._database.autocommit() as session:
+            found = await submissions.find_replay(session, principal, key)
+            return None if found is None else await _with_predictions(session, principal, found)
 
     async def repeat(self, principal: Principal, prediction_id: UUID, source: Source, key: str | None) -> Outcome:
         """Ask for a user's prediction again, at today's price.
@@ -182,14 +191,20 @@ class Submitter:
         if not _is_same(request, outcome, self._default_model):
             raise IdempotencyKeyReused("This Idempotency-Key came with a different request before.")
         async with self._database.autocommit() as session:
-            if outcome.replayed_batch_id is not None:
-                found = await batches.without_texts(session, principal.user_id, outcome.replayed_batch_id)
-            else:
-                assert outcome.replayed_id is not None  # noqa: S101  the column is NOT NULL
-                found = list((await predictions.get_many(session, [outcome.replayed_id])).values())
-        if not found:
+            found = await _with_predictions(session, principal, outcome)
+        if not found.predictions:
             raise NotFound("What was accepted with this Idempotency-Key is no longer kept.")
-        return replace(outcome, predictions=tuple(found))
+        return found
+
+
+async def _with_predictions(session: Session, principal: Principal, outcome: Outcome) -> Outcome:
+    """What was accepted before, with its predictions as they are now."""
+    if outcome.replayed_batch_id is not None:
+        found = await batches.without_texts(session, principal.user_id, outcome.replayed_batch_id)
+    else:
+        assert outcome.replayed_id is not None  # noqa: S101  the column is NOT NULL
+        found = list((await predictions.get_many(session, [outcome.replayed_id])).values())
+    return replace(outcome, predictions=tuple(found))
 
 
 def _is_same(request: SubmitRequest, outcome: Outcome, default_model: str) -> bool:

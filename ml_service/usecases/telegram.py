@@ -165,16 +165,19 @@ async def unlink(session: Session, chat: Chat) -> None:
     await chats.set_payer(session, chat.chat_id, chat.own_user_id)
 
 
-async def start_over(session: Session, chat: Chat) -> None:
+async def start_over(session: Session, chat: Chat, dialog: str | None = None) -> None:
     """Forget the person behind a chat: its own account is closed, and the chat begins again with an empty one.
 
     What that account has open is canceled, and its texts are erased, by the app's background within a minute; the
     ledger keeps the amounts, without a name. A linked account of the API stays, unlinked. The number of
     the chat is kept, so that nobody gets the starting credits twice.
+
+    Args:
+        dialog: What the chat's dialog is afterwards, as JSON text: that this was done, until the person was told.
     """
     await chats.close_account(session, chat.chat_id)
     user_id = await _add_account(session, chat.chat_id)
-    await chats.start_over(session, chat.chat_id, user_id)
+    await chats.start_over(session, chat.chat_id, user_id, dialog)
 
 
 async def get(session: Session, chat: Chat, prediction_id: UUID) -> Prediction:

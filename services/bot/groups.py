@@ -64,6 +64,8 @@ async def answer(deps: Deps, message: Message, update: Update) -> None:
 async def _ask(talk: Talk, text: str) -> None:
     t = talk.t
     try:
+        if talk.attempts > 1 and await submitting.resume(talk, talk.key):
+            return
         spec = (await talk.listed()).spec
         field = plain_field(spec)
         if not text:

@@ -21,7 +21,7 @@ from ml_service.storage import chat_deliveries, chats, updates
 from ml_service.storage.database import Session
 from ml_service.storage.updates import LEASE_S, Update
 from ml_service.usecases import telegram
-from services.bot import groups
+from services.bot import groups, submitting
 from services.bot.deps import Deps
 from services.bot.failures import ChatGone, Later, Refused
 from services.bot.phrases import language_of, phrases
@@ -169,7 +169,9 @@ class Inbox:
 
     async def _answer(self, parsed: TelegramUpdate, talk: Talk) -> None:
         try:
-            await self._dispatcher.feed_update(self._deps.sender.bot, parsed, talk=talk)
+            is_repeated = talk.attempts > 1 and parsed.message is not None
+            if not (is_repeated and await submitting.resume(talk, talk.key)):
+                await self._dispatcher.feed_update(self._deps.sender.bot, parsed, talk=talk)
         except DatabaseUnavailable:
             raise
         except ServiceError as problem:

@@ -9,11 +9,12 @@ from uuid import UUID
 
 import orjson
 
+from ml_service.domain.bulk import BulkJob
 from ml_service.domain.credentials import Principal
 from ml_service.domain.models import ModelSpec, full_name
 from ml_service.domain.predictions import Source
 from ml_service.domain.submissions import ModelInput, Outcome, SubmitRequest
-from ml_service.storage import chat_deliveries
+from ml_service.storage import bulk_jobs, chat_deliveries
 from ml_service.storage.chat_deliveries import ChatDelivery
 from ml_service.usecases import ledger, telegram
 from ml_service.usecases import workers as workers_usecase
@@ -65,6 +66,36 @@ async def submit(
             chat_id=talk.chat.chat_id,
         ),
     )
+    await _follow(talk, outcome, ahead, batch)
+
+
+async def resume(talk: Talk, key: str, batch: ConfirmedBatch | None = None) -> bool:
+    """Go on with what was accepted with this key before; False where nothing was.
+
+    An update that is put off after its request was accepted is handled again. The price, the schema or the model may
+    have changed since: so this comes before anything is judged by them. "Accepted" is said where it was not yet.
+
+    Raises:
+        Later, ChatGone: As `submit`.
+    """
+    user_id = talk.chat.user_id
+    outcome = await talk.deps.submitter.find(Principal(user_id), key)
+    if outcome is None:
+        return False
+    talk.dialog = None
+    job = None
+    if outcome.replayed_batch_id is not None:
+        async with talk.deps.database.autocommit() as session:
+            job = await bulk_jobs.get(session, user_id, outcome.replayed_batch_id)
+    if job is None:
+        await _follow(talk, outcome, await talk.deps.backlog.open(), batch)
+    else:
+        await _follow_job(talk, job, batch)
+    return True
+
+
+async def _follow(talk: Talk, outcome: Outcome, ahead: int, batch: ConfirmedBatch | None) -> None:
+    """Owe the answer, and say "accepted"."""
     if not outcome.predictions:
         return  # a repetition so late that retention has deleted what was submitted
     first = outcome.predictions[0]
@@ -84,7 +115,11 @@ async def submit_file(talk: Talk, model: str, inputs: Sequence[dict[str, Any]], 
     """Submit more inputs than a batch takes, as a bulk job; else as `submit`."""
     order = BulkOrder(Source.TELEGRAM, "jsonl", model, key=batch.key, chat_id=talk.chat.chat_id)
     accepted = await talk.deps.bulk.receive(Principal(talk.chat.user_id), order, _lines(inputs), orjson.loads)
-    job = accepted.job
+    await _follow_job(talk, accepted.job, batch)
+
+
+async def _follow_job(talk: Talk, job: BulkJob, batch: ConfirmedBatch | None) -> None:
+    """As `_follow`, of a bulk job."""
     delivery = await _owe(talk, job.id, job.user_id, batch)
 
     async def view() -> View:
@@ -147,14 +182,12 @@ async def _accepted(talk: Talk, outcome: Outcome, ahead: int) -> View:
         return answers.accepted_batch(
             talk.t, first.batch_id, cost=cost, balance=outcome.balance, count=len(outcome.predictions)
         )
-    listed = await talk.listed(first.model)
+    batch_size = talk.deps.catalog.batch_size(first.model, first.version or "")
     running = full_name(first.model, first.version or "")
     async with talk.deps.database.autocommit() as session:
         # The catalog's mark may be a second old; this is read now.
         live = sum(worker.is_alive and running in worker.models for worker in await workers_usecase.list_live(session))
         seconds = None
         if live:
-            seconds = await telegram.wait_s(
-                session, first.model, ahead=ahead, workers=live, batch_size=listed.spec.batch_size
-            )
+            seconds = await telegram.wait_s(session, first.model, ahead=ahead, workers=live, batch_size=batch_size)
     return answers.accepted(talk.t, first.id, cost=cost, balance=outcome.balance, seconds=seconds)

@@ -167,6 +167,10 @@ async def decide(query: CallbackQuery, talk: Talk) -> None:
 
 async def _submit(talk: Talk, dialog: dict[str, Any]) -> None:
     """Submit what was shown. What is different now (the price, the model's schema) is asked about again."""
+    key = f"telegram:{talk.chat.chat_id}:batch:{dialog['number']}"
+    asked = ConfirmedBatch(key, dialog["source"]["message"])
+    if await submitting.resume(talk, key, asked):
+        return
     listed = await talk.listed(dialog["model"])
     table = await _read(talk, dialog["source"], listed, dialog["column"])
     if table is None:
@@ -175,7 +179,6 @@ async def _submit(talk: Talk, dialog: dict[str, Any]) -> None:
     if _hash(table) != dialog["hash"] or listed.price_credits * len(table.inputs) != dialog["cost"]:
         await _ask(talk, dialog["source"], dialog["column"], dialog["model"])
         return
-    asked = ConfirmedBatch(f"telegram:{talk.chat.chat_id}:batch:{dialog['number']}", dialog["source"]["message"])
     if len(table.inputs) > _batch_max(talk):
         await submitting.submit_file(talk, listed.spec.name, table.inputs, asked)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+import orjson
 from aiogram import F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
@@ -27,19 +28,24 @@ async def delete_me(_message: Message, talk: Talk) -> None:
 
 
 async def decide(query: CallbackQuery, talk: Talk) -> None:
-    """Delete, or do not: only as an answer to the question that is open in this chat."""
+    """Delete, or do not: only as an answer to the question that is open in this chat.
+
+    The deletion itself leaves behind that it was done: the update may be put off before that is said.
+    """
     _, said, number = (query.data or "").split(":")
-    dialog = talk.dialog or {}
-    if dialog.get("kind") != "delete" or dialog["number"] != number:
+    asked, done = ({"kind": kind, "number": number} for kind in ("delete", "deleted"))
+    if talk.dialog not in (asked, done):
         await talk.pop_up(talk.t.plain("delete-old"))
         return
+    is_done = talk.dialog == done
     talk.dialog = None
     await talk.pop_up()
-    if said == "no":
+    if said == "no" and not is_done:
         await talk.show(View(talk.t("delete-dropped")))
         return
-    async with talk.deps.database.begin() as session:
-        await telegram.start_over(session, talk.chat)
+    if not is_done:
+        async with talk.deps.database.begin() as session:
+            await telegram.start_over(session, talk.chat, orjson.dumps(done).decode())
     talk.model = None
     await talk.show(View(talk.t("delete-done")))
 

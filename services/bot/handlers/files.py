@@ -21,28 +21,35 @@ async def take(message: Message, talk: Talk) -> bool:
     sizes = {one.file_id: one.file_size or 0 for one in [*(message.photo or ()), message.document] if one is not None}
     if not sizes:
         return False
+    if await models.is_submitted(talk):
+        return True
     asked = await models.open_file_field(talk)
     spec = (await talk.listed((talk.dialog or {})["model"] if asked else None)).spec
     field = asked or plain_field(spec)
     if field is None or not field.is_file:
         return False
+    content = await _content(talk, field, sizes)
+    if content is not None and asked:
+        await models.take_value(talk, asked, content)
+    elif content is not None:
+        talk.dialog = None
+        await submitting.submit_checked(talk, spec, {field.name: content})
+    return True
+
+
+async def _content(talk: Talk, field: Field, sizes: dict[str, int]) -> str | None:
+    """The file as base64; None where it is too big or not to be had, which was said."""
     bytes_max = _bytes_max(talk, field)
     # Telegram gives a picture in several sizes: the largest that the model takes.
     fitting = [file_id for file_id, size in sorted(sizes.items(), key=lambda item: item[1]) if size <= bytes_max]
     if not fitting:
         await talk.say(talk.t("file-too-big", kilobytes=bytes_max // 1000), reply=True)
-        return True
+        return None
     try:
-        content = base64.b64encode(await download(talk, fitting[-1])).decode()
+        return base64.b64encode(await download(talk, fitting[-1])).decode()
     except NotDownloaded:
         await talk.say(talk.t("batch-file-not-fetched"), reply=True)
-        return True
-    if asked:
-        await models.take_value(talk, asked, content)
-        return True
-    talk.dialog = None
-    await submitting.submit_checked(talk, spec, {field.name: content})
-    return True
+        return None
 
 
 def _bytes_max(talk: Talk, field: Field) -> int:

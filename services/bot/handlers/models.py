@@ -43,6 +43,8 @@ async def begin_form(talk: Talk, model: str) -> None:
 
 async def fill_in(talk: Talk, text: str) -> None:
     """Take a written value; where a file is asked for, it is none."""
+    if await is_submitted(talk):
+        return
     field = await _field(talk)
     if field is None:
         await _next(talk)
@@ -67,6 +69,11 @@ async def take_value(talk: Talk, field: Field, value: Any) -> None:
     await _take(talk, field, value)
 
 
+async def is_submitted(talk: Talk) -> bool:
+    """Whether this update has submitted the open form before it was put off; what it was to do then is done."""
+    return talk.attempts > 1 and (talk.dialog or {}).get("kind") == "form" and await submitting.resume(talk, _key(talk))
+
+
 async def open_file_field(talk: Talk) -> Field | None:
     """The field that the form asks for, where it takes a file."""
     field = await _field(talk) if (talk.dialog or {}).get("kind") == "form" else None
@@ -77,7 +84,10 @@ async def tap(query: CallbackQuery, talk: Talk) -> None:
     """Take a tapped value; a tap under an old question says so."""
     _, form, number, choice = (query.data or "").split(":")
     dialog = talk.dialog or {}
-    field = await _field(talk) if (dialog.get("form"), dialog.get("number")) == (form, int(number)) else None
+    is_open = (dialog.get("form"), dialog.get("number")) == (form, int(number))
+    if is_open and await is_submitted(talk):
+        return
+    field = await _field(talk) if is_open else None
     if field is None or (choice == "skip" and field.required):
         await talk.pop_up(talk.t.plain("form-old"))
         return
@@ -115,9 +125,15 @@ async def _next(talk: Talk) -> None:
         )
         await talk.say(view)
         return
+    key = _key(talk)
     talk.dialog = None
-    key = f"telegram:{talk.chat.chat_id}:form:{dialog['form']}"
     await submitting.submit(talk, dialog["model"], [dialog["values"]], key=key)
+
+
+def _key(talk: Talk) -> str:
+    """The Idempotency-Key of the open form."""
+    assert talk.dialog is not None  # noqa: S101  called within a form
+    return f"telegram:{talk.chat.chat_id}:form:{talk.dialog['form']}"
 
 
 def make_router() -> Router:
