@@ -15,6 +15,8 @@ from services.bot.phrases import Phrases, cut
 
 ERRORS_MAX = 5
 WORD_CHARS_MAX = 100
+WHOLE_FLOAT_MAX = 1e15
+"""A larger one is shown with its exponent."""
 # Keywords whose value goes into the phrase as it is; others have a phrase without a value.
 WITH_LIMIT = frozenset(
     {
@@ -67,7 +69,7 @@ def _with_field(t: Phrases, error: Any, words: str) -> str:
 def _words(t: Phrases, error: Any) -> str:
     keyword, value = str(error.kind.name), error.kind.value
     if keyword in WITH_LIMIT and isinstance(value, int | float):
-        return t.plain(f"schema-{keyword}", limit=value)
+        return t.plain(f"schema-{keyword}", limit=_limit(t, value))
     match keyword:
         case "required":
             return t.plain("schema-required", field=cut(str(value), WORD_CHARS_MAX))
@@ -80,6 +82,13 @@ def _words(t: Phrases, error: Any) -> str:
             return t.plain("schema-type", kinds=_kinds(t, value))
     key = f"schema-{keyword}"
     return t.plain(key) if t.has(key) else t.plain("schema-other")
+
+
+def _limit(t: Phrases, value: float) -> float | str:
+    """A limit digit by digit, with the language's decimal sign: of a fraction, Fluent would show three digits."""
+    if isinstance(value, int) or (value.is_integer() and abs(value) < WHOLE_FLOAT_MAX):
+        return int(value)
+    return orjson.dumps(value).decode().replace(".", t.plain("decimal-sign"))
 
 
 def _kinds(t: Phrases, value: Any) -> str:

@@ -43,7 +43,7 @@ async def _content(talk: Talk, field: Field, sizes: dict[str, int]) -> str | Non
     # Telegram gives a picture in several sizes: the largest that the model takes.
     fitting = [file_id for file_id, size in sorted(sizes.items(), key=lambda item: item[1]) if size <= bytes_max]
     if not fitting:
-        await talk.say(talk.t("file-too-big", kilobytes=bytes_max // 1000), reply=True)
+        await talk.say(talk.t("file-too-big", kilobytes=bytes_max // 100 / 10), reply=True)
         return None
     try:
         return base64.b64encode(await download(talk, fitting[-1])).decode()

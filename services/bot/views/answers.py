@@ -40,13 +40,18 @@ def shown_input(t: Phrases, stored: str, size_bytes: int = 0) -> str:
     value = orjson.loads(stored)
     if isinstance(value, str):
         is_file = _BEGINNING_OF_FILE.fullmatch(value)
-        return t.plain("input-file", kilobytes=round(size_bytes * 3 / 4000, 1)) if is_file else value
+        return t.plain("input-file", kilobytes=_kilobytes(size_bytes)) if is_file else value
     only = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(only, str):
         return stored
     if "text" not in value and len(only) % 4 == 0 and _BASE64.fullmatch(only):
-        return t.plain("input-file", kilobytes=round(len(only) * 3 / 4000, 1))
+        return t.plain("input-file", kilobytes=_kilobytes(len(only)))
     return only
+
+
+def _kilobytes(base64_chars: int) -> float:
+    """The size of a file to a tenth of a kilobyte, and never none."""
+    return max(0.1, round(base64_chars * 3 / 4000, 1))
 
 
 def accepted(t: Phrases, prediction_id: UUID, *, cost: int, balance: int, seconds: int | None) -> View:

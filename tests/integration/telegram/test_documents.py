@@ -73,8 +73,10 @@ async def test_a_text_is_no_file(database: Database, anna: TelegramUser, typed: 
 async def test_a_text_for_a_model_that_takes_only_a_file_submits_nothing(
     database: Database, anna: TelegramUser, name: str
 ) -> None:
-    await filled_in(database, anna, [name], **{name: FILE})
+    await filled_in(database, anna, [name], **{name: FILE | {"maxLength": 400}})
     await anna.expect(f"field 1 of 1: {name}")
+    await anna.send_file("a.png", bytes(301))
+    assert (await anna.expect("too big")).text == "The file is too big; the limit is 0.3\xa0KB."
     for typed in ("hello there", "/predict hello there", "test", "/batch test\ntest"):
         await anna.send(typed)
         await anna.expect("needs more than a text" if typed.startswith("/batch") else "Send a file or a picture.")

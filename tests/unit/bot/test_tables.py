@@ -289,3 +289,26 @@ def test_every_keyword_of_a_schema_has_words_in_the_language(language: str) -> N
             assert any("а" <= letter <= "я" for letter in words)
     assert schema_errors.explain(t, spec("a", a={}), {"b": 1})
     assert schema_errors.explain_field(t, WIDE, "count", 3) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "english", "russian"),
+    [
+        (0.0001, "0.0001", "0,0001"),
+        (0.0005, "0.0005", "0,0005"),
+        (2.71828, "2.71828", "2,71828"),
+        (-1e-9, "-1e-9", "-1e-9"),
+        (1.5e-9, "1.5e-9", "1,5e-9"),
+        (1e300, "1e+300", "1e+300"),
+        (5.0, "5", "5"),
+        (60_000, "60,000", "60\xa0000"),
+        (2**53 + 1, "9,007,199,254,740,993", "9\xa0007\xa0199\xa0254\xa0740\xa0993"),
+    ],
+)
+def test_a_limit_is_named_to_its_last_digit(limit: float, english: str, russian: str) -> None:
+    for keyword, value in (("minimum", limit - abs(limit) - 1), ("exclusiveMaximum", limit + abs(limit) + 1)):
+        for t, shown in ((EN, english), (RU, russian)):
+            (words,) = schema_errors.explain_field(t, spec(x={keyword: limit}), "x", value)
+            assert f" {shown}" in words
+    (words,) = schema_errors.explain_field(RU, spec(x={"multipleOf": abs(limit)}), "x", abs(limit) * 1.5)
+    assert words == f"нужно число, кратное {russian.removeprefix('-')}"

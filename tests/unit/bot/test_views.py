@@ -213,6 +213,7 @@ def test_a_vector_and_a_file_are_not_written_out() -> None:
     content = base64.b64encode(bytes(3000)).decode()
     text = shown(answers.answer(RU, prediction(output={"v": [0.5] * 512}, input=f'{{"content":"{content}"}}')))
     assert "📎 файл, 3\xa0КБ" in text
+    assert "📎 file, 0.1\xa0KB" in shown(answers.answer(EN, prediction(input=f'{{"content":"{content[:24]}"}}')))
     assert "v: [0.5, 0.5, 0.5, 0.5, … ] (чисел: 512)" in text
     assert "tea?" in shown(answers.answer(EN, prediction(output={"n": 1}, input='{"prompt":"tea?"}'))).splitlines()
 

@@ -265,6 +265,7 @@ schema-type-boolean = yes or no
 schema-type-array = a list
 schema-type-object = an object
 schema-type-null = empty
+decimal-sign = .
 schema-minimum = must be { $limit } or more
 schema-maximum = must be { $limit } or less
 schema-exclusiveMinimum = must be more than { $limit }

@@ -272,6 +272,7 @@ schema-type-boolean = да или нет
 schema-type-array = список
 schema-type-object = объект
 schema-type-null = пусто
+decimal-sign = ,
 schema-minimum = нужно не меньше { $limit }
 schema-maximum = нужно не больше { $limit }
 schema-exclusiveMinimum = нужно больше { $limit }
