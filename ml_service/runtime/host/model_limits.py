@@ -59,5 +59,6 @@ class ModelLimits:
 
     def python_of(self, model: str) -> str:
         """The interpreter that runs a model: its own environment's, or the worker's."""
-        own = self.environments / model / "bin" / "python" if self.environments else None
+        # Resolved: its process keeps its packages when the link that is called like the model moves.
+        own = (self.environments / model).resolve() / "bin" / "python" if self.environments else None
         return str(own) if own and os.access(own, os.X_OK) else sys.executable

@@ -8,9 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
 
+from engine.command_line import MODEL_TRIAL_OPTIONS, MODEL_TRIALS
 from engine.common.state import Places
 from engine.native import lifecycle, model_environments
+from ml_service.cli import models
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import Success
@@ -147,11 +151,82 @@ def test_a_restart_installs_what_a_new_model_needs_before_it_stops(
     assert stamp.stat().st_mtime_ns == before, "nothing is taken away from a model that is served"
 
 
+def python_of(folder: Path) -> Path:
+    return Path(ModelLimits(environments=model_environments.folder()).python_of(folder.name))
+
+
+async def test_a_served_model_keeps_its_environment_until_another_one_is_whole(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wheel(folder, "one")
+    model_environments.ensure(["mine"])
+    served_from = python_of(folder)
+    right = (folder / "requirements.txt").read_text()
+    (folder / "requirements.txt").write_text("./no-such-file-1.0-py3-none-any.whl\n")
+    model_environments.ensure(["mine"])
+    assert "What the model mine needs cannot be installed" in capsys.readouterr().out
+    assert (python_of(folder), served_from.exists()) == (served_from, True)
+    assert await said(folder) == '{"said":"hello one 1.0"}'
+    write_wheel(folder, "two")
+    (folder / "requirements.txt").write_text(right)
+    model_environments.ensure(["mine"])
+    assert await said(folder) == '{"said":"hello two 1.0"}', "what lies in the file has changed"
+    assert served_from.exists(), "a process may still run from it"
+    assert python_of(folder) != served_from
+    model_environments.ensure_all(())
+    assert not served_from.exists(), "at a start no process does"
+    assert await said(folder) == '{"said":"hello two 1.0"}'
+
+
+async def test_an_environment_that_is_a_folder_as_earlier_is_made_again(folder: Path) -> None:
+    write_wheel(folder, "one")
+    old = model_environments.folder() / "mine"
+    (old / "bin").mkdir(parents=True)
+    (old / "requirements.sha256").write_text("a hash")
+    model_environments.ensure(["mine"])
+    assert await said(folder) == '{"said":"hello one 1.0"}'
+
+
+def test_a_change_of_an_included_file_is_installed(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "more.txt").write_text("-r ../base.txt\n")
+    (folder / "base.txt").write_text("# nothing\n")
+    (folder / "requirements.txt").write_text("-r sub/more.txt\n")
+    model_environments.ensure(["mine"])
+    before = python_of(folder)
+    model_environments.ensure(["mine"])
+    assert python_of(folder) == before
+    (folder / "base.txt").write_text("# something else\n")
+    model_environments.ensure(["mine"])
+    assert python_of(folder) != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-r base.txt", "-rbase.txt", "--requirement=base.txt", "-c base.txt", "-r sub/../requirements.txt\n-r base.txt"],
+)
+def test_an_environment_is_another_one_where_an_included_file_is(folder: Path, line: str) -> None:
+    (folder / "sub").mkdir()
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"# a comment\n{line}\n" + "x" * 5000)
+    digests = {model_environments._digest(requirements)}
+    for text in ("# nothing\n", "# something else\n"):
+        (folder / "base.txt").write_text(text)
+        digests.add(model_environments._digest(requirements))
+    assert len(digests) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
         (["models", "check", "mine"], ["mine"]),
         (["models", "run", "mine", "--input", "x"], ["mine"]),
+        (["models", "run", "--input", "hello", "mine"], ["mine"]),
+        (["models", "run", "--input=hello", "--", "mine"], ["mine"]),
+        (["models", "run", "--input"], []),
+        (["models", "check", "mine", "--help"], []),
+        (["models", "check"], []),
+        (["models"], []),
         (["models", "bench", "+entities-ru"], ["entities-ru"]),
         (["models", "list"], []),
         (["models", "new", "mine"], []),
@@ -160,3 +235,10 @@ def test_a_restart_installs_what_a_new_model_needs_before_it_stops(
 )
 def test_a_command_that_tries_a_model_prepares_that_one(words: list[str], names: list[str]) -> None:
     assert model_environments.tried(words) == names
+
+
+def test_the_options_of_these_commands_that_have_a_value_are_known() -> None:
+    group = get_command(models.app)
+    assert isinstance(group, TyperGroup)
+    options = [one for name in MODEL_TRIALS for one in group.commands[name].params if isinstance(one, TyperOption)]
+    assert {name for one in options if not one.is_flag for name in one.opts} == {*MODEL_TRIAL_OPTIONS}
