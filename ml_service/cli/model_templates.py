@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import shutil
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ml_service.domain.errors import InvalidInput
 from ml_service.runtime.locations import BUNDLED_FOLDER, MODEL_FILE
@@ -13,6 +15,7 @@ from ml_service.runtime.locations import BUNDLED_FOLDER, MODEL_FILE
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _CLASS = re.compile(r"^class (\w+)\(Model\):", re.MULTILINE)
 _NAMED = re.compile(r'^    name = "[^"]*".*$', re.MULTILINE)
+_WORD = re.compile(r"\w+")
 _TEMPLATES = Path(__file__).parents[2] / "models"
 
 
@@ -40,18 +43,29 @@ def create(name: str, template: Template, folder: Path) -> Path:
     new = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(_TEMPLATES / f"_{template}", new, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+        # Hidden until it is whole: half a model would be served, and would keep its name from another attempt.
+        with TemporaryDirectory(prefix=f".{name}-", dir=folder, ignore_cleanup_errors=True) as hidden:
+            made = Path(hidden, name)
+            shutil.copytree(_TEMPLATES / f"_{template}", made, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+            file = made / MODEL_FILE
+            file.write_text(_named(file.read_text(encoding="utf-8"), name), encoding="utf-8")
+            made.rename(new)
     except OSError as error:
         raise InvalidInput(
-            f"{new} cannot be written here ({error.strerror}). From outside of a container: "
+            f"{new} cannot be written here ({_reason(error)}). From outside of a container: "
             f"cp -r models/_{template} models/{name}, then put the name into its {MODEL_FILE}."
         ) from error
-    file = new / MODEL_FILE
-    text = _NAMED.sub(f'    name = "{name}"', file.read_text(encoding="utf-8"), count=1)
-    file.write_text(_CLASS.sub(f"class {_class_name(name)}(Model):", text, count=1), encoding="utf-8")
     return new
 
 
-def _class_name(name: str) -> str:
+def _named(text: str, name: str) -> str:
+    text = _NAMED.sub(f'    name = "{name}"', text, count=1)
     words = "".join(word.capitalize() for word in name.split("-"))
-    return words if words[:1].isalpha() else f"Model{words}"
+    taken = {*_WORD.findall(_CLASS.sub("", text, count=1)), *keyword.kwlist}
+    free = (one for one in (words, f"{words}Model", f"Model{words}") if one.isidentifier() and one not in taken)
+    return _CLASS.sub(f"class {next(free)}(Model):", text, count=1)
+
+
+def _reason(error: OSError) -> str:
+    nested = error.args[0] if isinstance(error, shutil.Error) else None
+    return str(nested[0][-1] if isinstance(nested, list) else error.strerror)
