@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 from pathlib import Path
 
 from ml_service.cli.common import counted
 from ml_service.domain.errors import InvalidInput
 from ml_service.runtime.author import WrongWeights
-from ml_service.runtime.author.weights import PICKLE_SUFFIXES, is_hidden, manifest_of, read
+from ml_service.runtime.author.weights import PICKLE_SUFFIXES, files_in, is_hidden, manifest_of, package_of, read
 from ml_service.runtime.host.model_files import FILES_MAX
 from ml_service.runtime.locations import MANIFEST_FILE
 
@@ -31,12 +31,33 @@ def text_of(folder: Path, wanted: Sequence[str]) -> str:
         InvalidInput: There are none, or one cannot be named; the message says why.
     """
     try:
-        names = _named(folder, wanted) if wanted else [*weights_in(folder), *(n for n in read(folder) if ":" in n)]
+        names = _named(folder, wanted) if wanted else [*weights_in(folder), *_of_packages(folder)]
         if not names:
             raise InvalidInput(f"There are no weights in {folder}: name the files, if there are.")
         return manifest_of(folder, names)
     except WrongWeights as error:
         raise InvalidInput(str(error)) from None
+
+
+def write(folder: Path, text: str) -> Path:
+    """Put a manifest into a model's folder, as a whole: the one before stays until then. Returns its path.
+
+    Raises:
+        InvalidInput: It cannot be written.
+    """
+    file = folder / MANIFEST_FILE
+    new = folder / f".{MANIFEST_FILE}.new"
+    try:
+        try:
+            new.write_text(text, encoding="utf-8")
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"{file} cannot be written here ({error.strerror}): put there what --print prints."
+        ) from error
+    return file
 
 
 def weights_in(folder: Path) -> list[str]:
@@ -52,11 +73,8 @@ def weights_in(folder: Path) -> list[str]:
 
 def unverified(folder: Path) -> list[str]:
     """Return the names of files that look like weights and are in no manifest."""
-    try:
-        named = read(folder)
-    except WrongWeights:
-        named = {}
-    return [name for name in weights_in(folder) if name not in named]
+    named = _readable(folder)
+    return [name.encode(errors="replace").decode() for name in weights_in(folder) if name not in named]
 
 
 def summary(folder: Path) -> str:
@@ -71,22 +89,32 @@ def summary(folder: Path) -> str:
     )
 
 
+def _readable(folder: Path) -> Collection[str]:
+    """What the manifest names; nothing where it is damaged, for another one is to take its place."""
+    try:
+        return read(folder)
+    except WrongWeights:
+        return ()
+
+
+def _of_packages(folder: Path) -> list[str]:
+    return [name for name in _readable(folder) if package_of(folder, name)]
+
+
 def _named(folder: Path, wanted: Sequence[str]) -> list[str]:
     names = []
     for one in wanted:
-        path = folder / one
-        inside = _files(path, folder) if ":" not in one and path.is_dir() else []
-        names += [each.as_posix() for each in inside if not is_hidden(each) and each.suffix != ".py"] or [one]
+        name = one if package_of(folder, one) else Path(one).as_posix()  # without ./ and //
+        inside = _files(folder / name, folder) if (folder / name).is_dir() else []
+        inside = [each for each in inside if not is_hidden(each) and each.suffix != ".py"]
+        names += [each.as_posix() for each in inside if each != Path(MANIFEST_FILE)] or [name]
     return names
 
 
 def _files(top: Path, folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for root, folders, names in os.walk(top):
-        folders.sort()
-        found += [Path(root, name).relative_to(folder) for name in sorted(names)]
-        if len(found) > FILES_MAX:
-            raise InvalidInput(f"{top} has more than {FILES_MAX:,} files: name those that are weights.")
+    found = list(islice(files_in(top, folder), FILES_MAX + 1))
+    if len(found) > FILES_MAX:
+        raise InvalidInput(f"{top} has more than {FILES_MAX:,} files: name those that are weights.")
     return found
 
 

@@ -20,7 +20,6 @@ from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.model_folders import FOR_BENCHMARKS, survey
 from ml_service.runtime.host.model_limits import ModelLimits
-from ml_service.runtime.locations import MANIFEST_FILE
 from ml_service.runtime.model_answers import ModelAnswer, Success
 from ml_service.usecases import admin, models
 from ml_service.usecases.admin import OPERATOR
@@ -157,13 +156,7 @@ async def manifest(
     if print_only:
         print(text, end="")  # noqa: T201 - for another program to read
         return
-    file = folder / MANIFEST_FILE
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(
-            f"{file} cannot be written here ({error.strerror}): put there what --print prints."
-        ) from error
+    file = model_manifests.write(folder, text)
     out.print(f"{file} names {counted(text.count('sha256'), 'file')}. Restart the model to load what it names.")
 
 

@@ -12,7 +12,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ def verified(folder: Path) -> dict[str, Path]:
     files = {name: _located(folder, name) for name in manifest}
     for name, file in files.items():
         _refuse_pickle_name(name)
-        found, is_pickle = _examined(file, name)
+        found, is_pickle = _examined(file, package_of(folder, name))
         if is_pickle:
             raise WrongWeights(f"{file} is a pickle: {NO_PICKLE}.")
         if found != manifest[name]:
@@ -70,7 +70,7 @@ def refuse_missing_packages(folder: Path) -> None:
         WrongWeights: One is not installed, or the manifest is none.
     """
     for name in read(folder):
-        if ":" in name:
+        if package_of(folder, name):
             _located(folder, name)
 
 
@@ -105,7 +105,7 @@ def read(folder: Path) -> dict[str, WeightsFile]:
         return {str(name): _entry(one) for name, one in files.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WrongWeights(
             f'{file} is no manifest ({{"files": {{"model.onnx": {{"sha256": "…", "bytes": 1}}}}}}): '
             f"python3 start.py --cli models manifest {_model(folder)} writes it."
@@ -121,12 +121,20 @@ def manifest_of(folder: Path, names: Iterable[str]) -> str:
     files = {}
     for name in sorted(set(names)):
         _refuse_pickle_name(name)
+        if name == MANIFEST_FILE:
+            raise WrongWeights(f"{MANIFEST_FILE} names weights, and cannot name itself.")
         file = _located(folder, name)
-        found, is_pickle = _examined(file, name)
+        found, is_pickle = _examined(file, package_of(folder, name))
         if is_pickle:
             raise WrongWeights(f"{file} is a pickle: {NO_PICKLE}, and delete this file.")
         files[name] = {"sha256": found.sha256, "bytes": found.size}
     return json.dumps({"files": files}, indent=2, ensure_ascii=False) + "\n"
+
+
+def package_of(folder: Path, name: str) -> str:
+    """The package that carries a file called ``package:path``; empty where the folder has the file, colon and all."""
+    package, colon, _ = name.partition(":")
+    return package if colon and not os.path.exists(folder / name) else ""  # noqa: PTH110 - Path refuses long names
 
 
 def is_hidden(relative: Path) -> bool:
@@ -143,16 +151,19 @@ def _entry(value: Any) -> WeightsFile:
 
 def _located(folder: Path, name: str) -> Path:
     """Where a file is, looked at no further than its name and links."""
-    package, colon, inside = name.partition(":")
-    relative = PurePosixPath(inside if colon else name)
+    package = package_of(folder, name)
+    relative = PurePosixPath(name.removeprefix(f"{package}:") if package else name)
+    if name != name.encode(errors="replace").decode():
+        raise WrongWeights(f"The file {name!r} of {folder} has a name that is not UTF-8: rename it.")
     if (
         relative.is_absolute()
         or ".." in relative.parts
         or not relative.name
-        or (colon and not _PACKAGE.fullmatch(package))
+        or "\0" in name
+        or (package and not _PACKAGE.fullmatch(package))
     ):
         raise WrongWeights(f"{folder / MANIFEST_FILE} names {name!r}, which is no path inside the model's folder.")
-    if colon:
+    if package:
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
             raise WrongWeights(
@@ -164,6 +175,8 @@ def _located(folder: Path, name: str) -> Path:
     file = folder / relative
     if not file.resolve().is_relative_to(folder.resolve()):
         raise WrongWeights(f"{file} is a link to {file.resolve()}, outside of the model's folder: copy the file there.")
+    if file.is_symlink() and file.is_dir():
+        raise WrongWeights(f"{file} is a link to a folder: put the folder itself there.")
     return file
 
 
@@ -173,7 +186,7 @@ def _refuse_pickle_name(name: str) -> None:
         raise WrongWeights(f"{name} is a {found[0]} file, and {NO_PICKLE}.")
 
 
-def _examined(file: Path, name: str) -> tuple[WeightsFile, bool]:
+def _examined(file: Path, package: str) -> tuple[WeightsFile, bool]:
     """A file's size and SHA-256, and whether it is a pickle whatever it is called."""
     try:
         with file.open("rb") as opened:
@@ -185,7 +198,7 @@ def _examined(file: Path, name: str) -> tuple[WeightsFile, bool]:
             opened.seek(max(size - 1, 0))
             ends = opened.read(1)
     except OSError as error:
-        whose = f"the package {name.partition(':')[0]} should have" if ":" in name else f"{MANIFEST_FILE} names"
+        whose = f"the package {package} should have" if package else f"{MANIFEST_FILE} names"
         raise WrongWeights(f"{file}, which {whose}, cannot be read: {error.strerror or error}.") from error
     is_plain = bool(_PICKLE_BEGINS.match(begins)) and ends == _PICKLE_ENDS and file.suffix != ".safetensors"
     return WeightsFile(sha256, size), is_plain or (begins == _ZIP_BEGINS and _has_pickle_inside(file))
@@ -208,10 +221,10 @@ def _difference(folder: Path, name: str, file: Path, found: WeightsFile, expecte
         if found.size != expected.size
         else f"SHA-256 {found.sha256[:12]}…, expected {expected.sha256[:12]}…"
     )
-    package, colon, _ = name.partition(":")
+    package = package_of(folder, name)
     remedy = (
         f"it was changed or damaged, or is another version's. Install the package {package} again."
-        if colon
+        if package
         else "it was changed or damaged. Put the right one back, or take this one: "
         f"python3 start.py --cli models manifest {_model(folder)}"
     )
@@ -220,16 +233,24 @@ def _difference(folder: Path, name: str, file: Path, found: WeightsFile, expecte
 
 def _refuse_strangers(folder: Path, files: dict[str, Path]) -> None:
     """Libraries choose files by their names: beside those that were verified there must be no others."""
-    tops = {PurePosixPath(name).parts[0] for name in files if ":" not in name and len(PurePosixPath(name).parts) > 1}
+    tops = {PurePosixPath(name).parts[0] for name in files if "/" in name and not package_of(folder, name)}
     for top in sorted(tops):
-        for root, _, names in os.walk(folder / top):
-            for each in sorted(names):
-                relative = Path(root, each).relative_to(folder)
-                if relative.as_posix() not in files and not is_hidden(relative) and relative.suffix != ".py":
-                    raise WrongWeights(
-                        f"{folder / relative} is not in {MANIFEST_FILE}: delete it, or take it in: "
-                        f"python3 start.py --cli models manifest {_model(folder)}"
-                    )
+        for relative in files_in(folder / top, folder):
+            is_code = relative.suffix == ".py" and not (folder / relative).is_dir()
+            if relative.as_posix() not in files and not is_hidden(relative) and not is_code:
+                raise WrongWeights(
+                    f"{folder / relative} is not in {MANIFEST_FILE}: delete it, or take it in: "
+                    f"python3 start.py --cli models manifest {_model(folder)}"
+                )
+
+
+def files_in(top: Path, folder: Path) -> Iterator[Path]:
+    """The paths of all files in a folder of a model's, and of each link to a folder, which nobody follows."""
+    for root, folders, names in os.walk(top):
+        folders.sort()
+        links = [one for one in folders if Path(root, one).is_symlink()]
+        for each in sorted([*names, *links]):
+            yield Path(root, each).relative_to(folder)
 
 
 def _model(folder: Path) -> str:
