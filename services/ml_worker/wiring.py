@@ -20,7 +20,7 @@ from ml_service.messaging.queue import Queue
 from ml_service.platform.health_file import keep_health_file_fresh
 from ml_service.platform.sd_notify import ask_for_patience, notify
 from ml_service.platform.settings.worker import WorkerSettings
-from ml_service.runtime.host.model_folders import UnknownModel, discover
+from ml_service.runtime.host.model_folders import UnknownModel, discover, survey
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.host.orphans import adopt_orphans
@@ -155,7 +155,7 @@ class WorkerService:
         """When a restart of each model was last asked for; None where that cannot be read now."""
         try:
             async with self._database.autocommit() as session:
-                return await models.restarts_asked(session, list(self.hosts))
+                return await models.restarts_asked(session, [*self.hosts, *self._left_out])
         except DatabaseUnavailable:
             return None
         except Exception:
@@ -199,6 +199,9 @@ class WorkerService:
     async def _restart(self, name: str) -> None:
         """Finish what has begun with a model, and serve it with its files as they are now."""
         log.info("model_restarts", model=name)
+        if name in self._left_out:
+            await self._look_again(name)
+            return
         await _canceled([self._serving[name]])
         lane = self._lanes.pop(name, None)
         self._refused.pop(name, None)
@@ -216,6 +219,20 @@ class WorkerService:
             log.exception("model_not_closed", model=name)
         self.hosts[name] = old.renewed()
         self._serving[name] = asyncio.create_task(self._serve_model(name))
+
+    async def _look_again(self, name: str) -> None:
+        """Serve a model that was left out when the worker started, or say what is wrong with its folder now."""
+        found = await asyncio.to_thread(survey, self._settings.models_folder)
+        source = found.models.get(name)
+        if source is None:
+            problem = found.problems.get(name, f"There is no folder of a model {name}.")
+            log.error("model_left_out", model=name, reason=problem)
+            self._left_out[name] = ModelState("failed", reason=problem)
+        else:
+            del self._left_out[name]
+            self.hosts[name] = ModelHost(source, ModelLimits.of(self._settings))
+            self._serving[name] = asyncio.create_task(self._serve_model(name))
+        self.heartbeat.changed()
 
     async def _ask_for_patience(self) -> None:
         """Let the supervisor wait while models load: each has a time of its own for that."""

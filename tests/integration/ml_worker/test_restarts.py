@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,9 +22,32 @@ from ml_service.storage.database import Database, Session
 from services.ml_worker.lane import Lane
 from services.ml_worker.wiring import WorkerService
 from tests.support.hosts import QUICK
-from tests.support.play import Play
+from tests.support.play import Play, announce_served
 from tests.support.rig import role_url
+from tests.support.service import ECHO
 from tests.support.waiting import until
+
+MINE = """
+from ml_service.runtime.author import Model
+
+class Mine(Model):
+    name = "my-own"
+    version = "1"
+    description = "A test."
+    input_schema = output_schema = {"type": "object"}
+
+    def predict(self, inputs):
+        return inputs
+"""
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path) -> Path:
+    """A folder of models in which two are called alike; returns one of both."""
+    for name in ("my-own", "my_own"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.py").write_text(MINE)
+    return tmp_path / "my_own"
 
 
 @pytest.fixture
@@ -38,14 +63,17 @@ async def worker(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(models, "restarts_asked", listen)
     url = role_url(play.url, "worker")
-    settings = WorkerSettings(database_url=url, worker_heartbeat_s=0.1, default_model="echo", mode="production")
+    settings = WorkerSettings(
+        database_url=url, worker_heartbeat_s=0.1, default_model="echo", mode="production", models_folder=tmp_path
+    )
     async with AsyncExitStack() as stack:
         database = await Database.connect(url, name="worker")
         stack.push_async_callback(database.close)
         queue = await connect_queue("postgres", database_url=url)
         stack.push_async_callback(queue.close)
-        hosts = {"echo": ModelHost(discover(["echo"], tmp_path).models["echo"], QUICK)}
-        worker = WorkerService(settings, database, database, queue, hosts, {})
+        found = discover(["+echo"], tmp_path)
+        hosts = {"echo": ModelHost(found.models["echo"], QUICK)}
+        worker = WorkerService(settings, database, database, queue, hosts, found.problems)
         stop = asyncio.Event()
         serving = asyncio.create_task(worker.serve(stop))
         try:
@@ -54,7 +82,8 @@ async def worker(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         finally:
             stop.set()
             await serving
-            await hosts["echo"].close()
+            for host in hosts.values():
+                await host.close()
 
 
 async def restart(play: Play, worker: WorkerService) -> None:
@@ -113,3 +142,29 @@ async def test_restarts_are_heard_after_they_could_not_be_read(
         patched.setattr(models, "restarts_asked", refuse)
         await until(lambda: any(entry["event"] == "restarts_not_read" for entry in logs), timeout_s=20)
     await restart(play, worker)
+
+
+async def test_a_model_that_was_left_out_is_served_after_its_folder_is_mended(
+    play: Play, two_folders: Path, worker: WorkerService
+) -> None:
+    async def ask() -> None:
+        async with play.database.autocommit() as session:
+            assert await models.ask_restart(session, "my-own")
+
+    def reason() -> str:
+        return worker.presence().model_states["my-own"].reason
+
+    assert "are both the model my-own" in reason()
+    own = replace(ECHO, name="my-own", input_schema={"type": "object"}, output_schema={"type": "object"})
+    async with play.database.autocommit() as session:
+        await announce_served(session, own)
+    file = two_folders.with_name("my-own") / "model.py"
+    shutil.rmtree(two_folders)
+    file.unlink()
+    await ask()
+    await until(lambda: "has no model.py" in reason(), timeout_s=20)
+    file.write_text(MINE)
+    await ask()
+    await until(lambda: "my-own@1" in worker.presence().models, timeout_s=20)
+    assert reason() == ""
+    assert worker.hosts["my-own"].ready
