@@ -296,7 +296,7 @@ async def cancel_bulk_job(database: Database, admin: Admin, bulk_id: UUID, *, re
     """Cancel anybody's bulk job, as `bulk.stop` does. Canceling twice is no error, and logged once.
 
     Raises:
-        InvalidInput: There is no reason.
+        InvalidInput: There is no reason, or the job is still being received.
         NotFound, AlreadyFinished: There is no such job, or it has ended otherwise.
     """
     reason = checked_reason(reason)

@@ -23,6 +23,7 @@ from ml_service.domain.errors import (
     DatabaseUnavailable,
     IdempotencyKeyReused,
     InsufficientCredits,
+    InvalidInput,
     KeyCapExceeded,
     NotFound,
     ServiceError,
@@ -227,6 +228,7 @@ class Bulk:
         Raises:
             NotFound: It is missing, or another user's.
             AlreadyFinished: It has ended otherwise.
+            InvalidInput: It is still being received.
         """
         async with self._database.begin() as session:
             await get(session, user_id, bulk_id)
@@ -244,10 +246,13 @@ async def stop(session: Session, user_id: UUID, bulk_id: UUID, actor: Actor) -> 
 
     Raises:
         AlreadyFinished: It has ended otherwise.
+        InvalidInput: It is still being received, by a process that starts it when all of it has come.
     """
     if await bulk_jobs.stop(session, bulk_id, user_id, BulkStatus.CANCELED, actor):
         return True
     job = await get(session, user_id, bulk_id)
+    if job.status is BulkStatus.RECEIVING:
+        raise InvalidInput("This bulk job is still being received and holds no credits; cancel it once it runs.")
     if job.status is not BulkStatus.CANCELED:
         raise AlreadyFinished("This bulk job has ended.")
     return False

@@ -1,4 +1,4 @@
-"""Whom the ledger names for a bulk job."""
+"""Whom the ledger names for a bulk job, and in which state it can be canceled."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from uuid import UUID
 
 import pytest
 
+from ml_service.domain.bulk import BulkStatus
+from ml_service.domain.errors import AlreadyFinished, InvalidInput, ServiceError
+from ml_service.domain.ids import new_id
+from ml_service.domain.predictions import Source
+from ml_service.storage import bulk_jobs
 from ml_service.usecases import admin
 from ml_service.usecases.admin import Admin
 from tests.support.admin import id_of
-from tests.support.bulk import JSONL, ended, lines
+from tests.support.bulk import JSONL, ended, lines, sent
 from tests.support.service import Person, Service
 from tests.support.waiting import PATIENCE_S
 
@@ -59,3 +64,54 @@ async def test_the_ledger_names_who_started_and_who_canceled_a_job(
         "operator": "admin command-line",
     }
     assert {(row["kind"], row["actor"]) for row in rows} == {("hold", actors[starter]), ("release", actors[canceler])}
+
+
+@pytest.mark.parametrize(
+    ("status", "refusal"),
+    [
+        (BulkStatus.RECEIVING, InvalidInput),
+        (BulkStatus.RUNNING, None),
+        (BulkStatus.CANCELED, None),
+        (BulkStatus.FINISHED, AlreadyFinished),
+        (BulkStatus.FAILED, AlreadyFinished),
+    ],
+)
+async def test_a_job_is_canceled_or_the_refusal_says_why_not(
+    service: Service, anna: Person, status: BulkStatus, refusal: type[ServiceError] | None
+) -> None:
+    for way in ("user", "admin", "operator"):
+        bulk_id = await job_in(service, anna, status)
+        if refusal is None:
+            await cancel(service, anna, None, bulk_id, way)
+            assert (await anna.get(f"/bulk/{bulk_id}")).json()["status"] == "canceled"
+            continue
+        if way == "user":
+            answer = await anna.post(f"/bulk/{bulk_id}/cancel")
+            found, message = answer.json()["code"], answer.json()["detail"]
+        else:
+            with pytest.raises(refusal) as caught:
+                await cancel(service, anna, None, bulk_id, way)
+            found, message = caught.value.code, caught.value.message
+        assert found == refusal.code
+        assert ("still being received" in message) == (status is BulkStatus.RECEIVING)
+        async with service.database.autocommit() as session:
+            job = await bulk_jobs.get(session, None, UUID(bulk_id))
+        assert job is not None
+        assert job.status is status
+
+
+async def job_in(service: Service, anna: Person, status: BulkStatus) -> str:
+    """A job in this state; what it is called does not matter to the books once it has ended."""
+    if status is BulkStatus.RECEIVING:
+        bulk_id, user_id = new_id(), UUID(await id_of(anna))
+        about = {"model": "echo", "version": "1", "pool": "default", "price_credits": 1, "open_max": 10}
+        async with service.database.begin() as session:
+            assert await bulk_jobs.create(session, bulk_id, user_id, Source.API, **about)  # type: ignore[arg-type]
+        return str(bulk_id)
+    sent_id: str = (await sent(anna, lines({"text": "a"}))).json()["bulk_id"]
+    if status is not BulkStatus.RUNNING:
+        await cancel(service, anna, None, sent_id, "user")
+        await ended(anna, sent_id)
+        async with service.database.autocommit() as session:
+            await session.execute("UPDATE bulk_jobs SET status = $2 WHERE id = $1", UUID(sent_id), status)
+    return sent_id
