@@ -42,12 +42,12 @@ async def usage_of(
         InvalidInput: The time is too long.
     """
     tomorrow = _midnight(datetime.now(UTC)) + A_DAY
+    asked_to = end or tomorrow
     stop = end or tomorrow + A_DAY  # a process's clock may be ahead
-    first_day = max(FIRST_DAY, end or tomorrow) - timedelta(days=DAYS)
-    since = start or _midnight(first_day)
+    since = start or _midnight(max(FIRST_DAY, asked_to) - timedelta(days=DAYS))
     if since >= stop:
         return []
-    if stop - since > timedelta(days=DAYS_MAX):
+    if asked_to - since > timedelta(days=DAYS_MAX):
         message = f"A period has at most {DAYS_MAX} days."
         raise InvalidInput(message, errors=[{"location": "query.from", "message": message}])
     await usage.take_snapshot(session)

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from ml_service.background.usage_sums import UsageSums
+from ml_service.domain.errors import InvalidInput
 from ml_service.domain.ids import first_id_at, new_id
 from ml_service.domain.ledger import COMMAND_LINE
 from ml_service.storage import canceling
@@ -193,3 +194,24 @@ async def test_predictions_that_came_after_their_day_was_summed_are_found(servic
     await sums.sum()
     [found] = (await anna.get("/usage")).json()["items"]
     assert (found["predictions"], found["failed"], found["credits"]) == (2, 0, 0)
+
+
+class Noon(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Noon:
+        return cls(2026, 11, 26, 12, tzinfo=tz)
+
+
+@pytest.mark.parametrize("end", [None, datetime(2026, 11, 27, tzinfo=UTC)])
+async def test_a_year_is_as_long_with_an_end_as_without(
+    play: Play, monkeypatch: pytest.MonkeyPatch, end: datetime | None
+) -> None:
+    monkeypatch.setattr(usage, "datetime", Noon)
+    first = datetime(2026, 11, 27, tzinfo=UTC) - timedelta(days=usage.DAYS_MAX)  # the first of so many, today the last
+    async with play.database.begin() as session:
+        assert await usage.usage_of(session, play.user_id, "day", first, end) == []
+    async with play.database.begin() as session:
+        with pytest.raises(InvalidInput, match="at most 366 days"):
+            await usage.usage_of(session, play.user_id, "day", first - timedelta(seconds=1), end)
