@@ -33,11 +33,11 @@ File = Annotated[Path, typer.Argument(help="The file, for example backup.dump.",
 async def backup(file: File) -> None:
     """Write the database to a new file (pg_dump's custom format), while the service runs."""
     file = Path.cwd() / file  # so that no name looks like an option to PostgreSQL's programs
-    if file.exists():
-        raise InvalidInput(f"{file} exists already; a backup never overwrites one.")
     partial = file.with_name(file.name + ".partial")
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it will hold password hashes
     try:
+        if file.exists():  # looked at while no other backup can write it
+            raise InvalidInput(f"{file} exists already; a backup never overwrites one.")
         settings = read_settings(CommonSettings)
         async with database_of(settings) as database, database.autocommit() as session:
             major = await _major(session)
