@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import orjson
 from charset_normalizer import from_bytes
 
 from ml_service.domain.fields import fields_of, takes_text
@@ -97,9 +98,15 @@ class Table:
     def first(self, count: int) -> list[str]:
         """The first inputs, for people."""
         return [
-            value["text"] if set(value) == {"text"} else "; ".join(f"{name}: {one}" for name, one in value.items())
+            _written(value["text"])
+            if set(value) == {"text"}
+            else "; ".join(f"{name}: {_written(one)}" for name, one in value.items())
             for value in self.inputs[:count]
         ]
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def text_of(content: bytes) -> str:

@@ -88,6 +88,10 @@ async def tap(query: CallbackQuery, talk: Talk) -> None:
     if is_open and await is_submitted(talk):
         return
     field = await _field(talk) if is_open else None
+    try:
+        value = None if field is None or choice == "skip" else field.choice(int(choice))
+    except WrongValue:  # the schema has changed since the question
+        field = None
     if field is None or (choice == "skip" and field.required):
         await talk.pop_up(talk.t.plain("form-old"))
         return
@@ -96,7 +100,7 @@ async def tap(query: CallbackQuery, talk: Talk) -> None:
         dialog["number"] += 1
         await _next(talk)
         return
-    await _take(talk, field, field.choice(int(choice)))
+    await _take(talk, field, value)
 
 
 async def _field(talk: Talk) -> Field | None:

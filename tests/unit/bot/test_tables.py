@@ -20,6 +20,8 @@ from ml_service.usecases.bulk_reading import CsvLines
 from services.bot import schema_errors
 from services.bot.phrases import LANGUAGES, phrases
 from services.bot.tables import SAMPLE_BYTES, UNREADABLE, NotText, TooManyRows, read_lines, read_table, text_of
+from services.bot.views import batches
+from tests.support.bot_views import shown
 
 EN, RU = phrases("en"), phrases("ru")
 ENCODED: list[dict[str, str]] = json.loads((Path(__file__).parents[2] / "support/encoded_texts.json").read_text())
@@ -252,6 +254,20 @@ def test_another_column_can_be_taken() -> None:
     assert [value["text"] for value in table.inputs] == ["спасибо", "жаль"]
 
 
+def test_what_is_no_text_is_shown_as_json() -> None:
+    for kind, cell, first in (
+        ("array", '"[""a"", true]"', '["a",true]'),
+        ("integer", "7", "7"),
+        ("boolean", "yes", "true"),
+    ):
+        table = read_table(EN, f"text\n{cell}\n", spec("text", text={"type": kind}))
+        assert (table.first(3), table.errors) == ([first], ())
+        question = batches.question(EN, table, model="m", name="f.csv", cost=1, balance=5, number="0" * 8, note=None)
+        assert first in shown(question)
+    wide = read_table(EN, "sure;n\nyes;1\n", spec("sure", "n", sure={"type": "boolean"}, n={"type": "integer"}))
+    assert wide.first(1) == ["sure: true; n: 1"]
+
+
 def test_errors_name_the_row_and_the_reason_in_the_language() -> None:
     content = "color;count;note\nred;1;a\nblue;0;\n;;\ngreen;x;b\nred;2;c;d\n"
     table = read_table(EN, content, WIDE)
@@ -307,8 +323,8 @@ def test_every_keyword_of_a_schema_has_words_in_the_language(language: str) -> N
 )
 def test_a_limit_is_named_to_its_last_digit(limit: float, english: str, russian: str) -> None:
     for keyword, value in (("minimum", limit - abs(limit) - 1), ("exclusiveMaximum", limit + abs(limit) + 1)):
-        for t, shown in ((EN, english), (RU, russian)):
+        for t, written in ((EN, english), (RU, russian)):
             (words,) = schema_errors.explain_field(t, spec(x={keyword: limit}), "x", value)
-            assert f" {shown}" in words
+            assert f" {written}" in words
     (words,) = schema_errors.explain_field(RU, spec(x={"multipleOf": abs(limit)}), "x", abs(limit) * 1.5)
     assert words == f"нужно число, кратное {russian.removeprefix('-')}"
