@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 
 from ml_service.domain.models import ModelSpec
@@ -73,9 +74,13 @@ class Field:
                 return text
             case _:
                 try:
-                    return orjson.loads(text)
-                except orjson.JSONDecodeError:
+                    value = msgspec.json.decode(text)  # as the API does: orjson rounds a whole number beyond 64 bits
+                    orjson.dumps(value)
+                except msgspec.DecodeError:
                     raise WrongValue("form-wrong-json") from None
+                except orjson.JSONEncodeError:
+                    raise WrongValue("form-wrong-size") from None
+                return value
 
     @staticmethod
     def _number(text: str, wrong: str, *, whole: bool) -> int | float:

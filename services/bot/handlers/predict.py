@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import orjson
+import msgspec
 from aiogram import F, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
@@ -90,8 +90,8 @@ def _json_object(text: str) -> dict[str, object] | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
         return None
     return value if isinstance(value, dict) else None
 

@@ -80,6 +80,15 @@ def test_a_number_that_json_cannot_hold_is_not_called_no_number(kind: str, writt
         asked.parse(written)
 
 
+def test_json_keeps_large_whole_numbers_as_the_api_does() -> None:
+    _, asked = fields_of(spec(text={"type": "string"}, more={"type": "object"}))
+    assert asked.parse('{"n": 18446744073709551615}') == {"n": 2**64 - 1}
+    with pytest.raises(WrongValue, match="form-wrong-size"):
+        asked.parse('{"n": 18446744073709551616}')
+    with pytest.raises(WrongValue, match="form-wrong-json"):
+        asked.parse('{"n": 1e400}')
+
+
 def test_nothing_is_no_button_of_a_choice() -> None:
     _, color = fields_of(spec(text={"type": "string"}, color={"type": ["string", "null"], "enum": ["red", None]}))
     assert color.enum == ("red",)
