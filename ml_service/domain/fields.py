@@ -73,14 +73,7 @@ class Field:
             case "string":
                 return text
             case _:
-                try:
-                    value = msgspec.json.decode(text)  # as the API does: orjson rounds a whole number beyond 64 bits
-                    orjson.dumps(value)
-                except msgspec.DecodeError:
-                    raise WrongValue("form-wrong-json") from None
-                except orjson.JSONEncodeError:
-                    raise WrongValue("form-wrong-size") from None
-                return value
+                return _json(text)
 
     @staticmethod
     def _number(text: str, wrong: str, *, whole: bool) -> int | float:
@@ -92,6 +85,17 @@ class Field:
         if not is_cell(written, whole=whole):
             raise WrongValue(wrong)
         return _whole(written) if whole else _decimal(written)
+
+
+def _json(text: str) -> Any:
+    try:
+        value = msgspec.json.decode(text)  # as the API does: orjson rounds a whole number beyond 64 bits
+        orjson.dumps(value)
+    except msgspec.DecodeError:
+        raise WrongValue("form-wrong-json") from None
+    except orjson.JSONEncodeError:
+        raise WrongValue("form-wrong-size") from None
+    return value
 
 
 def _whole(written: str) -> int:
