@@ -104,7 +104,7 @@ def _context_kind(name: str, hint: Any) -> Any:
     kind = _bare(hint)
     if kind in (Context, list[Context]):
         return kind
-    if _holds_context(kind):
+    if _holds_context(hint):
         raise WrongSignature(f"predict's {name} must be annotated Context, or list[Context] for a batch.")
     return None
 
@@ -120,9 +120,17 @@ def _bare(hint: Any) -> Any:
     return _bare(hint.__value__) if hasattr(hint, "__value__") else hint
 
 
-def _holds_context(hint: Any) -> bool:
-    kind = _bare(hint)
-    return (isinstance(kind, type) and issubclass(kind, Context)) or any(map(_holds_context, typing.get_args(kind)))
+def _holds_context(hint: Any, entered: frozenset[int] = frozenset()) -> bool:
+    """Whether a Context is in it, however deep. An alias may hold itself, as that of JSON does: it is entered once."""
+    if isinstance(hint, type) and issubclass(hint, Context):
+        return True
+    arguments = typing.get_args(hint)
+    parts = arguments[:1] if typing.get_origin(hint) is typing.Annotated else arguments
+    alias = typing.get_origin(hint) or hint
+    if hasattr(alias, "__value__") and id(alias) not in entered:
+        entered |= {id(alias)}
+        parts += (alias.__value__,)
+    return any(_holds_context(part, entered) for part in parts)
 
 
 def _with_schemas(

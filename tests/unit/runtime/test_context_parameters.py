@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Optional
@@ -99,6 +100,24 @@ def test_each_spelling_for_a_batch_gets_the_contexts(hint: Any, *, by_hand: bool
 def test_any_other_type_with_a_context_in_it_is_refused(hint: Any) -> None:
     with pytest.raises(WrongSignature, match=r"must be annotated Context|with a Context in it"):
         call_form(model_of({"text": str, "context": hint}, batch=False))
+
+
+def json_alias() -> Any:
+    """`type Json = dict[str, Json] | …`; where that is no statement yet, an alias as it makes one."""
+    if sys.version_info >= (3, 12):
+        names: dict[str, Any] = {}
+        exec("type Json = dict[str, Json] | list[Json] | str | None", names)  # noqa: S102 - Python 3.11 has to read it
+        return names["Json"]
+    alias: Any = TypeAliasType("Json", str)  # type: ignore[misc]
+    object.__setattr__(alias, "__value__", dict[str, alias] | list[alias] | str | None)
+    return alias
+
+
+def test_an_alias_that_holds_itself_is_looked_through_once() -> None:
+    alias = json_alias()
+    assert answers(model_of({"text": alias, "context": Context}, batch=False)) == [UserTold(user="anna")]
+    with pytest.raises(WrongSignature, match="must be annotated Context"):
+        call_form(model_of({"text": str, "context": dict[str, alias | Context]}, batch=False))
 
 
 @pytest.mark.parametrize("hint", [Context | None, list[Context] | None])
