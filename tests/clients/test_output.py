@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mls import cli
+from mls._output import opened
 from tests.clients.local_server import PREDICTION_ID, LocalExchange, Served, serving
 
 LINE = b'{"line":1,"id":null,"status":"succeeded","output":{"text":"x"},"error":null,"cost":1}\n'
@@ -108,11 +109,11 @@ def test_a_device_is_written_as_it_is() -> None:
 def test_what_cannot_be_written_is_said_before_anything_is_sent(
     served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines, out = tmp_path / "lines.csv", tmp_path / "results.csv"
+    lines = tmp_path / "lines.csv"
+    too_long = tmp_path / ("x" * 250)  # as a folder without the right to write, which root has anywhere
     lines.write_text("text\none\n")
     (tmp_path / "link.csv").symlink_to(lines)
-    (tmp_path / "results.csv.partial").mkdir()  # as a folder without the right to write, which root has anywhere
-    for wrong in (out, tmp_path, tmp_path / "missing/x.csv", lines, tmp_path / "link.csv", "/dev/fd/1000000"):
+    for wrong in (too_long, tmp_path, tmp_path / "missing/x.csv", lines, tmp_path / "link.csv", "/dev/fd/1000000"):
         with pytest.raises(SystemExit) as ended:
             cli.main(["bulk", str(lines), "--out", str(wrong)])
         assert ended.value.code == 2
@@ -121,3 +122,27 @@ def test_what_cannot_be_written_is_said_before_anything_is_sent(
     assert lines.read_text() == "text\none\n"
     assert cli.main(["bulk", str(lines), "--out", str(tmp_path / "good.csv")]) == 0
     assert (tmp_path / "good.csv").read_bytes() == TABLE
+
+
+@pytest.mark.usefixtures("served")
+def test_what_is_written_is_nobody_elses_file(tmp_path: Path) -> None:
+    """Not one that the user has, whatever it is called, and not that of another command with the same --out."""
+    other, out = tmp_path / "x.csv.partial", tmp_path / "x.csv"
+    other.write_text("text\none\n")
+    with opened(str(out)) as first, opened(str(out)) as second:
+        assert write(out) == 0
+        assert (out.read_bytes(), other.read_text()) == (TABLE, "text\none\n")
+        first.write(b"first")
+        second.write(b"second")
+    assert out.read_bytes() == b"first"  # the one that ended last, and whole
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.csv", "x.csv.partial"]
+
+
+def test_a_new_file_may_be_read_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with opened(str(tmp_path / "new")) as file:
+            file.write(b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,8 +35,9 @@ def opened(out: str, source: str | None = None) -> Iterator[BinaryIO]:
         return
     if not path.parent.is_dir():
         raise ValueError(f"There is no folder {path.parent} for --out.")
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    # Of a name that nobody else has: neither another command with the same ``out``, nor a file of the user's.
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
+    with partial.open("xb") as file:
         try:
             if path.exists():
                 shutil.copymode(path, partial)
