@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mls import AsyncClient, Client, PredictionFailed, StillRunning, errors
+from mls import AsyncClient, Client, PredictionFailed, ServiceUnreachable, StillRunning, errors
+from mls._calls import Retry
 from tests.clients.local_server import LocalExchange, prediction, serving
 
 CLIENT = Path(__file__).parents[2] / "clients/python"
@@ -30,6 +31,9 @@ def answer_by_text(exchange: LocalExchange) -> None:
             exchange.send(422, b'{"code": "invalid_input", "detail": "Too long."}')
         case "poor":
             exchange.send(402, b'{"code": "insufficient_credits", "detail": "No.", "balance": 0, "cost": 1}')
+        case "lost":
+            exchange.served.is_over.wait(60)
+            exchange.close_connection = True
         case "never":
             exchange.served.is_over.wait(int(exchange.headers.get("Prefer", "wait=0").removeprefix("wait=")))
             exchange.send(202, json.dumps(prediction()).encode())
@@ -37,8 +41,8 @@ def answer_by_text(exchange: LocalExchange) -> None:
             exchange.send(200, json.dumps(prediction("succeeded")).encode())
 
 
-INPUTS = ["good", "never", "fails", "wrong", "good too"]
-KINDS = [type(None), StillRunning, PredictionFailed, errors.InvalidInput, type(None)]
+INPUTS = ["good", "never", "lost", "fails", "wrong", "good too"]
+KINDS = [type(None), StillRunning, ServiceUnreachable, PredictionFailed, errors.InvalidInput, type(None)]
 
 
 @pytest.mark.timeout(60)
@@ -52,12 +56,20 @@ async def test_each_input_has_an_answer_or_its_own_error() -> None:
         assert [one.input for one in answers] == INPUTS
         assert [type(one.error) for one in answers] == KINDS
         assert [one.is_success for one in answers] == [kind is type(None) for kind in KINDS]
-        assert [one.prediction is None for one in answers] == [False, False, False, True, False]
+        assert [one.prediction is None for one in answers] == [False, False, True, False, True, False]
         for one in answers:
             if one.error is not None:
                 with pytest.raises(type(one.error)):
                     one.result()
         assert answers[0].result() == {"text": "hello"}
+
+
+async def test_a_service_that_cannot_be_reached_ends_a_map() -> None:
+    with Client("http://127.0.0.1:9", api_key=KEY, retry=Retry(tries=1)) as client, pytest.raises(ServiceUnreachable):
+        list(client.map(INPUTS))
+    async with AsyncClient("http://127.0.0.1:9", api_key=KEY, retry=Retry(tries=1)) as client_of_tasks:
+        with pytest.raises(ServiceUnreachable):
+            _ = [one async for one in client_of_tasks.map(INPUTS)]
 
 
 @pytest.mark.timeout(60)

@@ -15,7 +15,7 @@ import httpx2
 from mls.errors import ApiError, ServiceUnreachable, StillRunning
 from mls.types import JsonObject, Prediction
 
-PREFER_S_MAX = 30.0
+PREFER_S_MAX = 30
 """Of one request that waits for its answer; proxies close what is silent for longer. It is asked again then."""
 POLL_S = 1.0
 """Between two such requests at least: a service that shuts down or is crowded answers before the time is over."""
@@ -25,6 +25,10 @@ FIRST_LOOK_S = 1.0
 """A timeout of less time still gets the prediction as it is."""
 LATE_S = 0.9
 """An answer may come so much later than its time: it is on its way, and `Prefer` takes whole seconds."""
+ACCEPT_S = 1
+"""The first request leaves so much of the time over: that the prediction was accepted is to be known within it."""
+ACCEPT_LATE_S = 5.0
+"""So much later than the time that may still come: it is charged for, whether it is known or not."""
 ANSWER_S = 30.0
 """Until the service has answered what it need not wait for."""
 CONNECT_S = 10.0
@@ -133,13 +137,19 @@ class AnswerWait:
         self._tries = Tries(retry)
         self._began = self._sent_at = time.monotonic()
         self._seen: Prediction | None = None
+        self._asked_s = 0
 
     def next(self, call: Call) -> Call:
         """The request as it is sent now."""
         self._sent_at = time.monotonic()
-        wait_s = round(min(self._left_s, PREFER_S_MAX)) if self._timeout_s > 0 else 0  # `Prefer` takes whole seconds
-        headers = {**call.headers, "Prefer": f"wait={wait_s}"} if wait_s else call.headers
-        return replace(call, headers=headers, read_s=min(ANSWER_S + wait_s, self._left_s + LATE_S))
+        is_first = self._seen is None
+        wait_s = (
+            max(0, int(self._left_s) - ACCEPT_S) if is_first else round(self._left_s)
+        )  # `Prefer` takes whole seconds
+        self._asked_s = min(wait_s, PREFER_S_MAX)
+        headers = {**call.headers, "Prefer": f"wait={self._asked_s}"} if self._asked_s else call.headers
+        late_s = ACCEPT_LATE_S if is_first else LATE_S
+        return replace(call, headers=headers, read_s=min(ANSWER_S + self._asked_s, self._left_s + late_s))
 
     def pause_s(self, came: Prediction | httpx2.TransportError | ApiError) -> float:
         """Seconds until the next request; raises StillRunning once the time is over, or what ended it before."""
@@ -150,7 +160,7 @@ class AnswerWait:
         if self._seen is not None and left_s <= 0 and may_pass(came):
             raise StillRunning(self._seen)
         if isinstance(came, Prediction):
-            pause_s = max(0.0, self._sent_at + POLL_S - time.monotonic())
+            pause_s = max(0.0, self._sent_at + POLL_S - time.monotonic()) if self._asked_s else 0.0
             return pause_s if left_s - pause_s > SHORT_S else left_s
         pause_s = self._tries.pause_s(came)
         if pause_s >= left_s and self._seen is None:

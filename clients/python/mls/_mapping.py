@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Self
 
+import httpx2
+
 from mls._calls import Input
-from mls.errors import ApiError, InvalidInput, PayloadTooLarge, StillRunning
+from mls.errors import ApiError, InvalidInput, PayloadTooLarge, ServiceUnreachable, StillRunning
 from mls.progress import OnProgress, Progress
 from mls.types import JsonObject, Prediction, PredictionFailed
 
@@ -21,22 +23,23 @@ class Mapped:
     """An input and what became of it.
 
     Attributes:
-        prediction: None where the service refused the input.
-        error: Why there is no output: the refusal, `PredictionFailed`, or `StillRunning`.
+        prediction: None where the service refused the input, or did not say in time whether it takes it.
+        error: Why there is no output: the refusal, `PredictionFailed`, `StillRunning`, or `ServiceUnreachable`.
     """
 
     input: Input
     prediction: Prediction | None
-    error: ApiError | PredictionFailed | StillRunning | None = None
+    error: ApiError | PredictionFailed | StillRunning | ServiceUnreachable | None = None
 
     @classmethod
-    def of(cls, value: Input, came: Prediction | ApiError | StillRunning) -> Self:
+    def of(cls, value: Input, came: Prediction | ApiError | StillRunning | ServiceUnreachable) -> Self:
         """What came for an input; raises what concerns all inputs."""
         if isinstance(came, Prediction):
             return cls(value, came, None if came.output is not None else PredictionFailed(came))
         if isinstance(came, StillRunning):
             return cls(value, came.prediction, came)
-        if isinstance(came, InvalidInput | PayloadTooLarge):
+        is_late = isinstance(came.__cause__, httpx2.ReadTimeout)  # it was sent: the service is there
+        if is_late or isinstance(came, InvalidInput | PayloadTooLarge):
             return cls(value, None, came)
         raise came
 

@@ -21,7 +21,7 @@ from mls._followed import Followed
 from mls._mapping import Mapped, Meter
 from mls._sending import AsyncSender
 from mls.bulk import BulkJob, BulkResult, Lines, Poll, Rows, Source, Upload
-from mls.errors import ApiError, StillRunning, read_as
+from mls.errors import ApiError, ServiceUnreachable, StillRunning, read_as
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -105,7 +105,8 @@ class AsyncClient(AsyncSender):
 
         Raises:
             StillRunning: It has no answer in that time; it goes on.
-            ServiceUnreachable: Nothing was heard of it in that time.
+            ServiceUnreachable: Some seconds after that time nothing has been heard of it. It may have been accepted:
+                calling again with the same ``key`` finds it.
         """
         call = _calls.predict(input, model, Options(deadline_s, notify, webhook), key)
         return await self._answer(call, timeout_s)
@@ -207,7 +208,8 @@ class AsyncClient(AsyncSender):
 
         Inputs are taken as they are needed: there may be more than fit into memory. One that the service refuses for
         itself (`InvalidInput`, `PayloadTooLarge`), that fails (`PredictionFailed`), or that has no answer in
-        ``timeout_s`` (`StillRunning`) has an ``error``; whatever concerns all is raised.
+        ``timeout_s`` (`StillRunning`, or `ServiceUnreachable` where it is not even known to be accepted) has an
+        ``error``; whatever concerns all is raised.
         """
         meter, room = Meter(inputs, on_progress), asyncio.Semaphore(concurrency)
 
@@ -215,7 +217,7 @@ class AsyncClient(AsyncSender):
             async with room:
                 try:
                     found = Mapped.of(value, await self.predict(value, model=model, timeout_s=timeout_s))
-                except (ApiError, StillRunning) as error:
+                except (ApiError, StillRunning, ServiceUnreachable) as error:
                     found = Mapped.of(value, error)
             meter.count(found)
             return found

@@ -23,7 +23,7 @@ from mls._followed import Followed
 from mls._mapping import Mapped, Meter, Threads
 from mls._sending import Sender
 from mls.bulk import BulkJob, BulkResult, Lines, Poll, Rows, Source, Upload
-from mls.errors import ApiError, StillRunning, read_as
+from mls.errors import ApiError, ServiceUnreachable, StillRunning, read_as
 from mls.progress import OnProgress
 from mls.types import (
     Answered,
@@ -105,7 +105,8 @@ class Client(Sender):
 
         Raises:
             StillRunning: It has no answer in that time; it goes on.
-            ServiceUnreachable: Nothing was heard of it in that time.
+            ServiceUnreachable: Some seconds after that time nothing has been heard of it. It may have been accepted:
+                calling again with the same ``key`` finds it.
         """
         call = _calls.predict(input, model, Options(deadline_s, notify, webhook), key)
         return self._answer(call, timeout_s, threading.Event())
@@ -203,8 +204,9 @@ class Client(Sender):
 
         Inputs are taken as they are needed: there may be more than fit into memory. One that the service refuses for
         itself (`InvalidInput`, `PayloadTooLarge`), that fails (`PredictionFailed`), or that has no answer in
-        ``timeout_s`` (`StillRunning`) has an ``error``; whatever concerns all is raised. Leaving it early
-        waits for nothing; what has been asked goes on in the service.
+        ``timeout_s`` (`StillRunning`, or `ServiceUnreachable` where it is not even known to be accepted) has an
+        ``error``; whatever concerns all is raised. Leaving it early waits for nothing; what has been asked goes on in
+        the service.
         """
         meter, threads = Meter(inputs, on_progress), Threads(concurrency)
 
@@ -212,7 +214,7 @@ class Client(Sender):
             call = _calls.predict(value, model, Options(), None)
             try:
                 found = Mapped.of(value, self._answer(call, timeout_s, threads.stop))
-            except (ApiError, StillRunning) as error:
+            except (ApiError, StillRunning, ServiceUnreachable) as error:
                 found = Mapped.of(value, error)
             if not threads.stop.is_set():
                 meter.count(found)
