@@ -9,7 +9,7 @@ from pathlib import Path
 from ml_service.cli.common import counted
 from ml_service.domain.errors import InvalidInput
 from ml_service.runtime.author import WrongWeights
-from ml_service.runtime.author.weights import PICKLE_SUFFIXES, files_in, is_hidden, manifest_of, package_of, read
+from ml_service.runtime.author.weights import PICKLE_SUFFIXES, files_in, manifest_of, may_be_weights, package_of, read
 from ml_service.runtime.host.model_files import FILES_MAX
 from ml_service.runtime.locations import MANIFEST_FILE
 
@@ -45,8 +45,8 @@ def write(folder: Path, text: str) -> Path:
     Raises:
         InvalidInput: It cannot be written.
     """
-    file = folder / MANIFEST_FILE
-    new = folder / f".{MANIFEST_FILE}.new"
+    file = (folder / MANIFEST_FILE).resolve()  # a link stays one
+    new = file.with_name(f".{file.name}.new")
     try:
         try:
             new.write_text(text, encoding="utf-8")
@@ -65,7 +65,7 @@ def weights_in(folder: Path) -> list[str]:
     names = []
     for top in sorted(folder.iterdir()):
         files = _files(top, folder) if top.is_dir() else [top.relative_to(folder)]
-        files = [one for one in files if not is_hidden(one) and one.suffix != ".py" and one.name != MANIFEST_FILE]
+        files = [one for one in files if may_be_weights(folder, one)]
         if any(_looks_like_weights(folder / one) for one in files):
             names += [one.as_posix() for one in files]
     return names
@@ -106,8 +106,7 @@ def _named(folder: Path, wanted: Sequence[str]) -> list[str]:
     for one in wanted:
         name = one if package_of(folder, one) else Path(one).as_posix()  # without ./ and //
         inside = _files(folder / name, folder) if (folder / name).is_dir() else []
-        inside = [each for each in inside if not is_hidden(each) and each.suffix != ".py"]
-        names += [each.as_posix() for each in inside if each != Path(MANIFEST_FILE)] or [name]
+        names += [each.as_posix() for each in inside if may_be_weights(folder, each)] or [name]
     return names
 
 

@@ -142,6 +142,12 @@ def is_hidden(relative: Path) -> bool:
     return any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
 
 
+def may_be_weights(folder: Path, relative: Path) -> bool:
+    """Whether a manifest has to name it: no code, not the manifest, nothing hidden; a link to a folder, to refuse it."""
+    is_code = relative.suffix == ".py" and not (folder / relative).is_dir()
+    return not is_hidden(relative) and not is_code and relative != Path(MANIFEST_FILE)
+
+
 def _entry(value: Any) -> WeightsFile:
     entry = WeightsFile(value["sha256"], value["bytes"])
     if not _SHA256.fullmatch(entry.sha256) or not isinstance(entry.size, int):
@@ -236,8 +242,7 @@ def _refuse_strangers(folder: Path, files: dict[str, Path]) -> None:
     tops = {PurePosixPath(name).parts[0] for name in files if "/" in name and not package_of(folder, name)}
     for top in sorted(tops):
         for relative in files_in(folder / top, folder):
-            is_code = relative.suffix == ".py" and not (folder / relative).is_dir()
-            if relative.as_posix() not in files and not is_hidden(relative) and not is_code:
+            if relative.as_posix() not in files and may_be_weights(folder, relative):
                 raise WrongWeights(
                     f"{folder / relative} is not in {MANIFEST_FILE}: delete it, or take it in: "
                     f"python3 start.py --cli models manifest {_model(folder)}"

@@ -145,3 +145,28 @@ def test_the_manifest_does_not_name_itself(folder: Path) -> None:
     (folder / "weights" / MANIFEST_FILE).write_text("another program's")
     model_manifests.write(folder, model_manifests.text_of(folder, ["."]))
     assert names_in(folder) == {"weights/a.safetensors", f"weights/{MANIFEST_FILE}"}
+
+
+@pytest.mark.parametrize("wanted", [[], ["weights"]])
+def test_a_file_is_no_manifest_by_its_name_in_a_folder(folder: Path, wanted: list[str]) -> None:
+    (folder / "weights" / MANIFEST_FILE).write_text("{}")
+    model_manifests.write(folder, model_manifests.text_of(folder, wanted))
+    assert names_in(folder) == {"weights/a.safetensors", f"weights/{MANIFEST_FILE}"} == {*verified(folder)}
+
+
+@pytest.mark.parametrize("wanted", [[], ["weights"]])
+def test_a_link_to_a_folder_is_no_code_by_its_name(folder: Path, wanted: list[str]) -> None:
+    (folder / "other").mkdir()
+    (folder / "weights" / "more.py").symlink_to(folder / "other")
+    with pytest.raises(InvalidInput, match=r"more\.py is a link to a folder"):
+        model_manifests.text_of(folder, wanted)
+
+
+def test_a_manifest_that_is_a_link_stays_one(folder: Path) -> None:
+    (folder / "real").mkdir()
+    (folder / "real" / "weights-1.json").write_text("{}")
+    (folder / MANIFEST_FILE).symlink_to("real/weights-1.json")
+    model_manifests.write(folder, model_manifests.text_of(folder, ["weights"]))
+    assert (folder / MANIFEST_FILE).is_symlink()
+    assert names_in(folder) == {"weights/a.safetensors"}
+    assert [one.name for one in (folder / "real").iterdir()] == ["weights-1.json"]
