@@ -113,6 +113,9 @@ for answer in client.map(["good", "never"]):
         subprocess.run([sys.executable, "-c", program, served.url], timeout=25, check=True)
 
 
-def test_a_map_without_a_thread_is_refused() -> None:
+async def test_a_map_without_concurrency_is_refused() -> None:
     with Client("http://127.0.0.1:9", api_key=KEY) as client, pytest.raises(ValueError, match="concurrency"):
         list(client.map(["a"], concurrency=0))
+    async with AsyncClient("http://127.0.0.1:9", api_key=KEY) as client_of_tasks:
+        with pytest.raises(ValueError, match="concurrency"):
+            _ = [one async for one in client_of_tasks.map(["a"], concurrency=0)]

@@ -56,6 +56,12 @@ class Mapped:
         return self.prediction.result()
 
 
+def refuse_no_concurrency(count: int) -> None:
+    """Raise ValueError where nothing could ever be asked."""
+    if count < 1:
+        raise ValueError("The concurrency is 1 at least.")
+
+
 class Meter:
     """Counts what is done and tells it."""
 
@@ -84,8 +90,7 @@ class Threads:
     """
 
     def __init__(self, count: int) -> None:
-        if count < 1:
-            raise ValueError("The concurrency is 1 at least.")
+        refuse_no_concurrency(count)
         self.stop = threading.Event()
         self._count = count
         self._begun = 0

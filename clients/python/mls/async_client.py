@@ -18,7 +18,7 @@ from mls import _calls
 from mls._calls import Call, Input, Options, Retry, Tries
 from mls._connect import Settings
 from mls._followed import Followed
-from mls._mapping import Mapped, Meter
+from mls._mapping import Mapped, Meter, refuse_no_concurrency
 from mls._sending import AsyncSender
 from mls.bulk import BulkJob, BulkResult, Lines, Poll, Rows, Source, Upload
 from mls.errors import ApiError, ServiceUnreachable, StillRunning, read_as
@@ -211,6 +211,7 @@ class AsyncClient(AsyncSender):
         ``timeout_s`` (`StillRunning`, or `ServiceUnreachable` where it is not even known to be accepted) has an
         ``error``; whatever concerns all is raised.
         """
+        refuse_no_concurrency(concurrency)
         meter, room = Meter(inputs, on_progress), asyncio.Semaphore(concurrency)
 
         async def ask(value: Input) -> Mapped:
