@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,6 +45,10 @@ class PredictionFailure(Exception):
     """
 
 
+_RETRY_S = 1.0
+"""Where a model does not say how long to wait."""
+
+
 class Retry(Exception):
     """This input cannot be answered now, as an upstream said (429): it is queued again for later, as if never tried.
 
@@ -51,30 +56,41 @@ class Retry(Exception):
     then, or ``MODEL_RETRY_S_MAX`` since it was accepted, fails with ``model_busy``, and its price is given back.
 
     Args:
-        after_s: Seconds to wait at least, such as an upstream's ``Retry-After``: a number, its text, or a timedelta;
-            up to a day.
-
-    Raises:
-        TypeError: It is none of these.
+        after_s: Seconds to wait at least, such as an upstream's ``Retry-After``: a number, its text, the text of a date
+            as HTTP has it, or a timedelta; up to a day. None, as where a header is missing, is the default second; so
+            is anything else, which the model's log then says.
     """
 
     AFTER_S_MAX: ClassVar[float] = 86_400.0
 
-    def __init__(self, after_s: SupportsFloat | str | timedelta = 1.0) -> None:
+    def __init__(self, after_s: SupportsFloat | str | timedelta | None = None) -> None:
         super().__init__(after_s)
         self.after_s = min(max(_seconds(after_s), 0.0), self.AFTER_S_MAX)
 
 
 def _seconds(value: Any) -> float:
+    if value is None:
+        return _RETRY_S
     try:
         seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     except OverflowError:
         seconds = math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
-        seconds = math.nan
-    if math.isnan(seconds):
-        raise TypeError(f"Retry takes a number of seconds, not {value!r:.60}.")
+        seconds = _seconds_until(value)
+    if math.isnan(seconds):  # failing the prediction would help nobody: the upstream is busy all the same
+        print(f"Retry takes a number of seconds, not {value!r:.60}: it is {_RETRY_S:g} s.", file=sys.stderr)  # noqa: T201 - that is the log
+        return _RETRY_S
     return seconds
+
+
+def _seconds_until(date: Any) -> float:
+    """Seconds until a date such as ``Wed, 21 Oct 2026 07:28:00 GMT``; NaN for what is none."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few models need it
+
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        return math.nan
 
 
 class Context(NamedTuple):

@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import fractions
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,29 @@ def test_a_model_may_say_in_any_way_how_long_it_waits(value: Any, seconds: float
 
 
 @pytest.mark.parametrize(
-    "value", [None, math.nan, "", "Wed, 21 Oct 2026 07:28:00 GMT", [1], 1j, b"x", decimal.Decimal("sNaN"), dt.date.max]
+    ("value", "seconds"),
+    [
+        *(("Wed, 21 Oct 2026 07:28:00 GMT", 90), ("Wed, 21 Oct 2026 10:28:00 +0300", 90)),
+        *(("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Wed, 21 Oct 2099 07:28:00 GMT", 86_400)),
+    ],
 )
-def test_what_is_no_time_to_wait_is_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match="Retry takes a number of seconds"):
-        Retry(value)
+def test_a_model_may_wait_until_a_date_of_an_upstream(
+    value: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = dt.datetime(2026, 10, 21, 7, 26, 30, tzinfo=dt.UTC).timestamp()
+    monkeypatch.setattr("ml_service.runtime.author.model.time", SimpleNamespace(time=lambda: now_s))
+    assert Retry(value).after_s == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, "", "Wed, 99 Oct 2026 07:28:00 GMT", [1], 1j, b"x", decimal.Decimal("sNaN"), dt.date.max],
+)
+def test_what_is_no_time_to_wait_is_a_second_and_said(value: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Retry(value).after_s == 1
+    assert "Retry takes a number of seconds, not " in capsys.readouterr().err
+
+
+def test_a_model_need_not_say_how_long_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (Retry().after_s, Retry(None).after_s) == (1, 1)
+    assert capsys.readouterr().err == ""
