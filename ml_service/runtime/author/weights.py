@@ -143,7 +143,7 @@ def is_hidden(relative: Path) -> bool:
 
 
 def may_be_weights(folder: Path, relative: Path) -> bool:
-    """Whether a manifest has to name it: no code, not the manifest, nothing hidden; a link to a folder, to refuse it."""
+    """Whether a manifest has to name it: no code, nothing hidden, not itself; but a link to a folder, to refuse it."""
     is_code = relative.suffix == ".py" and not (folder / relative).is_dir()
     return not is_hidden(relative) and not is_code and relative != Path(MANIFEST_FILE)
 
