@@ -222,12 +222,22 @@ def _is_numeric(value: Any) -> bool:
 
 
 def _unpacked(value: Any) -> Any:
-    if getattr(getattr(value, "dtype", None), "kind", "") in _TIME_KINDS and type(value).__module__ == "numpy":
-        return _times(value)
+    if any(base.__module__ == "numpy" for base in type(value).__mro__):  # numpy.ma has classes of its own
+        if value.dtype.names and value.dtype.kind == "V":
+            return _rows(value)
+        if value.dtype.kind in _TIME_KINDS:
+            return _times(value)
     listed = value.tolist()
     if type(listed) is not type(value):
         return listed
     return complex(value) if value.dtype.kind == "c" else float(value)  # a long double stays one
+
+
+def _rows(value: Any) -> Any:
+    """Return a structured array as lists of tuples, as ``tolist`` does, each field by its own type."""
+    if value.ndim:
+        return [_rows(row) for row in value]
+    return tuple(value[name] for name in value.dtype.names)
 
 
 def _times(value: Any) -> Any:

@@ -37,6 +37,22 @@ def test_a_date_of_numpy_is_iso_text_in_each_unit(unit: str, expected: str) -> N
     assert plain({value: 1}) == {expected: 1}
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_dates_in_masked_and_structured_arrays_are_texts_too(unit: str) -> None:
+    date = np.datetime64("2026-01-02T03:04:05").astype(f"M8[{unit}]")
+    text = "2026-01-02T03:04:05"
+    masked = np.ma.array([date, date], mask=[False, True])
+    assert plain(masked) == [text, None]
+    assert (plain(masked[0]), plain(masked[1])) == (text, None)
+    kind = [("at", f"M8[{unit}]"), ("all", f"M8[{unit}]", 2), ("in", [("took", f"m8[{unit}]"), ("n", "i4")])]
+    rows = np.array([(date, [date, date], (date - date, 7))], dtype=kind)
+    expected = [text, [text, text], [0, 7]]
+    for each in (rows, rows.view(np.recarray), np.ma.array(rows)):
+        assert (plain(each), plain(each[0])) == ([expected], expected)
+    assert plain(rows[0:0]) == []
+    assert plain(np.ma.array(rows, mask=[True])) == [[None, [None, None], None]]
+
+
 @pytest.mark.parametrize(("unit", "in_a_second"), FINEST.items())
 def test_dates_and_durations_are_the_same_in_the_finest_units(unit: str, in_a_second: int) -> None:
     assert plain(np.datetime64(in_a_second, unit)) == "1970-01-01T00:00:01"
