@@ -353,6 +353,8 @@ def _without_environment(arguments: Sequence[str]) -> int:
         return _become(sys.executable, arguments)
     holder = lock_holder(PROJECT)
     if holder is None:
+        if _engine_of(arguments) == "docker":
+            return _become(sys.executable, arguments)
         say("Nothing runs here. Start it with: python3 start.py --start")
         return 0 if "--stop" in arguments else EXIT_NOT_RUNNING
     if "--stop" not in arguments:

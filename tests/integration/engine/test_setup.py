@@ -207,7 +207,11 @@ def started(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> list[s
 
 
 def test_what_needs_no_environment_works_after_python_was_upgraded(
-    bare: Environment, supervisor: subprocess.Popen[str], started: list[str], capsys: pytest.CaptureFixture[str]
+    bare: Environment,
+    supervisor: subprocess.Popen[str],
+    started: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bare.stamp.write_text(json.dumps(bare.fingerprints(tests=False)))
     upgrade_python(bare)
@@ -219,6 +223,10 @@ def test_what_needs_no_environment_works_after_python_was_upgraded(
     assert [setup.main([argument]) for argument in ("--status", "--logs", "--stop")] == [3, 3, 0]
     with pytest.raises(Became, match=re.escape(sys.executable)):
         setup.main(["--doctor"])
+    monkeypatch.setattr(setup, "_engine_of", lambda _: "docker")
+    for argument in ("--status", "--logs", "--stop"):
+        with pytest.raises(Became, match=re.escape(sys.executable)):
+            setup.main([argument])
     assert started == []
 
 
