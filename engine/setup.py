@@ -45,6 +45,7 @@ _FAILED_LINES_MAX = 12
 _INTERPRETER = "interpreter"
 _STOP_TIMEOUT_S = 120
 _OF_ANOTHER_PYTHON = "The service still runs from a .venv that was made by another Python than this machine's."
+_NOT_WHOLE = "The service runs from a .venv that lacks packages: they are being installed, or that has failed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +310,7 @@ def main(arguments: Sequence[str]) -> int:
     harmless = {"--stop", "--status", "--logs", "--help", "-h", "--doctor", "--systemd", "--version"} & set(own)
     try:
         if harmless and not environment.is_usable:
-            return _without_environment(arguments)
+            return _without_environment(environment, arguments)
         if not harmless:
             ensure(environment, tests="--test" in own)
     except EngineError as error:
@@ -347,8 +348,8 @@ def _engine_of(arguments: Sequence[str]) -> str | None:
     return engine if is_start or engine == "docker" else None
 
 
-def _without_environment(arguments: Sequence[str]) -> int:
-    """Do what needs no environment: there is none, or one that another Python made."""
+def _without_environment(environment: Environment, arguments: Sequence[str]) -> int:
+    """Do what needs no environment: there is none, one that is not known to be whole, or one of another Python."""
     if not {"--stop", "--status", "--logs"} & set(arguments):
         return _become(sys.executable, arguments)
     holder = lock_holder(PROJECT)
@@ -357,10 +358,26 @@ def _without_environment(arguments: Sequence[str]) -> int:
             return _become(sys.executable, arguments)
         say("Nothing runs here. Start it with: python3 start.py --start")
         return 0 if "--stop" in arguments else EXIT_NOT_RUNNING
+    if _runs_engine(environment):
+        return _become(str(environment.python), arguments)
     if "--stop" not in arguments:
-        say(f"{_OF_ANOTHER_PYTHON} Its logs are in var/logs. The next start after a --stop makes a new one.")
+        why = _NOT_WHOLE if _works(environment) else _OF_ANOTHER_PYTHON
+        say(f"{why} Its logs are in var/logs. To have a whole one: python3 start.py --stop, then --start.")
         return 1
     return _stop(holder)
+
+
+def _runs_engine(environment: Environment) -> bool:
+    """Whether it has what the engine needs, whatever the stamp says.
+
+    It has while locks are installed over it, after that failed, and after its interpreter has moved.
+    """
+    command = [environment.python, "-s", "-c", "import engine.native.commands"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    try:
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _stop(supervisor: int) -> int:

@@ -214,7 +214,7 @@ def test_what_needs_no_environment_works_after_python_was_upgraded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bare.stamp.write_text(json.dumps(bare.fingerprints(tests=False)))
-    upgrade_python(bare)
+    upgrade_python(bare, is_broken=True)
     for argument in ("--status", "--logs"):
         assert setup.main([argument]) == 1
         assert "made by another Python" in capsys.readouterr().out
@@ -227,6 +227,28 @@ def test_what_needs_no_environment_works_after_python_was_upgraded(
     for argument in ("--status", "--logs", "--stop"):
         with pytest.raises(Became, match=re.escape(sys.executable)):
             setup.main([argument])
+    assert started == []
+
+
+@pytest.mark.usefixtures("supervisor")
+def test_a_look_at_the_service_needs_no_stamp(
+    bare: Environment, started: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is none while locks are installed and after that failed; after a patch release it names another path."""
+    bare.stamp.write_text(json.dumps({"interpreter": "/usr/bin/python3.99 (vax)"}))
+    for argument in ("--status", "--logs"):
+        assert setup.main([argument]) == 1
+        said = capsys.readouterr().out
+        assert "lacks packages" in said
+        assert "another Python" not in said
+    upgrade_python(bare)  # to one that has all packages
+    for is_stamped in (True, False):
+        bare.stamp.write_text(json.dumps({"interpreter": "/usr/bin/python3.99 (vax)"}))
+        if not is_stamped:
+            bare.stamp.unlink()
+        for argument in ("--status", "--logs", "--stop"):
+            with pytest.raises(Became, match=re.escape(str(bare.python))):
+                setup.main([argument])
     assert started == []
 
 
