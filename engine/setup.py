@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import re
 import shlex
@@ -43,7 +44,7 @@ _PIP_ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_R
 """The caller's wishes for other installations, which would keep packages out of the environment."""
 _FAILED_LINES_MAX = 12
 _INTERPRETER = "interpreter"
-_STOP_TIMEOUT_S = 120
+_LONG_STOP_S = 120
 _OF_ANOTHER_PYTHON = "The service still runs from a .venv that was made by another Python than this machine's."
 _NOT_WHOLE = "The service runs from a .venv that lacks packages: they are being installed, or that has failed."
 
@@ -323,13 +324,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _become(python: str, arguments: Sequence[str]) -> int:
-    """Let the engine take this process's place: one process to signal, one to wait for.
-
-    No PYTHON* variable of the caller's goes along: they name modules, encodings and places of other programs.
-    """
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    os.execve(python, [python, "-s", "-m", "engine", *arguments], env)  # noqa: S606 - no shell is wanted
+    """Let the engine take this process's place: one process to signal, one to wait for."""
+    os.execve(python, [python, "-s", "-m", "engine", *arguments], _own_variables())  # noqa: S606 - no shell is wanted
     raise AssertionError
+
+
+def _own_variables() -> dict[str, str]:
+    """No PYTHON* variable of the caller's goes along: they name modules, encodings and places of other programs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _engine_of(arguments: Sequence[str]) -> str | None:
@@ -373,24 +375,28 @@ def _runs_engine(environment: Environment) -> bool:
     It has while locks are installed over it, after that failed, and after its interpreter has moved.
     """
     command = [environment.python, "-s", "-c", "import engine.native.commands"]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     try:
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False).returncode == 0
+        done = subprocess.run(command, cwd=ROOT, env=_own_variables(), capture_output=True, check=False)
     except OSError:
         return False
+    return done.returncode == 0
 
 
 def _stop(supervisor: int) -> int:
-    """Ask the supervisor to end, as systemd would; what it started goes with it."""
+    """Ask the supervisor to end, as systemd would; what it started goes with it.
+
+    It is never killed here: its own patience with each process has an end, which settings may put hours away.
+    """
     if not supervisor:
         raise EngineError(f"{PROJECT.lock_file} is held by a process that is not known.")
     tell("  stopping all")
-    number, end = signal.SIGTERM, time.monotonic() + _STOP_TIMEOUT_S
+    told_after = time.monotonic() + _LONG_STOP_S
     while lock_holder(PROJECT) == supervisor:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(supervisor, number)
-        if time.monotonic() > end:
-            number = signal.SIGKILL
+            os.kill(supervisor, signal.SIGTERM)
+        if time.monotonic() > told_after:
+            tell(f"  workers finish what they have begun. To end all at once instead: kill -9 {supervisor}")
+            told_after = math.inf
         time.sleep(0.1)
     tell("Stopped. The data stay in var/.")
     return 0

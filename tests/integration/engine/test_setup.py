@@ -142,6 +142,16 @@ with supervisor_lock(Places(Path(sys.argv[1]))):
     time.sleep(600)
 """
 
+DRAINS = """
+import signal
+asked = []
+def end(*_):
+    asked.append(1)
+    if len(asked) == 3:
+        raise SystemExit(0)
+signal.signal(signal.SIGTERM, end)
+"""
+
 
 @pytest.fixture
 def supervisor(environment: Environment) -> Iterator[subprocess.Popen[str]]:
@@ -249,6 +259,20 @@ def test_a_look_at_the_service_needs_no_stamp(
         for argument in ("--status", "--logs", "--stop"):
             with pytest.raises(Became, match=re.escape(str(bare.python))):
                 setup.main([argument])
+    assert started == []
+
+
+def test_a_supervisor_that_drains_for_long_is_not_killed(
+    environment: Environment, started: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setup, "_LONG_STOP_S", -1)
+    command = [sys.executable, "-c", DRAINS + HOLDS_THE_LOCK, environment.root / "var"]
+    with subprocess.Popen(command, cwd=setup.ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holds it\n"
+        assert setup.main(["--stop"]) == 0
+        assert process.wait() == 0
+    assert capsys.readouterr().out.count(f"kill -9 {process.pid}") == 1
     assert started == []
 
 
