@@ -107,13 +107,13 @@ def connect(places: Places, timeout_s: float = 10) -> SupervisorConnection | Non
     return SupervisorConnection(connection)
 
 
-def ask(places: Places, request: dict[str, Any], timeout_s: float = 10) -> dict[str, Any] | None:
-    """Send one request, on a connection of its own; None when no supervisor answers.
+def ask(places: Places, request: dict[str, Any], timeout_s: float | None = 10) -> dict[str, Any] | None:
+    """Send one request, on a connection of its own; None when no supervisor answers (in time, where there is one).
 
     Raises:
         EngineError: it answered that it cannot.
     """
-    connection = connect(places, timeout_s)
+    connection = connect(places) if timeout_s is None else connect(places, timeout_s)
     if connection is None:
         return None
     with contextlib.closing(connection):

@@ -25,7 +25,7 @@ from engine.native.status import inside
 from engine.native.supervisor import supervise
 
 _POLL_S = 0.1
-_STOP_TIMEOUT_S = 120
+_ENDING = ("stopping", "stopped", "failed")
 _ELSEWHERE = "Another terminal is starting it; waiting for it."
 _ANSWER_TIMEOUT_S = 15
 """A supervisor that holds the lock and does not answer for so long hangs."""
@@ -65,11 +65,9 @@ def start(options: argparse.Namespace) -> int:
     PROJECT.make()
     mine: subprocess.Popen[bytes] | None = None
     status = control.ask(PROJECT, {"op": "status"})
-    if status and status["state"] == "stopping":
+    if status and status["state"] in _ENDING:
         say("It is stopping; waiting for that, then starting again.")
-        if not wait_until(lambda: lock_holder(PROJECT) is None, _STOP_TIMEOUT_S, _POLL_S):
-            raise EngineError(f"It has not stopped in {_STOP_TIMEOUT_S} s; python3 start.py --stop ends it.")
-        status = None
+        status = _after_stop()
     if status is None and lock_holder(PROJECT) is None:
         for name in copy_examples():
             tell(f"made {name} from its example")
@@ -88,6 +86,25 @@ def start(options: argparse.Namespace) -> int:
         return _already_running(options, status)
     _summary(status)
     return 0
+
+
+def _after_stop() -> dict[str, Any] | None:
+    """Wait while it stops, for as long as that takes; what another terminal has started since then, if it has.
+
+    Raises:
+        EngineError: it hangs.
+    """
+    answered = time.monotonic()
+    while lock_holder(PROJECT) is not None:
+        status = control.ask(PROJECT, {"op": "status"}, timeout_s=2)
+        if status is not None:
+            answered = time.monotonic()
+            if status["state"] not in _ENDING:
+                return status
+        elif time.monotonic() - answered > _ANSWER_TIMEOUT_S:
+            raise EngineError("It is stopping and does not answer any more; python3 start.py --stop ends it.")
+        time.sleep(_POLL_S)
+    return None
 
 
 def restart(options: argparse.Namespace) -> int:
@@ -183,7 +200,9 @@ def _already_running(options: argparse.Namespace, status: dict[str, Any]) -> int
     numbers = pools.changed_numbers(pools.of_last_start(one["pool"] for one in status["pools"]), options.pool)
     if workers != status["workers_wanted"] or numbers:
         say(f"It is running; going from {status['workers_wanted']} to {workers} workers{_of_pools(numbers)}.")
-        control.ask(PROJECT, {"op": "scale", "workers": workers, "pools": numbers}, timeout_s=_STOP_TIMEOUT_S)
+        # Workers that go finish what they have begun first, for as long as their settings allow.
+        if control.ask(PROJECT, {"op": "scale", "workers": workers, "pools": numbers}, timeout_s=None) is None:
+            raise EngineError("It ended before it had as many. See: python3 start.py --status")
         wait_until(lambda: _all_workers_ready(workers), 60, _POLL_S)
         status = control.ask(PROJECT, {"op": "status"}) or status
         say(f"{status['workers_ready']} of {status['workers_wanted']} workers are ready.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from engine import command_line
 from engine.common.errors import EngineError
 from engine.common.state import Places, supervisor_lock
 from engine.native import lifecycle
+from engine.native.plan import Wishes
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return 0  # nothing was spawned that would be ours
 
     monkeypatch.setattr(lifecycle, "PROJECT", places)
-    monkeypatch.setattr(lifecycle.control, "ask", lambda *_: {"state": "stopping"})
+    monkeypatch.setattr(lifecycle.control, "ask", lambda *_, **__: {"state": "stopping"})
     monkeypatch.setattr(lifecycle, "copy_examples", lambda: done.append("examples") or [])
     monkeypatch.setattr(lifecycle.model_environments, "ensure_all", lambda _: done.append("environments"))
     monkeypatch.setattr(lifecycle, "named_models", lambda _: set())
@@ -52,9 +54,52 @@ def test_a_start_after_a_stop_prepares_what_every_start_prepares(done: list[str]
     assert done == ["examples", "environments", "spawn"]
 
 
-def test_a_start_does_not_begin_beside_one_that_does_not_stop(done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "_STOP_TIMEOUT_S", 0.2)
+def test_a_start_waits_while_the_old_one_says_that_it_is_stopping(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers may drain for hours, by their settings; what another terminal has started meanwhile is joined."""
+    states = iter([*["stopping"] * 5, "stopped", "healthy"])
+    monkeypatch.setattr(lifecycle, "_ANSWER_TIMEOUT_S", -1)
+    monkeypatch.setattr(lifecycle.control, "ask", lambda *_, **__: {"state": next(states)})
     options, _ = command_line.parse(["--start"])
-    with supervisor_lock(lifecycle.PROJECT), pytest.raises(EngineError, match=r"has not stopped in 0\.2 s"):
+    with supervisor_lock(lifecycle.PROJECT):
+        assert lifecycle.start(options) == 0
+    assert done == []
+    assert list(states) == []
+
+
+def test_a_start_does_not_begin_beside_one_that_hangs_while_it_stops(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([{"state": "stopping"}])
+    monkeypatch.setattr(lifecycle, "_ANSWER_TIMEOUT_S", 0)
+    monkeypatch.setattr(lifecycle.control, "ask", lambda *_, **__: next(answers, None))
+    options, _ = command_line.parse(["--start"])
+    with supervisor_lock(lifecycle.PROJECT), pytest.raises(EngineError, match="does not answer any more.*--stop"):
         lifecycle.start(options)
     assert done == []
+
+
+@pytest.mark.parametrize("does_end", [False, True])
+def test_workers_that_go_are_waited_for_without_end(
+    does_end: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float | None] = []
+    status = {"state": "healthy", "host": "0.0.0.0", "port": 1, "queue": "postgres", "mode": "demo"}  # noqa: S104
+
+    def ask(_: Places, request: dict[str, Any], timeout_s: float | None = 10) -> dict[str, Any] | None:
+        if request["op"] == "scale":
+            asked.append(timeout_s)
+            return None if does_end else {"before": 3, "workers": 1}
+        return {**status, "workers_wanted": 3 - 2 * len(asked), "workers_ready": 1, "pools": []}
+
+    monkeypatch.setattr(lifecycle, "PROJECT", Places(tmp_path / "var"))
+    monkeypatch.setattr(lifecycle.control, "ask", ask)
+    monkeypatch.setattr(lifecycle, "_summary", lambda _: None)
+    monkeypatch.setattr(
+        lifecycle, "read_wishes", lambda **_: Wishes(workers=1, host=None, port=None, queue=None, mode=None)
+    )
+    options, _ = command_line.parse(["--start", "--workers", "1"])
+    with pytest.raises(EngineError, match="ended before") if does_end else contextlib.nullcontext():
+        assert lifecycle.start(options) == 0
+    assert asked == [None]
