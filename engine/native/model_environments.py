@@ -33,6 +33,8 @@ _FAILED_LINES_MAX = 5
 _STAMP = "requirements.sha256"
 _WORDS = re.compile(r"(?:(?<!\S)-[rc])?([^\s=]+)")
 """Of a file of requirements; those that are files are what it includes (``-r base.txt``), or installs."""
+_COMMENT = re.compile(r"(^|\s)#.*", re.MULTILINE)
+"""As pip leaves it out: a ``#`` within a word belongs to an address."""
 _DIGEST_CHARS = 16
 # A bundled model's requirements are complete, each with its hash: what those packages require is not asked for.
 _BUNDLED_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
@@ -137,15 +139,19 @@ def _install(name: str, requirements: Path) -> None:
 def _digest(requirements: Path) -> str:
     """A hash of all that an environment is made from: the interpreter, and each file that the requirements name."""
     digest = hashlib.sha256(f"{sys.version}\0{sys.prefix}\0".encode())
-    files = [requirements.resolve()]
-    for file in files:  # which grow
+    # By where each really is, so that none is read twice; what it includes is beside the name that it has here, as pip
+    # looks for it.
+    files = {requirements.resolve()}
+    unread = [requirements]
+    for file in unread:  # which grows
         content = file.read_bytes()
         digest.update(f"{len(content)}\0".encode() + content)
-        words = [] if b"\0" in content else _WORDS.findall(content.decode(errors="replace"))
-        for word in words:
+        text = "" if b"\0" in content else content.decode(errors="replace")
+        for word in _WORDS.findall(_COMMENT.sub("", text)):
             included = file.parent / word
             if os.path.isfile(included) and included.resolve() not in files:  # noqa: PTH113 - Path refuses long words
-                files.append(included.resolve())
+                files.add(included.resolve())
+                unread.append(included)
     return digest.hexdigest()[:_DIGEST_CHARS]
 
 

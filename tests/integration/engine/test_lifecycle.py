@@ -75,7 +75,7 @@ def test_a_start_does_not_begin_beside_one_that_hangs_while_it_stops(
     monkeypatch.setattr(lifecycle, "_ANSWER_TIMEOUT_S", 0)
     monkeypatch.setattr(lifecycle.control, "ask", lambda *_, **__: next(answers, None))
     options, _ = command_line.parse(["--start"])
-    with supervisor_lock(lifecycle.PROJECT), pytest.raises(EngineError, match="does not answer any more.*--stop"):
+    with supervisor_lock(lifecycle.PROJECT), pytest.raises(EngineError, match=r"does not answer any more.*--stop"):
         lifecycle.start(options)
     assert done == []
 

@@ -216,6 +216,29 @@ def test_an_environment_is_another_one_where_an_included_file_is(folder: Path, l
     assert len(digests) == 3
 
 
+def test_an_environment_is_the_same_whatever_a_comment_names(folder: Path) -> None:
+    requirements = folder / "requirements.txt"
+    requirements.write_text("# for model.py\n./tiny-1.0-py3-none-any.whl  # -r model.py\n\t#model.py\n")
+    digests = set()
+    for text in ("# nothing\n", "# something else\n"):
+        (folder / "model.py").write_text(text)
+        digests.add(model_environments._digest(requirements))
+    assert len(digests) == 1
+
+
+def test_what_is_included_is_beside_the_link_that_the_requirements_are(folder: Path) -> None:
+    """As pip looks for it."""
+    requirements = folder / "requirements.txt"
+    (folder.parent / "all.txt").write_text("-r base.txt\n")
+    requirements.unlink()
+    requirements.symlink_to("../all.txt")
+    digests = set()
+    for text in ("# nothing\n", "# something else\n"):
+        (folder / "base.txt").write_text(text)
+        digests.add(model_environments._digest(requirements))
+    assert len(digests) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
