@@ -23,7 +23,7 @@ from pathlib import Path
 
 from engine.command_line import MODEL_TRIAL_OPTIONS, MODEL_TRIALS
 from engine.common.output import say, tell
-from engine.common.state import PROJECT, ROOT
+from engine.common.state import PROJECT, ROOT, lock_holder
 from engine.native.environment import collected
 from ml_service.platform.settings.worker import WorkerSettings
 
@@ -82,8 +82,10 @@ def ensure_all(named: Collection[str]) -> None:
 
 
 def ensure_new(named: Collection[str]) -> None:
-    """Make those that are not there yet, while the service runs: no process uses them."""
-    _ensure({name: file for name, file in _requirements(named).items() if not (folder() / name).exists()})
+    """Make them beside what the service runs from, which stays as it is: `ensure_all` lets the links lead to them."""
+    for name, requirements in _requirements(named).items():
+        with _alone(name):
+            _make(name, requirements)
 
 
 def _requirements(named: Collection[str]) -> dict[str, Path]:
@@ -118,7 +120,12 @@ def _ensure(files: Mapping[str, Path]) -> None:
 
 
 def _install(name: str, requirements: Path) -> None:
-    link = folder() / name
+    if environment := _make(name, requirements):
+        _link(name, environment)
+
+
+def _make(name: str, requirements: Path) -> Path | None:
+    """Make it beside the others, if it is not there; None where it cannot be made."""
     digest = _digest(requirements)
     environment = folder() / f".{name}" / digest
     if not (environment / _STAMP).exists():
@@ -126,14 +133,23 @@ def _install(name: str, requirements: Path) -> None:
         shutil.rmtree(environment, ignore_errors=True)  # an installation that was broken off
         if not _made(name, environment, requirements):
             shutil.rmtree(environment, ignore_errors=True)
-            return
+            return None
         (environment / _STAMP).write_text(digest)
-    if link.resolve() != environment.resolve():
-        _remove_folder(link)
-        new = link.with_name(f".{name}") / "new"
-        new.unlink(missing_ok=True)
-        new.symlink_to(Path(f".{name}", digest))
-        new.replace(link)
+    return environment
+
+
+def _link(name: str, environment: Path) -> None:
+    link = folder() / name
+    if link.resolve() == environment.resolve():
+        return
+    if link.exists() and not link.is_symlink() and lock_holder(PROJECT) is not None:
+        say(f"  the model {name} keeps the environment of an earlier version until: python3 start.py --restart")
+        return
+    _remove_folder(link)
+    new = environment.with_name("new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(environment.relative_to(folder()))
+    new.replace(link)
 
 
 def _digest(requirements: Path) -> str:

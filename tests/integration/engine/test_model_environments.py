@@ -12,7 +12,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.main import get_command
 
 from engine.command_line import MODEL_TRIAL_OPTIONS, MODEL_TRIALS
-from engine.common.state import Places
+from engine.common.state import Places, supervisor_lock
 from engine.native import lifecycle, model_environments
 from ml_service.cli import models
 from ml_service.runtime.host.model_folders import ModelSource
@@ -129,26 +129,40 @@ def test_a_bundled_model_has_an_environment_while_it_is_named(folder: Path, monk
     assert not stamp.exists(), "a model of one's own has taken its place, and needs nothing"
 
 
-def test_a_restart_installs_what_a_new_model_needs_before_it_stops(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("before", ["nothing", "another one", "a folder as earlier"])
+def test_a_restart_makes_all_environments_before_it_stops_and_changes_none(
+    before: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_wheel(folder, "one")
-    stamp = model_environments.folder() / "mine" / "requirements.sha256"
+    link, made = model_environments.folder() / "mine", model_environments.folder() / ".mine"
+    if before == "another one":
+        model_environments.ensure(["mine"])
+        (folder / "requirements.txt").write_text("./tiny-1.0-py3-none-any.whl  # another one\n")
+    elif before == "a folder as earlier":
+        (link / "bin").mkdir(parents=True)
     seen = []
+
+    def look(step: str) -> int:
+        new = made / model_environments._digest(folder / "requirements.txt")
+        seen.append((step, (new / "requirements.sha256").exists(), link.resolve()))
+        return 0
+
     for name, instead in {
         "lock_holder": lambda _places: 1,
         "_check_start": lambda _options: None,
-        "stop": lambda: seen.append(("stop", stamp.exists())),
-        "start": lambda _options: seen.append(("start", stamp.exists())) or 0,
+        "stop": lambda: look("stop"),
+        "start": lambda _options: look("start"),
         "named_models": lambda _pools: set(),
     }.items():
         monkeypatch.setattr(lifecycle, name, instead)
+    was, were = link.resolve(), {*made.glob("*/")}
     lifecycle.restart(argparse.Namespace(pool=[]))
-    assert seen == [("stop", True), ("start", True)]
-    before = stamp.stat().st_mtime_ns
-    (folder / "requirements.txt").write_text("./tiny-1.0-py3-none-any.whl  # another one\n")
-    lifecycle.restart(argparse.Namespace(pool=[]))
-    assert stamp.stat().st_mtime_ns == before, "nothing is taken away from a model that is served"
+    assert seen == [("stop", True, was), ("start", True, was)]
+    new, *others = {*made.glob("*/")} - were
+    assert others == []
+    model_environments.ensure_all(())
+    assert link.resolve() == new.resolve()
+    assert {*made.glob("*/")} == {new}, "at a start no process runs from another one"
 
 
 def python_of(folder: Path) -> Path:
@@ -183,6 +197,10 @@ async def test_an_environment_that_is_a_folder_as_earlier_is_made_again(folder: 
     old = model_environments.folder() / "mine"
     (old / "bin").mkdir(parents=True)
     (old / "requirements.sha256").write_text("a hash")
+    with supervisor_lock(model_environments.PROJECT):
+        model_environments.ensure(["mine"])
+    assert (old / "bin").is_dir(), "processes run from it"
+    assert not old.is_symlink()
     model_environments.ensure(["mine"])
     assert await said(folder) == '{"said":"hello one 1.0"}'
 
