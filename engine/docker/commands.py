@@ -134,15 +134,15 @@ def _started(wanted: Mapping[str, Any]) -> int:
     return 0
 
 
-def _raise_why_a_one_shot_failed() -> None:
-    for one in containers.of(ROOT):
+def _raise_why_a_one_shot_failed(there: Sequence[Container]) -> None:
+    for one in there:
         if one.is_one_shot and one.exit_code:
             said = compose.output(["docker", "logs", "--tail", "3", one.id]).said
             raise EngineError(f"{one.name} failed. It says: {said}") from None
 
 
-def _raise_why_one_crashes() -> None:
-    for one in containers.of(ROOT):
+def _raise_why_one_crashes(there: Sequence[Container]) -> None:
+    for one in there:
         if one.restarts >= _CRASHES_MAX and not one.is_well:
             said = compose.output(["docker", "logs", "--tail", str(compose.LINES_MAX), one.id]).said
             raise EngineError(f"{one.name} ends again and again. It says:\n{said}")
@@ -196,13 +196,13 @@ def _up(arguments: Sequence[str], wanted: Mapping[str, Any]) -> None:
     try:
         compose.run("up", *scale, *arguments, environment=settings.environment(wanted), meanwhile=look)
     except EngineError:
-        _raise_why_a_one_shot_failed()
+        _raise_why_a_one_shot_failed(look())
         raise
     end = time.monotonic() + _HEALTHY_S
     while not all(one.is_well for one in look()):
-        _raise_why_one_crashes()
+        _raise_why_one_crashes(there)
         if time.monotonic() > end:
-            ill = ", ".join(one.name for one in containers.of(ROOT) if not one.is_well)
+            ill = ", ".join(one.name for one in there if not one.is_well)
             raise EngineError(f"Not healthy after {_HEALTHY_S} s: {ill}. See: python3 start.py --logs")
         time.sleep(compose.POLL_S)
 

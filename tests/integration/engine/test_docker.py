@@ -310,3 +310,24 @@ def test_a_restart_stops_nothing_before_the_images_are_built(
     assert done == (steps[: steps.index(failing) + 1] if failing else steps)
     states = {"build": "started", "down": "started", "up": "starting", "": "starting"}
     assert read_engine(places)["state"] == states[failing]
+
+
+def test_a_start_goes_on_where_docker_is_too_busy_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([["starting"], ["starting"], None, None, ["starting"], ["healthy"]])
+
+    def of(_: Path) -> list[Container]:
+        if (health := next(looks, None)) is None:
+            raise EngineError("The containers cannot be seen: context deadline exceeded")
+        return [Container("1", "app-1", "app", "running", one, 0, 1, 0, None) for one in health]
+
+    def fail(*_: str, **__: object) -> None:
+        raise EngineError("Compose says why")
+
+    monkeypatch.setattr(containers, "of", of)
+    monkeypatch.setattr(compose, "POLL_S", 0)
+    monkeypatch.setattr(compose, "run", lambda *_, **more: more["meanwhile"]() and None)
+    commands._up(["-d"], {"host": "", "port": 8080})
+    assert list(looks) == []
+    monkeypatch.setattr(compose, "run", fail)
+    with pytest.raises(EngineError, match="Compose says why"):
+        commands._up(["-d"], {"host": "", "port": 8080})
