@@ -325,6 +325,82 @@ test("a job whose answer was lost is sent again at the price it was accepted for
   assert.deepEqual([runner.state.phase, api.jobs.size], ["finished", 1]);
 });
 
+test("after any refusal a job is started at no other price than it was shown with", async () => {
+  /** @type {[number, string][]} */
+  const refusals = [[409, "model_disabled"], [404, "model_not_found"], [403, "model_not_allowed"], [402, "key_cap_exceeded"], [422, "invalid_input"], [429, "too_many_queued"]];
+  for (const [status, code] of refusals) {
+    const api = new Service();
+    const runner = made(api);
+    api.before.push(() => {
+      api.price = 5;
+      throw new ApiError(status, code, "Refused", { retryAfterS: 0.01 });
+    });
+    await runner.start(order(["one"]));
+    await runner.settled();
+    if (status !== 429) { // it waits by itself, and the others for a person
+      assert.equal(runner.state.problem?.code, code);
+      await runner.resume();
+      await runner.settled();
+    }
+    assert.deepEqual([runner.state.phase, runner.state.problem?.code, api.jobs.size], ["stopped", "price_changed", 0], code);
+  }
+});
+
+test("a job that waits for its place for more than a day is sent when there is one", async () => {
+  const api = new Service();
+  let clock = Date.now();
+  const runner = made(api, { now: () => clock });
+  api.before.push(() => {
+    clock += 25 * 3_600_000;
+    throw new ApiError(429, "too_many_queued", "Busy", { retryAfterS: 0.01 });
+  });
+  await runner.start(order(["one"]));
+  await runner.settled();
+  assert.deepEqual([runner.state.phase, api.jobs.size], ["finished", 1]);
+});
+
+test("a job that is canceled while its price is asked for or refused is not sent, and stays canceled", async () => {
+  for (const price of [1, 3]) {
+    const api = new Service();
+    const runner = made(api);
+    const { get } = api;
+    api.get = async (path) => {
+      if (path.startsWith("/models/")) await runner.cancel();
+      return get.call(api, path);
+    };
+    api.price = price;
+    await runner.start(order(["one"]));
+    await runner.settled();
+    assert.deepEqual([runner.state.phase, runner.state.problem, api.jobs.size], ["canceled", null, 0]);
+  }
+  for (const status of [402, 429]) {
+    const api = new Service();
+    const runner = made(api);
+    api.before.push(() => {
+      void runner.cancel();
+      throw new ApiError(status, status === 402 ? "insufficient_credits" : "too_many_queued", "Refused", { retryAfterS: 3600 });
+    });
+    await runner.start(order(["one"]));
+    await runner.settled();
+    assert.deepEqual([runner.state.phase, runner.state.problem, api.jobs.size], ["canceled", null, 0]);
+  }
+});
+
+test("a job whose answer was lost is canceled once the service has said what became of it", async () => {
+  const api = new Service();
+  api.isResting = true;
+  const runner = made(api);
+  api.after.push(() => {
+    void runner.cancel();
+    throw new ApiError(0, "offline", "Lost", { retryAfterS: 0.01 });
+  });
+  await runner.start(order(["one"]));
+  await until(runner, "canceling");
+  api.isResting = false;
+  await runner.settled();
+  assert.deepEqual([runner.state.phase, api.jobs.get("bulk-0")?.status, api.credits], ["canceled", "canceled", 1_000_000]);
+});
+
 test("a job that was refused is canceled without being sent again", async () => {
   const api = new Service(5);
   const runner = made(api);

@@ -22,6 +22,14 @@ import { KEY_KEPT_MS, newKey } from "./lib/ids.js";
 
 const POLL_MS = 1000;
 const RETRY_S = 3;
+/**
+ * Refusals that the service gives only to a key that it does not know: no earlier attempt was accepted either, and the
+ * next one is a first one, at the price of its time.
+ */
+const REFUSALS = new Set([
+  "insufficient_credits", "too_many_queued", "model_disabled", "model_not_found", "model_not_allowed", "key_cap_exceeded",
+  "invalid_input",
+]);
 const NOTHING = { succeeded: 0, failed: 0, canceled: 0, refused: 0, charged: 0 };
 /** @type {JobState} */
 export const IDLE = { phase: "idle", job: null, done: 0, perSecond: 0, secondsLeft: null, problem: null };
@@ -206,7 +214,7 @@ export class BulkRunner {
         await this.#set({ phase: "stopped" }, problemOf("key_forgotten"));
         return null;
       }
-      if (job.sentAt === null && !(await this.#isAtItsPrice(job))) return null;
+      if (job.sentAt === null && !(await this.#maySend(job))) return null;
       await this.#set({ sentAt });
       return this.jobs.send(job, this.#pieces(job));
     }
@@ -222,12 +230,24 @@ export class BulkRunner {
    * Whether it may be sent; what was sent already has its price, and sending it again costs nothing.
    * @param {Job} job @returns {Promise<boolean>}
    */
-  async #isAtItsPrice(job) {
+  async #maySend(job) {
+    if (await this.#isCanceledUnsent(null)) return false;
     const price = await this.jobs.price(job.model);
     if (this.state.job?.id !== job.id) return false; // it was left meanwhile
+    if (await this.#isCanceledUnsent(null)) return false;
     if (price === job.price) return true;
     await this.#set({ phase: "stopped" }, problemOf("price_changed", { more: { price, cost: price * job.total } }));
     return false;
+  }
+
+  /**
+   * Whether a person canceled what the service has nothing of; then it has ended.
+   * @param {number | null} sentAt Of an attempt that may have been accepted. @returns {Promise<boolean>}
+   */
+  async #isCanceledUnsent(sentAt) {
+    if (this.state.phase !== "canceling" || this.state.job?.bulkId !== null || sentAt !== null) return false;
+    await this.#set({ phase: "canceled", sentAt });
+    return true;
   }
 
   /** @param {Remote | null} found */
@@ -246,18 +266,22 @@ export class BulkRunner {
 
   /** @param {ApiError} error */
   async #onError(error) {
+    const { job } = this.state;
+    if (!job) return;
     const problem = problemOf(error.code ?? "unknown", error);
+    const sentAt = job.bulkId === null && REFUSALS.has(problem.code) ? null : job.sentAt;
+    if (await this.#isCanceledUnsent(sentAt)) return;
     if (!error.isTransient) {
-      // Without credits nothing was accepted, whatever became of earlier attempts: it may be sent as if for the first time.
-      const isRefused = problem.code === "insufficient_credits" && this.state.job?.bulkId === null;
-      await this.#set({ phase: "stopped", ...(isRefused ? { sentAt: null } : {}) }, problem);
+      await this.#set({ phase: "stopped", sentAt }, problem);
       return;
     }
     const waitMs = (error.retryAfterS ?? RETRY_S) * 1000;
     if (this.state.phase === "running") {
       this.#publish({ ...this.state, phase: "waiting", problem: { ...problem, retryAt: this.now() + waitMs } });
     }
-    await this.#sleep(waitMs);
+    const woken = this.#sleep(waitMs); // from here on, so that a cancel while it is stored ends it
+    if (sentAt !== job.sentAt) await this.#set({ sentAt }, this.state.problem);
+    await woken;
   }
 
   /** @param {number} ms @returns {Promise<void>} */
