@@ -112,6 +112,23 @@ test("only a number from 0 to 1 is a confidence or a bar, and any other is a fie
   assert.deepEqual(scoresOf({ label: "a", alternatives: [{ label: "b" }, { label: "c", score: 40 }] }), []);
 });
 
+test("what has no score has no bar and hides no other", () => {
+  assert.deepEqual(scoresOf({ label: "a", scores: { a: 0.9, b: 0.1, c: null } }), [{ label: "a", score: 0.9 }, { label: "b", score: 0.1 }]);
+  const rivals = { label: "a", confidence: 0.9, alternatives: [{ label: "b", confidence: 0.08 }, { text: "no word" }, { label: "c", score: null }] };
+  assert.deepEqual(scoresOf(rivals), [{ label: "a", score: 0.9 }, { label: "b", score: 0.08 }]);
+  assert.deepEqual(besidesOf(rivals), [["alternatives", ["c"]]]);
+  assert.deepEqual(scoresOf({ label: "a", scores: { a: 0.9, b: "high" } }), []);
+});
+
+test("alternatives without bars are named", () => {
+  const named = [["alternatives", ["b", "c"]]];
+  assert.deepEqual(besidesOf({ label: "a", alternatives: [{ label: "b" }, { label: "c" }] }), named);
+  assert.deepEqual(besidesOf({ label: "a", confidence: 0.9, alternatives: [{ label: "b", score: 40 }, { label: "c", score: 0.05 }] }), named);
+  assert.deepEqual(besidesOf({ label: "a", alternatives: ["b", "c"] }), named);
+  assert.deepEqual(besidesOf({ label: "a", alternatives: [{ label: "b", score: 0.1 }] }), [["alternatives", ["b"]]]);
+  assert.deepEqual(besidesOf({ label: "a", scores: { a: null, b: 0.1 } }), [["b", 0.1]]);
+});
+
 test("spans cut a text by code points, and bad ones are left out", () => {
   const spans = [{ start: 2, end: 4, label: "B" }, { start: 0, end: 1, type: "A" }, { start: 3, end: 9 }, { start: 1, end: 1 }];
   assert.deepEqual(cutSpans("🙂bcd", spans), [

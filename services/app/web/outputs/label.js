@@ -22,7 +22,7 @@ export function Label({ output }) {
       <b>${labelWords(found.name, found.label)}</b>
       ${found.confidence === null ? null : html`<span class="num muted">${t("label.confidence", { share: fmt.percent(found.confidence, 1) })}</span>`}
     </p>
-    ${scores.length > 1
+    ${scores.length
       ? html`<dl class="scores">
           ${scores.map(
             ({ label, score }) => html`<div key=${label} class="scores__row">

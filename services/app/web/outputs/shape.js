@@ -44,32 +44,41 @@ const isPlain = (value) => value !== null && typeof value !== "object";
 
 /** @param {any} output @returns {[string, any][]} */
 export function besidesOf(output) {
-  const known = [headline(output)?.name, sureNameOf(output)];
+  const head = headline(output);
+  const known = [head?.name, sureNameOf(output)];
   const others = Object.entries(output).filter(([name]) => !known.includes(name));
-  const scores = isObject(output.scores) && scoresOf(output).length === 0 ? Object.entries(output.scores) : [];
-  return [...others, ...scores]
+  const drawn = new Set(scoresOf(output).map(({ label }) => label));
+  if (head && head.confidence !== null) drawn.add(head.label); // its share stands beside it
+  const scores = isObject(output.scores) ? Object.entries(output.scores).filter(([label]) => !drawn.has(label)) : [];
+  const rivals = rivalsOf(output).map(({ label }) => label).filter((label) => !drawn.has(label));
+  return [...others, ...scores, .../** @type {[string, any][]} */ ([["alternatives", rivals]])]
     .filter(([, value]) => (Array.isArray(value) ? value.length > 0 && value.every(isPlain) : isPlain(value)))
     .slice(0, BESIDES_MAX);
 }
 
+/** @param {any} output @returns {{label: string, score: any}[]} its alternatives that have a word, each with what it gives as its score */
+function rivalsOf({ alternatives }) {
+  return (Array.isArray(alternatives) ? alternatives : []).flatMap((one) => {
+    const inner = headline(one);
+    const given = SURE_NAMES.map((name) => one?.[name]).find((score) => score !== null && score !== undefined);
+    return inner ? [{ label: inner.label, score: inner.confidence ?? given }] : [];
+  });
+}
+
 /**
- * The scores beside a label, highest first; none where one of them is no share of a whole.
+ * The scores to draw beside a label, highest first; what has none is left out. None where one of them is no share of a
+ * whole, or has no other to be compared with.
  * @param {any} output @returns {{label: string, score: number}[]}
  */
 export function scoresOf(output) {
-  const { scores, alternatives } = output;
-  /** @type {{label: string, score: any}[]} */
-  let found = [];
-  if (isObject(scores)) found = Object.entries(scores).map(([label, score]) => ({ label, score }));
-  else if (Array.isArray(alternatives)) {
-    const head = headline(output);
-    found = alternatives.filter(isObject).map((one) => {
-      const inner = headline(one);
-      return { label: inner?.label ?? "", score: inner?.confidence };
-    });
-    if (head && head.confidence !== null) found.unshift({ label: head.label, score: head.confidence });
-  }
-  return found.every(({ score }) => isShare(score)) ? found.filter(({ label }) => label).sort((a, b) => b.score - a.score) : [];
+  const head = headline(output);
+  const found = isObject(output.scores)
+    ? Object.entries(output.scores).map(([label, score]) => ({ label, score }))
+    : Array.isArray(output.alternatives)
+      ? [{ label: head?.label ?? "", score: head?.confidence }, ...rivalsOf(output)]
+      : [];
+  const scored = found.filter(({ label, score }) => label && score !== null && score !== undefined);
+  return scored.length > 1 && scored.every(({ score }) => isShare(score)) ? scored.sort((a, b) => b.score - a.score) : [];
 }
 
 /** @param {any} output @returns {any[] | null} the spans, wherever they stand */
