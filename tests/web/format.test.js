@@ -40,6 +40,12 @@ test("no value other than 0 is written as 0", () => {
   assert.deepEqual([number("en", 0.0004), number("ru", 3.2e-8, { maximumFractionDigits: 6 }), number("en", 0), percent("en", 0, 1)], ["0.0004", "0,000000032", "0", "0.0%"]);
 });
 
+test("a small number that can be rounded to a digit is", () => {
+  assert.deepEqual([number("en", 0.96, { maximumFractionDigits: 0 }), number("en", 0.0006), percent("en", 0.0097), percent("en", 0.0006, 1)], ["1", "0.001", "1%", "0.1%"]);
+  assert.equal(plain(duration("en", 0.96)), "1 ms");
+  assert.deepEqual([number("en", 0.0005), number("en", 0.00049), percent("en", 0.0049)], ["0.001", "0.00049", "0.49%"]);
+});
+
 test("a number that JavaScript would round has all its digits", () => {
   assert.equal(number("en", 9007199254740993n), "9,007,199,254,740,993");
   assert.equal(plain(number("ru", -9007199254740993n)), "\u22129 007 199 254 740 993");

@@ -47,11 +47,12 @@ const SMALL = 1e-9;
  * @returns {Intl.NumberFormatOptions} by which no value other than 0 is written as 0
  */
 function seen(value, options) {
-  const size = Math.abs(Number(value)) * (options.style === "percent" ? 100 : 1);
-  const digits = options.maximumFractionDigits ?? (options.style === "percent" ? 0 : 3);
-  if (size === 0 || size >= 10 ** -digits) return options;
+  const isShare = options.style === "percent";
+  const size = Math.abs(Number(value));
+  const digits = (options.maximumFractionDigits ?? (isShare ? 0 : 3)) + (isShare ? 2 : 0);
+  if (size === 0 || size >= Number(`5e${-digits - 1}`)) return options; // as it is written: 0.5 * 10 ** -digits may lie beside it
   const { minimumFractionDigits: _, maximumFractionDigits: __, ...others } = options;
-  return { ...others, maximumSignificantDigits: SMALL_DIGITS, notation: size < SMALL ? "scientific" : "standard" };
+  return { ...others, maximumSignificantDigits: SMALL_DIGITS, notation: size * (isShare ? 100 : 1) < SMALL ? "scientific" : "standard" };
 }
 
 /**
