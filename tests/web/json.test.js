@@ -51,6 +51,11 @@ test("what is no JSON stays none, however long its numbers are", () => {
   for (const text of [`0${LONG[1]}`, `{${LONG[1]}: 1}`, `+${LONG[1]}`, `${LONG[1]}.`, `[${LONG[1]}`, `"${LONG[1]}`]) assert.throws(() => readJson(text), SyntaxError, text);
 });
 
+test("a text of millions of escapes is read", () => {
+  const text = JSON.stringify({ a: `${"\n".repeat(10_000_000)}${LONG[1]}` });
+  assert.equal(readJson(text).a.length, 10_000_000 + 16);
+});
+
 test("texts, keys, fractions and exponents are read as JSON.parse reads them", () => {
   for (const text of [`{"${LONG[1]}":"${LONG[1]}"}`, `["\\\\",1,"\\"${LONG[1]}"]`, "[0.12345678901234567,1e300,-1.5e-200]", `"${"a".repeat(500_000)}${LONG[1]}"`]) {
     assert.deepEqual(readJson(text), JSON.parse(text));

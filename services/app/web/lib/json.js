@@ -19,11 +19,21 @@ function marked(one) {
   return WHOLE.test(one) && !Number.isSafeInteger(value) ? `"\\u0000${one}"` : one;
 }
 
+/** @param {string} text JSON @returns {string} where it can be done: a string of millions of escapes is more than RegExp has a stack for */
+function withMarks(text) {
+  try {
+    return text.replace(STRING_OR_NUMBER, marked);
+  } catch (error) {
+    if (error instanceof RangeError) return text;
+    throw error;
+  }
+}
+
 /** @param {string} text @returns {any} */
 export function readJson(text) {
   const plain = JSON.parse(text); // first: what is no JSON is not made one below
   if (!LONG.test(text)) return plain;
-  const exact = text.replace(STRING_OR_NUMBER, marked);
+  const exact = withMarks(text);
   if (exact === text) return plain;
   return JSON.parse(exact, (_, one) => (typeof one === "string" && MARKED.test(one) ? BigInt(one.slice(1)) : one));
 }
