@@ -104,6 +104,38 @@ def test_a_text_that_was_erased_while_it_was_shown_is_not_asked_again(
         check(tab)
 
 
+def test_a_text_that_was_erased_while_predict_showed_it_is_not_asked_again(
+    open_tab: OpenTab, native: System, person: str
+) -> None:
+    (id_, _) = asked(native, person)
+    sent: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            sent.append(request.url)
+
+    def refuse(route: Route) -> None:
+        problem = {"type": "about:blank", "title": "", "status": 500, "code": "internal_error"}
+        route.fulfill(status=500, json=problem, content_type="application/problem+json")
+
+    with open_tab() as tab:
+        tab.sign_in(person, PASSWORD).open(f"/app/predict/{id_}")
+        expect(answer(tab)).to_contain_text("a secret")
+        tab.page.on("request", note)
+        tab.page.route("**/repeat", refuse)
+        tab.button("predict.again").click()
+        retry = answer(tab).get_by_role("button", name=tab.words("action.retry"))
+        expect(retry).to_be_visible()
+        tab.page.unroute_all(behavior="wait")
+        erase(native, [id_])
+        retry.click()  # it repeats what was to be repeated, and asks nothing of its own
+        expect(answer(tab).locator(".answer__output")).to_have_text(ERASED["en"])
+        expect(tab.button("predict.again")).to_have_count(0)
+        expect_balance(tab, 99)
+        assert [url for url in sent if "/predictions" in url] == [f"{native.url}/predictions/{id_}/repeat"] * 2
+        check(tab)
+
+
 @pytest.mark.parametrize("status", [422, 500])
 def test_a_link_that_could_not_be_loaded_is_loaded_again_and_asks_nothing(
     open_tab: OpenTab, native: System, person: str, status: int

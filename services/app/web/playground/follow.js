@@ -1,9 +1,11 @@
 /**
  * follow(first, onChange, stop): tells each newer state of a prediction until it is final. By the live stream; where
  * there is none, or it is silent for long, by asking.
+ * repeated(id, options): asks the same once more.
  */
 import { api } from "../api.js";
-import { connection, isNewer, isTerminal, prediction, seen } from "../live.js";
+import { connection, isErased, isNewer, isTerminal, prediction, seen } from "../live.js";
+import { ApiError } from "../problem.js";
 
 /** @typedef {import("../live.js").Prediction} Prediction */
 
@@ -44,5 +46,20 @@ export async function follow(first, onChange, stop) {
     if (!stop.aborted) throw error;
   } finally {
     end();
+  }
+}
+
+/**
+ * @param {string} id @param {import("../api.js").Options & {key: string}} options
+ * @returns {Promise<Prediction>} the new one; the one of this id where its text is gone since it was shown
+ */
+export async function repeated(id, options) {
+  try {
+    return await api.post(`/predictions/${id}/repeat`, undefined, options);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === "invalid_input")) throw error;
+    const now = await api.get(`/predictions/${id}`, options.signal ? { signal: options.signal } : {});
+    if (isErased(now)) return now;
+    throw error;
   }
 }

@@ -16,14 +16,15 @@ import { ApiError } from "../problem.js";
 import { go } from "../router.js";
 import { models, reloadModels, service } from "../service.js";
 import { user } from "../session.js";
-import { follow } from "./follow.js";
+import { follow, repeated } from "./follow.js";
 
 /**
  * @typedef {import("../service.js").Model} Model
  * @typedef {import("../live.js").Prediction} Prediction
  * @typedef {{id: string | null, model: string, input: any, phase: "sending" | "open" | "done" | "refused",
  *   delay: import("../api.js").Delay | null, prediction: Prediction | null, error: unknown,
- *   price: number | null}} Run id: of the prediction, once it is known; price: as it was shown when the question was sent
+ *   price: number | null, repeats: string | null}} Run id: of the prediction, once it is known; price: as it was shown when
+ *   the question was sent; repeats: the id of the one that is asked once more
  */
 
 const DRAFT_MAX = 200_000;
@@ -42,6 +43,7 @@ const NOTHING_YET = {
   prediction: null,
   error: null,
   price: null,
+  repeats: null,
 };
 
 /** @type {import("@preact/signals").Signal<string | null>} */
@@ -188,7 +190,7 @@ export async function ask(one) {
 /** The same question once more: what was accepted is repeated by the service, to the letter. */
 export async function again() {
   const last = run.peek();
-  if (last) await submit(last.model, last.input, last.prediction?.id);
+  if (last) await submit(last.model, last.input, last.prediction?.id ?? last.repeats);
 }
 
 /** After a failure: what was accepted, or only looked for, is loaded; what was not is asked again. */
@@ -197,19 +199,17 @@ export async function retry() {
   await (id ? show(id) : again());
 }
 
-/** @param {string} name @param {any} input @param {string} [earlier] the prediction that is repeated */
-async function submit(name, input, earlier) {
+/** @param {string} name @param {any} input @param {string | null} [repeats] the id of the one that is asked once more */
+async function submit(name, input, repeats = null) {
   const price = models.peek()?.find((each) => each.name === name)?.price_credits ?? null;
-  const stop = replace({ ...NOTHING_YET, model: name, input, price });
+  const stop = replace({ ...NOTHING_YET, model: name, input, price, repeats });
   try {
     const options = {
       key: newKey(),
       signal: stop,
       onWait: (/** @type {import("../api.js").Delay | null} */ delay) => update(stop, { delay }),
     };
-    const asked = api.post(
-      earlier ? `/predictions/${earlier}/repeat` : "/predictions/predict", earlier ? undefined : { model: name, input }, options,
-    );
+    const asked = repeats ? repeated(repeats, options) : api.post("/predictions/predict", { model: name, input }, options);
     await watch(await asked, stop);
   } catch (error) {
     if (!stop.aborted) refuse(error, stop);

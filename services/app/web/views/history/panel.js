@@ -17,8 +17,8 @@ import { isErased, isNewer, isTerminal, prediction as seenPrediction, seen } fro
 import { Answer as Output } from "../../outputs/answer.js";
 import { fileWords } from "../../outputs/asked.js";
 import { JsonText } from "../../outputs/json.js";
+import { repeated } from "../../playground/follow.js";
 import { placeText, usePlace } from "../../playground/place.js";
-import { ApiError } from "../../problem.js";
 import { models, reloadModels } from "../../service.js";
 
 /** @typedef {import("../../live.js").Prediction} Prediction */
@@ -68,18 +68,6 @@ function Answer({ prediction: one }) {
   return html`<p class="muted">${place ? placeText(place) : t(`history.waiting.${one.status}`)}</p>`;
 }
 
-/** @param {Prediction} one @param {string} key @returns {Promise<Prediction>} the new one; itself where its text is gone since it was shown */
-async function repeated(one, key) {
-  try {
-    return await api.post(`/predictions/${one.id}/repeat`, undefined, { key });
-  } catch (error) {
-    if (!(error instanceof ApiError && error.code === "invalid_input")) throw error;
-    const now = await api.get(`/predictions/${one.id}`);
-    if (isErased(now)) return now;
-    throw error;
-  }
-}
-
 /** @param {Prediction} one */
 function useActions(one) {
   const [isBusy, setBusy] = useState(false);
@@ -100,7 +88,7 @@ function useActions(one) {
     isBusy,
     cancel: () => act(() => api.post(`/predictions/${one.id}/cancel`), "history.canceled"),
     repeat: async () => {
-      await act(() => repeated(one, key), "history.repeated");
+      await act(() => repeated(one.id, { key }), "history.repeated");
       setKey(newKey());
     },
   };
