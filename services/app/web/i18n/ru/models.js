@@ -14,6 +14,7 @@ export default {
   "Content": "Файл",
   "Description": "Описание",
   "Mime type": "Тип MIME",
+  Alternatives: "Другие варианты",
   "Group": "Группа",
   "Extensions": "Расширения",
   "Is text": "Текстовый",
