@@ -1,7 +1,8 @@
 """Divides CSV into rows, whole or as it comes, with no limit of a cell's length.
 
-A cell is quoted where it begins with a quote and the quote that closes it ends the cell; line breaks and delimiters
-within belong to it. Every other quote is text: so a stray one changes nothing but, at most, its own cell.
+A cell is quoted where it begins with a quote and the quote that closes it ends the cell; there may be spaces around the
+quotes. Line breaks and delimiters within belong to it. Every other quote is text: so a stray one changes nothing but,
+at most, its own cell.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import lru_cache
 
 _LINE_END = re.compile(r"\r\n?|\n")
 # Possessive, and a quoted cell that is not closed goes up to the next quote that is not doubled: linear in all.
-_QUOTED = r'{spaces}"([^"]*+(?:""[^"]*+)*+)("?+){spaces}'
+_QUOTED = r'({spaces})"([^"]*+(?:""[^"]*+)*+)("?+){spaces}'
 
 
 @lru_cache(maxsize=16)
@@ -22,11 +23,14 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(_QUOTED.format(spaces=spaces)), re.compile(rf"[^{re.escape(delimiter)}\r\n]*+")
 
 
-def rows_in(text: str, delimiter: str, *, is_whole: bool) -> Iterator[tuple[list[str], int]]:
+def rows_in(
+    text: str, delimiter: str, *, is_whole: bool, keeps_spaces: bool = False
+) -> Iterator[tuple[list[str], int]]:
     """The rows of a text, each with the place where it ends; an empty line is a row of one empty cell.
 
     Args:
         is_whole: Nothing follows the text; else a row that may go on is left out.
+        keeps_spaces: The spaces before a quoted cell are part of it, as they are of any other cell.
     """
     start = 0
     while start < len(text):
@@ -35,7 +39,7 @@ def rows_in(text: str, delimiter: str, *, is_whole: bool) -> Iterator[tuple[list
         if text.find('"', start, stop) < 0:
             cells = text[start:stop].split(delimiter)
         else:
-            found = _cells(text, start, delimiter, is_whole=is_whole)
+            found = _cells(text, start, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces)
             if found is None:
                 return
             cells, stop = found
@@ -47,7 +51,9 @@ def rows_in(text: str, delimiter: str, *, is_whole: bool) -> Iterator[tuple[list
         start = end
 
 
-def _cells(text: str, start: int, delimiter: str, *, is_whole: bool) -> tuple[list[str], int] | None:
+def _cells(
+    text: str, start: int, delimiter: str, *, is_whole: bool, keeps_spaces: bool
+) -> tuple[list[str], int] | None:
     """The cells of a row with quotes, and where the last one ends; None where more of the text must tell."""
     quoted, plain = _patterns(delimiter)
     ends = {delimiter, "\r", "\n", ""}
@@ -56,8 +62,8 @@ def _cells(text: str, start: int, delimiter: str, *, is_whole: bool) -> tuple[li
         found = quoted.match(text, at)
         if found is not None and found.end() == len(text) and not is_whole:
             return None
-        if found is not None and found[2] and text[found.end() : found.end() + 1] in ends:
-            cells.append(found[1].replace('""', '"'))
+        if found is not None and found[3] and text[found.end() : found.end() + 1] in ends:
+            cells.append((found[1] if keeps_spaces else "") + found[2].replace('""', '"'))
         else:
             found = plain.match(text, at)
             assert found is not None  # noqa: S101  it may be empty

@@ -209,18 +209,22 @@ def _delimiter(text: str, known: set[str]) -> str:
     if parsed[","] and any("".join(parsed[","][0]).strip().casefold() == name for name in known):
         return NOT_A_DELIMITER  # a header of one column: commas below it belong to the texts
     even = [one for one in DELIMITERS if parsed[one] and {len(cells) for cells in parsed[one]} == {len(parsed[one][0])}]
-    tables = [one for one in even if len(parsed[one][0]) > 1 and not _is_prose(parsed[one], one)]
+    tables = [one for one in even if len(parsed[one][0]) > 1 and not _is_prose(text, one)]
     return max(tables, key=lambda one: len(parsed[one][0])) if tables else NOT_A_DELIMITER
 
 
-def _first_rows(text: str, delimiter: str) -> list[list[str]]:
+def _first_rows(text: str, delimiter: str, *, keeps_spaces: bool = False) -> list[list[str]]:
     """The first rows that are whole in the sample; where even the first is not, as much of it as shows its cells."""
     sample = text[:SAMPLE_CHARS]
-    rows = rows_in(sample, delimiter, is_whole=len(text) <= SAMPLE_CHARS)
-    found = list(islice((cells for cells, _ in rows if any(cells)), SAMPLE_ROWS))
-    return found or [cells for _, cells in parse_rows(sample, delimiter, 1)]
+    whole, cut = (
+        (cells for cells, _ in rows_in(sample, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces) if any(cells))
+        for is_whole in (len(text) <= SAMPLE_CHARS, True)
+    )
+    return list(islice(whole, SAMPLE_ROWS)) or list(islice(cut, 1))
 
 
-def _is_prose(rows: Sequence[list[str]], delimiter: str) -> bool:
-    """Whether the commas or semicolons are those of sentences: each is followed by a space."""
-    return delimiter in ",;" and all(cell.startswith(" ") for cells in rows for cell in cells[1:])
+def _is_prose(text: str, delimiter: str) -> bool:
+    """Whether the commas or semicolons are those of sentences: each is followed by a space, before a quote too."""
+    return delimiter in ",;" and all(
+        cell.startswith(" ") for cells in _first_rows(text, delimiter, keeps_spaces=True) for cell in cells[1:]
+    )

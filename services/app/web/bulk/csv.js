@@ -13,12 +13,14 @@ const SAMPLE_ROWS = 64;
 
 /**
  * The rows of a text, one after another, each with the place where it ends. A cell is quoted where it begins with a quote
- * and the quote that closes it ends the cell; every other quote is text. ml_service/domain/csv_rows.py has the same rules.
+ * and the quote that closes it ends the cell, with or without spaces around the quotes; every other quote is text.
+ * ml_service/domain/csv_rows.py has the same rules.
  * @param {string} text
  * @param {string} delimiter
+ * @param {boolean} [keepsSpaces] The spaces before a quoted cell are part of it, as they are of any other cell.
  * @returns {Generator<{ cells: string[], end: number }>}
  */
-export function* csvRows(text, delimiter) {
+export function* csvRows(text, delimiter, keepsSpaces = false) {
   const plain = new RegExp(`[^${delimiter.replace(/[\\\]^-]/g, "\\$&")}\\r\\n]*`, "y");
   const spaces = delimiter === " " ? /(?:)/y : / */y;
   let at = 0;
@@ -27,7 +29,7 @@ export function* csvRows(text, delimiter) {
     for (;;) {
       const found = quotedAt(text, at, delimiter, spaces);
       const end = found?.end ?? endOf(plain, text, at);
-      cells.push(found?.cell ?? text.slice(at, end));
+      cells.push(found === null ? text.slice(at, end) : (keepsSpaces ? found.spaces : "") + found.cell);
       at = end;
       if (delimiter === "" || text[at] !== delimiter) break;
       at += 1;
@@ -53,7 +55,7 @@ function quotedAt(text, at, delimiter, spaces) {
   if (close < 0) return null;
   const end = endOf(spaces, text, close + 1);
   if (end < text.length && ![delimiter, "\r", "\n"].includes(text[end])) return null;
-  return { cell: text.slice(start, close).replaceAll('""', '"'), end };
+  return { spaces: text.slice(at, start - 1), cell: text.slice(start, close).replaceAll('""', '"'), end };
 }
 
 /**
@@ -72,25 +74,27 @@ function endOf(pattern, text, at) {
  * All rows of a text.
  * @param {string} text
  * @param {string} delimiter
+ * @param {boolean} [keepsSpaces] As `csvRows` takes it.
  * @returns {string[][]}
  */
-export function parseCsv(text, delimiter) {
-  return Array.from(csvRows(text, delimiter), ({ cells }) => cells);
+export function parseCsv(text, delimiter, keepsSpaces) {
+  return Array.from(csvRows(text, delimiter, keepsSpaces), ({ cells }) => cells);
 }
 
 /**
  * The first rows that are whole in the sample; where even the first is not, as much of it as shows its cells.
  * @param {string} text
  * @param {string} delimiter
+ * @param {boolean} [keepsSpaces] As `csvRows` takes it.
  */
-function firstRows(text, delimiter) {
+function firstRows(text, delimiter, keepsSpaces) {
   /** @type {string[][]} */
   const rows = [];
-  for (const { cells, end } of csvRows(text, delimiter)) {
+  for (const { cells, end } of csvRows(text, delimiter, keepsSpaces)) {
     if (rows.length === SAMPLE_ROWS || end > SAMPLE_CHARS) break;
     if (hasText(cells)) rows.push(cells);
   }
-  return rows.length > 0 ? rows : parseCsv(text.slice(0, SAMPLE_CHARS), delimiter).filter(hasText).slice(0, 1);
+  return rows.length > 0 ? rows : parseCsv(text.slice(0, SAMPLE_CHARS), delimiter, keepsSpaces).filter(hasText).slice(0, 1);
 }
 
 /**
@@ -109,7 +113,7 @@ export function delimiterOf(text, isKnown) {
   const first = firstLine(text).trim().replace(/^"(.*)"$/, "$1");
   if (isKnown(first)) return NO_DELIMITER; // a header of one column: commas below it belong to the texts
   const tables = parsed.filter(
-    ({ one, rows, head }) => head.length > 1 && rows.every((row) => row.length === head.length) && !isProse(rows, one),
+    ({ one, rows, head }) => head.length > 1 && rows.every((row) => row.length === head.length) && !isProse(text, one),
   );
   tables.sort((a, b) => b.head.length - a.head.length);
   return tables[0]?.one ?? NO_DELIMITER;
@@ -126,12 +130,13 @@ export function hasText(row) {
 }
 
 /**
- * Whether the commas or semicolons are those of sentences: each is followed by a space.
- * @param {string[][]} rows
+ * Whether the commas or semicolons are those of sentences: each is followed by a space, before a quote too.
+ * @param {string} text
  * @param {string} delimiter
  */
-function isProse(rows, delimiter) {
-  return ",;".includes(delimiter) && rows.every((row) => row.slice(1).every((cell) => cell.startsWith(" ")));
+function isProse(text, delimiter) {
+  const isSpaced = (/** @type {string[]} */ row) => row.slice(1).every((cell) => cell.startsWith(" "));
+  return ",;".includes(delimiter) && firstRows(text, delimiter, true).every(isSpaced);
 }
 
 /** @param {string} text */
