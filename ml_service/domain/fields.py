@@ -91,10 +91,10 @@ def _json(text: str) -> Any:
     try:
         value = msgspec.json.decode(text)  # as the API does: orjson rounds a whole number beyond 64 bits
         orjson.dumps(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise WrongValue("form-wrong-json") from None
-    except orjson.JSONEncodeError:
-        raise WrongValue("form-wrong-size") from None
+    except orjson.JSONEncodeError as error:  # a number beyond 64 bits, or nested too deeply
+        raise WrongValue("form-wrong-size" if "64-bit" in str(error) else "form-wrong-json") from None
     return value
 
 

@@ -32,6 +32,12 @@ async def test_a_document_that_the_bot_cannot_read_is_said_to_be_one(telegram: T
             assert (await person.expect()).text == "✖️ Cancelled."
 
 
+@pytest.mark.usefixtures("inbox", "echo")
+async def test_what_looks_like_json_and_is_nested_too_deeply_is_a_text(anna: TelegramUser) -> None:
+    await anna.send('{"text":' + "[" * 2000)
+    await anna.expect("Got it")
+
+
 FILE = {"type": "string", "contentEncoding": "base64", "minLength": 4, "maxLength": 4000}
 TEXT = {"type": "string", "minLength": 1}
 

@@ -268,6 +268,12 @@ def test_what_is_no_text_is_shown_as_json() -> None:
     assert wide.first(1) == ["sure: true; n: 1"]
 
 
+def test_a_cell_of_json_that_is_nested_too_deeply_spoils_only_its_own_row() -> None:
+    table = read_table(EN, f"text,tags\na,[]\nb,{'[' * 2000}\n", spec("tags", text=TEXT, tags={"type": "array"}))
+    assert [value["text"] for value in table.inputs] == ["a"]
+    assert [error.row for error in table.errors] == [3]
+
+
 def test_errors_name_the_row_and_the_reason_in_the_language() -> None:
     content = "color;count;note\nred;1;a\nblue;0;\n;;\ngreen;x;b\nred;2;c;d\n"
     table = read_table(EN, content, WIDE)

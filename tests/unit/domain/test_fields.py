@@ -89,6 +89,13 @@ def test_json_keeps_large_whole_numbers_as_the_api_does() -> None:
         asked.parse('{"n": 1e400}')
 
 
+@pytest.mark.parametrize("text", ["[" * 2000, "[" * 2000 + "]" * 2000, "[" * 300 + "]" * 300])
+def test_json_that_is_nested_too_deeply_is_called_no_json(text: str) -> None:
+    _, asked = fields_of(spec(text={"type": "string"}, more={"type": "array"}))
+    with pytest.raises(WrongValue, match="form-wrong-json"):
+        asked.parse(text)
+
+
 def test_nothing_is_no_button_of_a_choice() -> None:
     _, color = fields_of(spec(text={"type": "string"}, color={"type": ["string", "null"], "enum": ["red", None]}))
     assert color.enum == ("red",)
