@@ -25,8 +25,10 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def rows_in(
     text: str, delimiter: str, *, is_whole: bool, keeps_spaces: bool = False
-) -> Iterator[tuple[list[str], int]]:
+) -> Iterator[tuple[list[str], int, int]]:
     """The rows of a text, each with the place where it ends; an empty line is a row of one empty cell.
+
+    The last number is how much of the text has told the row: beyond its end where a quoted cell was not closed in it.
 
     Args:
         is_whole: Nothing follows the text; else a row that may go on is left out.
@@ -37,31 +39,33 @@ def rows_in(
         line_end = _LINE_END.search(text, start)
         stop = line_end.start() if line_end else len(text)
         if text.find('"', start, stop) < 0:
-            cells = text[start:stop].split(delimiter)
+            cells, told = text[start:stop].split(delimiter), stop
         else:
             found = _cells(text, start, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces)
             if found is None:
                 return
-            cells, stop = found
+            cells, stop, told = found
             line_end = _LINE_END.match(text, stop)
         end = line_end.end() if line_end else stop
         if end == len(text) and not is_whole and not text.endswith("\n"):
             return  # a "\r" may be the half of "\r\n"
-        yield cells, end
+        yield cells, end, max(end, told)
         start = end
 
 
 def _cells(
     text: str, start: int, delimiter: str, *, is_whole: bool, keeps_spaces: bool
-) -> tuple[list[str], int] | None:
-    """The cells of a row with quotes, and where the last one ends; None where more of the text must tell."""
+) -> tuple[list[str], int, int] | None:
+    """A row with quotes: its cells, where it ends, and what told so; None where more of the text must tell."""
     quoted, plain = _patterns(delimiter)
     ends = {delimiter, "\r", "\n", ""}
-    cells, at = [], start
+    cells, at, told = [], start, start
     while True:
         found = quoted.match(text, at)
-        if found is not None and found.end() == len(text) and not is_whole:
-            return None
+        if found is not None:
+            told = max(told, found.end())
+            if told == len(text) and not is_whole:
+                return None
         if found is not None and found[3] and text[found.end() : found.end() + 1] in ends:
             cells.append((found[1] if keeps_spaces else "") + found[2].replace('""', '"'))
         else:
@@ -70,5 +74,5 @@ def _cells(
             cells.append(found[0])
         at = found.end()
         if text[at : at + 1] != delimiter:
-            return cells, at
+            return cells, at, told
         at += 1

@@ -154,7 +154,7 @@ def division_of(text: str, known: set[str]) -> tuple[str, int]:
 def parse_rows(text: str, delimiter: str, rows_max: int | None = None) -> list[Row]:
     """The rows that are not empty, with their numbers, up to ``rows_max``."""
     rows = enumerate(rows_in(text, delimiter, is_whole=True), 1)
-    return list(islice(((number, cells) for number, (cells, _) in rows if any(cells)), rows_max))
+    return list(islice(((number, cells) for number, (cells, _, _) in rows if any(cells)), rows_max))
 
 
 def sampled(rows: Sequence[Row]) -> int:
@@ -217,7 +217,11 @@ def _first_rows(text: str, delimiter: str, *, keeps_spaces: bool = False) -> lis
     """The first rows that are whole in the sample; where even the first is not, as much of it as shows its cells."""
     sample = text[:SAMPLE_CHARS]
     whole, cut = (
-        (cells for cells, _ in rows_in(sample, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces) if any(cells))
+        (
+            cells
+            for cells, _, _ in rows_in(sample, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces)
+            if any(cells)
+        )
         for is_whole in (len(text) <= SAMPLE_CHARS, True)
     )
     return list(islice(whole, SAMPLE_ROWS)) or list(islice(cut, 1))

@@ -149,8 +149,8 @@ class CsvLines:
             self._delimiter, above = division_of(text, known_names(self._spec, self._column))
             text, self._number = text[above:], int(above > 0)
         read_to = 0
-        for cells, end in rows_in(text, self._delimiter, is_whole=is_last):
-            self._check_length(end - read_to)
+        for cells, end, told in rows_in(text, self._delimiter, is_whole=is_last):
+            self._check_length(told - read_to)  # as where the file is cut before the place that tells the row
             read_to = end
             self._number += 1
             if any(cells):
@@ -162,7 +162,7 @@ class CsvLines:
         return self._lines(is_last=is_last)
 
     def _check_length(self, chars: int) -> None:
-        """Of the next row, or of what there is of it."""
+        """Of the next row with all that tells it, or of what there is of it."""
         if chars > self._chars_max:
             raise too_long(self._number + 1, self._chars_max)
 

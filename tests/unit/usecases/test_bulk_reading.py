@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ml_service.domain import tables
@@ -107,7 +107,7 @@ def test_well_formed_text_is_divided_as_csv_is(text: str) -> None:
         expected = list(spreadsheet_rows(text))
     except csv.Error:
         return
-    assert [cells for cells, _ in rows_in(text, ",", is_whole=True)] == expected
+    assert [cells for cells, _, _ in rows_in(text, ",", is_whole=True)] == expected
 
 
 def test_quotes_that_close_no_cell_are_text() -> None:
@@ -125,6 +125,33 @@ def test_a_stray_quote_changes_nothing_however_long_the_file_is() -> None:
     found = read("\n".join(rows).encode(), 65_536)
     assert len(found) == len(rows) - 1
     assert found[5] == (7, 'a 5" pipe')
+
+
+@settings(deadline=None, max_examples=400)
+@given(text=st.text(st.sampled_from('ab";\n '), max_size=150), pieces=st.lists(st.integers(1, 160), min_size=2))
+@example(text='a;"b\n' + "a;b\n" * 10, pieces=[8, 160])
+@example(text='a;"b\n' + "a;b\n" * 10 + 'a;"b"\n', pieces=[8, 160])
+def test_a_file_is_refused_by_its_content_alone(text: str, pieces: list[int]) -> None:
+    def found(piece: int) -> list[tuple[int, str]] | str:
+        try:
+            return read(("id;text\n" + text).encode(), piece, line_max=20)
+        except InvalidInput as refused:
+            return str(refused)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "SAMPLE_CHARS", 10)
+        patch.setattr(bulk_reading, "SAMPLE_CHARS", 10)
+        assert len({json.dumps(found(piece)) for piece in pieces}) == 1
+
+
+def test_a_quote_that_is_never_closed_refuses_a_file_that_goes_on_for_more_than_a_line() -> None:
+    def table(rows: int) -> bytes:
+        return ('id;text\n1;fine\n2;"5 inch pipe\n' + "3;fine\n" * rows).encode()
+
+    for piece in (1, 7, 64, 10**9):
+        assert read(table(10), piece, line_max=100)[1:3] == [(3, '"5 inch pipe'), (4, "fine")]
+        with pytest.raises(InvalidInput, match="Line 3 is longer than 100 bytes; or a quote in it is not closed"):
+            read(table(20), piece, line_max=100)
 
 
 def test_a_table_whose_first_row_is_longer_than_the_sample_is_divided() -> None:
