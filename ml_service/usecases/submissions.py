@@ -99,13 +99,17 @@ class Submitter:
         raise refusal(submission, outcome)
 
     async def find(self, principal: Principal, key: str) -> Outcome | None:
-        """What was accepted with this Idempotency-Key, whatever it meant; None where nothing was.
+        """What was accepted with this Idempotency-Key, whatever it meant, without its predictions; or None."""
+        async with self._database.autocommit() as session:
+            return await submissions.find_replay(session, principal, key)
 
-        The predictions of a batch come without their texts. There are none where retention has deleted them.
+    async def with_predictions(self, principal: Principal, found: Outcome) -> Outcome:
+        """What `find` has found, with its predictions as they are now: all of a batch or a bulk job.
+
+        Those of a batch come without their texts. There are none where retention has deleted them.
         """
         async with self._database.autocommit() as session:
-            found = await submissions.find_replay(session, principal, key)
-            return None if found is None else await _with_predictions(session, principal, found)
+            return await _with_predictions(session, principal, found)
 
     async def repeat(self, principal: Principal, prediction_id: UUID, source: Source, key: str | None) -> Outcome:
         """Ask for a user's prediction again, at today's price.

@@ -78,16 +78,17 @@ async def resume(talk: Talk, key: str, batch: ConfirmedBatch | None = None) -> b
     Raises:
         Later, ChatGone: As `submit`.
     """
-    user_id = talk.chat.user_id
-    outcome = await talk.deps.submitter.find(Principal(user_id), key)
+    principal = Principal(talk.chat.user_id)
+    outcome = await talk.deps.submitter.find(principal, key)
     if outcome is None:
         return False
     talk.dialog = None
     job = None
     if outcome.replayed_batch_id is not None:
         async with talk.deps.database.autocommit() as session:
-            job = await bulk_jobs.get(session, user_id, outcome.replayed_batch_id)
-    if job is None:
+            job = await bulk_jobs.get(session, principal.user_id, outcome.replayed_batch_id)
+    if job is None:  # else its predictions, as many as its lines, are not read
+        outcome = await talk.deps.submitter.with_predictions(principal, outcome)
         await _follow(talk, outcome, await talk.deps.backlog.open(), batch)
     else:
         await _follow_job(talk, job, batch)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from ml_service.domain.models import ModelSpec
-from ml_service.storage.database import Database
+from ml_service.domain.predictions import Prediction
+from ml_service.storage import batches
+from ml_service.storage.database import Database, Session
 from ml_service.usecases import models
 from services.bot.deps import Deps
 from services.bot.failures import Later
@@ -144,6 +147,26 @@ async def test_what_was_accepted_is_not_judged_again(
         (row,) = await session.fetch("SELECT count(*) AS keys FROM idempotency_keys")
         (paid,) = await session.fetch("SELECT sum(amount) AS held FROM transactions WHERE kind = 'hold'")
     assert (row["keys"], paid["held"]) == (1, cost)
+
+
+@pytest.mark.usefixtures("inbox", "echo")
+async def test_a_bulk_job_that_was_accepted_is_followed_without_its_predictions(
+    deps: Deps, anna: TelegramUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[UUID] = []
+
+    async def nothing() -> None:
+        return
+
+    async def reading(_session: Session, _user_id: UUID, batch_id: UUID) -> list[Prediction]:
+        read.append(batch_id)
+        return []
+
+    monkeypatch.setattr(batches, "without_texts", reading)
+    refuse_once(deps, monkeypatch, "Got it", nothing)
+    await bulk_job(anna)
+    await anna.expect("Got it")
+    assert read == []
 
 
 @pytest.mark.usefixtures("inbox", "echo")
