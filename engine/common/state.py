@@ -120,7 +120,6 @@ def _are_children(value: Any) -> bool:
 _FITS: dict[str, Callable[[Any], bool]] = {
     "engine": lambda value: value in ("native", "docker"),
     "queue": lambda value: value in ("rabbitmq", "postgres"),
-    "host": lambda value: isinstance(value, str),  # one that cannot be is refused when it is bound, never replaced
     "port": lambda value: _is_number(value, 1, 65_535),
     "workers": lambda value: _is_number(value, 0, WORKERS_MAX),
     "pid": lambda value: _is_number(value, 1, 2**31),
@@ -133,7 +132,8 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 def read_engine(places: Places) -> dict[str, Any]:
     """What was started last, without what cannot be: the file may have been damaged, or edited.
 
-    The mode stays as it stands, to be refused: production must not become the demo in silence.
+    The mode and the host stay as they stand, to be refused: production must not become the demo in silence, and what was
+    closed to other machines must not be opened.
     """
     known = read_json(places.engine_file)
     return {name: value for name, value in known.items() if name not in _FITS or _FITS[name](value)}

@@ -205,7 +205,7 @@ def make_plan(
         workers=asked.workers or last.get("workers") or WORKERS_DEFAULT,
         pools=pools_of.merged(pools_of.of_last_start(last.get("pools", [])), pools),
         app_processes=settings.app_processes or min(2, cores()),
-        host=asked.host or last.get("host") or settings.host,
+        host=asked.host or str(last.get("host") or settings.host),
         port=asked.port or last.get("port"),
         queue=chosen,
         mode=mode,
