@@ -16,7 +16,7 @@ from engine.common import pools, ports
 from engine.common.errors import EngineError
 from engine.common.examples import copy_examples
 from engine.common.output import address, say, summary, tell
-from engine.common.state import PROJECT, ROOT, already_running, lock_holder, read_engine
+from engine.common.state import PROJECT, ROOT, already_running, lock_holder, read_engine, write_json
 from engine.common.version import change_note
 from engine.native import control, model_environments
 from engine.native.plan import Plan, make_plan, named_models, read_wishes
@@ -249,11 +249,13 @@ def stop() -> int:
             say("Nothing runs.")
         return 0
     shown = ""
+    host: str | None = None
     answered = time.monotonic()
     while lock_holder(PROJECT) is not None:
         status = control.ask(PROJECT, {"op": "status"}, timeout_s=2)
         if status is not None:
             answered = time.monotonic()
+            host = status.get("host")
             if status["state"] != "stopping":
                 control.ask(PROJECT, {"op": "stop"}, timeout_s=2)
             elif status["step"] != shown:
@@ -263,6 +265,9 @@ def stop() -> int:
         if time.monotonic() - answered > _ANSWER_TIMEOUT_S:
             _force()
         time.sleep(_POLL_S)
+    last = read_engine(PROJECT)
+    if host and last and "host" not in last:  # a supervisor of an earlier version; the next start must not open it
+        write_json(PROJECT.engine_file, {**last, "host": host})
     tell("Stopped. The data stay in var/.")
     return 0
 

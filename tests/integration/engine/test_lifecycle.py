@@ -11,9 +11,9 @@ import pytest
 
 from engine import command_line
 from engine.common.errors import EngineError
-from engine.common.state import Places, supervisor_lock
+from engine.common.state import Places, supervisor_lock, write_json
 from engine.native import lifecycle
-from engine.native.plan import Wishes
+from engine.native.plan import Wishes, remembered
 
 
 @pytest.fixture
@@ -103,3 +103,18 @@ def test_workers_that_go_are_waited_for_without_end(
     with pytest.raises(EngineError, match="ended before") if does_end else contextlib.nullcontext():
         assert lifecycle.start(options) == 0
     assert asked == [None]
+
+
+def test_a_stop_keeps_the_host_that_an_earlier_version_did_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Places(tmp_path / "var")
+    places.make()
+    write_json(places.engine_file, {"engine": "native", "port": 8044, "state": "stopped"})
+    holders = iter([1, 1])
+    status = {"state": "stopping", "step": "stopping", "host": "127.0.0.1"}
+    monkeypatch.setattr(lifecycle, "PROJECT", places)
+    monkeypatch.setattr(lifecycle, "lock_holder", lambda _: next(holders, None))
+    monkeypatch.setattr(lifecycle.control, "ask", lambda *_, **__: status)
+    assert lifecycle.stop() == 0
+    assert remembered(places)["host"] == "127.0.0.1"
