@@ -374,7 +374,7 @@ def _runs_engine(environment: Environment) -> bool:
 
     It has while locks are installed over it, after that failed, and after its interpreter has moved.
     """
-    command = [environment.python, "-s", "-c", "import engine.native.commands"]
+    command = [str(environment.python), "-s", "-c", "import engine.native.commands"]
     with contextlib.suppress(OSError):
         return subprocess.run(command, cwd=ROOT, env=_own_variables(), capture_output=True, check=False).returncode == 0
     return False
