@@ -43,7 +43,7 @@ class Service {
     assert.equal(body.type, "application/x-ndjson");
     const known = this.byKey.get(key);
     if (known) return shown(known);
-    const texts = (await body.text()).trimEnd().split("\n").map((line) => /** @type {string} */ (JSON.parse(line).input.text));
+    const texts = (await body.text()).trimEnd().split("\n").map((line) => /** @type {string} */ (JSON.parse(line).text));
     const rows = texts.map((text) => ({ text, status: text.startsWith("bad") ? "invalid" : "queued", cost: 0 }));
     const cost = this.price * rows.filter(({ status }) => status === "queued").length;
     if (cost > this.credits) throw new ApiError(402, "insufficient_credits", "Too dear", { more: { cost, balance: this.credits } });

@@ -6,6 +6,7 @@ import { csvLine, defused, parseCsv } from "../../services/app/web/bulk/csv.js";
 import { decodeText, NotText } from "../../services/app/web/bulk/encoding.js";
 import { sampleOf, secondsOf } from "../../services/app/web/bulk/estimate.js";
 import { itemsOf, planOf, valueOf } from "../../services/app/web/bulk/inputs.js";
+import { jobsOf } from "../../services/app/web/bulk/jobs.js";
 import { readSource } from "../../services/app/web/bulk/source.js";
 import { readJson } from "../../services/app/web/lib/json.js";
 
@@ -68,6 +69,20 @@ test("JSON lines may be inputs, wrapped inputs or texts, and a bad line is named
   assert.deepEqual(source.errors, [{ row: 5, code: "not_json" }, { row: 6, code: "not_an_input" }]);
   const items = itemsOf(source, TEXT_MODEL, planOf(source, TEXT_MODEL));
   assert.deepEqual(items.map(({ row, input }) => [row, input.text]), [[1, "a"], [2, "b"], [3, "c"]]);
+});
+
+test("JSON lines of a model with a field called input are its inputs", async () => {
+  const lines = '{"input": {"a": 1}}\n{"id": "x", "input": {"input": {"a": 1}}}\n';
+  const source = await readSource(lines, { fields: ["input"] });
+  assert.deepEqual(source.rows, [{ row: 1, value: { input: { a: 1 } } }, { row: 2, value: { input: { a: 1 } } }]);
+  /** @type {string[]} */
+  const sent = [];
+  const post = async (/** @type {string} */ _, /** @type {Blob} */ body) => void sent.push(await body.text());
+  const pieces = async function* () {
+    yield { jobId: "", number: 0, items: itemsOf(source, TEXT_MODEL, { by: "json", missing: [] }) };
+  };
+  await jobsOf(/** @type {any} */ ({ post })).send(/** @type {any} */ ({ model: "m", key: "k" }), pieces());
+  assert.deepEqual(sent, ['{"input":{"a":1}}\n'.repeat(2)]);
 });
 
 test("columns named like the fields become the fields, each with its type", async () => {

@@ -33,12 +33,12 @@ async function sent(text) {
 test("JSON lines are sent with the numbers that they have", async () => {
   const lines = [...SAFE, ...LONG, ...BEYOND].map((n) => `{"n":${n}}`);
   const wrapped = LONG.map((n) => `{"id":"a","input":{"n":[${n},{"deep":${n}}],"text":"\\"${n}"}}`);
-  const expected = [...lines, ...wrapped.map((line) => line.slice('{"id":"a","input":'.length, -1))].map((line) => `{"input":${line}}\n`);
+  const expected = [...lines, ...wrapped.map((line) => line.slice('{"id":"a","input":'.length, -1))].map((line) => `${line}\n`);
   assert.equal(await sent([...lines, ...wrapped].join("\n")), expected.join(""));
 });
 
 test("cells of a table are sent with the numbers that they have", async () => {
-  assert.equal(await sent(`n\n${[...SAFE, ...LONG].join("\n")}\n`), [...SAFE, ...LONG].map((n) => `{"input":{"n":${n}}}\n`).join(""));
+  assert.equal(await sent(`n\n${[...SAFE, ...LONG].join("\n")}\n`), [...SAFE, ...LONG].map((n) => `{"n":${n}}\n`).join(""));
   assert.equal(writeJson(valueOf(`[${LONG[1]}]`, { type: "array" })), `[${LONG[1]}]`);
 });
 

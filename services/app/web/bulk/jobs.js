@@ -17,14 +17,14 @@ export function jobsOf(api) {
     price: async (model) => (await api.get(`/models/${encodeURIComponent(model)}`, { retry: false })).price_credits,
 
     /**
-     * All rows in one request, a line each. Repeating it with the same key costs nothing.
+     * All rows in one request, a line each, and nothing around it: a model may have a field called `input`. Repeating it with the same key costs nothing.
      * @param {Job} job @param {AsyncIterable<Piece>} pieces
      * @returns {Promise<Remote>}
      */
     async send(job, pieces) {
       /** @type {string[]} */
       const parts = [];
-      for await (const { items } of pieces) parts.push(items.map(({ input }) => `${writeJson({ input })}\n`).join(""));
+      for await (const { items } of pieces) parts.push(items.map(({ input }) => `${writeJson(input)}\n`).join(""));
       const body = new Blob(parts, { type: "application/x-ndjson" });
       return api.post(`/bulk?model=${encodeURIComponent(job.model)}`, body, { key: job.key, retry: false });
     },

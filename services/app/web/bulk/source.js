@@ -103,6 +103,7 @@ async function readJsonLines(text, options) {
   /** @type {JsonLines} */
   const found = { kind: "jsonl", rows: [], blank: 0, errors: [] };
   const pace = paced(options, text.length);
+  const names = new Set(options.fields);
   let row = 0;
   let at = 0;
   for (const line of linesOf(text)) {
@@ -114,7 +115,7 @@ async function readJsonLines(text, options) {
       continue;
     }
     try {
-      const value = inputOf(readJson(line));
+      const value = inputOf(readJson(line), names);
       if (value === undefined) found.errors.push({ row, code: "not_an_input" });
       else found.rows.push({ row, value });
     } catch {
@@ -125,16 +126,18 @@ async function readJsonLines(text, options) {
 }
 
 /**
- * An input, `{"input": {…}}` with or without an id, or a text.
+ * An input, `{"input": {…}}` with or without an id, or a text; by the service's rule, for a model may have a field of that name.
  * @param {unknown} value
+ * @param {Set<string>} fields
  * @returns {unknown} undefined: it is none of them.
  */
-function inputOf(value) {
+function inputOf(value, fields) {
   if (typeof value === "string") return value;
   if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
   const inner = /** @type {Record<string, unknown>} */ (value).input;
   const names = Object.keys(value);
-  const isWrapped = inner !== null && typeof inner === "object" && names.every((name) => name === "id" || name === "input");
+  const mayWrap = names.every((name) => name === "id" || name === "input") && !names.every((name) => fields.has(name));
+  const isWrapped = mayWrap && inner !== null && typeof inner === "object";
   return isWrapped ? inner : value;
 }
 
