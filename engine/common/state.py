@@ -132,8 +132,8 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 def read_engine(places: Places) -> dict[str, Any]:
     """What was started last, without what cannot be: the file may have been damaged, or edited.
 
-    The mode and the host stay as they stand, to be refused: production must not become the demo in silence, and what was
-    closed to other machines must not be opened.
+    The mode and the host stay as they stand, to be refused: production must not become the demo in silence, and what
+    was closed to other machines must not be opened.
     """
     known = read_json(places.engine_file)
     return {name: value for name, value in known.items() if name not in _FITS or _FITS[name](value)}
