@@ -42,15 +42,9 @@ async def results(
     if after_line:
         async with database.autocommit() as session:
             number = await bulk_results.chunk_after(session, job.id, after_line)
-    while True:
-        await before_piece()
-        async with database.autocommit() as session:
-            chunk = await bulk_results.chunk(session, job.id, number)
-        if chunk is None:
-            return
+    async for chunk in _chunks(database, job, before_piece, number):
         async for some in _results_of(database, job, chunk, after_line, with_inputs=with_inputs):
             yield some
-        number += 1
 
 
 class NamedLine(NamedTuple):
@@ -74,16 +68,23 @@ async def named_lines(
     Args:
         before_piece: Awaited before each reading; what it raises ends the lines.
     """
-    for number in itertools.count():
+    async for chunk in _chunks(database, job, before_piece):
+        nothing = [None] * len(chunk.lines)
+        lists = (chunk.refs or nothing, chunk.errors or nothing, chunk.prediction_ids or nothing)
+        lines = (NamedLine(*each) for each in zip(chunk.lines, *lists, strict=True))
+        yield [one for one in lines if one.ref is not None or one.error is not None]
+
+
+async def _chunks(
+    database: Database, job: BulkJob, before_piece: Callable[[], Awaitable[None]], first: int = 0
+) -> AsyncIterator[StoredChunk]:
+    for number in itertools.count(first):
         await before_piece()
         async with database.autocommit() as session:
             chunk = await bulk_results.chunk(session, job.id, number)
         if chunk is None:
             return
-        nothing = [None] * len(chunk.lines)
-        lists = (chunk.refs or nothing, chunk.errors or nothing, chunk.prediction_ids or nothing)
-        lines = (NamedLine(*each) for each in zip(chunk.lines, *lists, strict=True))
-        yield [one for one in lines if one.ref is not None or one.error is not None]
+        yield chunk
 
 
 async def _results_of(
