@@ -216,15 +216,12 @@ def _delimiter(text: str, known: set[str]) -> str:
 def _first_rows(text: str, delimiter: str, *, keeps_spaces: bool = False) -> list[list[str]]:
     """The first rows that are whole in the sample; where even the first is not, as much of it as shows its cells."""
     sample = text[:SAMPLE_CHARS]
-    whole, cut = (
-        (
-            cells
-            for cells, _, _ in rows_in(sample, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces)
-            if any(cells)
-        )
-        for is_whole in (len(text) <= SAMPLE_CHARS, True)
-    )
-    return list(islice(whole, SAMPLE_ROWS)) or list(islice(cut, 1))
+
+    def first(count: int, *, is_whole: bool) -> list[list[str]]:
+        rows = rows_in(sample, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces)
+        return list(islice((cells for cells, _, _ in rows if any(cells)), count))
+
+    return first(SAMPLE_ROWS, is_whole=len(text) <= SAMPLE_CHARS) or first(1, is_whole=True)
 
 
 def _is_prose(text: str, delimiter: str) -> bool:
