@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from engine.common import pools
-from engine.common.limits import WORKERS_MAX
+from engine.common.limits import PORT_MAX, WORKERS_MAX
 from ml_service.platform.numbers import is_whole
 
 EXAMPLES = """\
@@ -51,7 +51,7 @@ def _pool(text: str) -> pools.Pool:
 
 
 def _port(text: str) -> int:
-    return _number(text, 1, 65535)
+    return _number(text, 1, PORT_MAX)
 
 
 def _lines(text: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import questionary
 
 from engine.common.errors import EngineError
-from engine.common.limits import WORKERS_MAX
+from engine.common.limits import PORT_MAX, WORKERS_MAX
 from engine.common.output import say
 from engine.common.state import PROJECT, lock_holder, read_engine
 from engine.docker import commands as docker
@@ -28,7 +28,7 @@ _STOPPED = {
     "Check this machine": ["--doctor"],
     "Quit": [],
 }
-_QUESTIONS = {"--workers": ("How many workers?", WORKERS_MAX), "--port": ("Which port?", 65535)}
+_QUESTIONS = {"--workers": ("How many workers?", WORKERS_MAX), "--port": ("Which port?", PORT_MAX)}
 
 
 def _is_number(high: int) -> Callable[[str], bool | str]:

@@ -5,3 +5,4 @@ from __future__ import annotations
 WORKERS_DEFAULT = 3
 WORKERS_MAX = 48
 """Each has some eight connections to PostgreSQL, which takes 500."""
+PORT_MAX = 65_535

@@ -8,9 +8,9 @@ import socket
 from collections.abc import Sequence
 
 from engine.common.errors import EngineError
+from engine.common.limits import PORT_MAX
 
 PORTS_DEFAULT = (80, 8000)
-PORT_MAX = 65_535
 BACKLOG = 512
 """Connections that wait while the app's processes are replaced."""
 

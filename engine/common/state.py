@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.common.errors import EngineError
-from engine.common.limits import WORKERS_MAX
+from engine.common.limits import PORT_MAX, WORKERS_MAX
 from ml_service.platform.generated_secrets import DamagedSecrets, keep_secrets
 
 CALLER_FOLDER = Path(os.environ.get("START_PY_CALLED_IN") or Path.cwd())
@@ -120,7 +120,7 @@ def _are_children(value: Any) -> bool:
 _FITS: dict[str, Callable[[Any], bool]] = {
     "engine": lambda value: value in ("native", "docker"),
     "queue": lambda value: value in ("rabbitmq", "postgres"),
-    "port": lambda value: _is_number(value, 1, 65_535),
+    "port": lambda value: _is_number(value, 1, PORT_MAX),
     "workers": lambda value: _is_number(value, 0, WORKERS_MAX),
     "pid": lambda value: _is_number(value, 1, 2**31),
     "pools": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.common.errors import EngineError
+from engine.common.limits import PORT_MAX
 from engine.common.output import PRODUCTION_DATA
 from engine.common.state import PROJECT, read_engine
 from engine.docker import compose, containers
@@ -16,7 +17,6 @@ from engine.docker.containers import Container
 from ml_service.platform.numbers import is_whole
 
 _MODES = ("demo", "production")
-_PORT_MAX = 65_535
 
 
 def wanted(options: argparse.Namespace, running: Sequence[Container]) -> dict[str, Any]:
@@ -33,9 +33,9 @@ def wanted(options: argparse.Namespace, running: Sequence[Container]) -> dict[st
     asked_host, _, asked_port = given.get("HTTP_PORT", "").rpartition(":")
     port = options.port or asked_port or known_port
     workers = options.workers or given.get("ML_WORKERS") or last.get("workers")
-    if not all(is_whole(str(one)) for one in (port, workers) if one) or int(port or 0) not in range(_PORT_MAX + 1):
+    if not all(is_whole(str(one)) for one in (port, workers) if one) or int(port or 0) not in range(PORT_MAX + 1):
         raise EngineError(
-            f"HTTP_PORT is {port!r} and ML_WORKERS is {workers!r}; both are numbers, the port of at most 65535."
+            f"HTTP_PORT is {port!r} and ML_WORKERS is {workers!r}; both are numbers, the port of at most {PORT_MAX}."
         )
     # What was closed to others stays so until settings name another address, wherever they stand.
     host = _address(asked_host or given.get("HOST") or known_host or "")
