@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
 
+from ml_service.domain.bulk import BulkJob
+from ml_service.domain.credentials import ApiKey
 from ml_service.storage import api_keys, bulk_jobs
+from ml_service.storage.database import Session
 from ml_service.storage.history import LAST_ID, HistoryFilter
 from ml_service.usecases import account, bulk_results, ledger, predictions, webhooks
 from services.app.api import prediction_json
@@ -19,6 +23,7 @@ from services.app.api.schemas.webhooks import Delivery, Webhook
 from services.app.auth.callers import SignedIn
 from services.app.components import AppComponents
 
+Listed = TypeVar("Listed", ApiKey, BulkJob)
 TYPES = (
     "user",
     "session",
@@ -66,15 +71,26 @@ async def pieces(
         yield b"".join(_line("transaction", Transaction.of(one).model_dump()) for one in lines)
 
 
-async def _keys(components: AppComponents, current: SignedIn, reader: ExportReader) -> AsyncIterator[bytes]:
+async def _pages(
+    components: AppComponents,
+    current: SignedIn,
+    reader: ExportReader,
+    read: Callable[[Session, UUID, UUID, int], Awaitable[list[Listed]]],
+) -> AsyncIterator[list[Listed]]:
+    """All of the user's rows that ``read`` lists before an id, some at a time."""
     before = LAST_ID
     while True:
         await reader.admit()
         async with components.database.autocommit() as session:
-            found = await api_keys.all_of(session, current.user.id, before, ROWS)
+            found = await read(session, current.user.id, before, ROWS)
         if not found:
             return
         before = found[-1].id
+        yield found
+
+
+async def _keys(components: AppComponents, current: SignedIn, reader: ExportReader) -> AsyncIterator[bytes]:
+    async for found in _pages(components, current, reader, api_keys.all_of):
         yield b"".join(
             _line("api_key", ShownKey.of(one).model_dump() | {"revoked_at": one.revoked_at}) for one in found
         )
@@ -93,14 +109,7 @@ async def _deliveries(components: AppComponents, current: SignedIn, reader: Expo
 
 async def _bulk_jobs(components: AppComponents, current: SignedIn, reader: ExportReader) -> AsyncIterator[bytes]:
     """Each job, and after it those of its lines that have an id of the client's or are invalid."""
-    before = LAST_ID
-    while True:
-        await reader.admit()
-        async with components.database.autocommit() as session:
-            jobs = await bulk_jobs.list_of(session, current.user.id, before, ROWS)
-        if not jobs:
-            return
-        before = jobs[-1].id
+    async for jobs in _pages(components, current, reader, bulk_jobs.list_of):
         for job in jobs:
             yield _line("bulk_job", ShownBulkJob.of(job).model_dump())
             async for lines in bulk_results.named_lines(components.database, job, reader.admit):
