@@ -5,10 +5,11 @@ Inputs and outputs travel as the JSON text that the database has, joined by NUL,
 the host never decodes them.
 
 Host to child:
+    LOAD      nothing else; the declarations are taken, and the model is to load
     BATCH     how many inputs per call of the model (4 bytes), then the inputs
     REQUESTS  the same, then for each input its context as JSON: for models that take one
 Child to host:
-    DECLARED  the model's declarations, as JSON; it is imported and now loads
+    DECLARED  the model's declarations, as JSON; it is imported, and waits for LOAD
     LOADED    nothing else; it takes batches now
     UNLOADED  why the model cannot be served: one sentence
     ANSWERS   the first answer's place in the batch (4 bytes), the call's milliseconds (8 bytes, double), then
@@ -31,6 +32,7 @@ ANSWERS = 5
 TROUBLE = 6
 SCATTERED = 7
 REQUESTS = 8
+LOAD = 9
 
 # Longer frames than this are no frames: the child flushes answers long before (ANSWERS_FLUSH_BYTES).
 FRAME_BYTES_MAX = 64 * 2**20
@@ -71,7 +73,7 @@ def read_header(data: bytes | bytearray, at: int = 0) -> tuple[int, int]:
         ValueError: No frame of ours begins so.
     """
     length, kind = _HEADER.unpack_from(data, at)
-    if not 1 <= length <= FRAME_BYTES_MAX or not BATCH <= kind <= REQUESTS:
+    if not 1 <= length <= FRAME_BYTES_MAX or not BATCH <= kind <= LOAD:
         raise ValueError(f"not a frame: kind {kind}, {length} bytes")
     return kind, length - 1
 

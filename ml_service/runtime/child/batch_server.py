@@ -76,7 +76,8 @@ class BatchServer:
         """Load the model, say so, and answer until the end of file."""
         self._folder = Path(path).parent
         try:
-            self._load(name, path)
+            if not self._load(name, path):
+                return
         except (ModelImportError, WrongWeights) as error:
             self._send(frames.frame(frames.UNLOADED, str(error).encode(errors="replace")))
             return
@@ -102,7 +103,8 @@ class BatchServer:
                 else:
                     self._answer_at_once(self._concurrent, first, inputs[here], contexts[here])
 
-    def _load(self, name: str, path: str) -> None:
+    def _load(self, name: str, path: str) -> bool:
+        """Load the model; False where the host has hung up instead, as it does on what it refuses."""
         model_class = import_model(name, path)
         try:
             form = call_form(model_class)
@@ -115,6 +117,8 @@ class BatchServer:
             raise ModelImportError(f"{path} declares what is no JSON: {error}.") from error
         refuse_missing_packages(self._folder)
         self._send(frames.frame(frames.DECLARED, declared))
+        if self._receive() is None:
+            return False
         if isinstance(own_limit := model_class.memory_bytes_max, int):
             limit_memory(own_limit)
         if isinstance(own_limit := model_class.output_bytes_max, int):
@@ -138,6 +142,7 @@ class BatchServer:
             self._calls = Calls(model, form, declarations.get("input_schema"))
         self._flush_s = frames.flush_s(model_class.timeout_s)
         self._calls.load()
+        return True
 
     def _answer(self, first: int, inputs: list[str], contexts: list[str]) -> None:
         """Answer neighbours of a batch; where the model raises, halve them until each has its answer."""
@@ -227,18 +232,18 @@ class BatchServer:
         if not self._waiting.poll(IDLE_S * 1e3):
             give_back()
         header = self._read_exactly(frames.HEADER_BYTES)
-        if not header:
+        if header is None:
             return None
         length = int.from_bytes(header[: frames.LENGTH_BYTES])
         payload = self._read_exactly(length - 1)
-        return (header[-1], payload) if payload else None
+        return None if payload is None else (header[-1], payload)
 
-    def _read_exactly(self, length: int) -> bytes:
+    def _read_exactly(self, length: int) -> bytes | None:
         data = bytearray()
         while len(data) < length:
             some = _read(self._wire, min(length - len(data), 2**20))
             if not some:
-                return b""
+                return None
             data += some
         return bytes(data)
 

@@ -272,6 +272,7 @@ class Children:
         """Wait until the model is imported and then loaded; both share one time."""
         declared = await self._declared(child, started)
         timeout_s = declared.load_timeout_s or self._limits.load_timeout_s
+        child.send(frames.frame(frames.LOAD))
         kind, payload = await self._load_frame(child, started, timeout_s)
         if kind != frames.LOADED:
             raise _LoadFailed(payload.decode(errors="replace"))

@@ -58,7 +58,7 @@ def test_frames_arrive_whole_however_the_stream_is_cut(payloads: list[bytes], da
     assert payloads == asyncio.run(receive_all())
 
 
-@pytest.mark.parametrize("header", [b"\0\0\0\0\4", b"\x7f\0\0\0\4", b"\0\0\0\1\0", b"\0\0\0\1\x09", b"print"])
+@pytest.mark.parametrize("header", [b"\0\0\0\0\4", b"\x7f\0\0\0\4", b"\0\0\0\1\0", b"\0\0\0\1\x0a", b"print"])
 def test_what_is_no_frame_is_noticed(header: bytes) -> None:
     with pytest.raises(ValueError, match="not a frame"):
         frames.read_header(header)
