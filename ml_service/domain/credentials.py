@@ -93,6 +93,11 @@ class ApiKey:
         """Credits that the cap leaves; None: there is none."""
         return None if self.cap is None else max(0, self.cap.credits - self.spent_credits)
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether it may predict, with all models, and has no cap: such a key is looked up by its token alone."""
+        return self.cap is None and self.models is None and Scope.PREDICT in self.scopes
+
     def may_use(self, model: str) -> bool:
         """Whether it is for this model."""
         return self.models is None or model in self.models
@@ -107,6 +112,7 @@ class Principal:
             checks that. None: the edge knows the user by other means, as the bot knows a chat's.
         is_page: The service's own page asks, and not another client of the API.
         key_id: The API key, in place of a sign-in; the same statement checks it, by the hash of its token.
+        has_simple_key: It was `ApiKey.is_simple` when it was looked at last.
     """
 
     user_id: UUID
@@ -114,6 +120,7 @@ class Principal:
     is_page: bool = False
     key_id: UUID | None = None
     token_hash: bytes | None = None
+    has_simple_key: bool = False
 
 
 def new_token() -> str:

@@ -84,10 +84,14 @@ async def add(
 ) -> ApiKey | None:
     """Add a key; None where the account was deleted, or has ``keys_max`` keys that are not revoked."""
     # A statement sees what was there when it began, and another one may be adding: wait for the user's row first.
-    await session.execute("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
+    await _lock_user(session, user_id)
     arguments = (key_id, user_id, fields.name, prefix, *_values(fields), token_hash, keys_max, deleted_name(user_id))
     row = await session.fetchrow(_ADD, *arguments)
     return None if row is None else _key_of(row)
+
+
+async def _lock_user(session: Session, user_id: UUID) -> None:
+    await session.execute("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
 
 
 def _values(fields: KeyFields) -> tuple[Any, ...]:
@@ -110,7 +114,9 @@ _LIST = f"""
 
 
 async def get(session: Session, user_id: UUID, key_id: UUID, *, locks: bool = False) -> ApiKey | None:
-    """A user's key, a revoked one too; ``locks``: until the commit."""
+    """A user's key, a revoked one too; ``locks``: it and the user until the commit, in the order of everywhere."""
+    if locks:
+        await _lock_user(session, user_id)
     row = await session.fetchrow(_GET + " FOR NO KEY UPDATE" if locks else _GET, key_id, user_id)
     return None if row is None else _key_of(row)
 
@@ -146,13 +152,14 @@ _CHANGE = f"""
 
 
 async def change(session: Session, user_id: UUID, key_id: UUID, fields: KeyFields) -> ApiKey | None:
-    """Change a key that is not revoked; its counters go on."""
+    """Change a key that is not revoked, and that `get` has locked; its counters go on."""
     row = await session.fetchrow(_CHANGE, key_id, user_id, fields.name, *_values(fields))
     return None if row is None else _key_of(row)
 
 
 async def revoke(session: Session, user_id: UUID, key_id: UUID) -> bool:
     """Revoke a user's key; False where there is none that goes on."""
+    await _lock_user(session, user_id)  # a trigger writes to it, and users come before keys
     tag = await session.execute(
         "UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL", key_id, user_id
     )

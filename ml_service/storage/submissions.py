@@ -25,12 +25,12 @@ are not searched. Only what a process with a wrong clock has accepted is missing
 # standing behind refused ones, or behind twins, is submitted again alone (usecases/group_commit.py).
 #
 # The statement is read from above: each part is whole, and some have two forms or are left out. Its beginning is by the
-# kind of principal: the bot may read neither sessions nor API keys, and begins by chat; only where there is an API key
-# among the requests, keys' rows are locked and counted. Idempotency-Keys, batches, and webhooks that requests name are
-# inserted only where there are some: each insert costs 50 µs before its first row.
+# kind of principal: the bot may read neither sessions nor API keys, and begins by chat. Of a simple API key only
+# its token is read; where a request has another one, keys are locked and held to their caps (decision 0024). Keys,
+# batches and webhooks of requests are inserted only where there are some: each insert costs 50 µs before its first row.
 _REQUESTS_BY_SESSION = """
     WITH request AS MATERIALIZED (
-        SELECT r.*, NULL::uuid AS key_id, NULL::text AS refusal,
+        SELECT r.*, NULL::text AS refusal, 0::bigint AS keys_version,
             r.session_id IS NULL OR EXISTS (
                 SELECT FROM sessions AS s
                 WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL AND s.expires_at > now()
@@ -38,29 +38,51 @@ _REQUESTS_BY_SESSION = """
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[]
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
         ) AS r (
             no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id, token_hash
+            notifies_chats, chat_id, token_hash, key_id
         )
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
 """
 _REQUESTS_BY_CHAT = """
     WITH request AS MATERIALIZED (
-        SELECT r.*, NULL::uuid AS key_id, NULL::text AS refusal, r.session_id IS NULL AS is_signed_in,
+        SELECT r.*, NULL::text AS refusal, 0::bigint AS keys_version, r.session_id IS NULL AS is_signed_in,
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[]
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
         ) AS r (
             no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id, token_hash
+            notifies_chats, chat_id, token_hash, key_id
         )
+        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
+"""
+_REQUESTS_BY_SIMPLE_KEY = """
+    WITH request AS MATERIALIZED (
+        SELECT r.*, NULL::text AS refusal, t.keys_version,
+            CASE
+                WHEN r.token_hash IS NOT NULL THEN t.token_hash IS NOT NULL
+                ELSE r.session_id IS NULL OR EXISTS (
+                    SELECT FROM sessions AS s
+                    WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL
+                        AND s.expires_at > now()
+                )
+            END AS is_signed_in,
+            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
+        FROM unnest(
+            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
+        ) AS r (
+            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
+            notifies_chats, chat_id, token_hash, key_id
+        )
+        LEFT JOIN api_key_tokens AS t ON t.token_hash = r.token_hash AND t.key_id = r.key_id AND t.simple_until > now()
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
 """
 _REQUESTS_BY_KEY = """
     WITH request AS MATERIALIZED (
-        SELECT r.*, a.id AS key_id,
+        SELECT r.*,
             CASE
                 WHEN r.token_hash IS NOT NULL THEN a.id IS NOT NULL
                 ELSE r.session_id IS NULL OR EXISTS (
@@ -79,19 +101,20 @@ _REQUESTS_BY_KEY = """
             k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
         FROM unnest(
             $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[]
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
         ) AS r (
             no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id, token_hash
+            notifies_chats, chat_id, token_hash, key_id
         )
         LEFT JOIN api_key_tokens AS t ON t.token_hash = r.token_hash AND coalesce(t.valid_until > now(), true)
-        LEFT JOIN api_keys AS a ON a.id = t.key_id AND a.user_id = r.user_id AND a.revoked_at IS NULL
-            AND coalesce(a.expires_at > now(), true)
+        LEFT JOIN api_keys AS a ON a.id = t.key_id AND a.id = r.key_id AND a.user_id = r.user_id
+            AND a.revoked_at IS NULL AND coalesce(a.expires_at > now(), true)
         LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
 """
 _PAYERS = """
     ), payer AS MATERIALIZED (
         SELECT u.id, u.balance, u.is_blocked, 'telegram' = ANY (u.notify) AS prefers_chats, u.has_webhooks,
+            u.keys_version,
             (SELECT count(*) FROM (
                 SELECT FROM predictions AS p  -- predictions_open, which alone has this order: without statistics
                 -- PostgreSQL would as soon read all that the user has ever asked
@@ -105,6 +128,7 @@ _RANKED = """
     ), ranked AS MATERIALIZED (
         SELECT r.*, p.prefers_chats, p.has_webhooks, p.balance, p.open_count, NULL::bigint AS cap_left,
             CASE
+                WHEN r.token_hash IS NOT NULL AND r.keys_version <> p.keys_version THEN 'late'
                 WHEN p.is_blocked THEN 'blocked'
                 WHEN sum(r.cost) OVER earlier > p.balance THEN 'insufficient_credits'
                 WHEN r.batch_id IS NULL
@@ -130,7 +154,7 @@ _RANKED_BY_KEY = """
                 ELSE 0
             END) END AS cap_left
         FROM api_keys AS a
-        WHERE a.id = ANY (ARRAY(SELECT key_id FROM request)) AND a.revoked_at IS NULL
+        WHERE a.id = ANY (ARRAY(SELECT key_id FROM request WHERE is_signed_in)) AND a.revoked_at IS NULL
             AND a.user_id = ANY (ARRAY(SELECT id FROM payer))
         ORDER BY a.id FOR NO KEY UPDATE
     ), ranked AS MATERIALIZED (
@@ -219,17 +243,28 @@ _OWED = """
         JOIN telegram_chats AS t ON t.user_id = c.user_id  -- telegram_chats_of_user
         WHERE c.chat_id IS NULL OR t.chat_id = c.chat_id
 """
+# Where a later day is counted already, by the rule of `give_back_to_keys`: its windows have only what falls in them.
 _SPENT = """
     ), spent AS (
         UPDATE api_keys AS a SET
             spent_total = a.spent_total + c.amount,
-            spent_month = c.amount
-                + CASE WHEN a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC') THEN a.spent_month ELSE 0 END,
-            spent_day = c.amount + CASE WHEN a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day ELSE 0 END,
-            spent_on = (now() AT TIME ZONE 'UTC')::date,
+            spent_month = CASE
+                WHEN a.spent_on < date_trunc('month', c.day::timestamp) THEN c.amount
+                WHEN c.day < date_trunc('month', a.spent_on::timestamp) THEN a.spent_month
+                ELSE a.spent_month + c.amount
+            END,
+            spent_day = CASE
+                WHEN a.spent_on < c.day THEN c.amount
+                WHEN c.day < a.spent_on THEN a.spent_day
+                ELSE a.spent_day + c.amount
+            END,
+            spent_on = greatest(a.spent_on, c.day),
             last_used_at = now()
-        FROM (SELECT key_id, sum(cost) AS amount FROM covered WHERE key_id IS NOT NULL GROUP BY key_id) AS c
-        WHERE a.id = c.key_id  -- which `spender` has locked
+        FROM (
+            SELECT key_id, (now() AT TIME ZONE 'UTC')::date AS day, sum(cost) AS amount
+            FROM covered WHERE key_id IS NOT NULL GROUP BY key_id
+        ) AS c
+        WHERE a.id = c.key_id
 """
 _BATCHES = """
     ), batched AS (
@@ -242,7 +277,7 @@ _WEBHOOKS = """
     ), named AS (
         INSERT INTO request_webhooks (subject_id, user_id, url, origin, events)
         SELECT coalesce(c.batch_id, c.first_id), c.user_id, w.url, w.origin, string_to_array(w.events, ',')
-        FROM unnest($22::int[], $24::text[], $25::text[], $26::text[]) AS w (no, url, origin, events)
+        FROM unnest($22::int[], $25::text[], $26::text[], $27::text[]) AS w (no, url, origin, events)
         JOIN covered AS c ON c.no = w.no
 """
 _OUTCOMES = """
@@ -271,14 +306,20 @@ _OUTCOMES = """
 
 @cache
 def _statement(*, by: str, has_idempotency_keys: bool, has_batches: bool, has_webhooks: bool) -> str:
+    beginnings = {
+        "session": _REQUESTS_BY_SESSION,
+        "chat": _REQUESTS_BY_CHAT,
+        "simple key": _REQUESTS_BY_SIMPLE_KEY,
+        "key": _REQUESTS_BY_KEY,
+    }
     return (
-        {"session": _REQUESTS_BY_SESSION, "chat": _REQUESTS_BY_CHAT, "key": _REQUESTS_BY_KEY}[by]
+        beginnings[by]
         + _PAYERS
         + (_RANKED_BY_KEY if by == "key" else _RANKED)
         + (_IDEMPOTENT if has_idempotency_keys else _NOT_IDEMPOTENT)
         + _ACCEPTED
         + _OWED
-        + (_SPENT if by == "key" else "")
+        + (_SPENT if by in ("key", "simple key") else "")
         + (_BATCHES if has_batches else "")
         + (_WEBHOOKS if has_webhooks else "")
         + _OUTCOMES
@@ -291,18 +332,21 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
     Args:
         session: Nothing is accepted before it commits.
         submissions: In the order in which they are served.
+
+    Returns:
+        One for each. ``late`` by a simple key: submit it again with ``has_simple_key`` false, to be accepted or to
+        learn why not.
     """
     items = [(no, item) for no, submission in enumerate(submissions) for item in submission.items]
-    session_ids = [submission.principal.session_id for submission in submissions]
-    token_hashes = [submission.principal.token_hash for submission in submissions]
+    principals = [submission.principal for submission in submissions]
     batch_ids = [submission.batch_id for submission in submissions]
     webhooks = [(no, submission.webhook) for no, submission in enumerate(submissions) if submission.webhook is not None]
     keys = [submission.key for submission in submissions]
-    by = "key" if any(token_hashes) else "session" if any(session_ids) else "chat"
+    by = _kind_of(principals)
     rows = await session.fetch(
         _statement(by=by, has_idempotency_keys=any(keys), has_batches=any(batch_ids), has_webhooks=bool(webhooks)),
         list(range(len(submissions))),
-        [submission.principal.user_id for submission in submissions],
+        [principal.user_id for principal in principals],
         [submission.cost for submission in submissions],
         keys,
         [submission.fingerprint for submission in submissions],
@@ -311,7 +355,7 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
         [submission.open_max for submission in submissions],
         [submission.source for submission in submissions],
         [submission.deadline_s for submission in submissions],
-        session_ids,
+        [principal.session_id for principal in principals],
         [no for no, _ in items],
         [item.id for _, item in items],
         [item.model for _, item in items],
@@ -323,10 +367,29 @@ async def submit(session: Session, submissions: Sequence[Submission]) -> list[Ou
         [submission.chat_id for submission in submissions],
         id_after(CLOCKS_DIFFER_S_MAX),
         [no for no, _ in webhooks],
-        token_hashes,
+        [principal.token_hash for principal in principals],
+        [principal.key_id for principal in principals],
         *_columns_of([webhook for _, webhook in webhooks]),
     )
-    return [Outcome(Decision(row["decision"]), *row[1:]) for row in rows]
+    outcomes = [Outcome(Decision(row["decision"]), *row[1:]) for row in rows]
+    if by == "simple key":
+        return [*map(_of_simple_key, principals, outcomes)]
+    return outcomes
+
+
+def _kind_of(principals: Sequence[Principal]) -> str:
+    """By which beginning of the statement all of these are looked up."""
+    by_key = [principal for principal in principals if principal.token_hash is not None]
+    if by_key:
+        return "simple key" if all(principal.has_simple_key for principal in by_key) else "key"
+    return "session" if any(principal.session_id is not None for principal in principals) else "chat"
+
+
+def _of_simple_key(principal: Principal, outcome: Outcome) -> Outcome:
+    """What is accepted by a simple key is accepted; why it is not, is for the look at the key itself to say."""
+    if principal.token_hash is None or outcome.decision is Decision.ACCEPTED:
+        return outcome
+    return Outcome(Decision.LATE, outcome.balance, outcome.created_at)
 
 
 def _columns_of(webhooks: Sequence[RequestWebhook]) -> tuple[list[str], ...]:
@@ -334,38 +397,3 @@ def _columns_of(webhooks: Sequence[RequestWebhook]) -> tuple[list[str], ...]:
     if not webhooks:
         return ()
     return [one.url for one in webhooks], [one.origin for one in webhooks], [",".join(one.events) for one in webhooks]
-
-
-_REPLAY_BY_SESSION = """
-    SELECT u.balance, now() AS created_at, 0 AS open_count, k.prediction_id, k.batch_id, k.fingerprint
-    FROM idempotency_keys AS k JOIN users AS u ON u.id = k.user_id
-    WHERE k.user_id = $1 AND k.key = $2 AND EXISTS (
-        SELECT FROM sessions AS s
-        WHERE s.id = $3 AND s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > now()
-    )
-"""
-_REPLAY_BY_KEY = """
-    SELECT u.balance, now() AS created_at, 0 AS open_count, k.prediction_id, k.batch_id, k.fingerprint
-    FROM idempotency_keys AS k JOIN users AS u ON u.id = k.user_id
-    WHERE k.user_id = $1 AND k.key = $2 AND EXISTS (
-        SELECT FROM api_key_tokens AS t JOIN api_keys AS a ON a.id = t.key_id
-        WHERE t.token_hash = $3 AND coalesce(t.valid_until > now(), true) AND a.user_id = $1 AND a.revoked_at IS NULL
-            AND coalesce(a.expires_at > now(), true) AND 'predict' = ANY (a.scopes)
-    )
-"""
-_REPLAY_BY_CHAT = """
-    SELECT u.balance, now() AS created_at, 0 AS open_count, k.prediction_id, k.batch_id, k.fingerprint
-    FROM idempotency_keys AS k JOIN users AS u ON u.id = k.user_id
-    WHERE k.user_id = $1 AND k.key = $2
-"""
-
-
-async def find_replay(session: Session, principal: Principal, key: str) -> Outcome | None:
-    """What was accepted with this Idempotency-Key; None where nothing was, or where sign-in or API key has ended."""
-    if principal.token_hash is not None:
-        row = await session.fetchrow(_REPLAY_BY_KEY, principal.user_id, key, principal.token_hash)
-    elif principal.session_id is None:
-        row = await session.fetchrow(_REPLAY_BY_CHAT, principal.user_id, key)
-    else:
-        row = await session.fetchrow(_REPLAY_BY_SESSION, principal.user_id, key, principal.session_id)
-    return None if row is None else Outcome(Decision.REPLAYED, *row)

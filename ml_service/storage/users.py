@@ -175,6 +175,7 @@ async def lock_out_demo_users(session: Session) -> int:
         "UPDATE sessions SET revoked_at = now()"
         " WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE is_demo)"
     )
+    await session.execute("SELECT FROM users WHERE is_demo ORDER BY id FOR NO KEY UPDATE")  # they come before keys
     await session.execute(
         "UPDATE api_keys SET revoked_at = now()"
         " WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE is_demo)"

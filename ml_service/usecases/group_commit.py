@@ -7,7 +7,9 @@ only after the commit; the queue is told afterwards and is not waited for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import msgspec
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable
@@ -50,6 +52,9 @@ class GroupCommit:
                 commit) nobody knows: the client repeats the request with its Idempotency-Key.
         """
         outcome = await self._in_round(submission)
+        if outcome.decision is Decision.LATE and submission.principal.has_simple_key:
+            submission = _looking_at_its_key(submission)
+            outcome = await self._in_round(submission)
         if outcome.decision in _AGAIN or (submission.key is not None and outcome.decision in _REFUSED):
             # It may have waited for a twin that was accepted meanwhile, and was refused for what that twin used.
             # Now the twin is seen.
@@ -93,6 +98,11 @@ class GroupCommit:
                 ]
                 self._send(sent)
         return [*outcomes]
+
+
+def _looking_at_its_key(submission: Submission) -> Submission:
+    """The same, for a look at the API key itself: it may have been changed, or what it asks for is refused."""
+    return msgspec.structs.replace(submission, principal=replace(submission.principal, has_simple_key=False))
 
 
 def _is_refused_for_others(submission: Submission, outcome: Outcome) -> bool:

@@ -29,7 +29,7 @@ from ml_service.domain.submissions import (
     SubmitRequest,
     is_same_request,
 )
-from ml_service.storage import batches, predictions, submissions
+from ml_service.storage import batches, idempotency, predictions
 from ml_service.storage.database import Database, Session
 from ml_service.usecases.admission import Admission
 from ml_service.usecases.group_commit import GroupCommit
@@ -101,7 +101,7 @@ class Submitter:
     async def find(self, principal: Principal, key: str) -> Outcome | None:
         """What was accepted with this Idempotency-Key, whatever it meant, without its predictions; or None."""
         async with self._database.autocommit() as session:
-            return await submissions.find_replay(session, principal, key)
+            return await idempotency.find_replay(session, principal, key)
 
     async def with_predictions(self, principal: Principal, found: Outcome) -> Outcome:
         """What `find` has found, with its predictions as they are now: all of a batch or a bulk job.
@@ -189,7 +189,7 @@ class Submitter:
         if request.key is None:
             return None
         async with self._database.autocommit() as session:
-            return await submissions.find_replay(session, principal, request.key)
+            return await idempotency.find_replay(session, principal, request.key)
 
     async def _replayed(self, principal: Principal, request: SubmitRequest, outcome: Outcome) -> Outcome:
         if not _is_same(request, outcome, self._default_model):

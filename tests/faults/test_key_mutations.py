@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,24 @@ async def test_without_the_lock_on_the_key_and_its_user_a_key_holds_more_than_it
     mutate(submissions, "_RANKED_BY_KEY", "ORDER BY a.id FOR NO KEY UPDATE", "")
     mutate(*UNLOCKED)
     assert await spend(play, capped, at_once=False) == (12, 12)
+
+
+async def hold_while_a_cap_is_set(play: Play) -> str:
+    """What is decided of a request for 6 credits by a key that gets a cap of 5 while the request waits for its user."""
+    key = replace(await play.key(), has_simple_key=True)
+    async with play.database.begin() as session:
+        await session.execute("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", play.user_id)
+        asking = asyncio.create_task(play.submit(play.submission(by=key, cost=6)))
+        await until_one_waits(play.url)
+        await session.execute("UPDATE api_keys SET cap_credits = 5, cap_per = 'day' WHERE id = $1", key.key_id)
+    [outcome] = await asking
+    return outcome.decision
+
+
+async def test_without_comparing_the_version_of_keys_a_new_cap_is_passed(play: Play, mutate: Mutate) -> None:
+    assert await hold_while_a_cap_is_set(play) == "late"
+    mutate(submissions, "_RANKED", "r.keys_version <> p.keys_version", "false")
+    assert await hold_while_a_cap_is_set(play) == "accepted"
 
 
 async def test_without_giving_back_the_audit_finds_what_a_key_has_spent(

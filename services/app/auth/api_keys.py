@@ -1,8 +1,8 @@
 """API keys at the door: looked up by the hash of their token, for all requests of one moment in one statement.
 
-A submission needs only to know whose the key is, which never changes: that is remembered, and the submit statement
-checks all else. So it costs no round trip more than one by a sign-in, which is verified by its signature. Only keys
-with a rate limit cost a statement more, which counts the hits of one moment together.
+A submission needs only to know whose the key is, which never changes, and whether it is simple: that is remembered, and
+the submit statement checks all else. So it costs no round trip more than one by a sign-in, which is verified by its
+signature. Only keys with a rate limit cost a statement more, which counts the hits of one moment together.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ class ApiKeys:
         if found is None:
             self._known.pop(token_hash, None)
             raise unauthenticated()
-        principal = Principal(found.user.id, key_id=found.key.id, token_hash=token_hash)
+        principal = Principal(
+            found.user.id, key_id=found.key.id, token_hash=token_hash, has_simple_key=found.key.is_simple
+        )
         known = _Known(principal, found.key.rate_limit_per_minute, time.monotonic())
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()

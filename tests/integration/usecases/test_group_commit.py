@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -134,3 +135,16 @@ async def test_what_is_accepted_reaches_the_queue_and_leaves_the_outbox(
     async with asyncio.timeout(5), play.database.autocommit() as session:
         while await session.fetchval("SELECT count(*) FROM outbox"):
             await asyncio.sleep(0.02)
+
+
+async def test_a_simple_key_gets_the_answer_of_any_key(play: Play, commits: GroupCommit) -> None:
+    key = dataclasses.replace(await play.key(), has_simple_key=True)
+    asked = play.submission(by=key, key="k")
+    assert (await commits.submit(asked)).decision is Decision.ACCEPTED
+    assert (await commits.submit(asked)).decision is Decision.REPLAYED
+    dear, cheap = play.submission(by=key, cost=1000), play.submission(by=key)
+    outcomes = await asyncio.gather(commits.submit(dear), commits.submit(cheap))
+    assert [one.decision for one in outcomes] == [Decision.INSUFFICIENT_CREDITS, Decision.ACCEPTED]
+    async with play.database.autocommit() as session:
+        await session.execute("UPDATE api_keys SET revoked_at = now()")
+    assert (await commits.submit(play.submission(by=key))).decision is Decision.NO_SESSION
