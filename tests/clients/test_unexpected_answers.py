@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
 
 from mls import AsyncClient, Client
 from mls.errors import ApiError, UnexpectedAnswer, error_of
-from tests.clients.local_server import PREDICTION_ID, LocalExchange, serving
+from tests.clients.local_server import PREDICTION_ID, LocalExchange, prediction, serving
 
 PAGE = b"<html><body>Sign in to the network of this hotel</body></html>"
 CALLS: dict[str, Callable[[Client], Any]] = {
@@ -83,3 +85,35 @@ def test_an_odd_location_is_no_second_error(location: str) -> None:
     error = error_of(httpx2.Response(302, headers={"Location": location}, request=request))
     assert isinstance(error, UnexpectedAnswer)
     assert isinstance(error_of(httpx2.Response(304, request=request)), ApiError)
+
+
+@pytest.mark.parametrize("data", ["{", "[]", "7", '{"id": 1}'])
+@pytest.mark.parametrize("kind", ["status", "queue"])
+def test_an_event_of_something_else_is_said_to_be_one(kind: str, data: str) -> None:
+    def answer(exchange: LocalExchange) -> None:
+        first = f"event: status\ndata: {json.dumps(prediction())}\n\n" if kind == "queue" else ""
+        exchange.send(200, f"{first}event: {kind}\ndata: {data}\n\n".encode(), "text/event-stream")
+
+    with serving(answer) as served, Client(served.url, api_key="mls_test") as client:
+        with pytest.raises(UnexpectedAnswer, match="no event of an ML Service"):
+            list(client.stream(PREDICTION_ID))
+        assert len(served.requests) == 1, "it is not tried again"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a?b", "#", "a b", "ё"])
+def test_an_id_is_one_part_of_a_path_whatever_is_in_it(name: str) -> None:
+    paths: list[str] = []
+
+    def answer(exchange: LocalExchange) -> None:
+        paths.append(exchange.path)
+        exchange.send(404, b"{}", "application/json")
+
+    with serving(answer) as served, Client(served.url, api_key="mls_test") as client:
+        calls: list[Callable[[str], object]] = [client.get, client.cancel, client.get_bulk, client.model]
+        for call in calls:
+            with pytest.raises(ApiError):
+                call(name)
+    assert len(paths) == 4
+    for path, parts in zip(paths, (2, 3, 2, 2), strict=True):
+        assert len(path.removeprefix("/api/v1").strip("/").split("/")) == parts, path
+        assert name in [unquote(part) for part in path.split("/")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+import urllib.parse
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -211,25 +212,31 @@ def quote(values: Input | list[Input], model: str | None) -> Call:
     return Call("POST", "/predictions/quote", json=json)
 
 
+def path_part(name: UUID | str) -> str:
+    """An id or a name as one part of a path, whatever is in it: ``..`` would lead elsewhere."""
+    quoted = urllib.parse.quote(str(name), safe="@")
+    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
+
+
 def get(prediction_id: UUID | str) -> Call:
     """A prediction as it is now."""
-    return Call("GET", f"/predictions/{prediction_id}")
+    return Call("GET", f"/predictions/{path_part(prediction_id)}")
 
 
 def cancel(prediction_id: UUID | str) -> Call:
     """Cancel a prediction; to do so twice is no error."""
-    return Call("POST", f"/predictions/{prediction_id}/cancel")
+    return Call("POST", f"/predictions/{path_part(prediction_id)}/cancel")
 
 
 def repeat(prediction_id: UUID | str, key: str | None) -> Call:
     """Ask the same again."""
-    return Call("POST", f"/predictions/{prediction_id}/repeat", headers=_keyed(key))
+    return Call("POST", f"/predictions/{path_part(prediction_id)}/repeat", headers=_keyed(key))
 
 
 def events(prediction_id: UUID | str, last_event_id: str, silence_s: float) -> Call:
     """Follow a prediction, on one connection."""
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    path = f"/predictions/{prediction_id}/events"
+    path = f"/predictions/{path_part(prediction_id)}/events"
     return Call("GET", path, headers=headers, read_s=silence_s, media_type="text/event-stream")
 
 
@@ -243,7 +250,7 @@ def bulk(media_type: str, model: str | None, column: str | None, key: str | None
 def bulk_results(bulk_id: UUID | str, kind: str = "jsonl") -> Call:
     """The results of a bulk job as lines of JSON, or as ``csv``."""
     media_type = "text/csv" if kind == "csv" else "application/x-ndjson"
-    return Call("GET", f"/bulk/{bulk_id}/results", params={"format": kind}, media_type=media_type)
+    return Call("GET", f"/bulk/{path_part(bulk_id)}/results", params={"format": kind}, media_type=media_type)
 
 
 def page(path: str, filters: Mapping[str, Any], cursor: str | None) -> Call:

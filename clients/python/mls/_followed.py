@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx2
 
 from mls._calls import FIRST_LOOK_S, Tries
-from mls.errors import ApiError, ServiceUnreachable, StillRunning
+from mls.errors import ApiError, ServiceUnreachable, StillRunning, UnexpectedAnswer
 from mls.types import Prediction, Update
 
 STREAM_SILENCE_S = 45.0
@@ -36,9 +36,16 @@ class Followed:
         self._began = time.monotonic()
 
     def take(self, event: httpx2.ServerSentEvent) -> Update | None:
-        """News, if the event is any."""
+        """News, if the event is any; raises UnexpectedAnswer."""
         if event.event not in {"status", "queue"} or not event.data:
             return None
+        try:
+            return self._read(event)
+        except (ValueError, LookupError, TypeError) as error:
+            detail = "What came is no event of an ML Service."
+            raise UnexpectedAnswer(UnexpectedAnswer.code, httpx2.codes.OK, detail) from error
+
+    def _read(self, event: httpx2.ServerSentEvent) -> Update | None:
         data = json.loads(event.data)
         if event.event == "status":
             self._seen = Prediction.model_validate(data)

@@ -260,7 +260,7 @@ class AsyncClient(AsyncSender):
 
     async def get_bulk(self, bulk_id: UUID | str) -> BulkJob:
         """How far a bulk job is."""
-        return await self._ask(BulkJob, Call("GET", f"/bulk/{bulk_id}"))
+        return await self._ask(BulkJob, Call("GET", f"/bulk/{_calls.path_part(bulk_id)}"))
 
     async def wait_bulk(
         self, bulk_id: UUID | str, *, timeout_s: float | None = None, on_progress: OnProgress | None = None
@@ -279,7 +279,7 @@ class AsyncClient(AsyncSender):
 
     async def cancel_bulk(self, bulk_id: UUID | str) -> BulkJob:
         """End what has not ended, and get its credits back; what has succeeded stays, and is paid."""
-        return await self._ask(BulkJob, Call("POST", f"/bulk/{bulk_id}/cancel"))
+        return await self._ask(BulkJob, Call("POST", f"/bulk/{_calls.path_part(bulk_id)}/cancel"))
 
     async def bulk_results(self, bulk_id: UUID | str) -> AsyncGenerator[BulkResult, None]:
         """What became of each line, in the order of the file; over broken connections, too."""
@@ -331,7 +331,7 @@ class AsyncClient(AsyncSender):
 
     async def model(self, name: str) -> Model:
         """One model, at its default version or, as ``name@version``, at another."""
-        return await self._ask(Model, Call("GET", f"/models/{name}"))
+        return await self._ask(Model, Call("GET", f"/models/{_calls.path_part(name)}"))
 
     async def _all(self, kind: type[Page[Item]], path: str, filters: Mapping[str, Any]) -> AsyncIterator[Item]:
         cursor = None

@@ -255,7 +255,7 @@ class Client(Sender):
 
     def get_bulk(self, bulk_id: UUID | str) -> BulkJob:
         """How far a bulk job is."""
-        return self._ask(BulkJob, Call("GET", f"/bulk/{bulk_id}"))
+        return self._ask(BulkJob, Call("GET", f"/bulk/{_calls.path_part(bulk_id)}"))
 
     def wait_bulk(
         self, bulk_id: UUID | str, *, timeout_s: float | None = None, on_progress: OnProgress | None = None
@@ -274,7 +274,7 @@ class Client(Sender):
 
     def cancel_bulk(self, bulk_id: UUID | str) -> BulkJob:
         """End what has not ended, and get its credits back; what has succeeded stays, and is paid."""
-        return self._ask(BulkJob, Call("POST", f"/bulk/{bulk_id}/cancel"))
+        return self._ask(BulkJob, Call("POST", f"/bulk/{_calls.path_part(bulk_id)}/cancel"))
 
     def bulk_results(self, bulk_id: UUID | str) -> Iterator[BulkResult]:
         """What became of each line, in the order of the file; over broken connections, too."""
@@ -322,7 +322,7 @@ class Client(Sender):
 
     def model(self, name: str) -> Model:
         """One model, at its default version or, as ``name@version``, at another."""
-        return self._ask(Model, Call("GET", f"/models/{name}"))
+        return self._ask(Model, Call("GET", f"/models/{_calls.path_part(name)}"))
 
     def _all(self, kind: type[Page[Item]], path: str, filters: Mapping[str, Any]) -> Iterator[Item]:
         cursor = None
