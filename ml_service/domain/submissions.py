@@ -166,7 +166,8 @@ class Decision(StrEnum):
     MODEL_NOT_ALLOWED = "model_not_allowed"
     KEY_CAP_EXCEEDED = "key_cap_exceeded"
     LATE = "late"
-    """The day changed while this waited for the key's row, where the new day is counted already: submit again."""
+    """The day changed while this waited for the key's row, where the new day is counted already: submit again. Or by a
+    simple key: submit again with a look at the key itself."""
     TWIN = "twin"
     """Another request with the same key was accepted at the same moment: submit again to learn what it is."""
 
