@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from engine.testing import MARKS, READ_BY
 from tests.support.xdist_groups import SharedGroups
 
 pytest_plugins = ["tests.support.nodes", "tests.support.systems"]
@@ -36,6 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(HERE).parts[0]
         if mark := FOLDER_MARKS.get(folder):
             item.add_marker(mark)
+        for suite, selected in MARKS.items():
+            if item.get_closest_marker(selected) and suite not in READ_BY[folder]:
+                raise pytest.UsageError(f"{item.nodeid}: {suite} does not read this folder (engine/testing.py)")
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
