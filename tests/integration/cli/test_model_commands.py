@@ -60,6 +60,25 @@ def test_each_template_works_as_it_stands(run: Run, template: str) -> None:
     assert "longest call" in checked
 
 
+def test_the_hugging_face_template_says_that_weights_are_missing_and_how_they_come(run: Run, tmp_path: Path) -> None:
+    run("new", "reviews", "--template", "huggingface")
+    weights = tmp_path / "models" / "reviews" / "weights"
+    for _ in range(2):  # without the folder, and with an empty one
+        said = run("check", "reviews", expected=1).stderr
+        assert f"The weights are missing: put them into {weights} by the step with `hf download`" in said
+        assert said.rstrip().endswith("python3 start.py --cli models manifest reviews")
+        weights.mkdir(exist_ok=True)
+
+
+def test_a_file_that_was_replaced_by_another_name_is_said_with_the_command_for_it(run: Run, tmp_path: Path) -> None:
+    run("new", "flowers", "--template", "onnx")
+    file = tmp_path / "models" / "flowers" / "model.onnx"
+    file.rename(file.with_name("better.onnx"))
+    said = run("check", "flowers", expected=1).stderr
+    assert f"{file}, which weights.json names, cannot be read: No such file or directory." in said
+    assert "python3 start.py --cli models manifest flowers" in said
+
+
 @pytest.mark.slow
 def test_the_sklearn_template_loads_what_its_training_keeps(run: Run, tmp_path: Path) -> None:
     run("new", "trained", "--template", "sklearn")
@@ -75,7 +94,8 @@ def test_the_sklearn_template_loads_what_its_training_keeps(run: Run, tmp_path: 
 def test_a_manifest_names_weights_and_a_check_says_which_it_leaves_out(run: Run, tmp_path: Path) -> None:
     run("new", "mine")
     folder = tmp_path / "models" / "mine"
-    assert "There are no weights in" in run("manifest", "mine", expected=1).stderr
+    assert "There are no weights in" in (said := run("manifest", "mine", expected=1).stderr)
+    assert "Put the files there first" in said
     (folder / "weights").mkdir()
     (folder / "weights" / "model.safetensors").write_bytes(b"1234")
     (folder / "weights" / "config.json").write_text("{}")

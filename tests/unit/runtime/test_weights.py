@@ -63,6 +63,14 @@ def test_without_a_manifest_nothing_is_verified_and_no_path_is_given(folder: Pat
         path_of(folder, "model.onnx")
 
 
+@pytest.mark.parametrize("name", ["weights", "weights/", "another.onnx", "empty", "\0", "x" * 300])
+def test_weights_that_are_not_there_are_said_to_be_missing(folder: Path, name: str) -> None:
+    (folder / "empty" / ".cache").mkdir(parents=True)
+    (folder / "empty" / ".cache" / "lock").touch()
+    with pytest.raises(WrongWeights, match=r"weights are missing.* Put them there, then: .* models manifest my-model"):
+        path_of(folder, name)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
