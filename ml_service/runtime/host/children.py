@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import time
 from collections.abc import Iterator
 from typing import Literal
@@ -18,10 +17,7 @@ from ml_service.runtime.host.declarations import Declared, WrongDeclaration, dec
 from ml_service.runtime.host.model_files import ModelFilesError, fingerprint
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_limits import ModelLimits
-
-# The reason is shown to operators and users; an exception's text may quote the address of a model's own database.
-_URL_PASSWORD = re.compile(r"://[^/\s@]*@")
-_REASON_CHARS_MAX = 500
+from ml_service.runtime.host.reasons import public_reason
 
 ChildState = Literal["loading", "ready", "sleeping", "failed", "stopped"]
 
@@ -199,7 +195,7 @@ class Children:
 
     def _note_failed(self, reason: str) -> None:
         self._failed_loads += 1
-        self.error = _URL_PASSWORD.sub("://…@", reason)[:_REASON_CHARS_MAX]
+        self.error = public_reason(reason, self._source.path.parent.parent)
         if not self._warm:
             self.state = "failed"
         _log.error("model_load_failed", model=self._source.name, reason=self.error, retry_in_s=self._pause_s())

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_service.runtime.host.reasons import public_reason
 from ml_service.runtime.locations import BUNDLED_FOLDER, MODEL_FILE
 
 USER_FOLDER = Path("models")
@@ -109,10 +110,11 @@ def _models_in(root: Path, *, is_bundled: bool) -> tuple[dict[str, ModelSource],
             if each.is_dir() and not each.name.startswith(("_", ".")):
                 found.setdefault(each.name.replace("_", "-"), []).append(each)
     except PermissionError:
-        return {}, {root.name: f"{root} may not be opened by this user (id {os.getuid()}): chmod a+rx it."}
+        problem = f"{root} may not be opened by this user (id {os.getuid()}): chmod a+rx it."
+        return {}, {root.name: public_reason(problem, root)}
     for name, folders in found.items():
         if problem := _problem_of(name, folders):
-            problems[name] = problem
+            problems[name] = public_reason(problem, root)
     sources = {
         name: ModelSource(name, folders[0] / MODEL_FILE, is_bundled)
         for name, folders in found.items()

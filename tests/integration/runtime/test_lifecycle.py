@@ -281,13 +281,6 @@ async def test_a_model_loads_only_after_its_declarations_are_taken(
     assert not mark.exists()
 
 
-async def test_the_password_in_an_address_is_not_part_of_the_reason(make_model: Callable[..., ModelSource]) -> None:
-    failing = mine("raise OSError('no answer from postgresql://me:secret@db/weights')")
-    async with running(make_model(failing), ModelLimits(backoff_s_min=30)) as host:
-        assert "no answer from postgresql://…@db/weights (line " in host.error
-        assert "secret" not in host.error
-
-
 async def test_a_users_model_imports_what_lies_beside_it(make_model: Callable[..., ModelSource]) -> None:
     source = make_model("import beside\n" + mine("assert beside.HERE"))
     (source.path.parent / "beside.py").write_text("HERE = True\n")

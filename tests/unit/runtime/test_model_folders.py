@@ -59,10 +59,10 @@ def test_folders_that_are_no_models_are_left_out_with_a_sentence(tmp_path: Path)
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "README.md").touch()
     folder_with(tmp_path, "Wrong Name")
-    found = survey(tmp_path)
+    found, here = survey(tmp_path), tmp_path.name
     assert found.problems == {
-        "Wrong Name": f"{tmp_path}/Wrong Name has no model's name: lower case letters, digits and hyphens, up to 63.",
-        "empty": f"{tmp_path}/empty has no model.py.",
+        "Wrong Name": f"{here}/Wrong Name has no model's name: lower case letters, digits and hyphens, up to 63.",
+        "empty": f"{here}/empty has no model.py.",
     }
     assert {name for name, source in found.models.items() if not source.is_bundled} == set()
 
@@ -71,8 +71,9 @@ def test_two_folders_of_one_name_are_both_refused(tmp_path: Path) -> None:
     found = discover(folder=folder_with(tmp_path, "my-model", "my_model", "other"))
     assert "my-model" not in found.models
     assert "other" in found.models
+    here = tmp_path.name
     assert found.problems == {
-        "my-model": f"{tmp_path}/my-model and {tmp_path}/my_model are both the model my-model: rename or remove one."
+        "my-model": f"{here}/my-model and {here}/my_model are both the model my-model: rename or remove one."
     }
 
 
