@@ -100,15 +100,21 @@ async def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print 
 
 def _problems(catalog: Catalog, default_model: str, live: Sequence[Worker]) -> list[str]:
     """What `/health` calls so, each with its next step; a model that cannot be loaded is told apart from this."""
-    failed = {one.name: one.reason for one in workers.failed_models(live)}
-    problem = catalog.why_unserved(default_model, failed)
-    if problem is None or problem in failed.values():
-        return []
-    if "python3 start.py" in problem:
-        return [problem]
-    name = default_model.partition("@")[0]
-    is_off = any(not one.is_enabled for one in catalog.versions(name))
-    return [f"{problem} Next: python3 start.py {f'--cli models enable {name}' if is_off else '--logs worker'}"]
+    failed = {one.reason for one in workers.failed_models(live)}
+    return [
+        reason if "python3 start.py" in reason else f"{reason} Next: {_next_step(catalog, name, default_model)}"
+        for name, reason in catalog.all_unserved(default_model, live).items()
+        if reason not in failed
+    ]
+
+
+def _next_step(catalog: Catalog, model: str, default_model: str) -> str:
+    name = model.partition("@")[0]
+    if any(not one.is_enabled for one in catalog.versions(name)):
+        return f"python3 start.py --cli models enable {name}"
+    if model == default_model:
+        return "python3 start.py --logs worker"
+    return f"start a worker that has it, or end the offer: python3 start.py --cli models forget {name}"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ import jsonschema_rs
 import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelDisabled, ModelNotFound
-from ml_service.domain.models import ListedModel, ModelSpec, full_name
+from ml_service.domain.models import ListedModel, ModelSpec, Serving, full_name
 from ml_service.platform.json_schemas import validator_of
 from ml_service.storage import models
 from ml_service.storage.database import Database, Session
 from ml_service.storage.models import KnownSpecs
-from ml_service.usecases.workers import failed_models, list_live
+from ml_service.storage.workers import Worker
+from ml_service.usecases.workers import failed_models, list_live, serving
 
 log = structlog.get_logger()
 
@@ -220,6 +221,20 @@ class Catalog:
             promote = f"python3 start.py --cli models promote {spec.name}@{live[0]}"
             reason += f" It is the default version; live: {', '.join(live)}. To change the default: {promote}"
         return reason
+
+    def all_unserved(self, default_model: str, workers: Sequence[Worker]) -> dict[str, str]:
+        """Why requests wait at the moment, by model: the default model first, whatever keeps it from being served.
+
+        Others are named where they are offered and no live worker has their default version: not those that are
+        switched off, and not those that workers are loading or cannot load, see `failed_models`. Without a live worker,
+        which is a trouble of its own, only the default model is named.
+        """
+        failed = {one.name: one.reason for one in failed_models(workers)}
+        names = [default_model]
+        if any(one.is_alive for one in workers):
+            others = [one for one in self.all() if one.spec.name != default_model.partition("@")[0]]
+            names += [one.spec.name for one in others if serving(one, workers) is Serving.GONE]
+        return {name: reason for name in names if (reason := self.why_unserved(name, failed))}
 
     async def get(self, name: str) -> ListedModel:
         """The model of this name; looks into the table before it says that there is none.

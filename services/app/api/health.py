@@ -90,10 +90,12 @@ async def _depth(components: AppComponents) -> QueueDepth | None:
 def _report(components: AppComponents, seen: Overview | None, depth: QueueDepth | None) -> Health:
     ready = [worker for worker in seen.workers if worker.is_alive and worker.state == "ready"] if seen else []
     failed = {one.name: one.reason for one in failed_models(seen.workers)} if seen else {}
-    problem = components.catalog.why_unserved(components.settings.default_model, failed)
-    works = bool(ready) and problem is None
+    default_model = components.settings.default_model
+    unserved = components.catalog.all_unserved(default_model, seen.workers if seen else ())
+    works = bool(ready) and default_model not in unserved
+    is_well = depth is not None and bool(ready) and not unserved and not failed
     return Health(
-        status="unavailable" if seen is None else "ok" if depth is not None and works and not failed else "degraded",
+        status="unavailable" if seen is None else "ok" if is_well else "degraded",
         mode=components.settings.mode,
         database=DatabaseHealth(status="ok" if seen else "unavailable"),
         queue=QueueHealth(
@@ -108,5 +110,5 @@ def _report(components: AppComponents, seen: Overview | None, depth: QueueDepth 
             models_failed=failed,
         ),
         open_predictions=seen.open if seen else None,
-        problems=[problem] if seen and problem else [],
+        problems=list(unserved.values()) if seen else [],
     )

@@ -39,7 +39,7 @@ async def announce_v2(
             "h",
             1,
             pools=["default"],
-            models=served,
+            models=["dear@1", *served],
             model_states=states,
             state="ready",
             lease_s=60,
@@ -100,6 +100,44 @@ async def test_the_status_command_repeats_what_health_says_with_the_next_step(
     async with service.database.begin() as session:
         await models.set_enabled(session, "echo", is_enabled=False)
     assert await problems() == ["The model echo is switched off. Next: python3 start.py --cli models enable echo"]
+
+
+async def test_a_default_version_that_no_worker_has_is_a_problem_of_the_service(
+    service: Service, database_url: str
+) -> None:
+    async def inside() -> list[str]:
+        command = [sys.executable, "-m", "ml_service.cli", "status", "--json"]
+        env = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "DEFAULT_MODEL": "echo"}
+        env["SETTINGS_FOLDER"] = "/nowhere"
+        process = await asyncio.create_subprocess_exec(*command, env=env, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+        said, _ = await process.communicate()
+        return list(json.loads(said)["problems"])
+
+    async def health() -> tuple[str, list[str]]:
+        body = (await service.client.get("/health")).json()
+        return body["status"], body["problems"]
+
+    five = [replace(ECHO, name="five", version=version) for version in ("1.0.0", "1.1.0")]
+    async with service.database.autocommit() as session:
+        await models.announce(session, five)
+    ready = {"echo": ModelState("ready", "1"), "five": ModelState("ready", "1.1.0")}
+    await announce_v2(service, served=["echo@1", "five@1.1.0"], states=ready)
+    shown = (await service.client.get("/models/five")).json()
+    assert shown["state"] == "gone"
+    assert shown["reason"].endswith("To change the default: python3 start.py --cli models promote five@1.1.0")
+    assert await health() == ("degraded", [shown["reason"]])
+    assert await inside() == [shown["reason"]]
+    await announce_v2(service, served=["echo@1"], states={"echo": ready["echo"]})
+    assert await health() == ("degraded", ["No worker serves five@1.0.0: it waits for one of the pool default."])
+    [problem] = await inside()
+    assert problem.endswith("a worker that has it, or end the offer: python3 start.py --cli models forget five")
+    await announce_v2(service, served=["echo@1"], states={**ready, "five": ModelState("loading")})
+    assert await health() == ("ok", [])
+    await announce_v2(service, served=["echo@1", "five@1.1.0"], states=ready)
+    async with service.database.begin() as session:
+        await models.set_enabled(session, "five", is_enabled=False)
+    await service.components.catalog.refresh()
+    assert await health() == ("ok", [])
 
 
 async def test_a_request_is_validated_by_the_version_it_names(service: Service, anna: Person) -> None:

@@ -43,7 +43,10 @@ class Health(BaseModel):
     queue: QueueHealth
     workers: WorkersHealth
     open_predictions: int | None
-    problems: list[str] = Field(description="Why answers may wait, in sentences.")
+    problems: list[str] = Field(
+        description="Why answers may wait, in sentences: of the default model, and of each other model whose default "
+        "version no worker has; `degraded` while there are any."
+    )
 
 
 class Alive(BaseModel):
