@@ -25,7 +25,7 @@ from ml_service.runtime.child.calls import Calls, OutOfTime
 from ml_service.runtime.child.confinement import confine, limit_memory
 from ml_service.runtime.child.importing import ModelImportError, how_to_install, import_model
 from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
-from ml_service.runtime.child.reports import place_of, print_way_to
+from ml_service.runtime.child.reports import place_of, print_way_to, untrusted_types
 from ml_service.runtime.model_answers import (
     INPUT_REJECTED,
     MODEL_ERROR,
@@ -271,6 +271,11 @@ def _failure(error: BaseException, folder: Path) -> bytes:
 def _load_error(error: BaseException, folder: Path) -> str:
     if isinstance(error, MemoryError):
         return "The model needs more memory to load than it may take (memory_bytes_max)."
+    if untrusted := untrusted_types(error):
+        return (
+            f"The file of skops holds types that it loads only where they are named{place_of(error, folder)}. "
+            f"If you made the file yourself, pass skops.io.load trusted={untrusted}"
+        )
     remedy = f". {how_to_install(folder)}" if isinstance(error, ModuleNotFoundError) else ""
     text = " ".join(_text_of(error).split())
     return f"Loading it raised {type(error).__name__}: {text}{place_of(error, folder)}{remedy}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -22,6 +23,19 @@ def place_of(error: BaseException, folder: Path) -> str:
             return ""
         file, line = Path(inside[-1].filename), inside[-1].lineno
     return f" (line {line})" if file == folder / MODEL_FILE else f" ({file.name}, line {line})"
+
+
+def untrusted_types(error: BaseException) -> str:
+    """The types for which skops asks to be told that they are trusted, as ``["sklearn.tree._tree.Tree"]``; else empty.
+
+    Its own message is so long that what to do stands behind the cut.
+    """
+    if type(error).__name__ != "UntrustedTypesFoundException":
+        return ""
+    with contextlib.suppress(BaseException):
+        found = re.search(r"\[([^\]]*)\]", str(error))
+        return "" if found is None else f"[{found[1]}]".replace("'", '"')
+    return ""
 
 
 def print_way_to(error: BaseException, folder: Path) -> bool:
