@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from ml_service.cli.common import Reason, begin, command, new_table, out, user_named, whole
+from ml_service.cli.common import Reason, begin, command, new_table, one_of, out, user_named, whole
 from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
 from ml_service.domain.ledger import Kind, in_words
 from ml_service.domain.roles import Role
@@ -35,7 +35,7 @@ async def create(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
-    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.ADMIN,
+    role: Annotated[str, typer.Option(**one_of(*Role), help="What they may do.")] = Role.ADMIN,
 ) -> None:
     """Create an admin, or somebody with another role.
 
@@ -49,7 +49,7 @@ async def create(
     if known is not None:
         if not existing:
             raise UsernameTaken(f"{known.username!r} is taken. If it is the right person's, say --existing.")
-        await _promote(known, role, _read_password(known.username) if password_stdin else None)
+        await _promote(known, Role(role), _read_password(known.username) if password_stdin else None)
         return
     if not password_stdin and not sys.stdin.isatty():
         raise InvalidInput("There is no terminal to ask for the password: pass it with --password-stdin.")
@@ -60,9 +60,9 @@ async def create(
     password_hash = await Passwords().hash(password)
     async with begin() as session:
         user = await users.register(session, name, password_hash, starting_credits=0)
-        await stored_users.set_role(session, user.id, role)
+        await stored_users.set_role(session, user.id, Role(role))
         await admin.record(session, OPERATOR, "user.create_admin", f"user:{user.id}", after={"role": role})
-    out.print(f"{user.username} is {_named(role)}.")
+    out.print(f"{user.username} is {_named(Role(role))}.")
 
 
 def _read_password(username: str) -> str:
@@ -167,9 +167,7 @@ async def show(username: Username) -> None:
 @command
 async def set_role(
     username: Username,
-    role: Annotated[
-        Literal["viewer", "support", "admin", "none"], typer.Argument(help="What they may do from now on.")
-    ],
+    role: Annotated[str, typer.Argument(**one_of(*Role, "none"), help="What they may do from now on.")],
     reason: Reason,
 ) -> None:
     """Give a user a role, or take it away, on all replicas at once; the last admin keeps theirs."""

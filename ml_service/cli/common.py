@@ -66,6 +66,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def size_of(count: int) -> str:
+    """A number of bytes in the unit that shows it, as in "812 bytes", "3.2 KiB" and "118.4 MiB"."""
+    if count < 2**10:
+        return counted(count, "byte")
+    return f"{count / 2**10:,.1f} KiB" if count < 2**20 else f"{count / 2**20:,.1f} MiB"
+
+
 def whole(least: int | None = None, most: int | None = None) -> dict[str, Any]:
     """What makes an option or an argument a whole number within bounds, by our rule instead of Python's."""
     return {"min": least, "max": most, "parser": _number_parser(int, least, most)}
@@ -74,6 +81,17 @@ def whole(least: int | None = None, most: int | None = None) -> dict[str, Any]:
 def decimal(least: int, most: int) -> dict[str, Any]:
     """The same for a number that may have a fraction."""
     return {"min": least, "max": most, "parser": _number_parser(float, least, most)}
+
+
+def one_of(*values: str) -> dict[str, Any]:
+    """What makes an option or an argument one of these texts; typer's own message names a Python class of error."""
+
+    def parse(given: object) -> str:
+        if str(given) not in values:
+            raise typer.BadParameter(f"{str(given)[:40]!r} is not one of {', '.join(values)}.")
+        return str(given)
+
+    return {"parser": parse, "metavar": f"[{'|'.join(values)}]"}
 
 
 def _number_parser(kind: type[int | float], least: int | None, most: int | None) -> Callable[[object], float]:
@@ -90,8 +108,18 @@ def _number_parser(kind: type[int | float], least: int | None, most: int | None)
 
 
 def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callable[Arguments, None]:
-    """Run a coroutine as a command; a ServiceError becomes one sentence and exit code 1."""
+    """Run a coroutine as a command; a ServiceError becomes one sentence behind its code, and exit code 1."""
+    return _command(function, lambda error: f"{error.code}: {error.message}")
 
+
+def command_without_codes(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callable[Arguments, None]:
+    """The same without the code, which is the API's: for a command whose errors are a model's, and no request's."""
+    return _command(function, lambda error: error.message)
+
+
+def _command(
+    function: Callable[Arguments, Coroutine[Any, Any, None]], said: Callable[[ServiceError], str]
+) -> Callable[Arguments, None]:
     @functools.wraps(function)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
@@ -103,7 +131,7 @@ def command(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callabl
             raise typer.Exit(1) from None
         except ServiceError as error:
             reason = f" ({error.__cause__})" if error.__cause__ else ""
-            err.print(f"{error.code}: {error.message}{reason}")
+            err.print(f"{said(error)}{reason}")
             raise typer.Exit(1) from None
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             err.print(f"The database has no schema of this version: run `ml-service migrate` ({error}).")

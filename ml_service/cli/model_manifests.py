@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 from pathlib import Path
 
-from ml_service.cli.common import counted
+from ml_service.cli.common import counted, size_of
 from ml_service.domain.errors import InvalidInput
 from ml_service.runtime.author import WrongWeights
 from ml_service.runtime.author.weights import PICKLE_SUFFIXES, files_in, manifest_of, may_be_weights, package_of, read
@@ -85,11 +85,7 @@ def summary(folder: Path) -> str:
     files = read(folder)
     size = sum(one.size for one in files.values())
     are = "is" if len(files) == 1 else "are"
-    return (
-        f"{counted(len(files), 'file')} of weights, {size / 2**20:,.1f} MiB, {are} as {MANIFEST_FILE} says."
-        if files
-        else ""
-    )
+    return f"{counted(len(files), 'file')} of weights, {size_of(size)}, {are} as {MANIFEST_FILE} says." if files else ""
 
 
 def _readable(folder: Path) -> Collection[str]:

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ CLOSE = 1e-3
 """Numbers that differ by less are the same answer: floating point sums depend on the size of a batch."""
 BENCH_S = 1.0
 """So long each batch size is measured at least."""
+REQUESTS = 16
+"""So many inputs a model that asks others is measured with: a batch each of 1, 2, 4 and 8, and one input before."""
 ENOUGH = 0.9
 """A smaller batch with this share of the best rate is the better choice: its first answer comes sooner."""
 
@@ -168,18 +170,27 @@ async def _compare(host: ModelHost, inputs: list[str], found: Findings) -> None:
             return
 
 
-async def measure(host: ModelHost) -> list[Rate]:
-    """How fast each batch size is, with the model's own examples."""
+async def measure(host: ModelHost, requests: int = REQUESTS) -> list[Rate]:
+    """How fast each batch size is, with the model's own examples.
+
+    Args:
+        requests: How many inputs a model that asks others gets in all, for each may cost money there.
+
+    Raises:
+        InvalidInput: It has no examples, or one has no answer.
+    """
     inputs = [json.dumps(one, ensure_ascii=False) for one in host.spec.examples]
     if not inputs:
         raise InvalidInput("It has no examples to measure with.")
+    if host.declared.is_concurrent:
+        return await _measure_sparingly(host, inputs, requests)
     for place, text in enumerate(inputs, 1):
         [answer] = await host.predict([text])
         if not isinstance(answer, Success):
             raise InvalidInput(f"Example {place} has no answer to measure: {why(answer)}")
     rates = []
     for size in sizes_up_to(host.spec.batch_size):
-        batch = [inputs[at % len(inputs)] for at in range(size)]
+        batch = _batch_of(inputs, size)
         await host.predict(batch)
         began, batches = time.perf_counter(), 0
         while (took_s := time.perf_counter() - began) < BENCH_S:
@@ -187,6 +198,45 @@ async def measure(host: ModelHost) -> list[Rate]:
             batches += 1
         rates.append(Rate(size, size * batches / took_s, took_s * 1e3 / batches))
     return rates
+
+
+def batches_within(requests: int, batch_size: int) -> dict[int, int]:
+    """How many batches of each size are measured with so many requests in all, one of which is sent before them.
+
+    The sizes that have room for one batch each are; what is left is spread over them.
+    """
+    sizes: list[int] = []
+    left = requests - 1
+    for size in sizes_up_to(batch_size):
+        if size > left:
+            break
+        sizes.append(size)
+        left -= size
+    return {size: 1 + left // len(sizes) // size for size in sizes}
+
+
+def requests_of(batches: Mapping[int, int]) -> int:
+    """The requests that `measure` sends for these batches, the first one alone included."""
+    return 1 + sum(size * number for size, number in batches.items())
+
+
+async def _measure_sparingly(host: ModelHost, inputs: list[str], requests: int) -> list[Rate]:
+    """The same for a model that asks others; what opens its connections is one request more, and not measured."""
+    rates = []
+    for size, batches in {0: 1, **batches_within(requests, host.spec.batch_size)}.items():
+        began = time.perf_counter()
+        for _ in range(batches):
+            for answer in await host.predict(_batch_of(inputs, size or 1)):
+                if not isinstance(answer, Success):
+                    raise InvalidInput(f"One of {size or 1} requests at once has no answer to measure: {why(answer)}")
+        took_s = time.perf_counter() - began
+        if size:
+            rates.append(Rate(size, size * batches / took_s, took_s * 1e3 / batches))
+    return rates
+
+
+def _batch_of(inputs: list[str], size: int) -> list[str]:
+    return [inputs[at % len(inputs)] for at in range(size)]
 
 
 def best_of(rates: Sequence[Rate]) -> Rate:

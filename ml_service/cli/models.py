@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +12,29 @@ import orjson
 import typer
 
 from ml_service.cli import model_manifests, model_templates
-from ml_service.cli.common import OptionalReason, Reason, begin, command, counted, err, new_table, out, read_text
+from ml_service.cli.common import OptionalReason, Reason, begin, counted, err, new_table, one_of, out, read_text, whole
+from ml_service.cli.common import command_without_codes as command
 from ml_service.cli.model_cards import CARD_FILE, draft
 from ml_service.cli.model_templates import Template
-from ml_service.cli.model_trials import best_of, examine, input_of, measure, on_trial, source_of, why
+from ml_service.cli.model_trials import (
+    REQUESTS,
+    batches_within,
+    best_of,
+    examine,
+    input_of,
+    measure,
+    on_trial,
+    requests_of,
+    sizes_up_to,
+    source_of,
+    why,
+)
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput
 from ml_service.domain.models import ListedModel, ModelSpec
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.model_folders import FOR_BENCHMARKS, survey
+from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import ModelAnswer, Success
 from ml_service.usecases import admin, models
@@ -31,6 +47,9 @@ NAMED_MAX = 3
 
 OwnName = Annotated[str, typer.Argument(help="A model's name: a folder of models/, or a bundled one.")]
 Name = Annotated[str, typer.Argument(help="The model's name.")]
+Requests = Annotated[
+    int, typer.Option(**whole(2, 100_000), help="Of a model with async predict: how many requests to send in all.")
+]
 Unserved = Annotated[bool, typer.Option("--unserved", help="Even if no worker serves it: requests then wait.")]
 
 
@@ -71,7 +90,7 @@ async def promote(
     name, _, version = model.partition("@")
     if not version:
         raise InvalidInput(f"Name a version, as in python3 start.py --cli models promote {name}@1.1.0")
-    async with begin() as session:
+    async with _naming_unserved(), begin() as session:
         await admin.change_model(
             session, OPERATOR, name, {"default_version": version}, reason=reason, allow_unserved=unserved
         )
@@ -82,7 +101,7 @@ async def promote(
 @command
 async def rollback(name: Name, reason: OptionalReason = None, *, unserved: Unserved = False) -> None:
     """Go back to the version that was the default before."""
-    async with begin() as session:
+    async with _naming_unserved(), begin() as session:
         version = await admin.rollback_model(session, OPERATOR, name, reason=reason, allow_unserved=unserved)
     out.print(f"The default version of {name} is now {version}.")
 
@@ -129,10 +148,10 @@ async def restart(name: Name) -> None:
 @command
 async def new(
     name: Annotated[str, typer.Argument(help="The new model's name: lower case letters, digits and hyphens.")],
-    template: Annotated[Template, typer.Option(help="What it begins as.")] = Template.PYTHON,
+    template: Annotated[str, typer.Option(**one_of(*Template), help="What it begins as.")] = Template.PYTHON,
 ) -> None:
     """Make a folder in models/ with a working model to start from."""
-    folder = model_templates.create(name, template, read_settings(WorkerSettings).models_folder)
+    folder = model_templates.create(name, Template(template), read_settings(WorkerSettings).models_folder)
     out.print(f"{folder} is a model now. Change it, and try it: python3 start.py --cli models check {name}")
     if (folder / "requirements.txt").exists():
         out.print(
@@ -217,10 +236,11 @@ async def run(
 
 @app.command()
 @command
-async def bench(name: OwnName) -> None:
+async def bench(name: OwnName, requests: Requests = REQUESTS) -> None:
     """Measure each batch size with the model's own examples, in one process, which uses one core."""
     async with on_trial(name) as host:
-        rates = await measure(host)
+        _say_requests(host, requests)
+        rates = await measure(host, requests)
         declared = host.spec.batch_size
     table = new_table("batch", "inputs/s", "ms a batch")
     for one in rates:
@@ -240,12 +260,37 @@ async def card(name: OwnName) -> None:
         print(read_text(written), end="")  # noqa: T201 - Markdown, as it is
         return
     async with on_trial(name) as host:
+        _say_requests(host, REQUESTS)
         found = await examine(host)
         if found.problems:
             raise InvalidInput(" ".join(found.problems))
         text = draft(host.spec, found, await measure(host))
     print(text)  # noqa: T201
     err.print(f"A draft: complete it, and keep it as {written}.")
+
+
+@asynccontextmanager
+async def _naming_unserved() -> AsyncIterator[None]:
+    """Name the option that takes a version which no worker serves."""
+    try:
+        yield
+    except InvalidInput as error:
+        if not any(one["location"] == "body.default_version" for one in error.details.get("errors", ())):
+            raise
+        raise InvalidInput(f"{error.message} Or make it the default in advance: --unserved") from None
+
+
+def _say_requests(host: ModelHost, requests: int) -> None:
+    """Say beforehand what measuring a model that asks others may cost there."""
+    if not host.declared.is_concurrent:
+        return
+    sizes = sizes_up_to(host.spec.batch_size)
+    batches = batches_within(requests, host.spec.batch_size)
+    said = f"{host.spec.name} asks others: {requests_of(batches)} requests are sent to measure it."
+    if len(batches) < len(sizes):
+        every = requests_of(dict.fromkeys(sizes, 1))
+        said += f" Batches beyond {max(batches)} are left out: bench --requests {every} measures all."
+    err.print(said)
 
 
 def _print_answers(spec: ModelSpec, answers: list[ModelAnswer]) -> None:

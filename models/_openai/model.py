@@ -75,17 +75,10 @@ class Openai(Model):
             with urllib.request.urlopen(request, timeout=self.timeout_s) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            if error.code in (429, 503):
-                raise Retry(seconds(error.headers.get("Retry-After"))) from None
+            if error.code in (429, 503):  # seconds, or a date
+                raise Retry(error.headers.get("Retry-After", RETRY_S)) from None
             if error.code in (400, 413, 422):
                 raise PredictionFailure("The language model refuses this prompt.") from None
             raise LanguageModelFailed(f"it answered {error.code}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:  # no connection, cut off, or no JSON
             raise LanguageModelFailed(repr(error)) from None
-
-
-def seconds(text: str | None) -> float:
-    try:
-        return float(text or RETRY_S)
-    except ValueError:  # a date
-        return RETRY_S

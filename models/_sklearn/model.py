@@ -34,7 +34,7 @@ class Sklearn(Model):
         if WEIGHTS.exists():
             import skops.io
 
-            # Names of types that you trust, if it asks for any.
+            # Names of types that you trust, if it asks for any, as for forests and boosting.
             self.pipeline = skops.io.load(self.weights(WEIGHTS.name), trusted=[])
         else:
             self.pipeline = train()

@@ -84,7 +84,7 @@ def discover(
     problems = there.problems if besides else {name: there.problems[name] for name in wanted if name in there.problems}
     missing = [name for name in wanted if name not in there.models and name not in problems]
     if missing:
-        known = ", ".join(there.models) or "none"
+        known = ", ".join(name for name in there.models if name != FOR_BENCHMARKS) or "none"
         hint = " The name of a model has - where its folder has _." if any("_" in name for name in missing) else ""
         raise UnknownModel(f"There is no model {', '.join(missing)}; there are: {known}.{hint}")
     models = {name: there.models[name] for name in wanted if name not in problems}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 import pytest
 
 from engine.common.state import ROOT
+from ml_service.cli.model_trials import batches_within, requests_of
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +108,7 @@ def test_a_manifest_names_weights_and_a_check_says_which_it_leaves_out(run: Run,
     assert "weights.json names 2 files" in run("manifest", "mine").stdout
     assert (folder / "weights.json").read_text() == printed
     checked = run("check", "mine").stdout
-    assert "2 files of weights, 0.0 MiB, are as weights.json says." in checked
+    assert "2 files of weights, 6 bytes, are as weights.json says." in checked
     assert "Note" not in checked
     (folder / "weights" / "model.safetensors").write_bytes(b"5678")
     assert "is not the file that weights.json names" in run("check", "mine", expected=1).stderr
@@ -121,6 +123,7 @@ class Upstream(BaseHTTPRequestHandler):
     """Answers like OpenAI's API; busy for the first request of each server."""
 
     is_busy: ClassVar[bool] = True
+    retry_after: ClassVar[str] = "7"
     asked: ClassVar[list[tuple[dict[str, str], dict[str, Any]]]] = []
     odd: ClassVar[dict[str, str]] = {
         "html": "<html>Bad Gateway</html>",
@@ -137,7 +140,7 @@ class Upstream(BaseHTTPRequestHandler):
         if Upstream.is_busy:
             Upstream.is_busy = False
             self.send_response(429)
-            self.send_header("Retry-After", "7")
+            self.send_header("Retry-After", self.retry_after)
             self.end_headers()
             return
         self.send_response(400 if prompt == "refuse" else 200)
@@ -174,6 +177,12 @@ def test_the_openai_template_asks_any_server_like_it(run: Run, upstream: str) ->
     }
     busy = run("run", "helper", "--input", '{"prompt": "tea"}', expected=1, **settings)
     assert "asks to be tried again in 7 s" in busy.stderr
+    dated = Upstream
+    dated.is_busy, dated.retry_after = True, "Fri, 01 Jan 2100 00:00:00 GMT"
+    busy = run("run", "helper", "--input", "tea", expected=1, **settings)
+    dated.retry_after = "7"
+    assert "asks to be tried again in 86400 s" in busy.stderr
+    Upstream.asked.pop()
     answered = run("run", "helper", "--input", '{"prompt": "tea", "temperature": 1}', **settings)
     assert json.loads(answered.stdout) == {"text": "About tea", "tokens": 12}
     refused = run("run", "helper", "--input", '{"prompt": "refuse"}', expected=1, **settings)
@@ -186,6 +195,50 @@ def test_the_openai_template_asks_any_server_like_it(run: Run, upstream: str) ->
     assert headers["Authorization"] == "Bearer sk-test"
     assert headers["Idempotency-Key"]
     assert (body["temperature"], body["user"]) == (1, "nobody")
+
+
+def test_a_model_that_asks_others_is_measured_with_few_requests(run: Run, upstream: str) -> None:
+    Upstream.is_busy = False
+    run("new", "helper", "--template", "openai")
+    settings = {"OPENAI_BASE_URL": upstream, "MODEL_ENVIRONMENT": "OPENAI_BASE_URL"}
+    measured = run("bench", "helper", **settings)
+    assert "helper asks others: 16 requests are sent to measure it." in measured.stderr
+    assert "Batches beyond 8 are left out: bench --requests 32 measures all." in measured.stderr
+    assert len(Upstream.asked) == 16
+    assert "The best batch_size is" in measured.stdout
+    Upstream.asked.clear()
+    measured = run("bench", "helper", "--requests", "40", **settings)
+    assert int(re.findall(r"helper asks others: (\d+) requests", measured.stderr)[0]) == len(Upstream.asked) <= 40
+    assert "left out" not in measured.stderr
+    Upstream.is_busy = True
+    busy = run("bench", "helper", expected=1, **settings).stderr
+    assert "has no answer to measure: asks to be tried again in 7 s" in busy
+
+
+@pytest.mark.parametrize("requests", [2, 3, 16, 17, 32, 33, 1000])
+@pytest.mark.parametrize("batch_size", [1, 7, 16])
+def test_no_more_requests_are_sent_than_are_asked_for(requests: int, batch_size: int) -> None:
+    batches = batches_within(requests, batch_size)
+    assert batches
+    assert requests_of(batches) <= requests
+
+
+@pytest.mark.slow
+def test_a_forest_in_a_skops_file_is_refused_with_what_to_write(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("skops")
+    run("new", "forest", "--template", "sklearn")
+    folder = tmp_path / "models" / "forest"
+    train = (folder / "train.py").read_text().replace("LogisticRegression(C=10)", "RandomForestClassifier(3)")
+    train = train.replace("linear_model import LogisticRegression", "ensemble import RandomForestClassifier")
+    (folder / "train.py").write_text(train)
+    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True)
+    run("manifest", "forest")
+    said = run("check", "forest", expected=1).stderr.splitlines()[-1]
+    fix = re.findall(r'trusted=\["sklearn.tree._tree.Tree"\]', said)
+    assert fix, said
+    model = (folder / "model.py").read_text().replace("trusted=[]", fix[0])
+    (folder / "model.py").write_text(model)
+    run("check", "forest")
 
 
 @pytest.mark.slow
@@ -314,6 +367,19 @@ def test_a_new_model_needs_a_name_that_is_free(run: Run) -> None:
     assert "There is a model mine already" in run("new", "mine", expected=1).stderr
     assert "There is a model sentiment already" in run("new", "sentiment", expected=1).stderr
     assert "is no model's name" in run("new", "My_Model", expected=1).stderr
+
+
+def test_a_template_that_there_is_not_is_said_beside_those_that_there_are(run: Run) -> None:
+    said = " ".join(run("new", "mine", "--template", "pyhton", expected=2).stderr.replace("│", " ").split())
+    assert "'--template': 'pyhton' is not one of python, sklearn, onnx, huggingface, openai." in said
+
+
+def test_what_is_wrong_with_a_model_is_said_without_the_code_of_a_request(run: Run) -> None:
+    run("new", "mine")
+    for arguments in (("new", "mine"), ("check", "nobody"), ("run", "mine", "--input", " "), ("manifest", "mine")):
+        said = run(*arguments, expected=1).stderr
+        assert not re.match(r"(invalid_input|not_found): ", said), said
+    assert " echo" not in run("check", "nobody", expected=1).stderr, "`models list` does not show it either"
 
 
 def test_models_are_listed_without_a_database(run: Run, tmp_path: Path) -> None:
