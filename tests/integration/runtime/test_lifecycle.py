@@ -18,10 +18,8 @@ import psutil
 import pytest
 import structlog
 
-from ml_service.runtime import frames
 from ml_service.runtime.author.weights import manifest_of
 from ml_service.runtime.child.batch_server import IDLE_S
-from ml_service.runtime.host.child_process import ChildProcess
 from ml_service.runtime.host.model_folders import ModelSource, discover
 from ml_service.runtime.host.model_host import ModelHost, ModelLimits, ModelUnavailable
 from ml_service.runtime.locations import MANIFEST_FILE
@@ -59,7 +57,6 @@ import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
 from ml_service.runtime.host.model_host import ModelHost
-from ml_service.runtime.host.child_process import ChildProcess
 from ml_service.runtime.host.model_folders import ModelSource
 
 async def main():
@@ -264,21 +261,6 @@ async def test_a_model_may_return_more_than_the_worker_grants(make_model: Callab
         assert isinstance(fits, Success)
         assert not isinstance(too_large, Success)
         assert "111 bytes of JSON; the limit is 100" in too_large.message
-
-
-async def test_a_model_loads_only_after_its_declarations_are_taken(
-    make_model: Callable[..., ModelSource], tmp_path: Path
-) -> None:
-    mark = tmp_path / "loaded"
-    child = await ChildProcess.start(make_model(mine(f"__import__('pathlib').Path({str(mark)!r}).touch()")), QUICK)
-    kind, _ = await child.frames.receive()
-    assert kind == frames.DECLARED
-    with pytest.raises(TimeoutError):  # it is not on its way to load
-        async with asyncio.timeout(1):
-            await child.frames.receive()
-    await child.close(grace_s=PATIENCE_S)
-    assert await child.gone == "exited with status 0"
-    assert not mark.exists()
 
 
 async def test_a_users_model_imports_what_lies_beside_it(make_model: Callable[..., ModelSource]) -> None:

@@ -10,17 +10,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from ml_service.runtime import frames
 from ml_service.runtime.host.child_process import ChildProcess, exit_noticed
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.model_answers import Failure, Success
 from tests.support.hosts import QUICK, of_models, running
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="prctl, seccomp and /proc are Linux's")
 
@@ -299,3 +301,20 @@ async def test_a_missing_package_that_is_named_is_said_to_be_installed_where_it_
     async with running(source) as host:
         assert "python3 start.py --restart installs what requirements.txt names" in host.error
         assert "in containers an image of your own has it" in host.error
+
+
+async def test_a_model_loads_only_after_its_declarations_are_taken(
+    make_model: Callable[..., ModelSource], tmp_path: Path
+) -> None:
+    mark = tmp_path / "loaded"
+    child = await ChildProcess.start(
+        make_model(model("nap()") + f"    def load(self):\n        open({str(mark)!r}, 'w').close()\n"), QUICK
+    )
+    kind, _ = await child.frames.receive()
+    assert kind == frames.DECLARED
+    with pytest.raises(TimeoutError):  # it is not on its way to load
+        async with asyncio.timeout(1):
+            await child.frames.receive()
+    await child.close(grace_s=PATIENCE_S)
+    assert await child.gone == "exited with status 0"
+    assert not mark.exists()

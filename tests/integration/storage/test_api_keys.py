@@ -18,7 +18,6 @@ from ml_service.storage import canceling, expiring, idempotency, model_versions
 from ml_service.storage.database import Database, Session
 from ml_service.storage.finishing import Finish
 from ml_service.usecases import api_keys
-from tests.support.locks import until_one_waits
 from tests.support.play import Play
 
 TEN = SpendCap(10, CapPer.DAY)
@@ -104,86 +103,6 @@ async def test_a_known_idempotency_key_is_answered_past_the_cap_but_not_past_the
         assert [one.decision for one in await play.submit(asked)] == ["scope_missing"]
         await session.execute("UPDATE api_keys SET revoked_at = now()")
         assert [one.decision for one in await play.submit(asked)] == ["no_session"]
-
-
-# Simple keys, which are looked up by their token alone.
-
-
-def simple(key: Principal) -> Principal:
-    return replace(key, has_simple_key=True)
-
-
-async def test_a_simple_key_is_counted_and_named_as_any(play: Play) -> None:
-    key = simple(await play.key())
-    session, others = await play.principal(), simple(await play.key())
-    asked = [play.submission(by=one, cost=cost) for one, cost in ((key, 2), (session, 3), (others, 4), (key, 5))]
-    assert [one.decision for one in await play.submit(*asked)] == ["accepted"] * 4
-    assert await decided(play, key, items=2, batch=True, key="k") == "accepted"
-    assert await play.spent(key) == Spent(9, 9, 9)
-    assert await play.spent(others) == Spent(4, 4, 4)
-    async with play.database.autocommit() as session_:
-        rows = await session_.fetch(
-            "SELECT actor_id, sum(amount)::int FROM transactions WHERE kind = 'hold' GROUP BY 1"
-        )
-        assert await session_.fetchval("SELECT count(*) FROM predictions WHERE key_id = $1", key.key_id) == 4
-    assert {row[0]: row[1] for row in rows} == {str(key.key_id): 9, str(play.user_id): 3, str(others.key_id): 4}
-    await cancel(play, play.ids[0])
-    assert await play.spent(key) == Spent(7, 7, 7)
-    assert (await play.books()).is_clean
-
-
-_NO_LONGER_SIMPLE = {
-    "cap_credits = 5, cap_per = 'day'": "key_cap_exceeded",
-    "models = '{other}'": "model_not_allowed",
-    "scopes = '{read}'": "scope_missing",
-    "expires_at = now()": "no_session",
-    "revoked_at = now()": "no_session",
-}
-
-
-@pytest.mark.parametrize(("change", "decision"), _NO_LONGER_SIMPLE.items())
-async def test_a_key_that_is_no_longer_simple_is_looked_at(play: Play, change: str, decision: str) -> None:
-    key = await play.key()
-    async with play.database.autocommit() as session:
-        await session.execute(f"UPDATE api_keys SET {change}")
-    assert await decided(play, simple(key), cost=6) == "late"
-    assert await decided(play, key, cost=6) == decision
-    assert await play.balance() == (100, 0)
-
-
-@pytest.mark.parametrize("change", _NO_LONGER_SIMPLE)
-async def test_a_key_that_is_changed_while_a_request_waits_is_looked_at(play: Play, change: str) -> None:
-    key = simple(await play.key())
-    async with play.database.begin() as session:
-        await session.execute("SELECT FROM users FOR NO KEY UPDATE")
-        asking = asyncio.create_task(decided(play, key, cost=6))
-        await until_one_waits(play.url)
-        await session.execute(f"UPDATE api_keys SET {change}")
-    assert await asking == "late"
-    assert await play.balance() == (100, 0)
-
-
-async def test_why_a_simple_key_is_refused_is_for_the_look_at_it_to_say(play: Play) -> None:
-    key = await play.key()
-    asked = play.submission(by=simple(key), key="k")
-    assert [one.decision for one in await play.submit(asked)] == ["accepted"]
-    assert [one.decision for one in await play.submit(asked)] == ["late"]
-    assert await decided(play, key, key="k", id=asked.items[0].id) == "replayed"
-    assert await decided(play, simple(key), cost=101) == "late"
-    assert await decided(play, key, cost=101) == "insufficient_credits"
-    ended = replace(simple(key), token_hash=b"?" * 32)
-    assert await decided(play, ended) == "late"
-    assert await decided(play, replace(simple(key), key_id=UUID(int=7))) == "late"
-
-
-async def test_a_rotated_token_is_simple_until_its_grace_ends(play: Play) -> None:
-    key = simple(await play.key())
-    for grace_s, decision in ((60, "accepted"), (0, "late")):
-        async with play.database.begin() as session:
-            made = await api_keys.rotate(session, play.user_id, key.key_id, grace_s=grace_s)  # type: ignore[arg-type]
-        assert await decided(play, key) == decision
-        key = replace(key, token_hash=hash_of(made.token))
-        assert await decided(play, key) == "accepted"
 
 
 async def test_parallel_requests_never_hold_more_than_the_cap(play: Play) -> None:
@@ -366,7 +285,7 @@ async def test_the_edge_of_a_day_lets_nobody_hold_more_than_the_cap_of_each_day(
 
 async def test_what_a_simple_key_holds_counts_for_its_day_however_late_it_comes(moving: Play) -> None:
     play = moving
-    key = simple(await play.key())
+    key = replace(await play.key(), has_simple_key=True)
     for moment, expected in (
         ("2027-01-31 12:00Z", Spent(1, 1, 1)),
         ("2027-01-30 12:00Z", Spent(1, 2, 2)),
