@@ -11,7 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from ml_service.cli import model_manifests, model_templates
+from ml_service.cli import model_manifests, model_states, model_templates
 from ml_service.cli.common import OptionalReason, Reason, begin, counted, err, new_table, one_of, out, read_text, whole
 from ml_service.cli.common import command_without_codes as command
 from ml_service.cli.model_cards import CARD_FILE, draft
@@ -30,14 +30,14 @@ from ml_service.cli.model_trials import (
     why,
 )
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput
-from ml_service.domain.models import ListedModel, ModelSpec
+from ml_service.domain.models import ModelSpec
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.model_folders import FOR_BENCHMARKS, survey
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import ModelAnswer, Success
-from ml_service.usecases import admin, models
+from ml_service.usecases import admin
 from ml_service.usecases.admin import OPERATOR
 
 app = typer.Typer(help="List the models; make, try and measure one of your own.", no_args_is_help=True)
@@ -56,26 +56,26 @@ Unserved = Annotated[bool, typer.Option("--unserved", help="Even if no worker se
 @app.command("list")
 @command
 async def list_() -> None:
-    """List every model that a worker has announced, and every other one that could be served."""
-    listed: list[ListedModel] = []
+    """List every model that a worker has announced, and every other one that could be served, with its state."""
+    there = survey(read_settings(WorkerSettings).models_folder)
+    seen, unserved = model_states.Seen(), ""
     try:
-        async with begin() as session:
-            listed = await models.list_all(session)
+        seen, unserved = await model_states.look(), "off"
     except DatabaseUnavailable as error:
         err.print(f"Only what is in the folders here: {error.message}")
-    table = new_table("model", "version", "default", "price", "workers", "batch", "pool")
-    for one in listed:
-        spec = one.spec
-        default = "yes" if one.is_default else ""
-        table.add_row(
-            spec.name, spec.version, default, str(one.price_credits), str(one.workers), str(spec.batch_size), spec.pool
-        )
-    there = survey(read_settings(WorkerSettings).models_folder)
-    for name in sorted(there.models.keys() - {FOR_BENCHMARKS} - {one.spec.name for one in listed}):
-        table.add_row(name, "", "", "", "0", "", "")
+    table = new_table("model", "version", "default version", "state", "price", "workers", "batch", "pool")
+    for one in seen.listed:
+        spec, default = one.spec, "yes" if one.is_default else ""
+        row = (spec.name, spec.version, default, seen.states[spec.full_name], str(one.price_credits), str(one.workers))
+        table.add_row(*row, str(spec.batch_size), spec.pool)
+    reasons = {**there.problems, **seen.reasons}
+    names = there.models.keys() | there.problems.keys() | seen.unannounced.keys()
+    for name in sorted(names - {FOR_BENCHMARKS} - {one.spec.name for one in seen.listed}):
+        state = "broken" if name in reasons else seen.unannounced.get(name, unserved)
+        table.add_row(name, "", "", state, "", "0", "", "")
     out.print(table)
-    for problem in there.problems.values():
-        err.print(problem)
+    for name, reason in sorted(reasons.items()):
+        err.print(f"{name}: {reason}")
 
 
 @app.command()

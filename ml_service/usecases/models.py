@@ -222,6 +222,13 @@ class Catalog:
             reason += f" It is the default version; live: {', '.join(live)}. To change the default: {promote}"
         return reason
 
+    def why_not_live(self, listed: ListedModel, state: Serving, failed: Mapping[str, str]) -> str | None:
+        """Why a version is not served, see `why_unserved`; the default version is named without its number."""
+        name = listed.spec.name if listed.is_default else listed.spec.full_name
+        if state is Serving.LOADING:
+            failed = {listed.spec.name: f"A worker is loading {name}.", **failed}
+        return self.why_unserved(name, failed)
+
     def all_unserved(self, default_model: str, workers: Sequence[Worker]) -> dict[str, str]:
         """Why requests wait at the moment, by model: the default model first, whatever keeps it from being served.
 

@@ -389,4 +389,4 @@ def test_models_are_listed_without_a_database(run: Run, tmp_path: Path) -> None:
     assert {"mine", "sentiment"} <= {
         line.split("│")[1].strip() for line in listed.stdout.splitlines() if line.startswith("│")
     }
-    assert "has no model.py" in listed.stderr
+    assert "broken: models/broken has no model.py." in listed.stderr

@@ -36,11 +36,7 @@ class Seen:
 
     def reason(self, listed: ListedModel) -> str | None:
         """Why a version is not served; None while it is. The default version is named without its number."""
-        failed = {one.name: one.reason for one in self.broken}
-        name = listed.spec.name if listed.is_default else listed.spec.full_name
-        if self.state(listed) is Serving.LOADING:
-            failed.setdefault(listed.spec.name, f"A worker is loading {name}.")
-        return self.catalog.why_unserved(name, failed)
+        return self.catalog.why_not_live(listed, self.state(listed), {one.name: one.reason for one in self.broken})
 
 
 class RecentTimes(BaseModel):
