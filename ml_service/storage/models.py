@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -303,20 +302,6 @@ async def forget(session: Session, name: str, version: str | None = None) -> int
     """Forget the version, or without one all versions, that no ready worker serves; returns how many."""
     tag = await session.execute(_FORGET, name, version)
     return int(tag.rpartition(" ")[2])
-
-
-async def ask_restart(session: Session, name: str) -> bool:
-    """Ask the workers to load the model again; returns whether there is such a model."""
-    tag = await session.execute("UPDATE models SET restart_asked_at = clock_timestamp() WHERE name = $1", name)
-    return bool(tag == "UPDATE 1")
-
-
-_RESTARTS = "SELECT name, restart_asked_at FROM models WHERE name = ANY ($1) AND restart_asked_at IS NOT NULL"
-
-
-async def restarts_asked(session: Session, names: Sequence[str]) -> dict[str, datetime]:
-    """When a restart of each of these models was last asked for, where it ever was."""
-    return {row["name"]: row["restart_asked_at"] for row in await session.fetch(_RESTARTS, names)}
 
 
 async def set_price(session: Session, name: str, price_credits: int | None) -> bool:

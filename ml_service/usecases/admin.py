@@ -20,7 +20,7 @@ from ml_service.domain.ledger import COMMAND_LINE, Actor, ActorKind, Kind, walle
 from ml_service.domain.roles import Role
 from ml_service.domain.users import DELETED
 from ml_service.messaging.queue import Handled, Queue
-from ml_service.storage import admin_actions, admin_users, link_codes, sessions, users
+from ml_service.storage import admin_actions, admin_users, link_codes, model_restarts, sessions, users
 from ml_service.storage import models as stored_models
 from ml_service.storage.admin_actions import AdminAction
 from ml_service.storage.admin_users import UserAccount
@@ -287,7 +287,7 @@ async def forget_model(session: Session, admin: Admin, name: str) -> None:
 
 async def restart_model(session: Session, admin: Admin, name: str) -> None:
     """Have all workers load a model again, and nothing else. Raises ModelNotFound."""
-    if not await stored_models.ask_restart(session, name):
+    if not await model_restarts.ask(session, name):
         raise ModelNotFound(f"No worker has announced a model {name!r}.")
     await record(session, admin, "model.restart", f"model:{name}")
 

@@ -17,7 +17,7 @@ import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable
 from ml_service.domain.models import ModelState
-from ml_service.storage import workers
+from ml_service.storage import model_restarts, workers
 from ml_service.storage.database import Database
 
 log = structlog.get_logger()
@@ -43,6 +43,7 @@ class Heartbeat:
 
     Args:
         presence: Asked at each beat.
+        heard: Given what is said on the channel of restarts, which a worker hears by this connection.
         interval_s, lease_s: Seconds between two beats, and how long one is good for.
     """
 
@@ -53,6 +54,7 @@ class Heartbeat:
         worker_id: str,
         presence: Callable[[], Presence],
         *,
+        heard: Callable[[str], None],
         interval_s: float,
         lease_s: float,
     ) -> None:
@@ -60,6 +62,7 @@ class Heartbeat:
         self._database_url = database_url
         self._worker_id = worker_id
         self._presence = presence
+        self._heard = heard
         self._interval_s = interval_s
         self._lease_s = lease_s
         self._number: int | None = None
@@ -98,6 +101,7 @@ class Heartbeat:
                 async with self._database.own_connection(self._database_url, f"ml-service {self._worker_id}") as own:
                     number = await workers.next_number(own)
                     await workers.hold_lock(own, number)
+                    await own.add_listener(model_restarts.CHANNEL, lambda *told: self._heard(told[-1]))
                     while True:
                         self._beat_now.clear()
                         presence = self._presence()

@@ -8,7 +8,6 @@ import signal
 import socket
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
 from typing import NoReturn
 
 import structlog
@@ -20,7 +19,7 @@ from ml_service.messaging.queue import Queue
 from ml_service.platform.health_file import keep_health_file_fresh
 from ml_service.platform.sd_notify import ask_for_patience, notify
 from ml_service.platform.settings.worker import WorkerSettings
-from ml_service.runtime.host.model_folders import UnknownModel, discover, survey
+from ml_service.runtime.host.model_folders import Discovered, UnknownModel, discover, is_meant, survey
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.host.orphans import adopt_orphans
@@ -31,6 +30,7 @@ from services.ml_worker.heartbeat import Heartbeat, Presence
 from services.ml_worker.lane import Lane
 from services.ml_worker.metrics import WorkerMetrics
 from services.ml_worker.pool import PoolConsumer
+from services.ml_worker.restarts import Restarts
 from services.ml_worker.rows import LaneRows
 
 log = structlog.get_logger()
@@ -70,11 +70,14 @@ class WorkerService:
         self._refused: dict[str, ModelState] = {}  # by the host's name
         self._tried: set[str] = set()  # whose first start has ended, one way or the other
         self._state = "starting"
+        self._changing = asyncio.Lock()  # held while a model is let go or taken up
+        self._restarts = Restarts(self.id, database, self._restart, interval_s=settings.worker_heartbeat_s)
         self.heartbeat = Heartbeat(
             database,
             settings.database_url,
             self.id,
             self.presence,
+            heard=self._restarts.hear,
             interval_s=settings.worker_heartbeat_s,
             lease_s=settings.worker_lease_s,
         )
@@ -97,7 +100,7 @@ class WorkerService:
         self._serving = {name: asyncio.create_task(self._serve_model(name)) for name in self._in_order()}
         watching = [
             asyncio.create_task(keep_health_file_fresh(self._settings.alive_file, self._is_well)),
-            asyncio.create_task(self._watch_restarts()),
+            asyncio.create_task(self._restarts.watch()),
             asyncio.create_task(self._look_after_versions()),
             asyncio.create_task(self._ask_for_patience()),
         ]
@@ -136,38 +139,19 @@ class WorkerService:
         log.info("model_ready", model=name, version=host.spec.version, load_s=round(host.load_s, 2))
         self._note_ready(name)
 
-    async def _watch_restarts(self) -> NoReturn:
-        """Load a model again when an operator asks for it. What was asked before this worker started has been done."""
-        done: dict[str, datetime] | None = None
-        while True:
-            asked = await self._restarts_asked()
-            if asked is not None:
-                done = asked if done is None else done
-                for name in [name for name, at in asked.items() if done.get(name) != at]:
-                    try:
-                        await self._restart(name)
-                    except Exception:
-                        log.exception("model_not_restarted", model=name)  # the next request must be heard
-                done = asked
-            await asyncio.sleep(self._settings.worker_heartbeat_s)
-
-    async def _restarts_asked(self) -> dict[str, datetime] | None:
-        """When a restart of each model was last asked for; None where that cannot be read now."""
-        try:
-            async with self._database.autocommit() as session:
-                return await models.restarts_asked(session, [*self.hosts, *self._left_out])
-        except DatabaseUnavailable:
-            return None
-        except Exception:
-            log.exception("restarts_not_read")
-            return None
-
     async def _look_after_versions(self) -> NoReturn:
-        """Take over from workers that have gone: their versions are still the default ones, their pools announced."""
+        """Take over from workers that have gone: their versions are still the default ones, their pools announced.
+
+        And report models no longer that have gone themselves.
+        """
         while True:
             await asyncio.sleep(self._settings.worker_heartbeat_s)
             await self._replace_old_release(list(self._lanes))
             await self._follow_pools()
+            try:
+                await self._drop_gone()
+            except Exception:
+                log.exception("models_not_looked_at")  # the models that are served must not suffer
 
     async def _follow_pools(self) -> None:
         """Announce again what was announced last by workers of another pool that have all gone."""
@@ -197,11 +181,15 @@ class WorkerService:
             log.exception("model_default_not_replaced")  # the models that are served must not suffer
 
     async def _restart(self, name: str) -> None:
-        """Finish what has begun with a model, and serve it with its files as they are now."""
-        log.info("model_restarts", model=name)
-        if name in self._left_out:
+        """Finish what has begun with a model, and serve it with its files as they are now; or take it up."""
+        async with self._changing:
+            await self._begin_again(name)
+
+    async def _begin_again(self, name: str) -> None:
+        if name not in self.hosts:
             await self._look_again(name)
             return
+        log.info("model_restarts", model=name)
         await _canceled([self._serving[name]])
         lane = self._lanes.pop(name, None)
         self._refused.pop(name, None)
@@ -217,22 +205,39 @@ class WorkerService:
             await old.close()
         except Exception:
             log.exception("model_not_closed", model=name)
-        self.hosts[name] = old.renewed()
+        if old.source.is_gone:
+            del self.hosts[name]
+            await self._look_again(name)
+        else:
+            self._take_up(name, old.renewed())
+
+    def _take_up(self, name: str, host: ModelHost) -> None:
+        self.hosts[name] = host
         self._serving[name] = asyncio.create_task(self._serve_model(name))
 
     async def _look_again(self, name: str) -> None:
-        """Serve a model that was left out when the worker started, or say what is wrong with its folder now."""
-        found = await asyncio.to_thread(survey, self._settings.models_folder)
-        source = found.models.get(name)
-        if source is None:
-            problem = found.problems.get(name, f"There is no folder of a model {name}.")
+        """Serve a model that this worker did not find so far, or say what is wrong with its folder now."""
+        found = await asyncio.to_thread(_found, self._settings, [name])
+        self._left_out.pop(name, None)
+        if name in found.models:
+            self._take_up(name, ModelHost(found.models[name], ModelLimits.of(self._settings)))
+        elif problem := found.problems.get(name):
             log.error("model_left_out", model=name, reason=problem)
             self._left_out[name] = ModelState("failed", reason=problem)
         else:
-            del self._left_out[name]
-            self.hosts[name] = ModelHost(source, ModelLimits.of(self._settings))
-            self._serving[name] = asyncio.create_task(self._serve_model(name))
-        self.heartbeat.changed()
+            log.warning("model_not_found", model=name)
+        self._note_ready()
+
+    async def _drop_gone(self) -> None:
+        """Report a model no longer that is not served anyway, and whose folder was removed."""
+        async with self._changing:
+            failed = [name for name, host in self.hosts.items() if host.state == "failed" or name in self._refused]
+            gone = [name for name in failed if name not in self._lanes and self.hosts[name].source.is_gone]
+            if left_out := self._left_out.keys() - {self._settings.models_folder.name}:  # a problem with all of them
+                there = await asyncio.to_thread(survey, self._settings.models_folder)
+                gone += left_out - there.models.keys() - there.problems.keys()
+            for name in gone:
+                await self._begin_again(name)
 
     async def _ask_for_patience(self) -> None:
         """Let the supervisor wait while models load: each has a time of its own for that."""
@@ -318,6 +323,23 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _found(settings: WorkerSettings, only: Collection[str] | None = None) -> Discovered:
+    """The models that a worker with these settings serves, or those of them that ``only`` names.
+
+    Raises:
+        UnknownModel: One that the settings name is not there; not where ``only`` is given.
+    """
+    names, left_out = _names(settings.models) or None, () if settings.worker_pool else _names(settings.models_left_out)
+    if only is None:
+        return discover(names, settings.models_folder, left_out)
+    there = survey(settings.models_folder)
+    meant = [one for one in only if is_meant(one, names, left_out, there)]
+    return Discovered(
+        {name: source for name, source in there.models.items() if name in meant},
+        {name: problem for name, problem in there.problems.items() if name in meant},
+    )
+
+
 async def _canceled(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
@@ -333,11 +355,8 @@ async def run(settings: WorkerSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    names = _names(settings.models) or None
     try:
-        found = discover(
-            names, settings.models_folder, () if settings.worker_pool else _names(settings.models_left_out)
-        )
+        found = _found(settings)
     except UnknownModel as error:
         raise SystemExit(str(error)) from None
     async with AsyncExitStack() as stack:

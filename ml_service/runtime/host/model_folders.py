@@ -42,6 +42,17 @@ class ModelSource:
     path: Path
     is_bundled: bool = False
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether its folder was removed; one that cannot be looked at is still there."""
+        try:
+            self.path.parent.stat()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
@@ -91,6 +102,20 @@ def discover(
     if not models:
         raise UnknownModel(" ".join(problems.values()))
     return Discovered(models, problems)
+
+
+def is_meant(name: str, names: Collection[str] | None, left_out: Collection[str], there: Discovered) -> bool:
+    """Whether `discover` with these arguments looks for the model ``name``, where ``there`` is what `survey` found."""
+    if name in left_out:
+        return False
+    source = there.models.get(name)
+    is_usual = source is None or not (source.is_bundled and name in ONLY_BY_NAME)
+    asked = names or ()
+    return BESIDES + name in asked or name in asked or (is_usual and (not asked or any(map(_is_besides, asked))))
+
+
+def _is_besides(name: str) -> bool:
+    return name.startswith(BESIDES)
 
 
 def survey(folder: Path = USER_FOLDER) -> Discovered:

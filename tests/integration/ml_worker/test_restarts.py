@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from ml_service.messaging.connect import connect_queue
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.model_folders import discover
 from ml_service.runtime.host.model_host import ModelHost
-from ml_service.storage import models
+from ml_service.storage import model_restarts
 from ml_service.storage.database import Database, Session
 from services.ml_worker.lane import Lane
 from services.ml_worker.wiring import WorkerService
@@ -54,14 +54,14 @@ def two_folders(tmp_path: Path) -> Path:
 async def worker(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerService]:
     """A worker in this process that serves ``echo``, and knows which restarts were asked for before it started."""
     listens = asyncio.Event()
-    restarts_asked = models.restarts_asked
+    asked = model_restarts.asked
 
-    async def listen(session: Session, names: Sequence[str]) -> dict[str, datetime]:
-        found = await restarts_asked(session, names)
+    async def listen(session: Session) -> dict[str, datetime]:
+        found = await asked(session)
         listens.set()
         return found
 
-    monkeypatch.setattr(models, "restarts_asked", listen)
+    monkeypatch.setattr(model_restarts, "asked", listen)
     url = role_url(play.url, "worker")
     settings = WorkerSettings(
         database_url=url, worker_heartbeat_s=0.1, default_model="echo", mode="production", models_folder=tmp_path
@@ -74,10 +74,12 @@ async def worker(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         found = discover(["+echo"], tmp_path)
         hosts = {"echo": ModelHost(found.models["echo"], QUICK)}
         worker = WorkerService(settings, database, database, queue, hosts, found.problems)
+        await worker.heartbeat.start()
+        stack.push_async_callback(worker.heartbeat.stop)
         stop = asyncio.Event()
         serving = asyncio.create_task(worker.serve(stop))
         try:
-            await until(lambda: worker.presence().models and listens.is_set())
+            await until(lambda: worker.presence().models and listens.is_set() and worker.heartbeat.is_alive)
             yield worker
         finally:
             stop.set()
@@ -90,7 +92,7 @@ async def restart(play: Play, worker: WorkerService) -> None:
     """Ask for a restart and wait until the model is served by another process."""
     before = worker.hosts["echo"]
     async with play.database.autocommit() as session:
-        assert await models.ask_restart(session, "echo")
+        assert await model_restarts.ask(session, "echo")
     await until(lambda: worker.hosts["echo"] is not before and worker.presence().models, timeout_s=20)
     assert worker.hosts["echo"].ready
 
@@ -123,9 +125,9 @@ async def test_restarts_are_heard_after_one_that_failed(
         raise RuntimeError("a bug")
 
     with structlog.testing.capture_logs() as logs, monkeypatch.context() as patched:
-        patched.setattr(WorkerService, "_restart", refuse)
+        patched.setattr(WorkerService, "_begin_again", refuse)
         async with play.database.autocommit() as session:
-            assert await models.ask_restart(session, "echo")
+            assert await model_restarts.ask(session, "echo")
         await until(lambda: any(entry["event"] == "model_not_restarted" for entry in logs), timeout_s=20)
         await asyncio.sleep(0.3)
     assert asked == ["echo"], "it is not tried again and again"
@@ -139,7 +141,7 @@ async def test_restarts_are_heard_after_they_could_not_be_read(
         raise RuntimeError("a bug")
 
     with structlog.testing.capture_logs() as logs, monkeypatch.context() as patched:
-        patched.setattr(models, "restarts_asked", refuse)
+        patched.setattr(model_restarts, "asked", refuse)
         await until(lambda: any(entry["event"] == "restarts_not_read" for entry in logs), timeout_s=20)
     await restart(play, worker)
 
@@ -149,7 +151,7 @@ async def test_a_model_that_was_left_out_is_served_after_its_folder_is_mended(
 ) -> None:
     async def ask() -> None:
         async with play.database.autocommit() as session:
-            assert await models.ask_restart(session, "my-own")
+            assert await model_restarts.ask(session, "my-own")
 
     def reason() -> str:
         return worker.presence().model_states["my-own"].reason
@@ -168,3 +170,86 @@ async def test_a_model_that_was_left_out_is_served_after_its_folder_is_mended(
     await until(lambda: "my-own@1" in worker.presence().models, timeout_s=20)
     assert reason() == ""
     assert worker.hosts["my-own"].ready
+
+
+async def tell(play: Play, name: str, *worker_ids: str) -> None:
+    """Have these workers load a model again, or without any all that listen."""
+    async with play.database.autocommit() as session:
+        await model_restarts.tell(session, name, worker_ids or None)
+
+
+def write(folder: Path, code: str = MINE) -> Path:
+    """Write a folder of the model ``my-own``; returns it."""
+    folder.mkdir()
+    (folder / "model.py").write_text(code)
+    return folder
+
+
+async def test_only_the_workers_that_are_meant_load_a_model_again(play: Play, worker: WorkerService) -> None:
+    first = worker.hosts["echo"]
+    await tell(play, "echo", "worker-other-1")
+    await asyncio.sleep(1)
+    assert worker.hosts["echo"] is first
+    await tell(play, "echo", "worker-other-1", worker.id)
+    await until(lambda: worker.hosts["echo"] is not first and worker.presence().models, timeout_s=20)
+
+
+async def test_a_new_folder_is_taken_up_when_it_is_asked_for(play: Play, worker: WorkerService, tmp_path: Path) -> None:
+    write(tmp_path / "my-own")
+    await asyncio.sleep(0.5)
+    assert "my-own" not in worker.presence().model_states, "it may be half written"
+    await tell(play, "my-own")
+    await until(lambda: "my-own@1" in worker.presence().models, timeout_s=20)
+
+
+async def test_a_model_that_nobody_named_is_not_taken_up(play: Play, worker: WorkerService) -> None:
+    await tell(play, "file-type")  # bundled, and served only where the settings name it
+    await tell(play, "no-such-model")
+    await restart(play, worker)
+    assert worker.presence().model_states.keys() == {"echo"}
+
+
+async def test_a_model_that_could_not_be_loaded_is_tried_at_once_when_it_is_asked_for(
+    play: Play, worker: WorkerService, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "my-own", "import no_such_package")
+    await tell(play, "my-own")
+    await until(lambda: "no_such_package" in failure(worker), timeout_s=20)
+    failing = worker.hosts["my-own"]
+    (folder / "model.py").write_text(MINE)
+    await tell(play, "my-own")
+    await until(lambda: "my-own@1" in worker.presence().models, timeout_s=20)
+    assert worker.hosts["my-own"] is not failing
+
+
+@pytest.mark.parametrize("code", ["import no_such_package", ""])
+async def test_a_model_that_failed_is_reported_no_longer_once_its_folder_is_gone(
+    play: Play, worker: WorkerService, tmp_path: Path, code: str
+) -> None:
+    folder = write(tmp_path / "my-own", code or MINE)
+    if not code:
+        (folder / "model.py").unlink()  # a folder that is no model
+    await tell(play, "my-own")
+    await until(lambda: failure(worker), timeout_s=20)
+    shutil.rmtree(folder)
+    await until(lambda: "my-own" not in worker.presence().model_states, timeout_s=20)
+    assert "my-own" not in worker.hosts
+
+
+async def test_a_model_that_is_served_is_served_on_without_its_folder_until_it_is_restarted(
+    play: Play, worker: WorkerService, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "my-own")
+    await tell(play, "my-own")
+    await until(lambda: "my-own@1" in worker.presence().models, timeout_s=20)
+    shutil.rmtree(folder)
+    await asyncio.sleep(0.5)
+    assert "my-own@1" in worker.presence().models
+    await tell(play, "my-own")
+    await until(lambda: "my-own" not in worker.presence().model_states, timeout_s=20)
+
+
+def failure(worker: WorkerService) -> str:
+    """Why the worker does not serve ``my-own``; empty while it does not say so."""
+    said = worker.presence().model_states.get("my-own")
+    return said.reason if said is not None and said.state == "failed" else ""
