@@ -28,7 +28,9 @@ MODEL_TRIALS = ("check", "run", "bench", "card")
 """The commands of `ml-service models` that run a model, and need no running system."""
 MODEL_TRIAL_OPTIONS = ("--input",)
 """Their options that have a value, which is not the model's name."""
-MODEL_FOLDER_COMMANDS = ("new", "list", "manifest", *MODEL_TRIALS)
+MODEL_IMPORTS = ("restart", "declared")
+"""Those that import a model on a running system, to see what it declares."""
+MODEL_FOLDER_COMMANDS = ("new", "list", "manifest", "declared", *MODEL_TRIALS)
 """Those that work on models' folders; all others change what the database says of a model."""
 LEVELS = ("debug", "info", "warning", "error")
 

@@ -28,7 +28,7 @@ from engine.common.log_lines import formatter
 from engine.common.output import NOTHING_ASKED, say, tell
 from engine.common.state import PROJECT, ROOT, read_engine, write_json
 from engine.common.version import change_note, fingerprint
-from engine.docker import backups, compose, containers, settings
+from engine.docker import backups, compose, containers, model_looks, settings
 from engine.docker.containers import Container
 
 _HEALTHY_S = 330
@@ -345,6 +345,8 @@ def cli(arguments: Sequence[str]) -> int:
     if list(arguments[:2]) in [["models", one] for one in MODEL_FOLDER_COMMANDS]:
         # The folders are where the workers are, whose database role may change nothing about models.
         app = next((one for one in there if one.service == "ml-worker"), app)
+    if list(arguments[:2]) == ["models", "restart"] and "--help" not in arguments:
+        arguments = model_looks.with_version(arguments, there)
     terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else ["-i"]
     return _show(["docker", "exec", *terminal, app.id, "python", "-m", "ml_service.cli", *arguments])
 

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.command_line import MODEL_TRIAL_OPTIONS, MODEL_TRIALS
+from engine.command_line import MODEL_IMPORTS, MODEL_TRIAL_OPTIONS, MODEL_TRIALS
 from engine.common.output import say, tell
 from engine.common.state import PROJECT, ROOT, lock_holder
 from engine.native.environment import collected
@@ -52,7 +52,8 @@ def models_folder() -> Path:
 
 def tried(arguments: Sequence[str]) -> list[str]:
     """The model that a command of `ml-service` is going to run itself, if it is going to run one."""
-    if list(arguments[:1]) != ["models"] or not {*arguments[1:2]} & {*MODEL_TRIALS} or "--help" in arguments:
+    runs = {*arguments[1:2]} & {*MODEL_TRIALS, *MODEL_IMPORTS}
+    if list(arguments[:1]) != ["models"] or not runs or "--help" in arguments:
         return []
     words = iter(arguments[2:])
     for word in words:

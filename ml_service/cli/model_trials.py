@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ BENCH_S = 1.0
 """So long each batch size is measured at least."""
 REQUESTS = 16
 """So many inputs a model that asks others is measured with: a batch each of 1, 2, 4 and 8, and one input before."""
+_IDLE_S = 1.0
+"""Of a model that is only to declare itself where models never sleep."""
 ENOUGH = 0.9
 """A smaller batch with this share of the best rate is the better choice: its first answer comes sooner."""
 
@@ -79,14 +81,27 @@ def source_of(name: str) -> ModelSource:
 @asynccontextmanager
 async def on_trial(name: str) -> AsyncIterator[ModelHost]:
     """The model, loaded; raises NotFound or InvalidInput with the reason."""
+    async with _started(name, lazily=False) as host:
+        yield host
+
+
+async def declared_by(name: str) -> ModelSpec:
+    """What the model's files declare, which are imported and not loaded; raises NotFound or InvalidInput."""
+    async with _started(name, lazily=True) as host:
+        return host.spec
+
+
+@asynccontextmanager
+async def _started(name: str, *, lazily: bool) -> AsyncIterator[ModelHost]:
     # What a command prints is for another program; what the model prints is for a person.
     structlog.configure(processors=[_line_of], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     source, settings = source_of(name), read_settings(WorkerSettings)
     os.environ.update(settings.model_variables)  # as a worker does
-    host = ModelHost(source, ModelLimits.of(settings))
+    limits = ModelLimits.of(settings)
+    host = ModelHost(source, replace(limits, idle_s=limits.idle_s or _IDLE_S) if lazily else limits)
     try:
-        await host.start()
-        if not host.ready:
+        await host.start(lazily=lazily)
+        if host.state not in ("ready", "sleeping"):
             raise InvalidInput(host.error)
         yield host
     finally:

@@ -11,7 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from ml_service.cli import model_manifests, model_states, model_templates
+from ml_service.cli import model_manifests, model_restarts, model_states, model_templates
 from ml_service.cli.common import OptionalReason, Reason, begin, counted, err, new_table, one_of, out, read_text, whole
 from ml_service.cli.common import command_without_codes as command
 from ml_service.cli.model_cards import CARD_FILE, draft
@@ -39,6 +39,7 @@ from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import ModelAnswer, Success
 from ml_service.usecases import admin
 from ml_service.usecases.admin import OPERATOR
+from ml_service.usecases.model_restarts import Which, check_restart, restart_model
 
 app = typer.Typer(help="List the models; make, try and measure one of your own.", no_args_is_help=True)
 
@@ -137,11 +138,48 @@ async def forget(
 
 @app.command()
 @command
-async def restart(name: Name) -> None:
-    """Have every worker load a model again with the files as they are now; everything else goes on."""
+async def restart(
+    name: Name,
+    *,
+    one: Annotated[bool, typer.Option("--one", help="One worker of each pool only, to promote a new version.")] = False,
+    rest: Annotated[bool, typer.Option("--rest", help="Those only that lack the version of the files.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Even if requests then wait, or it cannot be served.")
+    ] = False,
+    declares: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Have workers load a model with its files as they are now, a new one too; everything else goes on."""
+    if one and rest:
+        raise InvalidInput("--one and --rest are two steps: first the one, and after models promote the other.")
+    which = Which.ONE if one else Which.REST if rest else Which.ALL
+    version = declares or await model_restarts.version_to_restart(name, anyway=anyway)
+    before = await model_restarts.reports_of(name)
     async with begin() as session:
-        await admin.restart_model(session, OPERATOR, name)
-    out.print(f"The workers load {name} again as soon as they have finished what they compute with it.")
+        await check_restart(session, name, which, declares=version, anyway=anyway)
+    if version is not None and not anyway:
+        await model_restarts.wait_until_answered(name, which, version)
+    async with begin() as session:
+        meant = await restart_model(session, OPERATOR, name, which, declares=version, anyway=anyway)
+    if meant == []:
+        out.print(f"All workers with {name} serve {version} already.")
+    elif meant is None and before == {}:
+        await model_restarts.wait_until_taken(name)
+        out.print(f"The workers take {name} up and load it. See: python3 start.py --status")
+    elif meant is None:
+        out.print(f"The workers load {name} again as soon as they have finished what they compute with it.")
+    elif version is None or not model_restarts.would_show(before or {}, meant, version):
+        out.print(f"{', '.join(meant)}: loads {name} again. See: python3 start.py --status")
+    elif await model_restarts.wait_until_served(name, version, meant):
+        out.print(f"{', '.join(meant)}: serves {name}@{version} now.")
+    else:
+        out.print(f"{', '.join(meant)}: still loads {name}@{version}. See: python3 start.py --status")
+
+
+@app.command(hidden=True)
+@command
+async def declared(name: Name) -> None:
+    """Print the version that a model's files declare, where a worker could serve it."""
+    print(await model_restarts.declared_version(name))  # noqa: T201 - for another program to read
 
 
 @app.command()

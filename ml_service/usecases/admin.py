@@ -20,7 +20,7 @@ from ml_service.domain.ledger import COMMAND_LINE, Actor, ActorKind, Kind, walle
 from ml_service.domain.roles import Role
 from ml_service.domain.users import DELETED
 from ml_service.messaging.queue import Handled, Queue
-from ml_service.storage import admin_actions, admin_users, link_codes, model_restarts, sessions, users
+from ml_service.storage import admin_actions, admin_users, link_codes, sessions, users
 from ml_service.storage import models as stored_models
 from ml_service.storage.admin_actions import AdminAction
 from ml_service.storage.admin_users import UserAccount
@@ -283,13 +283,6 @@ async def forget_model(session: Session, admin: Admin, name: str) -> None:
     """Take a model, or a version given as name@version, out of the list. Raises ModelNotFound."""
     await models.forget(session, name)
     await record(session, admin, "model.forget", f"model:{name}")
-
-
-async def restart_model(session: Session, admin: Admin, name: str) -> None:
-    """Have all workers load a model again, and nothing else. Raises ModelNotFound."""
-    if not await model_restarts.ask(session, name):
-        raise ModelNotFound(f"No worker has announced a model {name!r}.")
-    await record(session, admin, "model.restart", f"model:{name}")
 
 
 async def cancel_bulk_job(database: Database, admin: Admin, bulk_id: UUID, *, reason: str) -> BulkJob:

@@ -95,7 +95,12 @@ async def forget(session: Session, name: str) -> None:
     if at and not version:
         raise ModelNotFound(f"Name a version behind the @, or forget all versions of {name!r} by its name alone.")
     if not await models.forget(session, name, version or None):
-        raise ModelNotFound(f"There is no model named {name!r} that no worker serves.")
+        if await models.choices(session, name) is None:
+            raise ModelNotFound(f"No worker has announced a model {name!r}: there is nothing to forget.")
+        raise ModelNotFound(
+            f"There is nothing of {name!r} that no worker serves: take its folder away, and then "
+            f"python3 start.py --cli models restart {name} --anyway."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,52 @@ async def finished(url: str, ids: list[str]) -> None:
             await asyncio.sleep(0.05)
 
 
+def command(url: str, folder: Path, *arguments: str, expected: int = 0) -> str:
+    """Run a command of `ml-service models` as an operator does; what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ml_service.cli", "models", *arguments],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": url,
+            "SETTINGS_FOLDER": "/nowhere",
+            "MODELS_FOLDER": str(folder),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == expected, done
+    return done.stdout + done.stderr
+
+
+@asynccontextmanager
+async def always_served(url: str, name: str) -> AsyncIterator[None]:
+    """A look again and again whether a live worker serves the default version of a model."""
+
+    async def look() -> None:
+        async with connected(url) as connection:
+            while True:
+                assert await connection.fetchval(
+                    """
+                    SELECT EXISTS (
+                        SELECT FROM models AS m
+                        JOIN workers AS w ON m.name || '@' || m.default_version = ANY (w.models)
+                        WHERE m.name = $1 AND w.lease_until > now()
+                    )
+                    """,
+                    name,
+                ), "no worker serves the default version"
+                await asyncio.sleep(0.02)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+        assert not looking.done(), looking.exception()
+    finally:
+        looking.cancel()
+
+
 async def test_changed_files_are_served_after_a_restart_of_that_model_alone(noted_url: str, tmp_path: Path) -> None:
     file = tmp_path / "models" / "mine" / "model.py"
     file.parent.mkdir(parents=True)
@@ -63,16 +111,8 @@ async def test_changed_files_are_served_after_a_restart_of_that_model_alone(note
             assert await load.ask(kept)
             await load.progress(10)
             await finished(noted_url, before.ids + kept.ids)
-            command = [sys.executable, "-m", "ml_service.cli", "models", "restart", "mine"]
-            said = subprocess.run(  # noqa: ASYNC221 - it takes a moment
-                command,
-                cwd=ROOT,
-                env={"PATH": os.environ["PATH"], "DATABASE_URL": noted_url, "SETTINGS_FOLDER": "/nowhere"},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            assert "The workers load mine again" in said.stdout
+            said = await asyncio.to_thread(command, noted_url, tmp_path / "models", "restart", "mine")
+            assert "The workers load mine again" in said
             asked = [load.new_request(model="mine", items=5) for _ in range(10)]
             assert all([await load.ask(one) for one in asked])
             await until(lambda: all(one.log.read_text().count('"model_ready"') == 3 for one in rig.workers))
@@ -83,4 +123,43 @@ async def test_changed_files_are_served_after_a_restart_of_that_model_alone(note
         assert await codes(noted_url, after.ids) == {"NEW"}
         rows = await rows_of(noted_url)
         assert {row["status"] for row in rows.values()} == {"succeeded"}
+        assert all(process.is_running for process in rig.processes)
+
+
+@pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
+async def test_a_new_version_is_given_out_by_commands_while_the_default_one_is_always_served(
+    noted_url: str, tmp_path: Path, backend: str, request: pytest.FixtureRequest
+) -> None:
+    amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
+    folder = tmp_path / "models"
+    (folder / "mine").mkdir(parents=True)
+    (folder / "mine" / "model.py").write_text(MODEL)
+
+    async def models(*arguments: str, expected: int = 0) -> str:
+        return await asyncio.to_thread(command, noted_url, folder, *arguments, expected=expected)
+
+    env = {"MODELS_FOLDER": str(folder), "WORKER_HEARTBEAT_S": "1", "DEFAULT_MODEL": "mine"}
+    async with running_rig(noted_url, amqp_url, Setup(apps=1, workers=2, models="mine", env=env)) as rig:
+        async with (
+            loading(Load(rig.urls, pause_s=0.05, model="mine")) as load,
+            banking(noted_url),
+            always_served(noted_url, "mine"),
+        ):
+            await load.progress(10)
+            (folder / "mine" / "model.py").write_text(MODEL.replace('"1"', '"2"').replace("OLD", "NEW"))
+            assert "restart mine --one" in await models("restart", "mine", expected=1)
+            said = await models("restart", "mine", "--one")
+            assert "serves mine@2 now" in said
+            assert len([one for one in rig.workers if one.name in said]) == 1
+            await load.progress(10)
+            assert "Promote it before" in await models("restart", "mine", "--rest", expected=1)
+            await models("promote", "mine@2")
+            await load.progress(10)
+            assert "serves mine@2 now" in await models("restart", "mine", "--rest")
+            assert "serve 2 already" in await models("restart", "mine", "--rest")
+            await load.progress(10)
+        assert await violations(rig, load) == []
+        rows = await rows_of(noted_url)
+        assert {row["status"] for row in rows.values()} == {"succeeded"}
+        assert {row["version"] for row in rows.values()} == {"1", "2"}
         assert all(process.is_running for process in rig.processes)

@@ -269,6 +269,7 @@ def test_what_is_included_is_beside_the_link_that_the_requirements_are(folder: P
         (["models", "check"], []),
         (["models"], []),
         (["models", "bench", "+entities-ru"], ["entities-ru"]),
+        (["models", "restart", "mine", "--one"], ["mine"]),
         (["models", "list"], []),
         (["models", "new", "mine"], []),
         (["audit"], []),
