@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
-from ml_service.cli.common import begin
+import asyncpg
+
+from ml_service.cli.common import NAME, begin
 from ml_service.cli.model_trials import declared_by
-from ml_service.domain.errors import InvalidInput, NotFound
-from ml_service.domain.models import ModelState, full_name
+from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, NotFound
+from ml_service.domain.models import ModelSpec, ModelState, full_name
+from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.reading import read_settings
+from ml_service.storage import model_restarts
 from ml_service.storage.workers import Worker
 from ml_service.usecases import workers
 from ml_service.usecases.model_restarts import Which, open_of_versions_that_go, refuse_other_schemas
+from ml_service.wiring import open_database
 
+LOOK_S = 10.0
+"""So long a command waits for the database where it can do without."""
 TAKEN_S = 20.0
 """In this time every worker has heard of a new folder."""
 LOADED_S = 120.0
@@ -21,6 +30,18 @@ ANSWERED_S = 60.0
 PROMOTED_S = 2.0
 """In this time every app has noticed a promotion, and accepts no more for the version before."""
 _POLL_S = 0.5
+
+
+async def has_other_schemas(spec: ModelSpec) -> bool:
+    """Whether the running service knows this version with other schemas; False where it cannot be asked."""
+    try:
+        async with AsyncExitStack() as stack:
+            settings = read_settings(CommonSettings)
+            database = await open_database(settings, stack, NAME, connections_max=1, timeout_s=LOOK_S)
+            async with database.autocommit() as session:
+                return await model_restarts.has_other_schemas(session, spec)
+    except (DatabaseUnavailable, asyncpg.PostgresError):
+        return False
 
 
 async def declared_version(name: str) -> str:

@@ -39,7 +39,7 @@ from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import ModelAnswer, Success
 from ml_service.usecases import admin
 from ml_service.usecases.admin import OPERATOR
-from ml_service.usecases.model_restarts import Which, check_restart, restart_model
+from ml_service.usecases.model_restarts import OTHER_SCHEMAS, Which, check_restart, restart_model
 
 app = typer.Typer(help="List the models; make, try and measure one of your own.", no_args_is_help=True)
 
@@ -228,6 +228,8 @@ async def check(name: OwnName) -> None:
             f"{counted(spec.price_credits, 'credit')} a prediction"
         )
         found = await examine(host)
+        if await model_restarts.has_other_schemas(spec):
+            found.problems.append(OTHER_SCHEMAS.format(model=spec.full_name))
         _print_answers(spec, found.answers)
         for note in found.notes:
             out.print(f"Note: {note}")

@@ -131,3 +131,14 @@ def test_the_version_of_the_files_is_told_for_the_containers(run: Run, file: Pat
     assert run("declared", "mine") == "1\n"
     file.write_text("import no_such_package")
     assert "no_such_package" in run("declared", "mine", expected=1)
+
+
+def test_a_check_says_that_a_changed_schema_needs_a_new_version(run: Run, file: Path) -> None:
+    assert "The example is right." in run("check", "mine")
+    file.write_text(OTHER_SCHEMA)
+    refused = run("check", "mine", expected=1)
+    assert "mine@1 was announced with other schemas" in refused
+    assert "is right" not in refused
+    assert "The example is right." in run("check", "mine", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    file.write_text(OTHER_SCHEMA.replace('version = "1"', 'version = "2"'))
+    assert "The example is right." in run("check", "mine")
