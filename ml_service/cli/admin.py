@@ -167,7 +167,9 @@ async def show(username: Username) -> None:
 @command
 async def set_role(
     username: Username,
-    role: Annotated[str, typer.Argument(**one_of(*Role, "none"), help="What they may do from now on.")],
+    role: Annotated[
+        str, typer.Argument(**one_of(*Role, "none") | {"metavar": "role"}, help=f"{', '.join(Role)} or none.")
+    ],
     reason: Reason,
 ) -> None:
     """Give a user a role, or take it away, on all replicas at once; the last admin keeps theirs."""

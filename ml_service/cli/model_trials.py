@@ -19,7 +19,7 @@ import structlog
 from ml_service.domain.errors import InvalidInput, NotFound
 from ml_service.domain.fields import plain_field
 from ml_service.domain.models import ModelSpec
-from ml_service.platform.json_schemas import validator_of
+from ml_service.platform.json_schemas import message_of, validator_of
 from ml_service.platform.settings.reading import read_settings
 from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.platform.terminal import escape
@@ -139,7 +139,7 @@ def input_of(spec: ModelSpec, text: str) -> bytes:
     if not isinstance(value, dict) and field is not None:
         value = {field.name: value if isinstance(value, str) else text}
     problems = [
-        f"{'.'.join(map(str, error.instance_path)) or 'input'}: {error.message}"
+        f"{'.'.join(map(str, error.instance_path)) or 'input'}: {message_of(error, spec.input_schema)}"
         for error in validator_of(spec.input_schema).iter_errors(value)
     ]
     if problems or not isinstance(value, dict):

@@ -6,6 +6,11 @@ from typing import Any, NoReturn
 
 import jsonschema_rs
 
+from ml_service.platform.nearest import nearest
+
+UNKNOWN_NAMED_MAX = 5
+"""Of the unknown fields of one object, so many are named."""
+
 
 def validator_of(schema: Any) -> jsonschema_rs.Draft202012Validator:
     """Return what validates by a schema.
@@ -22,6 +27,38 @@ def validator_of(schema: Any) -> jsonschema_rs.Draft202012Validator:
         raise ValueError(error.message) from None
     except jsonschema_rs.ReferencingError as error:
         raise ValueError(str(error)) from None
+
+
+def message_of(error: jsonschema_rs.ValidationError, schema: Any) -> str:
+    """Return what is wrong, in English; of a field that there is not, with the known one that may have been meant.
+
+    Args:
+        error: What a validator has found.
+        schema: What it was made of.
+    """
+    unknown = unknown_fields(error, schema)
+    if not unknown:
+        return str(error.message)
+    return " ".join(
+        f"There is no field {name[:100]!r}{f'; did you mean {near}?' if near else '.'}" for name, near in unknown
+    )
+
+
+def unknown_fields(error: jsonschema_rs.ValidationError, schema: Any) -> list[tuple[str, str | None]]:
+    """Return the fields that the schema does not have, each with the nearest of those that it has, or None.
+
+    Nothing where the error is another one. At most `UNKNOWN_NAMED_MAX` are returned.
+    """
+    if error.kind.name != "additionalProperties":
+        return []
+    for step in list(error.schema_path)[:-1]:  # it leads through no $ref: it begins at the one that is meant
+        try:
+            schema = schema[step]
+        except (LookupError, TypeError):
+            return []
+    known = schema.get("properties") if isinstance(schema, dict) else None
+    names = [name for name in known if isinstance(name, str)] if isinstance(known, dict) else []
+    return [(str(name), nearest(str(name), names)) for name in list(error.kind.value)[:UNKNOWN_NAMED_MAX]]
 
 
 def _refuse(_address: str) -> NoReturn:

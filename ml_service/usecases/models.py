@@ -14,7 +14,8 @@ import structlog
 
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, ModelDisabled, ModelNotFound
 from ml_service.domain.models import ListedModel, ModelSpec, Serving, full_name
-from ml_service.platform.json_schemas import validator_of
+from ml_service.platform.json_schemas import message_of, validator_of
+from ml_service.platform.nearest import meant
 from ml_service.storage import models
 from ml_service.storage.database import Database, Session
 from ml_service.storage.models import KnownSpecs
@@ -314,7 +315,8 @@ class Catalog:
             if base in self._failed:
                 raise ModelNotFound(f"The model {base} cannot be loaded: {self._failed[base]}")
             known = ", ".join(sorted(self._defaults)) or "none yet: no worker has started"
-            raise ModelNotFound(f"There is no model of this name. Known: {known}.")
+            maybe = meant(base, self._defaults) or "."
+            raise ModelNotFound(f"There is no model of this name{maybe} Known: {known}.")
         return offer
 
     async def _keep_fresh(self) -> None:
@@ -353,11 +355,13 @@ def _disabled(offer: _Offer) -> ModelDisabled:
 
 
 def _errors(offer: _Offer, value: Any) -> list[dict[str, str]]:
+    schema = offer.listed.spec.input_schema
     if not _has_more_values(value, VALUES_EXPLAINED_MAX):
         return [
-            _located(error) for error, _ in zip(offer.validator.iter_errors(value), range(ERRORS_MAX), strict=False)
+            _located(error, schema)
+            for error, _ in zip(offer.validator.iter_errors(value), range(ERRORS_MAX), strict=False)
         ]
-    if _has_branches(offer.listed.spec.input_schema):
+    if _has_branches(schema):
         return [
             {
                 "location": "input",
@@ -367,10 +371,11 @@ def _errors(offer: _Offer, value: Any) -> list[dict[str, str]]:
     try:
         offer.validator.validate(value)  # stops at the first error
     except jsonschema_rs.ValidationError as error:
-        return [_located(error)]
+        return [_located(error, schema)]
     return []
 
 
-def _located(error: jsonschema_rs.ValidationError) -> dict[str, str]:
-    # The library's message quotes the value; a long one is cut, it came from the user.
-    return {"location": ".".join(["input", *map(str, error.instance_path)]), "message": error.message[:200]}
+def _located(error: jsonschema_rs.ValidationError, schema: Any) -> dict[str, str]:
+    # The message quotes the value; a long one is cut, it came from the user.
+    place = ".".join(["input", *map(str, error.instance_path)])
+    return {"location": place, "message": message_of(error, schema)[:200]}

@@ -10,7 +10,7 @@ import jsonschema_rs
 import orjson
 
 from ml_service.domain.models import ModelSpec
-from ml_service.platform.json_schemas import validator_of
+from ml_service.platform.json_schemas import unknown_fields, validator_of
 from services.bot.phrases import Phrases, cut
 
 ERRORS_MAX = 5
@@ -39,7 +39,7 @@ def explainer(t: Phrases, spec: ModelSpec) -> Callable[[Any], list[str]]:
         if validator.is_valid(value):
             return []
         errors = zip(validator.iter_errors(value), range(ERRORS_MAX), strict=False)
-        return [_with_field(t, error, _words(t, error)) for error, _ in errors]
+        return [_with_field(t, error, _words(t, error, spec)) for error, _ in errors]
 
     return explain
 
@@ -54,7 +54,7 @@ def explain_field(t: Phrases, spec: ModelSpec, name: str, value: Any) -> list[st
     found = [
         error for error in _validator_of(spec).iter_errors({name: value}) if list(error.instance_path)[:1] == [name]
     ]
-    return [_words(t, error) for error in found[:ERRORS_MAX]]
+    return [_words(t, error, spec) for error in found[:ERRORS_MAX]]
 
 
 def _validator_of(spec: ModelSpec) -> jsonschema_rs.Draft202012Validator:
@@ -66,7 +66,7 @@ def _with_field(t: Phrases, error: Any, words: str) -> str:
     return t.plain("schema-at", field=cut(path, WORD_CHARS_MAX), words=words) if path else words
 
 
-def _words(t: Phrases, error: Any) -> str:
+def _words(t: Phrases, error: Any, spec: ModelSpec) -> str:
     keyword, value = str(error.kind.name), error.kind.value
     if keyword in WITH_LIMIT and isinstance(value, int | float):
         return t.plain(f"schema-{keyword}", limit=_limit(t, value))
@@ -74,7 +74,7 @@ def _words(t: Phrases, error: Any) -> str:
         case "required":
             return t.plain("schema-required", field=cut(str(value), WORD_CHARS_MAX))
         case "additionalProperties":
-            return t.plain("schema-unknown", fields=cut(", ".join(map(str, value)), WORD_CHARS_MAX))
+            return t.plain("schema-unknown", fields=", ".join(_unknown(t, error, spec)))
         case "enum":
             options = ", ".join(one if isinstance(one, str) else orjson.dumps(one).decode() for one in value)
             return t.plain("schema-enum", options=cut(options, WORD_CHARS_MAX))
@@ -82,6 +82,16 @@ def _words(t: Phrases, error: Any) -> str:
             return t.plain("schema-type", kinds=_kinds(t, value))
     key = f"schema-{keyword}"
     return t.plain(key) if t.has(key) else t.plain("schema-other")
+
+
+def _unknown(t: Phrases, error: Any, spec: ModelSpec) -> list[str]:
+    """The fields that there are not, each with the one that may have been meant."""
+    return [
+        cut(name, WORD_CHARS_MAX)
+        if near is None
+        else t.plain("schema-meant", field=cut(name, WORD_CHARS_MAX), near=cut(near, WORD_CHARS_MAX))
+        for name, near in unknown_fields(error, spec.input_schema)
+    ]
 
 
 def _limit(t: Phrases, value: float) -> float | str:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_service.platform.nearest import nearest
 from ml_service.runtime.host.reasons import public_reason
 from ml_service.runtime.locations import BUNDLED_FOLDER, MODEL_FILE
 
@@ -95,9 +96,15 @@ def discover(
     problems = there.problems if besides else {name: there.problems[name] for name in wanted if name in there.problems}
     missing = [name for name in wanted if name not in there.models and name not in problems]
     if missing:
-        known = ", ".join(name for name in there.models if name != FOR_BENCHMARKS) or "none"
+        names = [name for name in there.models if name != FOR_BENCHMARKS]
+        known = ", ".join(names) or "none"
+        near = [found for name in missing if (found := nearest(name, names))]
+        if near:
+            known += f". Did you mean {', '.join(near)}?"
+        else:
+            known += "."
         hint = " The name of a model has - where its folder has _." if any("_" in name for name in missing) else ""
-        raise UnknownModel(f"There is no model {', '.join(missing)}; there are: {known}.{hint}")
+        raise UnknownModel(f"There is no model {', '.join(missing)}; there are: {known}{hint}")
     models = {name: there.models[name] for name in wanted if name not in problems}
     if not models:
         raise UnknownModel(" ".join(problems.values()))

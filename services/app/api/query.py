@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 from urllib.parse import parse_qsl
 
@@ -15,12 +14,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.types import Scope
 
+from ml_service.platform.nearest import meant
 from ml_service.platform.numbers import what_is_wrong
 from services.app.api.problems import ERRORS_MAX
 from services.app.auth.callers import Caller
 from services.app.auth.principal import is_dependency
 
-NAME_LENGTH_MAX = 100
 """Longer names are not compared with the known ones."""
 
 
@@ -97,7 +96,5 @@ def _no_number(where: str, name: str, text: str, annotation: Any) -> list[dict[s
 def _unknown(name: str, known: dict[str, Any]) -> str:
     if not known:
         return "There is no parameter of this name; this address takes none."
-    near = get_close_matches(name[:NAME_LENGTH_MAX].lower(), known, n=1)
-    if near:
-        return f"There is no parameter of this name; did you mean {near[0]}?"
-    return f"There is no parameter of this name; there is {', '.join(known)}."
+    there_is = f"; there is {', '.join(known)}."
+    return f"There is no parameter of this name{meant(name.lower(), known) or there_is}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Iterable
-from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar, get_args
@@ -14,8 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
+from ml_service.platform.nearest import meant
 from services.app.api.problems import ERRORS_MAX
-from services.app.api.query import NAME_LENGTH_MAX, KnownQueryRoute, sign_in_of
+from services.app.api.query import KnownQueryRoute, sign_in_of
 from services.app.http import bodies
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -72,8 +72,7 @@ def _unknown_field(model: type[BaseModel], location: Iterable[int | str]) -> str
     for step in path:
         if isinstance(step, str):
             fields = _model_in(fields[step].annotation).model_fields
-    near = get_close_matches(str(name)[:NAME_LENGTH_MAX], fields, n=1)
-    return f"There is no field of this name; did you mean {near[0]}?" if near else "There is no field of this name."
+    return f"There is no field of this name{meant(str(name), fields) or '.'}"
 
 
 def _model_in(annotation: Any) -> type[BaseModel]:

@@ -243,3 +243,13 @@ async def test_an_unexpected_error_is_a_plain_500_with_its_request_id(
     assert answer.json()["request_id"] == "trace-7"
     assert "swordfish" not in answer.text
     assert service.app is not None
+
+
+async def test_an_unknown_field_of_an_input_and_an_unknown_model_are_answered_with_the_nearest(anna: Person) -> None:
+    answer = await anna.post("/predictions/predict", {"model": "echo", "input": {"text": "a", "txet": 1, "zzz": 2}})
+    assert code_of(answer) == (422, "invalid_input")
+    message = "There is no field 'txet'; did you mean text? There is no field 'zzz'."
+    assert answer.json()["errors"] == [{"location": "input", "message": message}]
+    answer = await anna.post("/predictions/predict", {"model": "ecco", "text": "a"})
+    assert code_of(answer) == (404, "model_not_found")
+    assert answer.json()["detail"].startswith("There is no model of this name; did you mean echo? Known: ")

@@ -256,6 +256,9 @@ def test_an_input_that_has_no_answer_is_said(run: Run) -> None:
     run("new", "mine")
     assert "text: " in run("run", "mine", "--input", '{"text": ""}', expected=1).stderr
     assert "input_rejected: The text is empty." in run("run", "mine", "--input", "   ", expected=1).stderr
+    misspelled = run("run", "mine", "--input", '{"text": "a", "unti": "words"}', expected=1).stderr
+    assert "There is no field 'unti'; did you mean unit?" in misspelled
+    assert "Did you mean sentiment?" in run("run", "sentimnet", "--input", "x", expected=1).stderr
     assert "No such file" in run("run", "mine", "--input", "@/nowhere", expected=1).stderr
     assert "There is no model nobody" in run("run", "nobody", "--input", "x", expected=1).stderr
 

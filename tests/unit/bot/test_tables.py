@@ -334,3 +334,11 @@ def test_a_limit_is_named_to_its_last_digit(limit: float, english: str, russian:
             assert f" {written}" in words
     (words,) = schema_errors.explain_field(RU, spec(x={"multipleOf": abs(limit)}), "x", abs(limit) * 1.5)
     assert words == f"нужно число, кратное {russian.removeprefix('-')}"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "stile (did you mean style?)"), ("ru", "stile (может быть, style?)")]
+)
+def test_an_unknown_field_is_said_with_the_one_that_may_be_meant(language: str, words: str) -> None:
+    (said,) = schema_errors.explain(phrases(language), spec(style={}), {"stile": 1, "zzz": 2})
+    assert said.endswith(f": {words}, zzz")

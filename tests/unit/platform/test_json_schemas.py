@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.common.state import ROOT
-from ml_service.platform.json_schemas import validator_of
+from ml_service.platform.json_schemas import message_of, validator_of
 from ml_service.runtime.author import Model
 from ml_service.runtime.author.declarations import declarations_of
 from ml_service.runtime.host.declarations import WrongDeclaration, declared_from
@@ -56,3 +56,27 @@ def test_no_schema_is_compiled_in_another_way() -> None:
     files = [each for room in ("ml_service", "services") for each in (ROOT / room).rglob("*.py")]
     compile_ = "Draft202012Validator("
     assert [each.name for each in files if compile_ in each.read_text(encoding="utf-8")] == ["json_schemas.py"]
+
+
+INNER = {"type": "object", "properties": {"alpha": {}}, "additionalProperties": False}
+OUTER = {
+    "type": "object",
+    "properties": {"style": {}, "one": {"$ref": "#/$defs/inner"}, "many": {"items": {"$ref": "#/$defs/inner"}}},
+    "additionalProperties": False,
+    "$defs": {"inner": INNER},
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"stile": 1}, "There is no field 'stile'; did you mean style?"),
+        ({"stile": 1, "x": 2}, "There is no field 'stile'; did you mean style? There is no field 'x'."),
+        ({"one": {"alfa": 1}}, "There is no field 'alfa'; did you mean alpha?"),
+        ({"many": [{"alpa": 1}]}, "There is no field 'alpa'; did you mean alpha?"),
+        ([], '[] is not of type "object"'),
+    ],
+)
+def test_an_unknown_field_is_answered_with_the_nearest_of_its_object(value: object, message: str) -> None:
+    (error,) = validator_of(OUTER).iter_errors(value)
+    assert message_of(error, OUTER) == message

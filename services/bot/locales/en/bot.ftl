@@ -256,6 +256,7 @@ form-old = This question is closed.
 schema-at = { $field }: { $words }
 schema-required = { $field } is missing
 schema-unknown = unknown fields: { $fields }
+schema-meant = { $field } (did you mean { $near }?)
 schema-enum = must be one of: { $options }
 schema-type = must be { $kinds }
 schema-type-string = a text

@@ -263,6 +263,7 @@ form-old = Этот вопрос уже закрыт.
 schema-at = { $field }: { $words }
 schema-required = не хватает поля { $field }
 schema-unknown = неизвестные поля: { $fields }
+schema-meant = { $field } (может быть, { $near }?)
 schema-enum = допустимые значения: { $options }
 schema-type = здесь нужно: { $kinds }
 schema-type-string = текст
