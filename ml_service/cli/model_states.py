@@ -16,7 +16,7 @@ LOOK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenModels:
     """The models as the tables and the live workers have them.
 
     Attributes:
@@ -31,7 +31,7 @@ class Seen:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-async def look() -> Seen:
+async def look() -> SeenModels:
     """Look at all models once; raises DatabaseUnavailable."""
     async with database_of(read_settings(CommonSettings)) as database:
         catalog = Catalog(database)
@@ -49,4 +49,6 @@ async def look() -> Seen:
         name for one in live if one.is_alive for name, model in one.model_states.items() if model.state == "loading"
     }
     unannounced = dict.fromkeys(loading, Serving.LOADING) | dict.fromkeys(failed, Serving.BROKEN)
-    return Seen(listed, states, {name: state for name, state in unannounced.items() if name not in names}, reasons)
+    return SeenModels(
+        listed, states, {name: state for name, state in unannounced.items() if name not in names}, reasons
+    )

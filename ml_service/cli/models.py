@@ -59,7 +59,7 @@ Unserved = Annotated[bool, typer.Option("--unserved", help="Even if no worker se
 async def list_() -> None:
     """List every model that a worker has announced, and every other one that could be served, with its state."""
     there = survey(read_settings(WorkerSettings).models_folder)
-    seen, unserved = model_states.Seen(), ""
+    seen, unserved = model_states.SeenModels(), ""
     try:
         seen, unserved = await model_states.look(), "off"
     except DatabaseUnavailable as error:

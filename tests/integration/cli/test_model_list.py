@@ -15,6 +15,20 @@ from ml_service.storage.database import Database
 from tests.support.service import ECHO
 
 
+async def listing(database_url: str, folder: Path) -> tuple[str, str]:
+    """What the command prints, on both streams."""
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SETTINGS_FOLDER": "/nowhere", "COLUMNS": "200"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ml_service.cli", "models", "list"),
+        env={**env, "MODELS_FOLDER": str(folder)},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, reasons = await process.communicate()
+    return printed.decode(), reasons.decode()
+
+
 async def test_each_model_is_listed_with_its_state_and_the_reason(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -40,15 +54,7 @@ async def test_each_model_is_listed_with_its_state_and_the_reason(
         await workers.beat(
             session, "w-1", 1, "h", 1, pools=["default"], models=served, model_states=states, state="ready", lease_s=600
         )
-    env = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SETTINGS_FOLDER": "/nowhere", "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ml_service.cli", "models", "list"),
-        env={**env, "MODELS_FOLDER": str(tmp_path / "models")},
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    printed, reasons = (text.decode() for text in await process.communicate())
+    printed, reasons = await listing(database_url, tmp_path / "models")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if line.startswith("│")]
     shown = {(name, version): (default, state) for name, version, default, state, *_ in rows}
     assert (
