@@ -60,6 +60,16 @@ async def test_a_model_is_shown_with_all_its_versions(service: Service) -> None:
     assert code_of(await service.client.get("/models/echo@3")) == (404, "model_not_found")
 
 
+async def test_the_default_model_and_a_models_default_version_are_told_apart(service: Service) -> None:
+    for name, is_default_model in (("echo", True), ("dear", False)):
+        shown = (await service.client.get(f"/models/{name}")).json()
+        assert (shown["is_default"], shown["versions"][0]["is_default"]) == (is_default_model, True), name
+    schemas = (await service.client.get("/openapi.json")).json()["components"]["schemas"]
+    said = {name: schemas[name]["properties"]["is_default"]["description"] for name in ("Model", "ModelVersion")}
+    assert "the service's default model: a request without `model` gets it" in said["Model"]
+    assert "the model's default version: a request that names the model alone gets it" in said["ModelVersion"]
+
+
 async def test_health_says_why_the_default_model_is_not_served(service: Service) -> None:
     await announce_v2(service, served=["echo@2"], failed="It needs torch.")
     health = (await service.client.get("/health")).json()

@@ -65,7 +65,9 @@ class ModelVersion(BaseModel):
     """A version of a model. Its schemas never change."""
 
     version: str = Field(examples=["1.0.0"])
-    is_default: bool = Field(description="Used where a request names the model without a version.")
+    is_default: bool = Field(
+        description="Whether it is the model's default version: a request that names the model alone gets it."
+    )
     is_live: bool = Field(description="Whether a worker serves it at the moment.")
     workers: int = Field(description="How many workers serve it at the moment.")
     state: Serving = Field(description=STATE)
@@ -85,7 +87,10 @@ class Model(BaseModel):
     )
     price_credits: int = Field(description="What one prediction costs now.", examples=[1])
     pool: str = Field(description="Whose workers serve it.", examples=["default"])
-    is_default: bool = Field(description="Used where a request names no model.")
+    is_default: bool = Field(
+        description="Whether it is the service's default model: a request without `model` gets it. It says nothing of "
+        "versions; that is `is_default` in `versions`."
+    )
     is_live: bool = Field(description="Whether a worker serves it at the moment. Requests wait until one does.")
     workers: int = Field(description="How many workers serve it at the moment.")
     state: Serving = Field(description=STATE)
