@@ -28,6 +28,7 @@ def answer_of(client: httpx2.Client, text: str) -> dict[str, object]:
 def test_the_start_says_what_it_does_and_where_everything_is(stack: Stack) -> None:
     for words in (
         "made services/bot/.env from its example",
+        "made services/ml_worker/.env from its example",
         "building the images",
         "nginx is healthy",
         f"Page     http://localhost:{stack.port}\n",

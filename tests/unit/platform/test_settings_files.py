@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.common.state import ROOT
 from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
@@ -309,3 +311,23 @@ def test_production_takes_what_nobody_knows(tmp_path: Path, setting: str) -> Non
 def test_a_token_that_looks_wrong_is_told_with_the_wrong_part(token: str, problem: str) -> None:
     said = BotSettings.model_validate({"telegram_token": token}).token_problem
     assert problem in said if problem else said == ""
+
+
+FOR_PROGRAMS = {"MODEL_VARIABLES"}
+"""What nobody sets: it is made of the other lines of the worker's file."""
+
+
+@pytest.mark.parametrize("settings", [AppSettings, BotSettings, WorkerSettings])
+def test_every_setting_of_a_service_is_in_its_example_behind_a_comment(settings: type[CommonSettings]) -> None:
+    lines = (ROOT / "services" / settings.service / ".env.example").read_text(encoding="utf-8").splitlines()
+    found: set[str] = set()
+    has_comment = False
+    for line in lines:
+        if named := re.match("#?([A-Z][A-Z0-9_]*)=", line):
+            assert has_comment, line
+            found.add(named[1])
+        else:
+            has_comment = line.startswith("# ") or (has_comment and bool(line))
+    names = {name.upper() for name in settings.model_fields} - FOR_PROGRAMS
+    assert names - found == set()
+    assert found - names <= {"OPENAI_API_KEY"}, "what is no setting, or no longer"
