@@ -114,6 +114,8 @@ def _line_of(_log: object, _level: str, event: MutableMapping[str, Any]) -> str:
         raise structlog.DropEvent
     if event["event"] == "model_output":
         return f"  | {escape(str(event['line']))}"
+    if event["event"] == "model_failed_on_input":
+        return f"  | {escape(str(event['error']))}" + (f" ({escape(event['at'])})" if "at" in event else "")
     more = ", ".join(f"{name} {value}" for name, value in event.items() if name not in ("event", "model", "pid"))
     return f"  {event['event'].replace('_', ' ')}" + (f": {more}" if more else "")
 

@@ -13,7 +13,8 @@ Child to host:
     LOADED    nothing else; it takes batches now
     UNLOADED  why the model cannot be served: one sentence
     ANSWERS   the first answer's place in the batch (4 bytes), the call's milliseconds (8 bytes, double), then
-              the answers: an output, ``!code message``, or ``!retry seconds``
+              the answers: an output, ``!code message``, or ``!retry seconds``; where the model raised, behind the
+              message where it did and what it said, for the log, each after a unit separator
     SCATTERED how many answers (4 bytes), for each its place (4 bytes) and milliseconds (8 bytes, double), then the
               answers: from a model that answers inputs as they are ready
     TROUBLE   the model raised for several inputs, which are now tried in halves; nothing else
@@ -46,6 +47,7 @@ FLUSH_SHARE = 0.1
 SEPARATOR = b"\0"
 FAILURE_MARK = "!"
 RETRY = "retry"
+UNIT = "\x1f"
 
 _HEADER = struct.Struct("!IB")
 _BATCH_HEAD = struct.Struct("!I")
@@ -120,6 +122,19 @@ def read_scattered(payload: bytes) -> list[tuple[int, float, str]]:
     return [(place, predict_ms, text) for (place, predict_ms), text in zip(heads, texts, strict=True)]
 
 
-def failure(code: str, message: str, chars_max: int = 500) -> bytes:
-    """Return a failed answer. The message is cut, and cleaned of what cannot travel or be stored."""
-    return f"{FAILURE_MARK}{code} {message[:chars_max]}".replace("\0", " ").encode(errors="replace")
+def failure(code: str, message: str, chars_max: int = 500, *, place: str = "", cause: str = "") -> bytes:
+    """Return a failed answer. Its texts are cut, and cleaned of what cannot travel or be stored.
+
+    Args:
+        place: Where the model raised, and ``cause``, what it said: for the log, not for the client.
+    """
+    parts = [one[:chars_max].replace("\0", " ").replace(UNIT, " ") for one in (message, place, cause)]
+    return f"{FAILURE_MARK}{code} {UNIT.join(parts if cause else parts[:1])}".encode(errors="replace")
+
+
+def read_failure(text: str) -> tuple[str, str, str, str]:
+    """Return code, message, place and cause of a failed answer, the last two empty where the model did not raise."""
+    code, _, rest = text.removeprefix(FAILURE_MARK).partition(" ")
+    message, _, rest = rest.partition(UNIT)
+    place, _, cause = rest.partition(UNIT)
+    return code, message, place, cause

@@ -36,11 +36,15 @@ class Failure(NamedTuple):
         code: One of `FAILURE_CODES`.
         message: One sentence for the client; the details are in the worker's log.
         predict_ms: How long the model's last call with this input took.
+        place: Where the model raised, as "model.py, line 12"; empty where that is not known.
+        cause: What it raised, as "KeyError: 'x'". Both for the log only: it may be meant for the operator alone.
     """
 
     code: str
     message: str
     predict_ms: float
+    place: str = ""
+    cause: str = ""
 
 
 class Postponed(NamedTuple):

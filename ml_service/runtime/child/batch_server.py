@@ -25,7 +25,7 @@ from ml_service.runtime.child.calls import Calls, OutOfTime
 from ml_service.runtime.child.confinement import confine, limit_memory
 from ml_service.runtime.child.importing import ModelImportError, how_to_install, import_model
 from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
-from ml_service.runtime.child.reports import place_of, print_way_to, untrusted_types
+from ml_service.runtime.child.reports import full_place_of, place_of, print_way_to, untrusted_types
 from ml_service.runtime.model_answers import (
     INPUT_REJECTED,
     MODEL_ERROR,
@@ -257,15 +257,15 @@ def _failure(error: BaseException, folder: Path) -> bytes:
     if isinstance(error, OutOfTime):
         return frames.failure(MODEL_TIMEOUT, str(error))
     if isinstance(error, MemoryError):
-        print("The model ran out of memory on one input.", file=sys.stderr)  # noqa: T201 - that is the log
         return frames.failure(MODEL_OUT_OF_MEMORY, "This input takes more memory than the model may use.")
     if isinstance(error, InvalidOutput):
-        print(f"The model returned {error}.", file=sys.stderr)  # noqa: T201
         return frames.failure(OUTPUT_INVALID, f"The model returned {error}.")
-    if not print_way_to(error, folder):
-        print(f"{type(error).__name__}: {_text_of(error)}{place_of(error, folder)}", file=sys.stderr)  # noqa: T201
+    print_way_to(error, folder)
     # What an exception says may be meant for the operator only; its kind is harmless.
-    return frames.failure(MODEL_ERROR, f"The model failed on this input ({type(error).__name__}).")
+    kind = type(error).__name__
+    cause = " ".join(f"{kind}: {_text_of(error)}".split())
+    message = f"The model failed on this input ({kind})."
+    return frames.failure(MODEL_ERROR, message, place=full_place_of(error, folder), cause=cause)
 
 
 def _load_error(error: BaseException, folder: Path) -> str:

@@ -15,14 +15,27 @@ _HERE = str(Path(__file__).parent)
 
 def place_of(error: BaseException, folder: Path) -> str:
     """Where in the model's folder it was raised, as " (line 12)" of its model.py; empty where that is not known."""
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        file, line = Path(error.filename), error.lineno
-    else:
-        inside = [one for one in _frames(error) if Path(one.filename).is_relative_to(folder)]
-        if not inside or inside[-1].lineno is None:
-            return ""
-        file, line = Path(inside[-1].filename), inside[-1].lineno
+    file, line = _place(error, folder)
+    if file is None:
+        return ""
     return f" (line {line})" if file == folder / MODEL_FILE else f" ({file.name}, line {line})"
+
+
+def full_place_of(error: BaseException, folder: Path) -> str:
+    """The same for a log of many models, as "model.py, line 12"."""
+    file, line = _place(error, folder)
+    return (
+        "" if file is None else f"{file.relative_to(folder) if file.is_relative_to(folder) else file.name}, line {line}"
+    )
+
+
+def _place(error: BaseException, folder: Path) -> tuple[Path | None, int]:
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return Path(error.filename), error.lineno
+    inside = [one for one in _frames(error) if Path(one.filename).is_relative_to(folder)]
+    if not inside or inside[-1].lineno is None:
+        return None, 0
+    return Path(inside[-1].filename), inside[-1].lineno
 
 
 def untrusted_types(error: BaseException) -> str:

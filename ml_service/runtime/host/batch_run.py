@@ -213,6 +213,7 @@ class BatchRun:
     async def _hand_out(self, pairs: list[tuple[int, ModelAnswer]]) -> None:
         for place, answer in pairs:
             self._answers[place] = answer
+        self._children.failures.note(answer for _, answer in pairs)
         if self._on_answers is not None:
             await self._on_answers(pairs)
 
@@ -256,7 +257,7 @@ def _without(left: Sequence[int], pairs: Sequence[tuple[int, ModelAnswer]]) -> l
 def _answer(text: str, predict_ms: float) -> ModelAnswer:
     if not text.startswith(frames.FAILURE_MARK):
         return Success(text, predict_ms)
-    code, _, message = text[1:].partition(" ")
+    code, message, place, cause = frames.read_failure(text)
     if code == frames.RETRY:
         return Postponed(float(message), predict_ms)
-    return Failure(code, message, predict_ms)
+    return Failure(code, message, predict_ms, place, cause)

@@ -14,6 +14,7 @@ import structlog
 from ml_service.runtime import frames
 from ml_service.runtime.host.child_process import ChildProcess, ProcessEnded
 from ml_service.runtime.host.declarations import Declared, WrongDeclaration, declared_from, differences
+from ml_service.runtime.host.failure_log import FailureLog
 from ml_service.runtime.host.model_files import ModelFilesError, fingerprint
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_limits import ModelLimits
@@ -41,10 +42,12 @@ class Children:
         declared: What the model declares; None until it was loaded once.
         load_s: How long the last load took: the price of a death.
         deaths: How many ended without being asked to.
+        failures: Logs the inputs that the model fails on.
     """
 
     def __init__(self, source: ModelSource, limits: ModelLimits) -> None:
         self._source = source
+        self.failures = FailureLog(source.name)
         self._limits = limits
         self._wanted = 1
         self._warm: list[ChildProcess] = []

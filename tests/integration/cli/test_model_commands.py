@@ -329,7 +329,7 @@ MISTAKES = {
     "No module named 'no_such' (line 9). Name its package in requirements.txt": "def load(self): import no_such",
     "come from the types of predict's parameters": "def predict(self, text): return {}",
     "The model returned 0 outputs for 1 inputs.": "def predict(self, inputs: list[Said]) -> list[Said]: return []",
-    "KeyError: 'x' (line 9)": "def predict(self, text: str) -> Said: return {}['x']",
+    "KeyError: 'x' (model.py, line 9)": "def predict(self, text: str) -> Said: return {}['x']",
 }
 
 

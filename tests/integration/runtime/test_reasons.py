@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import structlog
 
+from ml_service.runtime.host import failure_log
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelLimits
+from ml_service.runtime.model_answers import Failure
 from tests.support.hosts import running
 
 MINE = """
@@ -61,3 +64,40 @@ async def test_the_place_of_the_service_on_its_machine_is_not_part_of_the_reason
         assert reason in host.error
         assert str(made.path.parents[2]) not in host.error
         assert "/usr/" not in host.error
+
+
+@pytest.mark.parametrize(
+    ("predict", "code", "error", "at"),
+    [
+        ("return {}['x']", "model_error", "KeyError: 'x'", "model.py, line 15"),
+        ("int('x')", "model_error", "ValueError: invalid literal for int() with base 10: 'x'", "model.py, line 15"),
+        ("__import__('beside').fail()", "model_error", "OSError: beside", "beside.py, line 2"),
+        ("return [1]", "output_invalid", "The model returned ", None),
+        ("__import__('os')._exit(7)", "model_crashed", "The model's process exited with status 7 on this input.", None),
+    ],
+)
+async def test_an_input_that_the_model_fails_on_leaves_one_line_at_level_error(
+    make_model: Callable[..., ModelSource], predict: str, code: str, error: str, at: str | None
+) -> None:
+    source = make_model(mine(predict=predict))
+    (source.path.parent / "beside.py").write_text("def fail():\n    raise OSError('beside')\n")
+    async with running(source) as host:
+        with structlog.testing.capture_logs() as logs:
+            await host.predict(["{}"])
+    [line] = [one for one in logs if one["log_level"] == "error"]
+    assert (line["event"], line["model"], line["code"]) == ("model_failed_on_input", "mine", code)
+    assert line["error"].startswith(error)
+    assert line.get("at") == at
+
+
+def test_a_model_that_fails_on_everything_does_not_flood_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(failure_log.time, "monotonic", lambda: now[0])
+    log = failure_log.FailureLog("mine")
+    with structlog.testing.capture_logs() as logs:
+        for each in range(failure_log.LINES_PER_SECOND_MAX + 7):
+            log.note([Failure("model_error", "It failed.", 1.0, cause=f"OSError: {each}")] * 3)
+        now[0] += 1
+        log.note([Failure("model_error", "It failed.", 1.0, cause="OSError")])
+    assert [one.get("inputs") for one in logs] == [3] * failure_log.LINES_PER_SECOND_MAX + [None, 1]
+    assert logs[-2]["lines_dropped"] == 7
