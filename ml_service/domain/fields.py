@@ -40,6 +40,8 @@ class Field:
     is_file: bool = False
     """It takes the bytes of a file, as base64."""
     chars_max: int | None = None
+    default: Any = None
+    """What the model takes where it is left out; None where the schema does not say, or says null."""
 
     @property
     def options(self) -> list[str]:
@@ -141,6 +143,7 @@ def _field(name: str, schema: Any, *, required: bool) -> Field:
         enum=tuple(enum) if isinstance(enum, list) and len(enum) <= CHOICES_MAX else (),
         is_file=kind == "string" and schema.get("contentEncoding") == "base64",
         chars_max=chars_max if isinstance(chars_max := schema.get("maxLength"), int) else None,
+        default=schema.get("default"),
     )
 
 

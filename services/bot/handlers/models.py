@@ -10,9 +10,13 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
 from ml_service.domain.fields import Field, WrongValue, fields_of, plain_field
+from ml_service.domain.models import ModelSpec
 from services.bot import schema_errors, submitting
+from services.bot.phrases import Html, cut
 from services.bot.talk import Talk
 from services.bot.views import menus
+
+TAKEN_CHARS_MAX = 100
 
 
 async def models(_message: Message, talk: Talk) -> None:
@@ -35,10 +39,38 @@ async def choose(query: CallbackQuery, talk: Talk) -> None:
     await talk.say(talk.t("model-chosen", model=listed.spec.name, how=how))
 
 
-async def begin_form(talk: Talk, model: str) -> None:
-    """Ask for the fields of a model's input one by one."""
+async def begin_form(talk: Talk, model: str, typed: str = "") -> None:
+    """Ask for the fields of a model's input one by one; what was ``typed`` is the first one's value, where it fits."""
     talk.dialog = {"kind": "form", "form": secrets.token_hex(4), "model": model, "number": 0, "values": {}}
-    await _next(talk)
+    spec = (await talk.listed(model)).spec
+    fields = fields_of(spec)
+    if not typed or not fields:
+        await _next(talk)
+        return
+    value, wrong = _value_of(talk, spec, fields[0], typed)
+    if wrong:
+        await _next(talk, talk.t("form-begins", reason=wrong))
+        return
+    talk.dialog |= {"values": {fields[0].name: value}, "number": 1}
+    if len(fields) == 1:  # by the key of this update, so that it is submitted once even if it is handled again
+        talk.dialog = None
+        await submitting.submit(talk, model, [{fields[0].name: value}])
+        return
+    await _next(
+        talk, talk.t("form-taken", field=cut(fields[0].name, TAKEN_CHARS_MAX), value=cut(typed, TAKEN_CHARS_MAX))
+    )
+
+
+def _value_of(talk: Talk, spec: ModelSpec, field: Field, typed: str) -> tuple[Any, str]:
+    """The value of a field that a text gives, and why it gives none (empty: it does)."""
+    if field.is_file:
+        return None, talk.t.plain("form-no-file")
+    try:
+        value = field.parse(typed)
+    except WrongValue:
+        said = schema_errors.explain_field(talk.t, spec, field.name, typed)
+        return None, "; ".join(said) or talk.t.plain("schema-other")
+    return value, "; ".join(schema_errors.explain_field(talk.t, spec, field.name, value))
 
 
 async def fill_in(talk: Talk, text: str) -> None:
@@ -117,15 +149,21 @@ async def _take(talk: Talk, field: Field, value: Any) -> None:
     await _next(talk)
 
 
-async def _next(talk: Talk) -> None:
-    """Ask for the next field, or ask the model when all are there."""
+async def _next(talk: Talk, before: Html | None = None) -> None:
+    """Ask for the next field, with what is to be said before it, or ask the model when all are there."""
     dialog = talk.dialog
     assert dialog is not None  # noqa: S101  called within a form
     fields = fields_of((await talk.listed(dialog["model"])).spec)
     if dialog["number"] < len(fields):
         field = fields[dialog["number"]]
         view = menus.form_field(
-            talk.t, dialog["model"], field, form=dialog["form"], number=dialog["number"], total=len(fields)
+            talk.t,
+            dialog["model"],
+            field,
+            form=dialog["form"],
+            number=dialog["number"],
+            total=len(fields),
+            before=before,
         )
         await talk.say(view)
         return

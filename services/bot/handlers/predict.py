@@ -37,7 +37,7 @@ async def ask_text(talk: Talk, text: str) -> None:
     if value is None or is_text_only(spec):
         field = plain_field(spec)
         if field is None or field.is_file:
-            await models.begin_form(talk, spec.name)
+            await models.begin_form(talk, spec.name, text)
             return
         value = {field.name: text}
     await submitting.submit_checked(talk, spec, value)

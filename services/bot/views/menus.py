@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
+
 from ml_service.domain.errors import InvalidInput, ServiceError
 from ml_service.domain.fields import Field
 from ml_service.domain.ledger import Balance
@@ -73,16 +75,30 @@ def models(t: Phrases, listed: Sequence[ListedModel], chosen: str) -> View:
     return View(text, keyboard(*buttons))
 
 
-def form_field(t: Phrases, model: str, field: Field, *, form: str, number: int, total: int) -> View:
-    """The question for one field of a model's input; ``form`` names this filling-in."""
+def form_field(
+    t: Phrases, model: str, field: Field, *, form: str, number: int, total: int, before: Html | None = None
+) -> View:
+    """The question for one field of a model's input; ``form`` names this filling-in, ``before`` is said above it."""
     rows = [[(label, f"form:{form}:{number}:{place}")] for place, label in enumerate(choices(t, field))]
     if not field.required:
         rows.append([(t.plain("form-skip"), f"form:{form}:{number}:skip")])
     description = escaped(cut(field.description, DESCRIPTION_CHARS_MAX * 2)) if field.description else None
     title = t("form-field", model=model, number=number + 1, total=total, field=cut(field.name, NAME_CHARS_MAX))
-    optional = None if field.required else t("form-optional")
     file = t("form-file") if field.is_file else None
-    return View(lines(title, description, file, optional), keyboard(*rows))
+    return View(lines(before, title, description, file, _optional(t, field)), keyboard(*rows))
+
+
+def _optional(t: Phrases, field: Field) -> Html | None:
+    """That a field may be left out, and what the model takes then."""
+    if field.required:
+        return None
+    if field.default in (None, "") or field.is_file:
+        return t("form-optional")
+    if isinstance(field.default, bool):
+        value = t.plain("yes" if field.default else "no")
+    else:
+        value = field.default if isinstance(field.default, str) else orjson.dumps(field.default).decode()
+    return t("form-default", value=cut(value, NAME_CHARS_MAX))
 
 
 def languages(t: Phrases) -> View:

@@ -88,3 +88,50 @@ async def test_a_text_for_a_model_that_takes_only_a_file_submits_nothing(
         await anna.expect("needs more than a text" if typed.startswith("/batch") else "Send a file or a picture.")
     async with database.autocommit() as session:
         assert await session.fetch("SELECT FROM predictions") == []
+
+
+async def choose_flower(database: Database, anna: TelegramUser) -> None:
+    fields = {"cm": {"type": "number", "maximum": 99}, "title": TEXT, "kind": {"type": "string", "default": "rose"}}
+    schema = {"type": "object", "properties": fields, "required": ["cm", "title"], "additionalProperties": False}
+    async with database.begin() as session:
+        await announce_served(session, ModelSpec("flower", "1", "", 1, schema, {}))
+    await anna.send("/models")
+    await anna.tap(await anna.expect("Models"), "flower")
+    await anna.expect("Selected: flower")
+
+
+@pytest.mark.usefixtures("inbox", "echo")
+@pytest.mark.parametrize("typed", ["55", "/predict 55"])
+async def test_what_is_written_before_a_form_is_its_first_value(
+    database: Database, anna: TelegramUser, typed: str
+) -> None:
+    await choose_flower(database, anna)
+    await anna.send(typed)
+    assert "✅ cm: 55" in (await anna.expect("field 2 of 3: title")).text
+    await anna.send("Best")
+    last = await anna.expect("field 3 of 3: kind")
+    assert "(optional; by default: rose)" in last.text
+    await anna.tap(last, "Skip")
+    await anna.expect("Got it")
+    async with database.autocommit() as session:
+        (row,) = await session.fetch("SELECT input::json ->> 'cm' AS cm FROM predictions")
+    assert row["cm"] in ("55", "55.0")
+
+
+@pytest.mark.usefixtures("inbox", "echo")
+@pytest.mark.parametrize(("typed", "why"), [("a rose", "must be a number"), ("100", "must be 99 or less")])
+async def test_what_does_not_fit_the_first_field_is_said_with_the_reason(
+    database: Database, anna: TelegramUser, typed: str, why: str
+) -> None:
+    await choose_flower(database, anna)
+    await anna.send(typed)
+    asked = await anna.expect("field 1 of 3: cm")
+    assert f"Your text does not fit the first: {why}." in asked.text
+
+
+@pytest.mark.usefixtures("inbox", "echo")
+async def test_the_only_value_of_a_form_is_submitted_as_it_is_written(database: Database, anna: TelegramUser) -> None:
+    await filled_in(database, anna, ["n"], n={"type": "integer"})
+    await anna.expect("field 1 of 1: n")
+    await anna.send("/predict 7")
+    await anna.expect("Got it")
