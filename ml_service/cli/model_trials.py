@@ -145,7 +145,8 @@ def input_of(spec: ModelSpec, text: str) -> bytes:
         for error in validator_of(spec.input_schema).iter_errors(value)
     ]
     if problems or not isinstance(value, dict):
-        raise InvalidInput(f"The input does not fit: {'; '.join(problems) or 'it must be a JSON object'}.")
+        said = "; ".join(problems) or "it must be a JSON object"
+        raise InvalidInput(f"The input does not fit: {said}{'' if said.endswith(('.', '?')) else '.'}")
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError as error:  # a lone surrogate, a number beyond 64 bits, too deep
