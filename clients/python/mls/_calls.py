@@ -213,7 +213,13 @@ def quote(values: Input | list[Input], model: str | None) -> Call:
 
 
 def path_part(name: UUID | str) -> str:
-    """An id or a name as one part of a path, whatever is in it: ``..`` would lead elsewhere."""
+    """An id or a name as one part of a path, whatever is in it: ``..`` would lead elsewhere.
+
+    Raises:
+        ValueError: It has control characters, as no id or name has.
+    """
+    if not str(name).isprintable():
+        raise ValueError(f"{name!r} cannot be asked for.")
     quoted = urllib.parse.quote(str(name), safe="@")
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 
