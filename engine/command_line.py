@@ -26,7 +26,7 @@ examples:
 SUITES = ("quick", "faults", "compose", "page", "all")
 MODEL_TRIALS = ("check", "run", "bench", "card")
 """The commands of `ml-service models` that run a model, and need no running system."""
-MODEL_TRIAL_OPTIONS = ("--input",)
+MODEL_TRIAL_OPTIONS = ("--input", "--requests")
 """Their options that have a value, which is not the model's name."""
 MODEL_IMPORTS = ("restart", "declared")
 """Those that import a model on a running system, to see what it declares."""
