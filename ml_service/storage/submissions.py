@@ -28,37 +28,38 @@ are not searched. Only what a process with a wrong clock has accepted is missing
 # kind of principal: the bot may read neither sessions nor API keys, and begins by chat. Of a simple API key only
 # its token is read; where a request has another one, keys are locked and held to their caps (decision 0024). Keys,
 # batches and webhooks of requests are inserted only where there are some: each insert costs 50 µs before its first row.
-_REQUESTS_BY_SESSION = """
+# What all beginnings have at their end: the requests, and what their Idempotency-Keys stood for the first time.
+_ASKED = """
+            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
+        FROM unnest(
+            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
+            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
+        ) AS r (
+            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
+            notifies_chats, chat_id, token_hash, key_id
+        )
+        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
+"""
+_REQUESTS_BY_SESSION = (
+    """
     WITH request AS MATERIALIZED (
         SELECT r.*, NULL::text AS refusal, 0::bigint AS keys_version,
             r.session_id IS NULL OR EXISTS (
                 SELECT FROM sessions AS s
                 WHERE s.id = r.session_id AND s.user_id = r.user_id AND s.revoked_at IS NULL AND s.expires_at > now()
             ) AS is_signed_in,
-            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
-        FROM unnest(
-            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
-        ) AS r (
-            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id, token_hash, key_id
-        )
-        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
-"""
-_REQUESTS_BY_CHAT = """
+"""  # noqa: S608  parts of this file
+    + _ASKED
+)
+_REQUESTS_BY_CHAT = (
+    """
     WITH request AS MATERIALIZED (
         SELECT r.*, NULL::text AS refusal, 0::bigint AS keys_version, r.session_id IS NULL AS is_signed_in,
-            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
-        FROM unnest(
-            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
-        ) AS r (
-            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id, token_hash, key_id
-        )
-        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
 """
-_REQUESTS_BY_SIMPLE_KEY = """
+    + _ASKED
+)
+_REQUESTS_BY_SIMPLE_KEY = (
+    """
     WITH request AS MATERIALIZED (
         SELECT r.*, NULL::text AS refusal, t.keys_version,
             CASE
@@ -69,18 +70,14 @@ _REQUESTS_BY_SIMPLE_KEY = """
                         AND s.expires_at > now()
                 )
             END AS is_signed_in,
-            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
-        FROM unnest(
-            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
-        ) AS r (
-            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id, token_hash, key_id
-        )
+"""  # noqa: S608  parts of this file
+    + _ASKED
+    + """
         LEFT JOIN api_key_tokens AS t ON t.token_hash = r.token_hash AND t.key_id = r.key_id AND t.simple_until > now()
-        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
 """
-_REQUESTS_BY_KEY = """
+)
+_REQUESTS_BY_KEY = (
+    """
     WITH request AS MATERIALIZED (
         SELECT r.*,
             CASE
@@ -98,19 +95,14 @@ _REQUESTS_BY_KEY = """
                     WHERE i.no = r.no AND i.model <> ALL (a.models)
                 ) THEN 'model_not_allowed'
             END AS refusal,
-            k.prediction_id AS replayed_id, k.batch_id AS replayed_batch_id, k.fingerprint AS replayed_fingerprint
-        FROM unnest(
-            $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[], $8::int[], $9::text[],
-            $10::float8[], $11::uuid[], $19::boolean[], $20::bigint[], $23::bytea[], $24::uuid[]
-        ) AS r (
-            no, user_id, cost, key, fingerprint, first_id, batch_id, open_max, source, deadline_s, session_id,
-            notifies_chats, chat_id, token_hash, key_id
-        )
+"""  # noqa: S608  parts of this file
+    + _ASKED
+    + """
         LEFT JOIN api_key_tokens AS t ON t.token_hash = r.token_hash AND coalesce(t.valid_until > now(), true)
         LEFT JOIN api_keys AS a ON a.id = t.key_id AND a.id = r.key_id AND a.user_id = r.user_id
             AND a.revoked_at IS NULL AND coalesce(a.expires_at > now(), true)
-        LEFT JOIN idempotency_keys AS k ON k.user_id = r.user_id AND k.key = r.key
 """
+)
 _PAYERS = """
     ), payer AS MATERIALIZED (
         SELECT u.id, u.balance, u.is_blocked, 'telegram' = ANY (u.notify) AS prefers_chats, u.has_webhooks,
