@@ -152,10 +152,10 @@ def read_text(file: Path) -> str:
 
 
 @asynccontextmanager
-async def database_of(settings: CommonSettings) -> AsyncIterator[Database]:
-    """The database that the settings name, closed at the end."""
+async def database_of(settings: CommonSettings, timeout_s: float = LONG_S) -> AsyncIterator[Database]:
+    """The database that the settings name, closed at the end; each step of work with it takes ``timeout_s`` at most."""
     async with AsyncExitStack() as stack:
-        yield await open_database(settings, stack, NAME, connections_max=2, timeout_s=LONG_S)
+        yield await open_database(settings, stack, NAME, connections_max=2, timeout_s=timeout_s)
 
 
 @asynccontextmanager

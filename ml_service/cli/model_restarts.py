@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 
 import asyncpg
 
-from ml_service.cli.common import NAME, begin
+from ml_service.cli.common import begin, database_of
 from ml_service.cli.model_trials import declared_by
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput, NotFound
 from ml_service.domain.models import ModelSpec, ModelState, full_name
@@ -19,7 +18,6 @@ from ml_service.storage import model_restarts
 from ml_service.storage.workers import Worker
 from ml_service.usecases import workers
 from ml_service.usecases.model_restarts import Which, open_of_versions_that_go, refuse_other_schemas
-from ml_service.wiring import open_database
 
 LOOK_S = 10.0
 """So long a command waits for the database where it can do without."""
@@ -35,11 +33,8 @@ _POLL_S = 0.5
 async def has_other_schemas(spec: ModelSpec) -> bool:
     """Whether the running service knows this version with other schemas; False where it cannot be asked."""
     try:
-        async with AsyncExitStack() as stack:
-            settings = read_settings(CommonSettings)
-            database = await open_database(settings, stack, NAME, connections_max=1, timeout_s=LOOK_S)
-            async with database.autocommit() as session:
-                return await model_restarts.has_other_schemas(session, spec)
+        async with database_of(read_settings(CommonSettings), LOOK_S) as database, database.autocommit() as session:
+            return await model_restarts.has_other_schemas(session, spec)
     except (DatabaseUnavailable, asyncpg.PostgresError):
         return False
 

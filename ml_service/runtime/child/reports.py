@@ -24,9 +24,9 @@ def place_of(error: BaseException, folder: Path) -> str:
 def full_place_of(error: BaseException, folder: Path) -> str:
     """The same for a log of many models, as "model.py, line 12"."""
     file, line = _place(error, folder)
-    return (
-        "" if file is None else f"{file.relative_to(folder) if file.is_relative_to(folder) else file.name}, line {line}"
-    )
+    if file is None:
+        return ""
+    return f"{file.relative_to(folder) if file.is_relative_to(folder) else file.name}, line {line}"
 
 
 def _place(error: BaseException, folder: Path) -> tuple[Path | None, int]:
