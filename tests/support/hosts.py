@@ -12,6 +12,22 @@ from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelHost, ModelLimits
 
 MODELS = Path(__file__).parents[1] / "models"
+_MINE = """
+from ml_service.runtime.author import Model
+
+class Mine(Model):
+    name = "mine"
+    version = "1"
+    description = "A test."
+    input_schema = {"type": "object"}
+    output_schema = {"type": "object"}
+
+    def load(self):
+        LOAD
+
+    def predict(self, inputs):
+        PREDICT
+"""
 QUICK = ModelLimits(backoff_s_min=0.05, backoff_s_max=0.2, close_grace_s=1)
 
 
@@ -24,6 +40,11 @@ async def running(source: ModelSource, limits: ModelLimits = QUICK) -> AsyncIter
         yield host
     finally:
         await host.close()
+
+
+def mine(load: str = "pass", predict: str = "return inputs", rest: str = "") -> str:
+    """Return the source of a small model with these lines in its methods, and ``rest`` behind them."""
+    return _MINE.replace("LOAD", load).replace("PREDICT", predict) + rest
 
 
 def troublesome() -> ModelSource:

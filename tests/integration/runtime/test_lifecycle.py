@@ -24,25 +24,9 @@ from ml_service.runtime.host.model_folders import ModelSource, discover
 from ml_service.runtime.host.model_host import ModelHost, ModelLimits, ModelUnavailable
 from ml_service.runtime.locations import MANIFEST_FILE
 from ml_service.runtime.model_answers import Success
-from tests.support.hosts import QUICK, running, troublesome
+from tests.support.hosts import QUICK, mine, running, troublesome
 from tests.support.waiting import PATIENCE_S, until
 
-MINE = """
-from ml_service.runtime.author import Model
-
-class Mine(Model):
-    name = "mine"
-    version = "1"
-    description = "A test."
-    input_schema = {"type": "object"}
-    output_schema = {"type": "object"}
-
-    def load(self):
-        LOAD
-
-    def predict(self, inputs):
-        return inputs
-"""
 # The last of its blocks stays, so that the heap's end is not free.
 FORGETFUL = """
     kept = []
@@ -77,10 +61,6 @@ LABELS = json.loads(pathlib.Path(__file__).with_name("labels.json").read_text())
 Mine.output_schema = {"type": "object", "enum": LABELS}
 Mine.batch_size = len(LABELS)
 """
-
-
-def mine(load: str = "pass", rest: str = "") -> str:
-    return MINE.replace("LOAD", load) + rest
 
 
 async def answer_to(host: ModelHost, text: str) -> str:

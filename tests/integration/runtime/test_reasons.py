@@ -11,28 +11,7 @@ from ml_service.runtime.host import failure_log
 from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import ModelLimits
 from ml_service.runtime.model_answers import Failure
-from tests.support.hosts import running
-
-MINE = """
-from ml_service.runtime.author import Model
-
-class Mine(Model):
-    name = "mine"
-    version = "1"
-    description = "A test."
-    input_schema = {"type": "object"}
-    output_schema = {"type": "object"}
-
-    def load(self):
-        LOAD
-
-    def predict(self, inputs):
-        PREDICT
-"""
-
-
-def mine(load: str = "pass", predict: str = "return inputs") -> str:
-    return MINE.replace("LOAD", load).replace("PREDICT", predict)
+from tests.support.hosts import mine, running
 
 
 async def test_the_password_in_an_address_is_not_part_of_the_reason(make_model: Callable[..., ModelSource]) -> None:

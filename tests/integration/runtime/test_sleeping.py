@@ -14,26 +14,11 @@ from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_host import BatchStopped, ModelHost, ModelUnavailable
 from ml_service.runtime.model_answers import Success
 from tests.support import entities
-from tests.support.hosts import QUICK, running, troublesome
+from tests.support.hosts import QUICK, mine, running, troublesome
 from tests.support.waiting import until
 
 SLEEPY = replace(QUICK, idle_s=0.2)
-BROKEN = """
-from ml_service.runtime.author import Model
-
-class Mine(Model):
-    name = "mine"
-    version = "1"
-    description = "A test."
-    input_schema = {"type": "object"}
-    output_schema = {"type": "object"}
-
-    def load(self):
-        raise OSError("no such weights")
-
-    def predict(self, inputs):
-        return inputs
-"""
+BROKEN = mine("raise OSError('no such weights')")
 
 
 async def answers(host: ModelHost, *texts: str) -> list[str]:
