@@ -17,6 +17,7 @@ from ml_service.messaging.queue import TaskMessage
 from tests.support.broker import Broker
 from tests.support.checker import banking, rows_of, violations
 from tests.support.load import Load, loading
+from tests.support.nodes import set_memory_limit
 from tests.support.rig import Rig, Setup, running_rig, started
 from tests.support.waiting import until
 
@@ -95,13 +96,13 @@ async def test_the_api_answers_while_the_broker_is_frozen(
 
 async def test_a_broker_alarm_does_not_stop_submissions(noted_url: str, amqp_url: str, rabbit_node: RabbitNode) -> None:
     async with under_load(noted_url, amqp_url) as (_, load):
-        await asyncio.to_thread(rabbit_node.ctl, "set_vm_memory_high_watermark", "0.000001")
+        await asyncio.to_thread(set_memory_limit, rabbit_node, 0.000001)
         try:
             await load.progress(30)
             await asyncio.sleep(7)  # a publish that is blocked gives up
             await load.progress(10)
         finally:
-            await asyncio.to_thread(rabbit_node.ctl, "set_vm_memory_high_watermark", "0.6")
+            await asyncio.to_thread(set_memory_limit, rabbit_node, 0.6)
 
 
 def vhost_of(amqp_url: str) -> str:

@@ -12,6 +12,7 @@ from engine.native.rabbitmq import RabbitNode
 from ml_service.domain.errors import QueueUnavailable
 from ml_service.messaging.queue import Queue, QueueDepth
 from tests.support.broker import FAST, Broker, consuming, drain, ids, publish_soon, results, task
+from tests.support.nodes import set_memory_limit
 from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.timeout(180)
@@ -139,7 +140,7 @@ async def test_a_broker_alarm_is_an_immediate_error_and_passes(rabbit_node: Rabb
     queue = await broker.queue(replace(FAST, timeout_s=2))
     await queue.declare()
     await queue.publish_tasks([task()])
-    rabbit_node.ctl("set_vm_memory_high_watermark", "0.000001")
+    set_memory_limit(rabbit_node, 0.000001)
     try:
         loop = asyncio.get_running_loop()
         start = loop.time()
@@ -150,7 +151,7 @@ async def test_a_broker_alarm_is_an_immediate_error_and_passes(rabbit_node: Rabb
         depth: QueueDepth = await queue.depth("default")
         assert depth.exists
     finally:
-        rabbit_node.ctl("set_vm_memory_high_watermark", "0.6")
+        set_memory_limit(rabbit_node, 0.6)
     await publish_soon(queue, task(), 20)
     await queue.close()
 

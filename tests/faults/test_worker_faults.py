@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from pathlib import Path
+from urllib.parse import unquote
 from uuid import UUID
 
 import httpx2
@@ -19,6 +20,7 @@ from tests.faults.test_publish_faults import under_load
 from tests.support.checker import banking, connected, drained, rows_of, violations
 from tests.support.load import Load
 from tests.support.misbehaviours import MISBEHAVIOURS, SUCCESS, UNLOADABLE
+from tests.support.nodes import evaluate
 from tests.support.rig import Rig, Setup, running_rig
 from tests.support.waiting import PATIENCE_S, until
 
@@ -134,13 +136,21 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(noted_url: st
         await load.close()
 
 
+def close_connections(node: RabbitNode, vhost: str) -> int:
+    """The broker closes all connections to a virtual host, and says how many there were."""
+    found = f"rabbit_connection_tracking:list(<<{json.dumps(vhost)}>>)"
+    close = 'rabbit_connection_tracking:close_connections(Them, "injected", 0)'
+    return int(evaluate(node, f"Them = {found}, {close}, length(Them)."))
+
+
 async def test_broker_connections_that_die_under_load_lose_nothing(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
+    vhost = unquote(amqp_url.rpartition("/")[2])
     async with under_load(noted_url, amqp_url, Setup(models=NAPS)) as (_, load):
         await napping(load)
         for _ in range(3):
-            await asyncio.to_thread(rabbit_node.ctl, "close_all_connections", "injected")
+            assert await asyncio.to_thread(close_connections, rabbit_node, vhost) > 0
             await load.progress(5)
 
 
@@ -237,9 +247,12 @@ async def test_a_delivery_that_the_broker_times_out_ends_once(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
     """The broker's patience with an unacked delivery (30 minutes) is shorter than a batch."""
-    eval_ = "application:set_env(rabbit, {}, {})."
-    for name, value in (("consumer_timeout", "1500"), ("channel_tick_interval", "500")):
-        await asyncio.to_thread(rabbit_node.ctl, "eval", eval_.format(name, value))
+
+    def be_patient(consumer_timeout_ms: int, look_every_ms: int) -> None:
+        for name, value in (("consumer_timeout", consumer_timeout_ms), ("channel_tick_interval", look_every_ms)):
+            evaluate(rabbit_node, f"application:set_env(rabbit, {name}, {value}).")
+
+    be_patient(1500, 500)
     try:
         async with running_rig(noted_url, amqp_url, Setup(apps=1, models=NAPS)) as rig:
             load = Load(rig.urls)
@@ -250,5 +263,4 @@ async def test_a_delivery_that_the_broker_times_out_ends_once(
             assert {row["status"] for row in (await rows_of(noted_url)).values()} <= {"succeeded", "failed"}
             await load.close()
     finally:
-        for name, value in (("consumer_timeout", "1800000"), ("channel_tick_interval", "60000")):
-            await asyncio.to_thread(rabbit_node.ctl, "eval", eval_.format(name, value))
+        be_patient(1_800_000, 60_000)

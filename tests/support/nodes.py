@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -23,6 +24,7 @@ import asyncpg
 import pytest
 
 from engine.native import postgres, rabbitmq
+from engine.native.processes import log_tail
 from ml_service.storage.schema import migrate
 
 TEMPLATE = "migrated"
@@ -37,6 +39,33 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def evaluate(node: rabbitmq.RabbitNode, expression: str) -> str:
+    """What an Erlang expression, with its full stop, is worth in a running node.
+
+    In milliseconds, by Erlang's own `erl_call`. `rabbitmqctl eval` says the same, but starts a whole Erlang system for
+    it, which takes up to a minute where all cores are busy.
+    """
+    cookie = (node.folder / ".erlang.cookie").read_text()
+    command = ["erl_call", "-n", node.node_name, "-c", cookie, "-timeout", "60", "-e"]
+    done = subprocess.run(
+        command,
+        input=f"{expression}\n",
+        env=node.environment,
+        cwd=node.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout.strip()
+    assert said.startswith("{ok, "), f"{expression} {done.returncode} {said} {done.stderr}\n{log_tail(node.log)}"
+    return said.removeprefix("{ok, ").removesuffix("}")
+
+
+def set_memory_limit(node: rabbitmq.RabbitNode, share: float) -> None:
+    """Let a node use this share of the machine's memory, 0.6 by itself; publishers are blocked above it."""
+    evaluate(node, f"vm_memory_monitor:set_vm_memory_high_watermark({share:.7f}).")
 
 
 async def execute(url: str, *statements: str) -> None:

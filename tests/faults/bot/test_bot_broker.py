@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from engine.native.rabbitmq import RabbitNode
 from tests.faults.bot.test_bot_dies import once
 from tests.support.bot_world import BotProgram, World
+from tests.support.nodes import evaluate
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -17,18 +19,20 @@ pytestmark = [
 ]
 
 
-async def results(world: World, node: RabbitNode) -> tuple[int, int]:
+def results(world: World, node: RabbitNode) -> tuple[int, int]:
     """Messages in the durable queue of results, and who reads it."""
     vhost = world.queue["AMQP_URL"].rpartition("/")[2]
-    said = await asyncio.to_thread(node.ctl, "list_queues", "-q", "-p", vhost, "name", "messages", "consumers")
-    (found,) = [line.split() for line in said.splitlines() if line.startswith("ml_results\t")]
-    return int(found[1]), int(found[2])
+    queue = f'rabbit_misc:r(<<{json.dumps(vhost)}>>, queue, <<"ml_results">>)'
+    asked = "[{_, Messages}, {_, Readers}] = rabbit_amqqueue:info(Queue, [messages, consumers])"
+    said = evaluate(node, f"{{ok, Queue}} = rabbit_amqqueue:lookup({queue}), {asked}, {{Messages, Readers}}.")
+    messages, readers = (int(part) for part in said.strip("{}").split(","))
+    return messages, readers
 
 
 async def until_read(world: World, node: RabbitNode, wanted: tuple[bool, int]) -> None:
     """Wait until there are results or not, and so many readers; the broker's counts lag by seconds."""
     async with asyncio.timeout(60):
-        while (((found := await results(world, node))[0] > 0), found[1]) != wanted:
+        while (((found := results(world, node))[0] > 0), found[1]) != wanted:
             await asyncio.sleep(0.2)
 
 
