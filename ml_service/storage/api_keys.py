@@ -1,7 +1,8 @@
 """API keys in PostgreSQL.
 
-What a key holds is counted by the submit statement (submissions.py). The statements that release it call
-`give_back_to_keys` (in the migrations) once its user's row is locked.
+What a key with a cap holds is counted by the submit statement (submissions.py), what others hold by `count`, later,
+from the ledger (decision 0024). The statements that release it call `give_back_to_keys` (in the migrations) once its
+user's row is locked.
 """
 
 from __future__ import annotations
@@ -106,6 +107,30 @@ def _values(fields: KeyFields) -> tuple[Any, ...]:
     )
 
 
+async def count(session: Session, user_id: UUID, rows_max: int | None = None) -> bool:
+    """Count what a user's keys have held since they were counted; locks the user's row until the commit.
+
+    Args:
+        rows_max: Of the user's ledger, so many rows at most; None: all.
+
+    Returns:
+        Whether there may be more.
+    """
+    return bool(await session.fetchval("SELECT count_keys($1, $2)", user_id, rows_max))
+
+
+async def users_to_count(session: Session, used_within_s: float) -> list[UUID]:
+    """The users of keys that are counted later, and were used in the last seconds."""
+    rows = await session.fetch(
+        """
+        SELECT DISTINCT user_id FROM api_keys
+        WHERE counted_to IS NOT NULL AND last_used_at > now() - $1 * interval '1 second'
+        """,
+        used_within_s,
+    )
+    return [row["user_id"] for row in rows]
+
+
 _GET = f"SELECT {_COLUMNS} FROM api_keys AS k WHERE k.id = $1 AND k.user_id = $2"  # noqa: S608  columns only
 _LIST = f"""
     SELECT {_COLUMNS} FROM api_keys AS k  -- api_keys_of_user
@@ -114,9 +139,12 @@ _LIST = f"""
 
 
 async def get(session: Session, user_id: UUID, key_id: UUID, *, locks: bool = False) -> ApiKey | None:
-    """A user's key, a revoked one too; ``locks``: it and the user until the commit, in the order of everywhere."""
+    """A user's key, a revoked one too; ``locks``: it and the user until the commit, in the order of everywhere.
+
+    What it has spent is as it was counted last; with ``locks``, counted now.
+    """
     if locks:
-        await _lock_user(session, user_id)
+        await count(session, user_id)
     row = await session.fetchrow(_GET + " FOR NO KEY UPDATE" if locks else _GET, key_id, user_id)
     return None if row is None else _key_of(row)
 
@@ -230,7 +258,7 @@ async def valid_among(session: Session, token_hashes: list[bytes]) -> set[bytes]
     return {row["token_hash"] for row in rows}
 
 
-# A row that is locked is being spent from, which writes the time too.
+# A row that is locked is being used, and whoever has it may note the time too.
 _USED = """
     UPDATE api_keys AS k SET last_used_at = now() FROM (
         SELECT id FROM api_keys

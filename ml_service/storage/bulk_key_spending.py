@@ -1,4 +1,4 @@
-"""What a bulk job holds by an API key: counted against the key's cap when the job starts, and given back by line.
+"""What a bulk job holds by an API key: held to the key's cap when the job starts, and given back by line.
 
 What single predictions and batches hold by a key is counted in the statement that accepts them (`submissions.py`).
 The key's row is locked after the job's and the user's, as everywhere.
@@ -25,15 +25,6 @@ _SPENDER = """
         AND coalesce(a.expires_at > now(), true)
     FOR NO KEY UPDATE OF a
 """
-_SPEND = """
-    UPDATE api_keys AS a SET
-        spent_total = a.spent_total + $2,
-        spent_month = $2
-            + CASE WHEN a.spent_on >= date_trunc('month', now() AT TIME ZONE 'UTC') THEN a.spent_month ELSE 0 END,
-        spent_day = $2 + CASE WHEN a.spent_on = (now() AT TIME ZONE 'UTC')::date THEN a.spent_day ELSE 0 END,
-        spent_on = (now() AT TIME ZONE 'UTC')::date, last_used_at = now()
-    WHERE id = $1
-"""
 
 
 async def spend(
@@ -56,6 +47,7 @@ async def spend(
     for is_refused, decision in refusals:
         if is_refused:
             return decision, row["cap_left"]
-    await session.execute(_SPEND, row["id"], cost)
+    if row["cap_left"] is not None:  # a key without a cap is counted later
+        await session.execute("SELECT count_spent($1, (now() AT TIME ZONE 'UTC')::date, $2)", row["id"], cost)
     await session.execute("UPDATE bulk_jobs SET key_id = $2 WHERE id = $1", bulk_id, row["id"])
     return Decision.ACCEPTED, row["cap_left"]

@@ -200,7 +200,7 @@ _AUDIT = """
             count(*) FILTER (WHERE kind = 'release') AS releases
         FROM transactions WHERE prediction_id IS NOT NULL GROUP BY prediction_id
     ), per_job AS (
-        SELECT bulk_id, count(*) FILTER (WHERE kind = 'hold') AS holds,
+        SELECT bulk_id, count(*) FILTER (WHERE kind = 'hold') AS holds, min(id) FILTER (WHERE kind = 'hold') AS hold_id,
             coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0)::bigint AS held,
             coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0)::bigint AS released
         FROM transactions WHERE bulk_id IS NOT NULL GROUP BY bulk_id
@@ -210,19 +210,25 @@ _AUDIT = """
         FROM predictions AS p LEFT JOIN per_prediction AS t ON t.prediction_id = p.id
     ), per_key AS (
         SELECT k.id, k.spent_total, k.spent_month, k.spent_day,
-            coalesce(sum(t.amount), 0) AS total,
-            coalesce(sum(t.amount) FILTER (WHERE t.day >= date_trunc('month', k.spent_on::timestamp)), 0) AS month,
-            coalesce(sum(t.amount) FILTER (WHERE t.day = k.spent_on), 0) AS day
+            coalesce(sum(h.counted - h.released), 0) AS total,
+            coalesce(sum(h.counted - h.released) FILTER (
+                WHERE h.day >= date_trunc('month', k.spent_on::timestamp)
+            ), 0) AS month,
+            coalesce(sum(h.counted - h.released) FILTER (WHERE h.day = k.spent_on), 0) AS day
         FROM api_keys AS k LEFT JOIN (
-            SELECT h.actor_id, (h.created_at AT TIME ZONE 'UTC')::date AS day,
-                h.amount - coalesce(p.released, 0) AS amount
-            FROM transactions AS h JOIN per_prediction AS p ON p.prediction_id = h.prediction_id
-            WHERE h.kind = 'hold' AND h.actor_kind = 'key'
-            UNION ALL
-            SELECT b.key_id::text, (b.started_at AT TIME ZONE 'UTC')::date,
-                b.price_credits * (b.lines - b.lines_invalid - b.failed - b.canceled)
-            FROM bulk_jobs AS b WHERE b.key_id IS NOT NULL
-        ) AS t ON t.actor_id = k.id::text
+            SELECT a.id AS key_id, t.day, t.released,
+                CASE WHEN t.hold_id > a.counted_to THEN 0 ELSE t.held END AS counted  -- not counted yet
+            FROM (
+                SELECT h.actor_id, h.id AS hold_id, (h.created_at AT TIME ZONE 'UTC')::date AS day, h.amount AS held,
+                    coalesce(p.released, 0) AS released
+                FROM transactions AS h JOIN per_prediction AS p ON p.prediction_id = h.prediction_id
+                WHERE h.kind = 'hold' AND h.actor_kind = 'key'
+                UNION ALL
+                SELECT b.key_id::text, j.hold_id, (b.started_at AT TIME ZONE 'UTC')::date, j.held,
+                    b.price_credits * (b.failed + b.canceled)
+                FROM bulk_jobs AS b JOIN per_job AS j ON j.bulk_id = b.id WHERE b.key_id IS NOT NULL
+            ) AS t JOIN api_keys AS a ON a.id::text = t.actor_id
+        ) AS h ON h.key_id = k.id
         GROUP BY k.id
     )
     SELECT 'balance_is_sum_of_transactions' AS rule, u.id::text AS subject,

@@ -235,7 +235,8 @@ _OWED = """
         JOIN telegram_chats AS t ON t.user_id = c.user_id  -- telegram_chats_of_user
         WHERE c.chat_id IS NULL OR t.chat_id = c.chat_id
 """
-# Where a later day is counted already, by the rule of `give_back_to_keys`: its windows have only what falls in them.
+# Only of keys with a cap, as the locked row has it: what others hold is counted later (`count_keys` in the migrations).
+# The rule of windows is that of `count_spent` there.
 _SPENT = """
     ), spent AS (
         UPDATE api_keys AS a SET
@@ -254,7 +255,7 @@ _SPENT = """
             last_used_at = now()
         FROM (
             SELECT key_id, (now() AT TIME ZONE 'UTC')::date AS day, sum(cost) AS amount
-            FROM covered WHERE key_id IS NOT NULL GROUP BY key_id
+            FROM covered WHERE cap_left IS NOT NULL GROUP BY key_id
         ) AS c
         WHERE a.id = c.key_id
 """
@@ -311,7 +312,7 @@ def _statement(*, by: str, has_idempotency_keys: bool, has_batches: bool, has_we
         + (_IDEMPOTENT if has_idempotency_keys else _NOT_IDEMPOTENT)
         + _ACCEPTED
         + _OWED
-        + (_SPENT if by in ("key", "simple key") else "")
+        + (_SPENT if by == "key" else "")
         + (_BATCHES if has_batches else "")
         + (_WEBHOOKS if has_webhooks else "")
         + _OUTCOMES

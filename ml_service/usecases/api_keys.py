@@ -71,7 +71,8 @@ async def create(session: Session, user_id: UUID, fields: KeyFields, *, keys_max
 
 
 async def list_of(session: Session, user_id: UUID, *, keys_max: int) -> list[ApiKey]:
-    """A user's keys that are not revoked, the newest first."""
+    """A user's keys that are not revoked, the newest first, with all that they have spent."""
+    await api_keys.count(session, user_id)
     return await api_keys.list_of(session, user_id, keys_max)
 
 

@@ -18,6 +18,7 @@ from ml_service.background.batch_feeder import BatchFeeder
 from ml_service.background.bulk_feeder import BulkFeeder
 from ml_service.background.cleanup import Cleanup
 from ml_service.background.erasure import Erasure
+from ml_service.background.key_counting import KeyCounter
 from ml_service.background.leader import APP_DUTIES_LOCK, Duty, Leader
 from ml_service.background.relay import Relay
 from ml_service.background.retention import Retention
@@ -96,6 +97,7 @@ CLEANUP_INTERVAL_S = 60.0
 RETENTION_INTERVAL_S = 600.0
 ERASE_INTERVAL_S = 10.0
 USAGE_INTERVAL_S = 20.0
+KEYS_COUNTED_INTERVAL_S = 10.0
 USAGE_CHECK_INTERVAL_S = 6 * 3600.0
 RELAXED_CONNECTIONS_MAX = 3
 """For the relay's deletes, which need not wait for the disk."""
@@ -309,6 +311,7 @@ def _leader(
             Duty("clean", cleanup.clean, CLEANUP_INTERVAL_S),
             Duty("retain", retention.retain, RETENTION_INTERVAL_S),
             Duty("erase", Erasure(database).run, ERASE_INTERVAL_S),
+            Duty("count_keys", KeyCounter(relaxed).count, KEYS_COUNTED_INTERVAL_S),
             *UsageSums(relaxed).duties(USAGE_INTERVAL_S, USAGE_CHECK_INTERVAL_S),
         ],
         on_elected=sweeper.forget,

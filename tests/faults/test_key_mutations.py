@@ -13,6 +13,7 @@ from ml_service.domain.submissions import Decision
 from ml_service.storage import canceling, ledger, submissions
 from tests.faults.test_mutations import UNLOCKED, Mutate, broken, mutate, play
 from tests.support.locks import until_one_waits
+from tests.support.nodes import execute
 from tests.support.play import Play
 
 __all__ = ["mutate", "play"]
@@ -96,3 +97,29 @@ async def test_without_giving_back_the_audit_finds_what_a_key_has_spent(
         "key_spent_in_month_is_sum_of_holds",
         "key_spent_on_day_is_sum_of_holds",
     }
+
+
+async def test_without_counting_what_it_has_held_a_new_cap_begins_at_nothing(play: Play) -> None:
+    async def left_by_a_new_cap() -> str:
+        key = await play.key()
+        await play.submit(play.submission(by=replace(key, has_simple_key=True), cost=3))
+        async with play.database.begin() as session:
+            await session.execute("UPDATE api_keys SET cap_credits = 4, cap_per = 'day' WHERE id = $1", key.key_id)
+        [outcome] = await play.submit(play.submission(by=key, cost=3))
+        return outcome.decision
+
+    assert await left_by_a_new_cap() == "key_cap_exceeded"
+    await execute(
+        play.url,
+        "CREATE OR REPLACE FUNCTION count_keys(owner uuid, rows_max int) RETURNS boolean LANGUAGE sql"
+        " AS 'SELECT false'",
+    )
+    assert await left_by_a_new_cap() == "accepted"
+
+
+async def test_a_key_that_is_counted_twice_is_found_by_the_audit(play: Play, mutate: Mutate) -> None:
+    mutate(submissions, "_SPENT", "cap_left IS NOT NULL", "key_id IS NOT NULL")
+    key = await play.key()
+    await play.submit(play.submission(by=key, cost=6))
+    await play.spent(key)
+    assert "key_spent_is_sum_of_holds" in {one.rule for one in (await play.books()).differences}

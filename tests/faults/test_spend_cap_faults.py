@@ -74,19 +74,22 @@ async def spend(rig: Rig, client: httpx2.AsyncClient, token: str, said: Counter[
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("backend", ["postgres", "rabbitmq"])
+@pytest.mark.parametrize(
+    ("backend", "is_set_late"), [("postgres", False), ("rabbitmq", False), ("postgres", True), ("rabbitmq", True)]
+)
 async def test_a_spend_cap_holds_while_processes_are_killed(
-    noted_url: str, backend: str, request: pytest.FixtureRequest
+    noted_url: str, backend: str, is_set_late: bool, request: pytest.FixtureRequest
 ) -> None:
+    """A cap that is set late counts what its key has spent without one."""
     amqp_url = request.getfixturevalue("amqp_url") if backend == "rabbitmq" else None
     async with running_rig(noted_url, amqp_url, Setup(apps=2, workers=2)) as rig:
         load = Load(rig.urls)
         await load.register()
         async with httpx2.AsyncClient(timeout=15) as client:
-            asked = {"name": "capped", "scopes": ["predict"], "spend_cap": {"credits": CAP, "per": "total"}}
-            made = await client.post(
-                f"{rig.urls[0]}/api-keys", json=asked, headers=await load.sign_in(rig.urls[0], "anna")
-            )
+            anna = await load.sign_in(rig.urls[0], "anna")
+            cap = {"spend_cap": {"credits": CAP, "per": "total"}}
+            asked = {"name": "capped", "scopes": ["predict"], **({} if is_set_late else cap)}
+            made = await client.post(f"{rig.urls[0]}/api-keys", json=asked, headers=anna)
             assert made.status_code == 201, made.text
             sampler = Sampler(rig.owner_url, made.json()["id"])
             said: Counter[str] = Counter()
@@ -95,6 +98,12 @@ async def test_a_spend_cap_holds_while_processes_are_killed(
                 spending = [
                     group.create_task(spend(rig, client, made.json()["key"], said, place)) for place in range(CLIENTS)
                 ]
+                if is_set_late:
+                    while await sampler.look() < CAP / 5:
+                        await asyncio.sleep(0.01)
+                    changed = await client.patch(f"{rig.urls[1]}/api-keys/{made.json()['id']}", json=cap, headers=anna)
+                    assert changed.status_code == 200, changed.text
+                    assert CAP / 5 <= changed.json()["spent"]["total"] < CAP, changed.text
                 for process in rig.processes * KILLS:
                     process.kill()
                     await asyncio.sleep(0.2)

@@ -91,6 +91,7 @@ class Play:
         """What a key has spent."""
         assert principal.key_id is not None
         async with self.database.autocommit() as session:
+            await stored_keys.count(session, self.user_id)
             key = await stored_keys.get(session, self.user_id, principal.key_id)
         assert key is not None
         return key.spent

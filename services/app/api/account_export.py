@@ -90,6 +90,8 @@ async def _pages(
 
 
 async def _keys(components: AppComponents, current: SignedIn, reader: ExportReader) -> AsyncIterator[bytes]:
+    async with components.database.autocommit() as session:
+        await api_keys.count(session, current.user.id)
     async for found in _pages(components, current, reader, api_keys.all_of):
         yield b"".join(
             _line("api_key", ShownKey.of(one).model_dump() | {"revoked_at": one.revoked_at}) for one in found

@@ -33,7 +33,7 @@ FRESH_S = 60.0
 """How often a key that submits is looked up aside: a rate limit that was set meanwhile counts from then on."""
 MINUTE_S = 60.0
 USE_NOTED_S = 60.0
-"""How often the last use of a key is written; submissions write it as they count what they spend."""
+"""How often the last use of a key is written."""
 
 Answer = TypeVar("Answer")
 
@@ -86,6 +86,8 @@ class ApiKeys:
             self._known[token_hash] = _Known(known.principal, known.rate_limit, time.monotonic())
             self._aside(self._remember(token_hash))
         await self._admit(known, note)
+        assert known.principal.key_id is not None  # noqa: S101  of a key
+        self._use(known.principal.key_id)
         return known.principal
 
     async def check(self, token: str, scope: Scope | None, note: Note | None) -> Caller:

@@ -294,6 +294,15 @@ async def test_the_keys_of_a_deleted_account_are_gone(service: Service, anna: Pe
     assert code_of(await service.client.get("/balance", headers=by(key))) == (401, "unauthenticated")
 
 
+async def test_a_submission_is_a_use_and_what_it_spends_is_listed_at_once(service: Service, anna: Person) -> None:
+    key = await make(anna)
+    assert (await predict(service, key)).status_code == 202
+    async with asyncio.timeout(PATIENCE_S):
+        while (listed := (await anna.get("/api-keys")).json()["items"][0])["last_used_at"] is None:
+            await asyncio.sleep(0.02)
+    assert listed["spent"] == {"day": 1, "month": 1, "total": 1}
+
+
 async def test_the_last_use_is_written_rarely(service: Service, anna: Person) -> None:
     key = await make(anna, scopes=["read"])
 

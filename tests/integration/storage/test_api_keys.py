@@ -283,7 +283,7 @@ async def test_the_edge_of_a_day_lets_nobody_hold_more_than_the_cap_of_each_day(
     assert (await play.books()).is_clean
 
 
-async def test_what_a_simple_key_holds_counts_for_its_day_however_late_it_comes(moving: Play) -> None:
+async def test_what_is_counted_later_counts_for_its_day(moving: Play) -> None:
     play = moving
     key = replace(await play.key(), has_simple_key=True)
     for moment, expected in (
@@ -294,7 +294,9 @@ async def test_what_a_simple_key_holds_counts_for_its_day_however_late_it_comes(
     ):
         await at(play, moment)
         assert await decided(play, key) == "accepted"
+        assert (await play.books()).is_clean
         async with play.database.autocommit() as session:
+            await stored_keys.count(session, play.user_id)
             row = await session.fetchrow("SELECT spent_day, spent_month, spent_total FROM api_keys")
         assert Spent(*row) == expected
         assert (await play.books()).is_clean
@@ -302,6 +304,31 @@ async def test_what_a_simple_key_holds_counts_for_its_day_however_late_it_comes(
         await cancel(play, play.ids[place])
         assert (await play.books()).is_clean
     assert await play.spent(key) == Spent()
+
+
+MOMENTS = ("2027-01-31 12:00Z", "2027-02-01 00:00Z", "2027-01-30 12:00Z", "2027-02-02 12:00Z", "2027-02-01 23:59Z")
+
+
+@pytest.mark.parametrize("rows_max", [1, None])
+@pytest.mark.parametrize("canceled", [(0, 1), (1, 0), (2, 3), (3, 4), (4, 2)])
+async def test_days_may_be_counted_together_and_after_what_is_given_back(
+    moving: Play, canceled: tuple[int, int], rows_max: int | None
+) -> None:
+    play = moving
+    key = replace(await play.key(), has_simple_key=True)
+    for cost, moment in enumerate(MOMENTS):
+        await at(play, moment)
+        assert await decided(play, key, cost=cost + 1) == "accepted"
+    await at(play, "2027-02-02 13:00Z")
+    for place in canceled:
+        await cancel(play, play.ids[place])
+        assert (await play.books()).is_clean
+        async with play.database.autocommit() as session:
+            await stored_keys.count(session, play.user_id, rows_max)
+        assert (await play.books()).is_clean
+    left = [0 if place in canceled else place + 1 for place in range(5)]
+    assert await play.spent(key) == Spent(left[3], left[1] + left[3] + left[4], sum(left))
+    assert (await play.books()).is_clean
 
 
 async def test_a_request_of_the_day_before_is_submitted_again(moving: Play) -> None:

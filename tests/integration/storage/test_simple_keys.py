@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from ml_service.domain.credentials import Principal, Spent, hash_of
-from ml_service.storage import canceling
+from ml_service.background.key_counting import KeyCounter
+from ml_service.domain.credentials import CapPer, Principal, SpendCap, Spent, hash_of
+from ml_service.storage import api_keys as stored_keys
+from ml_service.storage import canceling, submissions
 from ml_service.usecases import api_keys
 from tests.support.locks import until_one_waits
 from tests.support.play import Play
@@ -96,3 +98,96 @@ async def test_a_rotated_token_is_simple_until_its_grace_ends(play: Play) -> Non
         assert await decided(play, key) == decision
         key = replace(key, token_hash=hash_of(made.token))
         assert await decided(play, key) == "accepted"
+
+
+async def raw(play: Play, key: Principal) -> int:
+    """What a key has spent so far as it is counted."""
+    async with play.database.autocommit() as session:
+        return int(await session.fetchval("SELECT spent_total FROM api_keys WHERE id = $1", key.key_id))
+
+
+async def cap(play: Play, key: Principal, wanted: SpendCap | None) -> Spent:
+    """Set a key's cap, as its user does; what it has spent then."""
+    async with play.database.begin() as session:
+        return (await api_keys.change(session, play.user_id, key.key_id, {"cap": wanted})).spent  # type: ignore[arg-type]
+
+
+async def test_only_a_key_with_a_cap_is_counted_as_it_holds(play: Play) -> None:
+    key = await play.key()
+    for by, spent in ((simple(key), 0), (key, 0)):
+        assert await decided(play, by, cost=3) == "accepted"
+        assert await raw(play, key) == spent
+        assert (await play.books()).is_clean
+    assert await cap(play, key, SpendCap(8, CapPer.TOTAL)) == Spent(6, 6, 6)
+    assert await decided(play, key, cost=3) == "key_cap_exceeded"
+    assert await decided(play, key, cost=2) == "accepted"
+    assert await raw(play, key) == 8
+    assert await cap(play, key, None) == Spent(8, 8, 8)
+    assert await decided(play, simple(key), cost=5) == "accepted"
+    assert await raw(play, key) == 8
+    async with play.database.begin() as session:  # the trigger counts, whoever sets a cap
+        await session.execute("UPDATE api_keys SET cap_credits = 13, cap_per = 'day' WHERE id = $1", key.key_id)
+    assert await raw(play, key) == 13
+    assert await decided(play, key) == "key_cap_exceeded"
+    assert (await play.books()).is_clean
+
+
+async def test_what_is_given_back_before_it_is_counted(play: Play) -> None:
+    key, other = simple(await play.key()), simple(await play.key())
+    for by in (key, other, key):
+        assert await decided(play, by, cost=3) == "accepted"
+    async with play.database.begin() as session:
+        await canceling.cancel(session, play.user_id, play.ids[0])
+    assert await raw(play, key) == -3
+    assert (await play.books()).is_clean
+    assert await cap(play, key, SpendCap(4, CapPer.DAY)) == Spent(3, 3, 3)
+    assert await decided(play, replace(key, has_simple_key=False), cost=2) == "key_cap_exceeded"
+    assert await play.spent(other) == Spent(3, 3, 3)
+    assert (await play.books()).is_clean
+
+
+async def test_a_cap_waits_for_what_is_being_held_and_counts_it(play: Play) -> None:
+    key = simple(await play.key())
+    async with play.database.begin() as session:
+        await submissions.submit(session, [play.submission(by=key, cost=6)])
+        capping = asyncio.create_task(cap(play, key, SpendCap(5, CapPer.DAY)))
+        await until_one_waits(play.url)
+    assert (await capping).day == 6
+    assert (await play.books()).is_clean
+
+
+async def test_a_new_key_begins_behind_what_other_keys_have_held(play: Play) -> None:
+    assert await decided(play, simple(await play.key()), cost=6) == "accepted"
+    new = simple(await play.key())
+    async with play.database.autocommit() as session:
+        counted_to, last = await session.fetchrow(  # type: ignore[misc]
+            "SELECT (SELECT counted_to FROM api_keys WHERE id = $1), (SELECT max(id) FROM transactions)", new.key_id
+        )
+    assert counted_to == last
+    assert await play.spent(new) == Spent()
+
+
+async def test_the_background_counts_keys_that_were_used_lately_in_pieces(play: Play) -> None:
+    keys = [simple(await play.key()) for _ in range(3)]
+    for _ in range(4):
+        await play.submit(*(play.submission(by=key) for key in keys))
+    async with play.database.autocommit() as session:
+        await stored_keys.note_use(session, [key.key_id for key in keys[:1] if key.key_id], 60)
+        assert await stored_keys.count(session, play.user_id, 2)
+        assert await stored_keys.users_to_count(session, 60) == [play.user_id]
+    assert await raw(play, keys[2]) < 4
+    await KeyCounter(play.database, rows_max=2, pause_s=0).count()
+    assert [await raw(play, key) for key in keys] == [4, 4, 4]
+    assert (await play.books()).is_clean
+
+
+async def test_a_revoked_key_has_all_counted(play: Play) -> None:
+    key = simple(await play.key())
+    assert await decided(play, key, cost=6) == "accepted"
+    async with play.database.begin() as session:
+        await api_keys.revoke(session, play.user_id, key.key_id)  # type: ignore[arg-type]
+    assert await raw(play, key) == 6
+    async with play.database.begin() as session:
+        await canceling.cancel(session, play.user_id, play.ids[0])
+    assert await raw(play, key) == 0
+    assert (await play.books()).is_clean
