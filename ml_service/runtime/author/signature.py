@@ -99,25 +99,36 @@ def _context_kind(name: str, hint: Any) -> Any:
     """Return Context or ``list[Context]``, whatever is written around it; None for the type of a field.
 
     Raises:
-        WrongSignature: It is another type with a Context in it, which a client would fill in.
+        WrongSignature: It is another type with a Context in it, which a client would fill in; or it cannot be read.
     """
-    kind = _bare(hint)
-    if kind in (Context, list[Context]):
-        return kind
-    if _holds_context(hint):
+    try:
+        kind = _bare(hint)
+        if kind in (Context, list[Context]):
+            return kind
+        holds_context = _holds_context(hint)
+    except RecursionError as error:
+        raise WrongSignature(f"predict takes {name} of a type that is nested too deeply.") from error
+    if holds_context:
         raise WrongSignature(f"predict's {name} must be annotated Context, or list[Context] for a batch.")
     return None
 
 
-def _bare(hint: Any) -> Any:
-    """Return a type without its notes, its alias, and the None that may stand in its place."""
+def _bare(hint: Any, entered: frozenset[int] = frozenset()) -> Any:
+    """Return a type without its notes, its alias, and the None that may stand in its place.
+
+    An alias that stands for nothing but itself, as `type A = A | None` does, is left as it is.
+    """
     arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is typing.Annotated:
-        return _bare(arguments[0])
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        return _bare(arguments[0], entered)
+    if origin in (typing.Union, types.UnionType):
         kept = [one for one in arguments if one is not types.NoneType]
-        return _bare(kept[0]) if len(kept) == 1 else hint
-    return _bare(hint.__value__) if hasattr(hint, "__value__") else hint
+        return _bare(kept[0], entered) if len(kept) == 1 else hint
+    alias = origin or hint
+    if not hasattr(alias, "__value__") or id(alias) in entered:
+        return hint
+    return _bare(alias.__value__, entered | {id(alias)})
 
 
 def _holds_context(hint: Any, entered: frozenset[int] = frozenset()) -> bool:
@@ -153,6 +164,8 @@ def _with_schemas(
         output = None if has_output else typed.output_of(hints.get("return"), is_batch=form.is_batch)
     except typed.NoSchema as error:
         raise WrongSignature(f"predict {error}.") from error
+    except RecursionError as error:
+        raise WrongSignature("predict has a type that is nested too deeply.") from error
     return replace(
         form,
         read=inputs.read,

@@ -145,7 +145,7 @@ def _fields_adapter(definitions: typed_inputs.Definitions) -> TypeAdapter[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a field may be called like a method of pydantic's
-            return TypeAdapter(pydantic.create_model("Input", __config__=_FORBID, **definitions))
+            return typed_inputs.adapter_of(pydantic.create_model("Input", __config__=_FORBID, **definitions))
     except Exception as error:
         name = typed_inputs.culprit(definitions)
         raise NoSchema(
@@ -155,7 +155,7 @@ def _fields_adapter(definitions: typed_inputs.Definitions) -> TypeAdapter[Any]:
 
 def _adapter(hint: Any, complaint: str) -> TypeAdapter[Any]:
     try:
-        return TypeAdapter(hint)
+        return typed_inputs.adapter_of(hint)
     except Exception as error:
         name = typed_inputs.culprit(typed_inputs.definitions_of(hint)[0])
         raise NoSchema(f"{complaint}{name and f' for {name}'}: {_line(error)}") from error
@@ -219,5 +219,9 @@ def _without_errors(hint: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply, or contains itself without end"
+    if isinstance(error, pydantic.PydanticUserError) and error.code == "circular-reference-schema":
+        return "it stands for nothing but itself"  # pydantic's sentence has an address in it, another in each process
     # What pydantic advises after it is not meant for the parameters of a function.
     return " ".join(str(error).split("\n\nFor further")[0].split(". Set `arbitrary_types_allowed")[0].split())

@@ -25,6 +25,43 @@ Definitions = dict[str, Any]
 _BASE64 = (Base64Encoder, typing.get_args(Base64UrlBytes)[1].encoder)
 _NO_TEXTS = frozenset({"tuple", "list", "set", "frozenset", "dict", "model", "dataclass", "typed-dict"})
 _WITHOUT_SCHEMAS = ("default", "metadata", "config", "serialization", "expected", "members")
+_HOLDERS = (
+    _NO_TEXTS - {"model", "dataclass"}
+    | {"generator", "model-fields", "dataclass-args", "arguments", "json"}
+    | {"function-before", "function-wrap", "chain"}
+)
+"""What reads another value inside, or may, as the author's own functions do: a type may contain itself there."""
+
+
+def adapter_of(hint: Any) -> TypeAdapter[Any]:
+    """Return what knows a type.
+
+    Raises:
+        ValueError: It contains itself with no other value between, as `type A = A | int` does: to read it would end
+            the process (pydantic-core has no bound there).
+        Exception: pydantic cannot make one.
+    """
+    adapter = TypeAdapter(hint)
+    definitions = {one["ref"]: one for _, one in _nodes(adapter.core_schema, "") if isinstance(one.get("ref"), str)}
+    for ref, node in definitions.items():
+        passed: set[str] = set()
+        ahead = _refs_of_same_value(node)
+        while new := set(ahead) - passed:
+            passed |= new
+            ahead = [further for one in new if one in definitions for further in _refs_of_same_value(definitions[one])]
+        if ref in passed:
+            raise ValueError("it contains itself without a list or an object between")
+    return adapter
+
+
+def _refs_of_same_value(node: Any) -> list[str]:
+    """Return the definitions that read the same value as ``node`` does, not one inside of it."""
+    if isinstance(node, dict) and node.get("type") in _HOLDERS:
+        return []
+    if isinstance(node, dict) and node.get("type") == "definition-ref":
+        return [node["schema_ref"]]
+    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list | tuple) else ()
+    return [ref for key, part in parts if key not in _WITHOUT_SCHEMAS for ref in _refs_of_same_value(part)]
 
 
 def decoded_once(hint: Any) -> Any:
@@ -144,7 +181,7 @@ def culprit(definitions: Definitions) -> str:
     """Return the first field whose type makes no schema, or nothing."""
     for name, (hint, _) in definitions.items():
         try:
-            TypeAdapter(hint).json_schema()
+            adapter_of(hint).json_schema()
         except Exception:  # noqa: BLE001 - it says so in many ways
             return name
     return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Optional
@@ -16,6 +15,7 @@ from ml_service.runtime.author import Context, Model
 from ml_service.runtime.author.signature import WrongSignature, call_form
 from ml_service.runtime.child.calls import Calls
 from ml_service.runtime.host.model_host import context_of
+from tests.support.type_aliases import own_alias
 
 
 class UserTold(BaseModel):
@@ -102,19 +102,8 @@ def test_any_other_type_with_a_context_in_it_is_refused(hint: Any) -> None:
         call_form(model_of({"text": str, "context": hint}, batch=False))
 
 
-def json_alias() -> Any:
-    """`type Json = dict[str, Json] | …`; where that is no statement yet, an alias as it makes one."""
-    if sys.version_info >= (3, 12):
-        names: dict[str, Any] = {}
-        exec("type Json = dict[str, Json] | list[Json] | str | None", names)  # noqa: S102 - Python 3.11 has to read it
-        return names["Json"]
-    alias: Any = TypeAliasType("Json", str)  # type: ignore[misc]
-    object.__setattr__(alias, "__value__", dict[str, alias] | list[alias] | str | None)
-    return alias
-
-
 def test_an_alias_that_holds_itself_is_looked_through_once() -> None:
-    alias = json_alias()
+    alias = own_alias("dict[str, A] | list[A] | str | None")
     assert answers(model_of({"text": alias, "context": Context}, batch=False)) == [UserTold(user="anna")]
     with pytest.raises(WrongSignature, match="must be annotated Context"):
         call_form(model_of({"text": str, "context": dict[str, alias | Context]}, batch=False))
