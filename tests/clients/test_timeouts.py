@@ -36,9 +36,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def ask(clock: Clock, timeout_s: float, accept_s: float) -> tuple[type[Exception], list[str | None]]:
     """How a `predict` ends that has no answer, and what it asked; accepting it takes ``accept_s`` each time."""
-    wait, waits = AnswerWait(timeout_s, Retry()), []
+    wait, waits = AnswerWait(predict("hello", None, Options(), None), timeout_s, Retry()), []
     while True:
-        sent = wait.next(predict("hello", None, Options(), None))
+        sent = wait.next()
         waits.append(sent.headers.get("Prefer"))
         answer_s = accept_s + float((waits[-1] or "wait=0").removeprefix("wait="))
         clock.now_s += min(answer_s, sent.read_s)

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from mls.errors import ApiError, ServiceUnreachable, StillRunning
+from mls.errors import ApiError, RequestError, ServiceUnreachable, StillRunning
 from mls.types import JsonObject, Prediction
 
 PREFER_S_MAX = 30
@@ -77,6 +77,11 @@ class Call:
     read_s: float = ANSWER_S
     media_type: str = "application/json"
 
+    @property
+    def key(self) -> str | None:
+        """The Idempotency-Key, if it has one."""
+        return self.headers.get("Idempotency-Key")
+
     def request(self, client: httpx2.Client | httpx2.AsyncClient, content: Content = None) -> httpx2.Request:
         """As a request of ``client``, with a body that is not JSON if there is one; raises ValueError."""
         try:
@@ -98,49 +103,73 @@ def may_pass(came: Prediction | httpx2.TransportError | ApiError) -> bool:
     return not isinstance(came, ApiError) or came.status in AGAIN
 
 
-def given_up(error: httpx2.TransportError | ApiError) -> Exception:
-    """What is raised for an error after the last try."""
+def may_be_accepted(error: httpx2.TransportError | ApiError) -> bool:
+    """Whether the service may have done what it was asked, though this came."""
     if isinstance(error, ApiError):
-        return error
-    unreachable = ServiceUnreachable(f"The service does not answer: {error or type(error).__name__}.")
-    unreachable.__cause__ = error
-    return unreachable
+        return error.status in AGAIN - {httpx2.codes.TOO_MANY_REQUESTS}
+    return not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
 class Tries:
-    """Decides whether a call is made once more, and after which pause."""
+    """Decides whether a call is made once more, and after which pause.
 
-    def __init__(self, retry: Retry) -> None:
+    Args:
+        key: Its Idempotency-Key, if it has one.
+
+    Attributes:
+        prediction_id: What was accepted, once that is known.
+    """
+
+    def __init__(self, retry: Retry, key: str | None = None) -> None:
+        self.prediction_id: UUID | None = None
         self._retry = retry
+        self._key = key
         self._failed = 0
+        self._may_be_accepted = False
 
     def pause_s(self, error: httpx2.TransportError | ApiError) -> float:
         """Seconds to wait before the next try; raises the error if there is none."""
         self._failed += 1
+        self._may_be_accepted |= may_be_accepted(error)
         retry_after_s = error.retry_after_s if isinstance(error, ApiError) else None
         is_too_long = (retry_after_s or 0.0) > self._retry.wait_s_max
         if not may_pass(error) or self._failed >= self._retry.tries or is_too_long:
-            raise given_up(error)
+            raise self.given_up(error)
         longest = min(self._retry.pause_s_min * 2.0 ** (self._failed - 1), self._retry.pause_s_max)
         pause_s = longest * random.uniform(0.5, 1.0)  # noqa: S311  so that many clients do not come back at once
         return max(pause_s, retry_after_s or 0.0)
+
+    def given_up(self, error: httpx2.TransportError | ApiError) -> RequestError:
+        """What is raised for an error after the last try, with what is known of the request."""
+        found: RequestError = error if isinstance(error, ApiError) else _unreachable(error)
+        found.prediction_id = self.prediction_id
+        if self.prediction_id is None and self._may_be_accepted:
+            found.idempotency_key = self._key
+        return found
 
     def went_well(self) -> None:
         """Count from the beginning."""
         self._failed = 0
 
 
+def _unreachable(error: httpx2.TransportError) -> ServiceUnreachable:
+    unreachable = ServiceUnreachable(f"The service does not answer: {error or type(error).__name__}.")
+    unreachable.__cause__ = error
+    return unreachable
+
+
 class AnswerWait:
     """Decides how long each request of one `predict` waits for the answer, and what is done after it."""
 
-    def __init__(self, timeout_s: float, retry: Retry) -> None:
+    def __init__(self, call: Call, timeout_s: float, retry: Retry) -> None:
+        self._call = call
         self._timeout_s = timeout_s
-        self._tries = Tries(retry)
+        self._tries = Tries(retry, call.key)
         self._began = self._sent_at = time.monotonic()
         self._seen: Prediction | None = None
         self._asked_s = 0
 
-    def next(self, call: Call) -> Call:
+    def next(self) -> Call:
         """The request as it is sent now."""
         self._sent_at = time.monotonic()
         is_first = self._seen is None
@@ -148,14 +177,17 @@ class AnswerWait:
             max(0, int(self._left_s) - ACCEPT_S) if is_first else round(self._left_s)
         )  # `Prefer` takes whole seconds
         self._asked_s = min(wait_s, PREFER_S_MAX)
-        headers = {**call.headers, "Prefer": f"wait={self._asked_s}"} if self._asked_s else call.headers
+        headers = dict(self._call.headers)
+        if self._asked_s:
+            headers["Prefer"] = f"wait={self._asked_s}"
         late_s = ACCEPT_LATE_S if is_first else LATE_S
-        return replace(call, headers=headers, read_s=min(ANSWER_S + self._asked_s, self._left_s + late_s))
+        return replace(self._call, headers=headers, read_s=min(ANSWER_S + self._asked_s, self._left_s + late_s))
 
     def pause_s(self, came: Prediction | httpx2.TransportError | ApiError) -> float:
         """Seconds until the next request; raises StillRunning once the time is over, or what ended it before."""
         if isinstance(came, Prediction):
             self._seen = came
+            self._tries.prediction_id = came.id
             self._tries.went_well()
         left_s = self._left_s
         if self._seen is not None and left_s <= 0 and may_pass(came):
@@ -165,7 +197,7 @@ class AnswerWait:
             return pause_s if left_s - pause_s > SHORT_S else left_s
         pause_s = self._tries.pause_s(came)
         if pause_s >= left_s and self._seen is None:
-            raise given_up(came)
+            raise self._tries.given_up(came)
         return min(pause_s, left_s)
 
     @property

@@ -31,7 +31,7 @@ class Sender:
         self._retry = retry
 
     def _ask(self, kind: type[Answer], call: Call, upload: Upload | None = None, retry: Retry | None = None) -> Answer:
-        tries = Tries(retry or self._retry)
+        tries = Tries(retry or self._retry, call.key)
         while True:
             try:
                 return read_as(kind, self._http.send(call.request(self._http, upload)))
@@ -40,10 +40,10 @@ class Sender:
 
     def _answer(self, call: Call, timeout_s: float, stop: threading.Event) -> Prediction:
         """Ask until the prediction has ended; raises StillRunning after its time, and CancelledError by ``stop``."""
-        wait = AnswerWait(timeout_s, self._retry)
+        wait = AnswerWait(call, timeout_s, self._retry)
         while True:
             try:
-                found = read_as(Prediction, self._http.send(wait.next(call).request(self._http)))
+                found = read_as(Prediction, self._http.send(wait.next().request(self._http)))
                 if not found.is_open:
                     return found
                 pause_s = wait.pause_s(found)
@@ -99,7 +99,7 @@ class AsyncSender:
     async def _ask(
         self, kind: type[Answer], call: Call, upload: Upload | None = None, retry: Retry | None = None
     ) -> Answer:
-        tries = Tries(retry or self._retry)
+        tries = Tries(retry or self._retry, call.key)
         while True:
             try:
                 content = None if upload is None else AsyncUpload(upload)
@@ -109,10 +109,10 @@ class AsyncSender:
 
     async def _answer(self, call: Call, timeout_s: float) -> Prediction:
         """Ask until the prediction has ended; raises StillRunning after its time."""
-        wait = AnswerWait(timeout_s, self._retry)
+        wait = AnswerWait(call, timeout_s, self._retry)
         while True:
             try:
-                found = read_as(Prediction, await self._http.send(wait.next(call).request(self._http)))
+                found = read_as(Prediction, await self._http.send(wait.next().request(self._http)))
                 if not found.is_open:
                     return found
                 pause_s = wait.pause_s(found)

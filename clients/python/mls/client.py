@@ -105,8 +105,9 @@ class Client(Sender):
 
         Raises:
             StillRunning: It has no answer in that time; it goes on.
-            ServiceUnreachable: Some seconds after that time nothing has been heard of it. It may have been accepted:
-                calling again with the same ``key`` finds it.
+            ServiceUnreachable: Some seconds after that time nothing has been heard of it. Its ``prediction_id``, where
+                it was accepted, is what `wait` goes on with; calling again with its ``idempotency_key`` as ``key``
+                finds it where that is not known.
         """
         call = _calls.predict(input, model, Options(deadline_s, notify, webhook), key)
         return self._answer(call, timeout_s, threading.Event())

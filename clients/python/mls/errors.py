@@ -11,12 +11,14 @@ ApiError
 A code that this version of the client does not know is raised as `ApiError` itself, and so is an error of something
 before the service, as `http_error`. `UnexpectedAnswer` is an `ApiError`, too: a redirect, or a page of something else.
 `ServiceUnreachable` (no answer at all), `StillRunning` (an answer that did not come in the time that was given) and
-`SourceConsumed` (inputs that cannot be sent again) are not.
+`SourceConsumed` (inputs that cannot be sent again) are not. Where a request may have been accepted all the same,
+`ApiError` and `ServiceUnreachable` say how to go on: by `prediction_id` or `idempotency_key`.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
+from uuid import UUID
 
 import httpx2
 from pydantic import ValidationError
@@ -28,7 +30,28 @@ LOCATION_MAX = 200
 """Characters of an address in a message."""
 
 
-class ApiError(Exception):
+class RequestError(Exception):
+    """What is known of a request that has ended with an error.
+
+    Attributes:
+        prediction_id: Of the prediction that was accepted before it: `Client.wait` goes on with it.
+        idempotency_key: Of a request that may have been accepted all the same: asking again with it as ``key`` finds
+            what was accepted, and asks otherwise. None where nothing can have been.
+    """
+
+    prediction_id: UUID | None = None
+    idempotency_key: str | None = None
+
+    def __str__(self) -> str:
+        words = super().__str__()
+        if self.prediction_id is not None:
+            return f"{words} The prediction {self.prediction_id} was accepted: wait for it."
+        if self.idempotency_key is not None:
+            return f"{words} If it was accepted, asking again with the key {self.idempotency_key} finds it."
+        return words
+
+
+class ApiError(RequestError):
     """The service refused a request (RFC 9457).
 
     Attributes:
@@ -246,8 +269,11 @@ class UnexpectedAnswer(ApiError):
     code = "unexpected_answer"
 
 
-class ServiceUnreachable(Exception):
-    """No answer: the connection was refused, broken or silent, also after the retries or in all of the time given."""
+class ServiceUnreachable(RequestError):
+    """No answer: the connection was refused, broken or silent, also after the retries or in all of the time given.
+
+    What is known of a prediction is in ``prediction_id`` or ``idempotency_key``.
+    """
 
 
 class SourceConsumed(Exception):
