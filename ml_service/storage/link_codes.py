@@ -51,10 +51,13 @@ async def linked_user(session: Session, code_hash: bytes, chat_id: int) -> UUID 
 
 
 async def use(session: Session, code_hash: bytes, chat_id: int) -> UUID | None:
-    """Use a code: returns the user who made it, or None if it has ended. From then on only this chat may repeat it."""
+    """Use a code: returns the user who made it, or None if it has ended.
+
+    From then on only this chat may repeat it, also past its time: an update that is put off is handled later.
+    """
     user_id: UUID | None = await session.fetchval(
         "UPDATE telegram_link_codes SET used_by = $2"
-        " WHERE code_hash = $1 AND coalesce(used_by, $2) = $2 AND expires_at > now() RETURNING user_id",
+        " WHERE code_hash = $1 AND (used_by = $2 OR (used_by IS NULL AND expires_at > now())) RETURNING user_id",
         code_hash,
         chat_id,
     )

@@ -147,21 +147,28 @@ async def charge_back(session: Session, user_id: UUID, amount: int, actor: Actor
     return (await move_by_hand(session, user_id, Kind.CHARGEBACK, amount, actor, reason=reason, key=key)).balance
 
 
-async def transfer_all(session: Session, source: UUID, target: UUID, reason: str) -> int:
+async def transfer_all(session: Session, source: UUID, target: UUID, reason: str, *, key: str | None = None) -> int:
     """Move a person's credits to their other account: two rows in one commit. Returns the credits moved.
 
     Unspent grants stay where they are: else free credits of many accounts could be gathered in one.
+
+    Args:
+        key: Where something was moved with the same key before, nothing moves, and that is what is returned.
 
     Raises:
         InvalidInput: The target's balance would leave its range, or there is no such user.
     """
     if source == target:
         return 0
+    actor = Actor(ActorKind.USER, str(target))
+    if key is not None:
+        await ledger.lock_key(session, actor, key)
+        if (earlier := await ledger.of_key(session, actor, key)) is not None:
+            return -earlier.amount
     wallet = (await ledger.lock_wallets(session, [source, target])).get(source)
     if wallet is None or wallet.transferable == 0:
         return 0
-    actor = Actor(ActorKind.USER, str(target))
-    await _move(session, source, Kind.TRANSFER, -wallet.transferable, actor, reason=reason)
+    await _move(session, source, Kind.TRANSFER, -wallet.transferable, actor, reason=reason, key=key)
     await _move(session, target, Kind.TRANSFER, wallet.transferable, actor, reason=reason)
     return wallet.transferable
 

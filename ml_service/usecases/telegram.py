@@ -145,7 +145,7 @@ async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, in
         code_hash: From `look_at_code`.
 
     Returns:
-        The chat as it is now, and the credits that moved.
+        The chat as it is now, and the credits that moved; where this is repeated, those that moved the first time.
 
     Raises:
         InvalidInput: The code is wrong, used or too old.
@@ -154,7 +154,8 @@ async def link(session: Session, chat: Chat, code_hash: bytes) -> tuple[Chat, in
     if user_id is None:
         raise InvalidInput("This code is wrong, was used, or is too old.")
     await chats.set_payer(session, chat.chat_id, user_id)
-    moved = await ledger.transfer_all(session, chat.own_user_id, user_id, LINKED)
+    key = f"link:{code_hash.hex()}"
+    moved = await ledger.transfer_all(session, chat.own_user_id, user_id, LINKED, key=key)
     linked = await chats.get(session, chat.chat_id)
     assert linked is not None  # noqa: S101  chats are never deleted
     return linked, moved

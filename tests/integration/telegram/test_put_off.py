@@ -11,15 +11,17 @@ from uuid import UUID
 
 import pytest
 
+from ml_service.domain.ledger import COMMAND_LINE
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.predictions import Prediction
 from ml_service.storage import batches
 from ml_service.storage.database import Database, Session
-from ml_service.usecases import models
+from ml_service.usecases import ledger, models
+from ml_service.usecases import telegram as use_cases
 from services.bot.deps import Deps
 from services.bot.failures import Later
 from services.bot.views.view import View
-from tests.support.play import announce_served
+from tests.support.play import Play, announce_served
 from tests.support.telegram import Telegram, TelegramUser
 
 Happens = Callable[[], Awaitable[None]]
@@ -188,3 +190,27 @@ async def test_a_deletion_that_was_done_is_told(
     async with database.autocommit() as session:
         (row,) = await session.fetch("SELECT count(*) AS deleted FROM users WHERE username LIKE 'deleted-%'")
         assert row["deleted"] == 1
+
+
+@pytest.mark.usefixtures("inbox")
+async def test_what_moved_to_a_linked_account_is_told_though_it_is_told_later(
+    deps: Deps, database: Database, play: Play, anna: TelegramUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    principal = await play.principal()
+    async with database.begin() as session:
+        code = (await use_cases.issue_code(session, principal)).code
+        chat = await use_cases.ensure_chat(session, anna.id, "en", starting_credits=0)
+        await ledger.top_up(session, chat.own_user_id, 40, COMMAND_LINE)
+
+    async def the_code_ends() -> None:
+        async with database.begin() as session:
+            await session.execute("UPDATE telegram_link_codes SET expires_at = now()")
+
+    refuse_once(deps, monkeypatch, "now uses the account", the_code_ends)
+    await anna.send(f"/link {code}")
+    await anna.tap(await anna.expect("anna"), "Connect")
+    told = await anna.expect("now uses the account", method="editMessageText")
+    assert "Moved: 40 credits · balance: 140 credits" in told.text
+    async with database.autocommit() as session:
+        moves = await session.fetch("SELECT amount FROM transactions WHERE kind = 'transfer' ORDER BY id")
+    assert [row["amount"] for row in moves] == [-40, 40]

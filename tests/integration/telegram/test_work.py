@@ -56,7 +56,8 @@ async def test_a_code_joins_once_and_bought_credits_follow(bot_database: Databas
         assert await telegram.look_at_code(session, made.code) == (username, code_hash)  # looking uses nothing up
     for _ in range(2):  # the same chat's repetition after a crash
         async with bot_database.begin() as session:
-            chat, _moved = await telegram.link(session, chat, code_hash)
+            chat, moved = await telegram.link(session, chat, code_hash)
+        assert moved == 20
     assert (chat.user_id, chat.username, chat.is_linked) == (play.user_id, "anna", True)
     with pytest.raises(InvalidInput):
         async with bot_database.begin() as session:
