@@ -10,6 +10,7 @@ ServiceError
 ├── ScopeMissing             scope_missing            the API key is not for this
 ├── ModelNotAllowed          model_not_allowed        the API key is not for this model
 ├── KeyCapExceeded           key_cap_exceeded         the API key's spend cap does not cover the price
+├── MaxCreditsExceeded       max_credits_exceeded     it costs more than the caller accepts
 ├── InsufficientCredits      insufficient_credits     the balance does not cover the price
 ├── NotFound                 not_found                missing, or another user's: the same answer
 ├── ModelNotFound            model_not_found          no worker has ever announced this model
@@ -105,6 +106,12 @@ class KeyCapExceeded(ServiceError):
     """The API key's spend cap does not cover the price; ``details`` has ``cost`` and ``cap_left`` in credits."""
 
     code = "key_cap_exceeded"
+
+
+class MaxCreditsExceeded(ServiceError):
+    """It costs more than the caller accepts; ``details`` has ``cost`` and ``max_credits``."""
+
+    code = "max_credits_exceeded"
 
 
 class InsufficientCredits(ServiceError):

@@ -25,6 +25,7 @@ from ml_service.domain.errors import (
     InsufficientCredits,
     InvalidInput,
     KeyCapExceeded,
+    MaxCreditsExceeded,
     NotFound,
     ServiceError,
     Unauthenticated,
@@ -60,6 +61,8 @@ class BulkOrder:
         key: The Idempotency-Key.
         notifies_chats: Whether chats hear of the end; None: as the account prefers.
         chat_id: The chat in which it was asked.
+        max_credits: What the caller accepts as the price of all valid lines; None: whatever it is. It is no part of
+            what a key stands for: a job that was accepted is answered whatever its repetition would accept.
     """
 
     source: Source
@@ -69,6 +72,7 @@ class BulkOrder:
     key: str | None = None
     notifies_chats: bool | None = None
     chat_id: int | None = None
+    max_credits: int | None = None
 
 
 class AcceptedBulk(NamedTuple):
@@ -100,6 +104,7 @@ class Bulk:
 
         Raises:
             InvalidInput: The file cannot be read, or no line of it is valid.
+            MaxCreditsExceeded: All valid lines cost more than ``max_credits``.
             InsufficientCredits: The balance does not cover all valid lines; ``details`` say what is missing.
             TooManyQueued: The user has as many unfinished jobs as there may be.
             ModelNotFound, ModelDisabled, Blocked, Unauthenticated, IdempotencyKeyReused, DatabaseUnavailable: Nothing
@@ -162,6 +167,9 @@ class Bulk:
 
     async def _start(self, receiving: Receiving, principal: Principal, order: BulkOrder, fingerprint: bytes) -> None:
         """Hold and start, or raise why not."""
+        if order.max_credits is not None and receiving.cost > order.max_credits:
+            message = f"This costs {in_words(receiving.cost)}, and max_credits is {order.max_credits}."
+            raise MaxCreditsExceeded(message, cost=receiving.cost, max_credits=order.max_credits)
         async with self._database.begin() as session:
             if principal.session_id is not None and not await sessions.valid_among(session, [principal.session_id]):
                 raise unauthenticated()

@@ -69,6 +69,11 @@ class Receiving:
         """The name of the model."""
         return self._listed.spec.name
 
+    @property
+    def cost(self) -> int:
+        """Credits for all lines so far that are valid."""
+        return self._listed.price_credits * self._valid
+
     async def begin(self, principal: Principal, source: Source) -> None:
         """Make the job's row; raises TooManyQueued."""
         spec = self._listed.spec

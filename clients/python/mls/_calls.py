@@ -278,9 +278,9 @@ def events(prediction_id: UUID | str, last_event_id: str, silence_s: float) -> C
     return Call("GET", path, headers=headers, read_s=silence_s, media_type="text/event-stream")
 
 
-def bulk(media_type: str, model: str | None, column: str | None, key: str | None) -> Call:
+def bulk(media_type: str, model: str | None, column: str | None, max_credits: int | None, key: str | None) -> Call:
     """A bulk job, whose body is sent with it."""
-    given = {"model": model, "column": column}
+    given = {"model": model, "column": column, "max_credits": max_credits}
     params = {name: value for name, value in given.items() if value is not None}
     return Call("POST", "/bulk", params=params, headers={**_keyed(key), "Content-Type": media_type}, read_s=BULK_S)
 

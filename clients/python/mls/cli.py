@@ -19,6 +19,7 @@ import httpx2
 from mls._calls import Input
 from mls._connect import client_version
 from mls._output import opened
+from mls.bulk import BulkJob
 from mls.client import Client
 from mls.errors import ApiError, ServiceUnreachable, StillRunning
 from mls.progress import Progress
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", metavar="FILE", help=OUT)
     command.add_argument("--model", help="a name, or name@version; otherwise the service's default model")
     command.add_argument("--column", help="of a CSV: the column that is the text")
+    command.add_argument("--max-credits", type=_credits, metavar="N", help="refuse a file that costs more in all")
     command.add_argument("--no-wait", action="store_true", help="print the job's id at once")
     command.set_defaults(run=_bulk)
     command = commands.add_parser("results", help="write the results of a bulk job")
@@ -118,6 +120,12 @@ def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", text):  # float() takes 1_0 and the digits of every script
         raise argparse.ArgumentTypeError(f"must be a number of seconds, such as 5 or 0.5, not {text[:40]!r}")
     return float(text)
+
+
+def _credits(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):  # int() takes 1_0 and the digits of every script
+        raise argparse.ArgumentTypeError(f"must be a number of credits, such as 5, not {text[:40]!r}")
+    return int(text)
 
 
 def _predict(client: Client, asked: argparse.Namespace) -> None:
@@ -136,11 +144,14 @@ def _quote(client: Client, asked: argparse.Namespace) -> None:
 
 
 def _bulk(client: Client, asked: argparse.Namespace) -> None:
+    def submit() -> BulkJob:
+        return client.submit_bulk(asked.file, model=asked.model, column=asked.column, max_credits=asked.max_credits)
+
     if asked.no_wait:
-        _print(str(client.submit_bulk(asked.file, model=asked.model, column=asked.column).bulk_id))
+        _print(str(submit().bulk_id))
         return
     with _opened(asked.out, asked.file) as file:  # before anything is paid
-        job = client.submit_bulk(asked.file, model=asked.model, column=asked.column)
+        job = submit()
         held = f"credits held: {job.cost_max}"
         sys.stderr.write(f"{job.bulk_id}: lines: {job.lines}, invalid: {job.lines_invalid}, {held}\n")
         is_terminal = sys.stderr.isatty()

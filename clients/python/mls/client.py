@@ -234,7 +234,13 @@ class Client(Sender):
             threads.end()
 
     def submit_bulk(
-        self, source: Source, *, model: str | None = None, column: str | None = None, key: str | None = None
+        self,
+        source: Source,
+        *,
+        model: str | None = None,
+        column: str | None = None,
+        max_credits: int | None = None,
+        key: str | None = None,
     ) -> BulkJob:
         """Send a file, or inputs, of up to a million lines; nothing waits for the answers.
 
@@ -242,6 +248,7 @@ class Client(Sender):
             source: The path of a ``.csv`` or ``.jsonl`` file, or texts or objects. What can be read once only, as a
                 generator, is not sent again where the connection breaks.
             column: Of a CSV: the column that is the text.
+            max_credits: Raise `MaxCreditsExceeded` where all of it costs more; nothing of it is accepted then.
             key: The Idempotency-Key, as of `predict`.
 
         Raises:
@@ -250,7 +257,7 @@ class Client(Sender):
                 with a new one. No job was begun.
         """
         upload = Upload(source)
-        call = _calls.bulk(upload.media_type, model, column, key)
+        call = _calls.bulk(upload.media_type, model, column, max_credits, key)
         retry = self._retry if upload.is_repeatable else replace(self._retry, tries=1)
         return self._ask(BulkJob, call, upload, retry)
 
@@ -293,6 +300,7 @@ class Client(Sender):
         *,
         model: str | None = None,
         column: str | None = None,
+        max_credits: int | None = None,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
         key: str | None = None,
@@ -301,7 +309,7 @@ class Client(Sender):
 
         Args and Raises: As of `submit_bulk` and `wait_bulk`.
         """
-        job = self.submit_bulk(source, model=model, column=column, key=key)
+        job = self.submit_bulk(source, model=model, column=column, max_credits=max_credits, key=key)
         self.wait_bulk(job.bulk_id, timeout_s=timeout_s, on_progress=on_progress)
         yield from self.bulk_results(job.bulk_id)
 

@@ -173,6 +173,22 @@ class KeyCapExceeded(ApiError):
         return int(self.members["cost"])
 
 
+class MaxCreditsExceeded(ApiError):
+    """It costs more than ``max_credits``, which came with the request."""
+
+    code = "max_credits_exceeded"
+
+    @property
+    def cost(self) -> int:
+        """Credits that it would take."""
+        return int(self.members["cost"])
+
+    @property
+    def max_credits(self) -> int:
+        """As it was sent."""
+        return int(self.members["max_credits"])
+
+
 class NotFound(ApiError):
     """It does not exist, or it is another user's."""
 

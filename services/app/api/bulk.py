@@ -21,6 +21,7 @@ from ml_service.domain.errors import (
     InsufficientCredits,
     InvalidInput,
     KeyCapExceeded,
+    MaxCreditsExceeded,
     ModelDisabled,
     ModelNotAllowed,
     ModelNotFound,
@@ -29,6 +30,7 @@ from ml_service.domain.errors import (
     TooManyQueued,
     TooManyRequests,
 )
+from ml_service.domain.ledger import CREDITS_MAX
 from ml_service.domain.predictions import Source
 from ml_service.domain.spreadsheets import rows_as_csv
 from ml_service.storage import bulk_jobs
@@ -83,6 +85,7 @@ _FEATURES_MAX = 50
             *KEYED,
             Blocked,
             InsufficientCredits,
+            MaxCreditsExceeded,
             KeyCapExceeded,
             ModelNotAllowed,
             ModelNotFound,
@@ -105,6 +108,9 @@ async def submit(
     column: Annotated[
         str | None, Query(description="Of a CSV: the column that is the text.", min_length=1, max_length=200)
     ] = None,
+    max_credits: Annotated[
+        int | None, Query(description="Accept it only if all of it costs no more.", ge=0, le=CREDITS_MAX)
+    ] = None,
     _key: IdempotencyKey = None,
 ) -> Response:
     """Send a file of many inputs: JSON lines, each an input or `{"id": "my-7", "input": {…}}`, or CSV, both in UTF-8.
@@ -120,7 +126,7 @@ async def submit(
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
     principal = current.principal
     source = Source.WEB if principal.is_page else Source.API
-    order = BulkOrder(source, kind, model, column, key_of(request.scope))
+    order = BulkOrder(source, kind, model, column, key_of(request.scope), max_credits=max_credits)
     settings = components.settings
     pieces = uploads.pieces(
         request,

@@ -33,6 +33,7 @@ STATUSES: dict[type[ServiceError], HTTPStatus] = {
     errors.ScopeMissing: HTTPStatus.FORBIDDEN,
     errors.ModelNotAllowed: HTTPStatus.FORBIDDEN,
     errors.KeyCapExceeded: HTTPStatus.PAYMENT_REQUIRED,
+    errors.MaxCreditsExceeded: HTTPStatus.PAYMENT_REQUIRED,
     errors.InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
@@ -99,8 +100,9 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = Field(default=None, description="What is wrong where, for `invalid_input`.")
     balance: int | None = Field(default=None, description="Credits, for `insufficient_credits`.")
     missing: int | None = Field(default=None, description="Credits, for `insufficient_credits` of a bulk job.")
-    cost: int | None = Field(default=None, description="Credits, for `insufficient_credits` and `key_cap_exceeded`.")
+    cost: int | None = Field(default=None, description="Credits, for all that is answered by 402.")
     cap_left: int | None = Field(default=None, description="Credits, for `key_cap_exceeded`.")
+    max_credits: int | None = Field(default=None, description="As it was sent, for `max_credits_exceeded`.")
 
 
 def problem(

@@ -348,6 +348,7 @@ error-model_disabled = ⚠️ This model is switched off at the moment. Other mo
 error-scope_missing = ⚠️ This API key may not do this.
 error-model_not_allowed = ⚠️ This API key may not use this model.
 error-key_cap_exceeded = 💸 The spend cap of this API key does not cover the price.
+error-max_credits_exceeded = 💸 This costs more than the request accepts.
 error-insufficient_credits = 💸 Not enough credits. Price: { $cost } · balance: { $balance }
 error-not_found = ⚠️ There is no such request. It may have been deleted because it was too old.
 error-model_not_found = ⚠️ There is no such model. Available models: /models

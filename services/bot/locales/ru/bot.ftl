@@ -355,6 +355,7 @@ error-model_disabled = ⚠️ Эта модель сейчас отключен�
 error-scope_missing = ⚠️ Этому ключу API это не разрешено.
 error-model_not_allowed = ⚠️ Этому ключу API эта модель не разрешена.
 error-key_cap_exceeded = 💸 Лимита трат этого ключа API на это не хватает.
+error-max_credits_exceeded = 💸 Это стоит больше, чем разрешено в запросе.
 error-insufficient_credits = 💸 Не хватает кредитов. Цена: { $cost } · баланс: { $balance }
 error-not_found = ⚠️ Такого запроса нет. Возможно, он удалён: вышел срок хранения.
 error-model_not_found = ⚠️ Такой модели нет. Доступные модели: /models

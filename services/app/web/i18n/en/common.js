@@ -90,6 +90,7 @@ export default {
   "error.permission_denied": "Your account may not do this.",
   "error.scope_missing": "This API key may not do this.",
   "error.model_not_allowed": "This API key may not use this model.",
+  "error.max_credits_exceeded": "This costs more than the request accepts.",
   "error.key_cap_exceeded": "The spend cap of this API key does not cover the price.",
   "error.blocked": "This account is blocked. The administrator of this service can tell you why.",
   "error.username_taken": "This name is taken. Choose another.",

@@ -90,6 +90,7 @@ export default {
   "error.permission_denied": "У вашего аккаунта нет на это прав.",
   "error.scope_missing": "Этому ключу API это не разрешено.",
   "error.model_not_allowed": "Этому ключу API эта модель не разрешена.",
+  "error.max_credits_exceeded": "Это стоит больше, чем разрешено в запросе.",
   "error.key_cap_exceeded": "Лимита трат этого ключа API на это не хватает.",
   "error.blocked": "Аккаунт заблокирован. Почему — скажет администратор сервиса.",
   "error.username_taken": "Это имя занято. Выберите другое.",
