@@ -258,7 +258,7 @@ async def valid_among(session: Session, token_hashes: list[bytes]) -> set[bytes]
     return {row["token_hash"] for row in rows}
 
 
-# A row that is locked is being used, and whoever has it may note the time too.
+# A row that is locked is in use, which notes the time too, or is counted.
 _USED = """
     UPDATE api_keys AS k SET last_used_at = now() FROM (
         SELECT id FROM api_keys

@@ -125,7 +125,7 @@ async def test_only_a_key_with_a_cap_is_counted_as_it_holds(play: Play) -> None:
     assert await cap(play, key, None) == Spent(8, 8, 8)
     assert await decided(play, simple(key), cost=5) == "accepted"
     assert await raw(play, key) == 8
-    async with play.database.begin() as session:  # the trigger counts, whoever sets a cap
+    async with play.database.begin() as session:  # the trigger counts, by whatever way a cap is set
         await session.execute("UPDATE api_keys SET cap_credits = 13, cap_per = 'day' WHERE id = $1", key.key_id)
     assert await raw(play, key) == 13
     assert await decided(play, key) == "key_cap_exceeded"
