@@ -7,8 +7,8 @@ import asyncio
 from ml_service.storage import api_keys
 from ml_service.storage.database import Database
 
-USED_WITHIN_S = 600.0
-"""Keys that were used in the last seconds are counted; use is noted once a minute."""
+USED_WITHIN_S = 180.0
+"""Keys that were used in the last seconds are counted, once a minute; their use is noted once a minute, too."""
 ROWS_MAX = 5_000
 """Rows of a user's ledger that one statement reads, some milliseconds: the user's requests wait meanwhile."""
 PAUSE_S = 0.02
