@@ -10,7 +10,6 @@ them. Two half-full rounds would then alternate, each as expensive as a full one
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -29,8 +28,8 @@ class MicroBatch(Generic[Call, Answer]):
         timeout_s: How long one call may take in all, waiting for a round included; None: as long as it takes. A call
             that is given up before its round begins is not part of it.
         linger_s: After a round of several calls the next one waits for them to come again: until as many wait as were
-            there when the last one ended, those that it answered included; and as long as that one took, or this long,
-            at most. So a quick round is not held up for what would cost little beside it.
+            there when the last one ended, those that it answered included; this long at most. After a round of one call
+            nothing waits. docs/decisions/0012-pacing.md
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class MicroBatch(Generic[Call, Answer]):
         self._rounds: set[asyncio.Task[int]] = set()
         self._lingering: asyncio.TimerHandle | None = None
         self._enough = 0
-        self._round_s = 0.0
 
     async def __call__(self, call: Call) -> Answer:
         """Answer one call; a caller that is cancelled meanwhile leaves the others alone.
@@ -97,14 +95,12 @@ class MicroBatch(Generic[Call, Answer]):
         calls = 0 if round_.cancelled() or round_.exception() else round_.result()
         self._enough = min(calls + len(self._waiting), self._calls_max)
         if self._linger_s > 0 and calls > 1 and len(self._waiting) < self._enough:
-            wait_s = min(self._linger_s, self._round_s)
-            self._lingering = asyncio.get_running_loop().call_later(wait_s, self._start_rounds)
+            self._lingering = asyncio.get_running_loop().call_later(self._linger_s, self._start_rounds)
         else:
             self._start_rounds()
 
     async def _run(self, calls: list[tuple[Call, asyncio.Future[Answer]]]) -> int:
         """Answer these; returns how many they were."""
-        began = time.monotonic()
         try:
             answers = await self._answer_all([call for call, _ in calls])
         except BaseException as error:
@@ -114,8 +110,6 @@ class MicroBatch(Generic[Call, Answer]):
             if not isinstance(error, Exception):
                 raise
             return len(calls)
-        finally:
-            self._round_s = time.monotonic() - began
         for (_, future), answer in zip(calls, answers, strict=True):
             if future.done():
                 continue

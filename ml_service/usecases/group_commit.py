@@ -21,9 +21,9 @@ from ml_service.storage.outbox import OutboxEntry
 
 log = structlog.get_logger()
 
-LINGER_S = 0.005
+LINGER_S = 0.01
 """After a commit for several requests the next one waits up to this long for the clients that were just answered to
-come again. A commit costs the same for one request as for all of them."""
+come again. A commit, and all that follows until the answers, costs nearly the same for one request as for ten."""
 _REFUSED = (Decision.INSUFFICIENT_CREDITS, Decision.TOO_MANY_OPEN, Decision.KEY_CAP_EXCEEDED)
 _AGAIN = (Decision.TWIN, Decision.LATE)
 

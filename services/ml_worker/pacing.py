@@ -6,7 +6,7 @@ import time
 
 PACE_S = 0.025
 """The longest wait between the beginnings of two batches."""
-PREDICTION_PACE_S = 0.0008
+PREDICTION_PACE_S = 0.0004
 """The least wait, for each prediction of the last batch. Where predictions come faster than this, each batch is fuller
 than the last one, up to `PACE_S`; where they come more slowly, the wait falls to the time of a commit."""
 

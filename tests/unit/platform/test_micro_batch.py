@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -104,8 +105,16 @@ async def test_callers_that_come_again_at_once_share_each_round() -> None:
     assert [len(calls) for calls in doubler.rounds[2:5]] == [3, 3, 3]
 
 
-async def test_a_round_waits_for_callers_no_longer_than_the_last_one_took() -> None:
-    gather = MicroBatch(Doubler(), calls_max=100, linger_s=60)
+async def test_a_round_waits_for_callers_no_longer_than_it_is_told() -> None:
+    gather = MicroBatch(Doubler(), calls_max=100, linger_s=0.3)
     await asyncio.gather(*(gather(number) for number in range(4)))
+    began = time.monotonic()
+    assert await gather(5) == 10  # the other three do not come again
+    assert time.monotonic() - began >= 0.2
+
+
+async def test_after_a_round_of_one_call_nothing_waits() -> None:
+    gather = MicroBatch(Doubler(), calls_max=100, linger_s=600)
     async with asyncio.timeout(10):
-        assert await gather(5) == 10  # the other three do not come again
+        for number in range(3):
+            assert await gather(number) == 2 * number
