@@ -102,6 +102,7 @@ async def test_what_was_accepted_keeps_its_version_and_price_while_the_default_o
             assert answer.status_code == 202, answer.text
             for version in ("2", "1", "2", "1", "2"):
                 await promote(noted_url, version)
+                await until_asked(noted_url, version, answer.json()["bulk_id"])
                 await load.progress(25)
             async with connected(noted_url) as connection, asyncio.timeout(90):
                 while await connection.fetchval("SELECT count(*) FROM bulk_jobs WHERE finished_at IS NULL"):
@@ -120,6 +121,14 @@ async def promote(url: str, version: str) -> None:
     """Make a version the default one, as an operator does."""
     async with connected(url) as connection:
         assert await models.promote(connection, "rolling", version)
+
+
+async def until_asked(url: str, version: str, bulk_id: str) -> None:
+    """Wait until the newest prediction that is none of a bulk job is for a version: apps hear of a new default one."""
+    newest = "SELECT version FROM predictions WHERE batch_id IS DISTINCT FROM $1::uuid ORDER BY id DESC LIMIT 1"
+    async with connected(url) as connection, asyncio.timeout(60):
+        while await connection.fetchval(newest, bulk_id) != version:
+            await asyncio.sleep(0.05)
 
 
 async def waiting_for_version_1(rig: Rig, folders: dict[int, str], number: int = 20) -> RollingLoad:
