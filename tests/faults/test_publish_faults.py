@@ -6,7 +6,6 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
@@ -17,7 +16,7 @@ from ml_service.messaging.queue import TaskMessage
 from tests.support.broker import Broker
 from tests.support.checker import banking, rows_of, violations
 from tests.support.load import Load, loading
-from tests.support.nodes import set_memory_limit
+from tests.support.nodes import set_memory_limit, vhost_of
 from tests.support.rig import Rig, Setup, running_rig, started
 from tests.support.waiting import until
 
@@ -103,10 +102,6 @@ async def test_a_broker_alarm_does_not_stop_submissions(noted_url: str, amqp_url
             await load.progress(10)
         finally:
             await asyncio.to_thread(set_memory_limit, rabbit_node, 0.6)
-
-
-def vhost_of(amqp_url: str) -> str:
-    return unquote(amqp_url.rpartition("/")[2])
 
 
 async def test_tasks_that_a_full_queue_refuses_are_sent_when_there_is_room(

@@ -7,7 +7,6 @@ import json
 import signal
 import time
 from pathlib import Path
-from urllib.parse import unquote
 from uuid import UUID
 
 import httpx2
@@ -20,7 +19,7 @@ from tests.faults.test_publish_faults import under_load
 from tests.support.checker import banking, connected, drained, rows_of, violations
 from tests.support.load import Load
 from tests.support.misbehaviours import MISBEHAVIOURS, SUCCESS, UNLOADABLE
-from tests.support.nodes import evaluate
+from tests.support.nodes import evaluate, vhost_of
 from tests.support.rig import Rig, Setup, running_rig
 from tests.support.waiting import PATIENCE_S, until
 
@@ -146,7 +145,7 @@ def close_connections(node: RabbitNode, vhost: str) -> int:
 async def test_broker_connections_that_die_under_load_lose_nothing(
     noted_url: str, amqp_url: str, rabbit_node: RabbitNode
 ) -> None:
-    vhost = unquote(amqp_url.rpartition("/")[2])
+    vhost = vhost_of(amqp_url)
     async with under_load(noted_url, amqp_url, Setup(models=NAPS)) as (_, load):
         await napping(load)
         for _ in range(3):

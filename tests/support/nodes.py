@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import asyncpg
 import pytest
@@ -39,6 +39,11 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def vhost_of(amqp_url: str) -> str:
+    """The name of the virtual host in a broker's URL."""
+    return unquote(amqp_url.rpartition("/")[2])
 
 
 def evaluate(node: rabbitmq.RabbitNode, expression: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from engine.native.rabbitmq import RabbitNode
 from tests.faults.bot.test_bot_dies import once
 from tests.support.bot_world import BotProgram, World
-from tests.support.nodes import evaluate
+from tests.support.nodes import evaluate, vhost_of
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -21,7 +21,7 @@ pytestmark = [
 
 def results(world: World, node: RabbitNode) -> tuple[int, int]:
     """Messages in the durable queue of results, and who reads it."""
-    vhost = world.queue["AMQP_URL"].rpartition("/")[2]
+    vhost = vhost_of(world.queue["AMQP_URL"])
     queue = f'rabbit_misc:r(<<{json.dumps(vhost)}>>, queue, <<"ml_results">>)'
     asked = "[{_, Messages}, {_, Readers}] = rabbit_amqqueue:info(Queue, [messages, consumers])"
     said = evaluate(node, f"{{ok, Queue}} = rabbit_amqqueue:lookup({queue}), {asked}, {{Messages, Readers}}.")
