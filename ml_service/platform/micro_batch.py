@@ -10,11 +10,15 @@ them. Two half-full rounds would then alternate, each as expensive as a full one
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 Call = TypeVar("Call")
 Answer = TypeVar("Answer")
+
+NEWEST_WEIGHT = 0.2
+"""Weight of the last round in the running mean of what a round takes."""
 
 
 class MicroBatch(Generic[Call, Answer]):
@@ -30,6 +34,8 @@ class MicroBatch(Generic[Call, Answer]):
         linger_s: After a round of several calls the next one waits for them to come again: until as many wait as were
             there when the last one ended, those that it answered included; this long at most. After a round of one call
             nothing waits. docs/decisions/0012-pacing.md
+        linger_rounds: It waits at most this many times as long as a round has taken of late, too: where rounds are cheap,
+            fewer calls are worth a round of their own.
     """
 
     def __init__(
@@ -40,12 +46,15 @@ class MicroBatch(Generic[Call, Answer]):
         rounds_max: int = 1,
         timeout_s: float | None = None,
         linger_s: float = 0.0,
+        linger_rounds: float = math.inf,
     ) -> None:
         self._answer_all = answer_all
         self._calls_max = calls_max
         self._rounds_max = rounds_max
         self._timeout_s = timeout_s
         self._linger_s = linger_s
+        self._linger_rounds = linger_rounds
+        self._round_s: float | None = None  # running mean; before the first round unknown
         self._waiting: list[tuple[Call, asyncio.Future[Answer]]] = []
         self._rounds: set[asyncio.Task[int]] = set()
         self._lingering: asyncio.TimerHandle | None = None
@@ -94,13 +103,16 @@ class MicroBatch(Generic[Call, Answer]):
         self._rounds.discard(round_)
         calls = 0 if round_.cancelled() or round_.exception() else round_.result()
         self._enough = min(calls + len(self._waiting), self._calls_max)
-        if self._linger_s > 0 and calls > 1 and len(self._waiting) < self._enough:
-            self._lingering = asyncio.get_running_loop().call_later(self._linger_s, self._start_rounds)
+        wait_s = min(self._linger_s, self._linger_rounds * (self._round_s or 0.0))
+        if wait_s > 0 and calls > 1 and len(self._waiting) < self._enough:
+            self._lingering = asyncio.get_running_loop().call_later(wait_s, self._start_rounds)
         else:
             self._start_rounds()
 
     async def _run(self, calls: list[tuple[Call, asyncio.Future[Answer]]]) -> int:
         """Answer these; returns how many they were."""
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
         try:
             answers = await self._answer_all([call for call, _ in calls])
         except BaseException as error:
@@ -110,6 +122,8 @@ class MicroBatch(Generic[Call, Answer]):
             if not isinstance(error, Exception):
                 raise
             return len(calls)
+        round_s = clock() - began_s
+        self._round_s = round_s if self._round_s is None else self._round_s + (round_s - self._round_s) * NEWEST_WEIGHT
         for (_, future), answer in zip(calls, answers, strict=True):
             if future.done():
                 continue

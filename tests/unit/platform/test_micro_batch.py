@@ -113,6 +113,17 @@ async def test_a_round_waits_for_callers_no_longer_than_it_is_told() -> None:
     assert time.monotonic() - began >= 0.2
 
 
+async def test_a_round_waits_as_long_as_some_rounds_take() -> None:
+    """A quick database is not waited for as long as a slow one: 600 s are allowed, and three rounds are waited for."""
+    for round_s in (0.0, 0.2):
+        gather = MicroBatch(Doubler(round_s=round_s), calls_max=100, linger_s=600, linger_rounds=3)
+        await asyncio.gather(*(gather(number) for number in range(4)))
+        began = time.monotonic()
+        async with asyncio.timeout(30):
+            assert await gather(5) == 10  # the other three do not come again
+        assert time.monotonic() - began >= 3.5 * round_s
+
+
 async def test_after_a_round_of_one_call_nothing_waits() -> None:
     gather = MicroBatch(Doubler(), calls_max=100, linger_s=600)
     async with asyncio.timeout(10):
