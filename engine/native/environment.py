@@ -12,8 +12,8 @@ from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings, RetentionSettings
 from ml_service.platform.settings.files import SettingsError
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import collect, names_of
-from ml_service.platform.settings.worker import WorkerSettings
 
 _NAMES = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"}

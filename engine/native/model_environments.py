@@ -25,7 +25,7 @@ from engine.command_line import MODEL_IMPORTS, MODEL_TRIAL_OPTIONS, MODEL_TRIALS
 from engine.common.output import say, tell
 from engine.common.state import PROJECT, ROOT, lock_holder
 from engine.native.environment import collected
-from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 
 BUNDLED_FOLDER = ROOT / "ml_service" / "runtime" / "bundled"
 REQUIREMENTS = "requirements.txt"

@@ -20,8 +20,8 @@ from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.engine import EngineSettings
 from ml_service.platform.settings.files import SettingsError
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import AnySettings, load, unknown_settings
-from ml_service.platform.settings.worker import WorkerSettings
 
 DATABASE = "ml_service"
 

@@ -20,8 +20,8 @@ from ml_service.domain.errors import InvalidInput, NotFound
 from ml_service.domain.fields import plain_field
 from ml_service.domain.models import ModelSpec
 from ml_service.platform.json_schemas import message_of, validator_of
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import read_settings
-from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.platform.terminal import escape
 from ml_service.runtime.host.model_folders import BESIDES, ModelSource, UnknownModel, discover
 from ml_service.runtime.host.model_host import ModelHost

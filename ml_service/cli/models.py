@@ -31,8 +31,8 @@ from ml_service.cli.model_trials import (
 )
 from ml_service.domain.errors import DatabaseUnavailable, InvalidInput
 from ml_service.domain.models import ModelSpec
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import read_settings
-from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.model_folders import FOR_BENCHMARKS, survey
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits

@@ -34,8 +34,8 @@ class MicroBatch(Generic[Call, Answer]):
         linger_s: After a round of several calls the next one waits for them to come again: until as many wait as were
             there when the last one ended, those that it answered included; this long at most. After a round of one call
             nothing waits. docs/decisions/0012-pacing.md
-        linger_rounds: It waits at most this many times as long as a round has taken of late, too: where rounds are cheap,
-            fewer calls are worth a round of their own.
+        linger_rounds: It waits at most this many times as long as a round has taken of late, too: where rounds are
+            cheap, fewer calls are worth a round of their own.
     """
 
     def __init__(

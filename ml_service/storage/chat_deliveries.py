@@ -88,7 +88,7 @@ async def add(
     is_batch: bool,
     group_id: int | None = None,
 ) -> ChatDelivery:
-    """The delivery to the chat that asked, held back until `release`.
+    """The delivery to the chat that asked, held back until `let_go`.
 
     The statement that accepted the request has written it, unless the chat has left its account in that moment; a
     repetition finds it as the first time left it.

@@ -18,7 +18,7 @@ from ml_service.domain.models import ModelSpec, ModelState
 from ml_service.messaging.queue import Queue
 from ml_service.platform.health_file import keep_health_file_fresh
 from ml_service.platform.sd_notify import ask_for_patience, notify
-from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.runtime.host.model_folders import Discovered, UnknownModel, discover, is_meant, survey
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits

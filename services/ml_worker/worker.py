@@ -11,8 +11,8 @@ from ml_service.platform.gc_tuning import tune_gc
 from ml_service.platform.hidden_process import hide_process
 from ml_service.platform.logs import set_up_logs
 from ml_service.platform.metrics import share_metrics
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import read_settings
-from ml_service.platform.settings.worker import WorkerSettings
 from services.ml_worker.wiring import run
 
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import names_of
-from ml_service.platform.settings.worker import WorkerSettings
 from tests.support.compose_stack import Stack
 
 pytestmark = pytest.mark.timeout(900)

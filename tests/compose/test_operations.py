@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
-from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from tests.support.compose_stack import Stack, stack_in
 from tests.support.setting_values import ALL, OF_SERVICE, SECRET
 from tests.support.traffic import SteadyLoad, steady

@@ -11,8 +11,8 @@ from engine.common.output import _pool_lines
 from engine.common.pools import Pool, changed_numbers, merged, parse
 from ml_service.messaging.queue import CREATED, DEAD_LETTERS, queue_of
 from ml_service.platform.settings.files import SettingsError
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import load
-from ml_service.platform.settings.worker import WorkerSettings
 from ml_service.runtime.host.declarations import WrongDeclaration, declared_from
 
 GPU, CPU = Pool("gpu", 1, ("whisper", "sdxl")), Pool("cpu", 2, ("language",))

@@ -1,4 +1,4 @@
-"""What every service needs, and the rules that keep well-known secrets out of production."""
+"""What several services need, and the rules that keep well-known secrets out of production."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.engine import EngineSettings
 from ml_service.platform.settings.files import SettingsError, read_file
-from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 
 AnySettings = TypeVar("AnySettings", bound=CommonSettings)
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ml_service.messaging.connect import connect_queue
-from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.runtime.host.model_folders import discover
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.storage.database import Database

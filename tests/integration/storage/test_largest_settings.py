@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import COUNT_MAX, CommonSettings
 from ml_service.platform.settings.engine import EngineSettings
-from ml_service.platform.settings.worker import WorkerSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from tests.support.play import Play
 
 COUNTS = [

@@ -16,8 +16,8 @@ from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.engine import EngineSettings
 from ml_service.platform.settings.files import SettingsError, read_file
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import collect, load, unknown_settings
-from ml_service.platform.settings.worker import WorkerSettings
 
 READ = {
     "plain": b"MODE=production\n",

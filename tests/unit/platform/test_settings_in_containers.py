@@ -13,8 +13,8 @@ from engine.common.state import ROOT
 from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
+from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import SERVICES, load, names_of
-from ml_service.platform.settings.worker import WorkerSettings
 from tests.support.setting_values import ALL, COMMON, OF_SERVICE, SECRET, WORKER
 
 CONTAINERS_HAVE = {

@@ -1,5 +1,5 @@
 /**
- * An endless list in flat memory: createPages({fetchPage, keep}) → need(first, last), at(index), count, insert, update,
+ * An endless list in flat memory: new Pages({fetchPage, keep}) → need(first, last), at(index), count, insert, update,
  * retry, close, subscribe.
  *
  * Only `keep` pages hold their items; of the others the cursor is kept, so that they can be fetched again. The first page
