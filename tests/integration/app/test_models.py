@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 
 import pytest
@@ -16,6 +16,7 @@ from engine.common.state import ROOT
 from ml_service.domain.errors import ModelNotFound
 from ml_service.domain.models import FailedModel, ModelState
 from ml_service.storage import models, prediction_stats, workers
+from ml_service.storage.database import Database
 from ml_service.storage.workers import Worker
 from ml_service.usecases import models as use_cases
 from ml_service.usecases.model_times import ModelTimes
@@ -46,6 +47,14 @@ async def announce_v2(
         )
     await service.components.catalog.refresh()
     await service.components.load.look()
+
+
+@pytest.fixture
+async def living_worker(database: Database) -> AsyncIterator[None]:
+    """Let the worker that is announced live on, however long a test takes: without its lock it is gone in seconds."""
+    async with database.autocommit(timeout_s=600) as session:
+        await workers.hold_lock(session, 1)
+        yield
 
 
 async def test_a_model_is_shown_with_all_its_versions(service: Service) -> None:
@@ -81,6 +90,7 @@ async def test_health_says_why_the_default_model_is_not_served(service: Service)
     assert (await service.client.get("/health")).json()["problems"] == []
 
 
+@pytest.mark.usefixtures("living_worker")
 async def test_the_status_command_repeats_what_health_says_with_the_next_step(
     service: Service, database_url: str
 ) -> None:
@@ -112,6 +122,7 @@ async def test_the_status_command_repeats_what_health_says_with_the_next_step(
     assert await problems() == ["The model echo is switched off. Next: python3 start.py --cli models enable echo"]
 
 
+@pytest.mark.usefixtures("living_worker")
 async def test_a_default_version_that_no_worker_has_is_a_problem_of_the_service(
     service: Service, database_url: str
 ) -> None:
