@@ -101,8 +101,18 @@ def asked() -> dict[str, str]:
     answer = output([*command(), "-f", "-", "config"], given=question)
     found = {name: _plain(text) for name, text in re.findall(r"^ +([A-Z_]+): (.*)$", answer.out, re.MULTILINE)}
     if answer.code != 0 or found.keys() != set(names):
-        raise EngineError(f"Compose cannot read its files: {answer.said}")
+        raise EngineError(f"Compose cannot read its files: {answer.said}{_way_out()}")
     return {name: value for name, value in found.items() if value}
+
+
+def _way_out() -> str:
+    """What to do where the folder's name is the likely reason: some versions of Compose take it for a part of a URL."""
+    if "%" not in str(ROOT):
+        return ""
+    return (
+        "\nThe name of this folder has a %, which this Compose may not be able to read: rename the folder, or go"
+        " without containers: python3 start.py --start --engine native"
+    )
 
 
 def _plain(text: str) -> str:

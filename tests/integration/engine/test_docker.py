@@ -93,6 +93,18 @@ def test_an_answer_that_is_not_understood_is_no_reason_to_guess(programs: Progra
         compose.asked()
 
 
+def test_a_folder_that_compose_cannot_read_is_left_by_renaming_it_or_without_containers(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Compose takes the folder for a part of a URL, where ``% `` is no escape (seen with 2.40)."""
+    folder = tmp_path / "100% mine"
+    folder.mkdir()
+    monkeypatch.setattr(compose, "ROOT", folder)
+    programs.plugin("", warning=f'parse "file://{folder}/compose-spec.json": invalid URL escape "% m"', code=15)
+    with pytest.raises(EngineError, match=r"(?s)invalid URL escape.*rename the folder.*--engine native"):
+        compose.asked()
+
+
 def test_a_warning_of_docker_hides_nothing_of_the_status(programs: Programs) -> None:
     programs.write(
         "docker", """echo 'WARNING: the file ~/.docker/config.json cannot be read' >&2\necho '{"open": 3}'"""
