@@ -36,20 +36,20 @@ def newest_revision() -> str:
     return head
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str]:
+def _upgrade(connection: Connection, revision: str) -> tuple[str | None, str]:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     before = MigrationContext.configure(connection).get_current_revision()
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    return before, newest_revision()
+    command.upgrade(config, revision)
+    return before, revision
 
 
-async def _upgrade_in(engine: AsyncEngine) -> tuple[str | None, str]:
+async def _upgrade_in(engine: AsyncEngine, revision: str) -> tuple[str | None, str]:
     """One try, in a transaction; raises what asyncpg raises, also where SQLAlchemy has wrapped it."""
     try:
         async with engine.begin() as connection:
-            return await connection.run_sync(_upgrade)
+            return await connection.run_sync(_upgrade, revision)
     except DBAPIError as error:
         cause = error.orig and error.orig.__cause__
         if isinstance(cause, asyncpg.PostgresError):
@@ -57,8 +57,8 @@ async def _upgrade_in(engine: AsyncEngine) -> tuple[str | None, str]:
         raise
 
 
-async def migrate(database_url: str) -> tuple[str | None, str]:
-    """Bring the database at ``database_url`` to the newest revision, in one transaction.
+async def migrate(database_url: str, revision: str | None = None) -> tuple[str | None, str]:
+    """Bring the database at ``database_url`` to a later revision (None: the newest), in one transaction.
 
     Safe to run again and by several processes at once: an advisory lock lets one work while the others wait. PostgreSQL
     may end the transaction because of a deadlock, with an analyze by autovacuum or with the service that still runs:
@@ -74,12 +74,13 @@ async def migrate(database_url: str) -> tuple[str | None, str]:
     engine = create_async_engine(
         "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(database_url, timeout=10)
     )
+    wanted = revision or newest_revision()
     try:
         for _ in range(_TRIES - 1):
             try:
-                return await _upgrade_in(engine)
+                return await _upgrade_in(engine, wanted)
             except asyncpg.DeadlockDetectedError:
                 continue
-        return await _upgrade_in(engine)
+        return await _upgrade_in(engine, wanted)
     finally:
         await asyncio.shield(engine.dispose())

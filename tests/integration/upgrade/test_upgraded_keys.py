@@ -7,12 +7,7 @@ from collections.abc import AsyncIterator
 from itertools import count
 from uuid import UUID
 
-import asyncpg
 import pytest
-from alembic import command
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from engine.native.postgres import PostgresNode
 from ml_service.domain.credentials import Principal
@@ -51,29 +46,14 @@ OF_BEFORE = f"""
 _numbers = count(1)
 
 
-def _to_0037(connection: Connection) -> None:
-    config = schema._config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "0037")
-
-
-async def _old(url: str) -> None:
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(url)
-    )
-    async with engine.begin() as connection:
-        await connection.run_sync(_to_0037)
-    await engine.dispose()
-    await execute(url, OF_BEFORE)
-
-
 @pytest.fixture
 async def play(postgres_node: PostgresNode) -> AsyncIterator[Play]:
     """Anna's database, brought from 0037 to the newest schema."""
     name = f"old_keys_{next(_numbers)}"
     await execute(postgres_node.dsn(), f"CREATE DATABASE {name}")
     url = postgres_node.dsn(name)
-    await _old(url)
+    await schema.migrate(url, "0037")
+    await execute(url, OF_BEFORE)
     assert await schema.migrate(url) == ("0037", schema.newest_revision())
     database = await Database.connect(url, name="test", timeout_s=10)
     yield Play(database, ANNA, url)
