@@ -10,7 +10,6 @@ them. Two half-full rounds would then alternate, each as expensive as a full one
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -35,7 +34,7 @@ class MicroBatch(Generic[Call, Answer]):
             there when the last one ended, those that it answered included; this long at most. After a round of one call
             nothing waits. docs/decisions/0012-pacing.md
         linger_rounds: It waits at most this many times as long as a round has taken of late, too: where rounds are
-            cheap, fewer calls are worth a round of their own.
+            cheap, fewer calls are worth a round of their own. None: only ``linger_s`` bounds it.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class MicroBatch(Generic[Call, Answer]):
         rounds_max: int = 1,
         timeout_s: float | None = None,
         linger_s: float = 0.0,
-        linger_rounds: float = math.inf,
+        linger_rounds: float | None = None,
     ) -> None:
         self._answer_all = answer_all
         self._calls_max = calls_max
@@ -103,11 +102,16 @@ class MicroBatch(Generic[Call, Answer]):
         self._rounds.discard(round_)
         calls = 0 if round_.cancelled() or round_.exception() else round_.result()
         self._enough = min(calls + len(self._waiting), self._calls_max)
-        wait_s = min(self._linger_s, self._linger_rounds * (self._round_s or 0.0))
+        wait_s = self._linger_max_s()
         if wait_s > 0 and calls > 1 and len(self._waiting) < self._enough:
             self._lingering = asyncio.get_running_loop().call_later(wait_s, self._start_rounds)
         else:
             self._start_rounds()
+
+    def _linger_max_s(self) -> float:
+        if self._linger_rounds is None or self._round_s is None:
+            return self._linger_s
+        return min(self._linger_s, self._linger_rounds * self._round_s)
 
     async def _run(self, calls: list[tuple[Call, asyncio.Future[Answer]]]) -> int:
         """Answer these; returns how many they were."""
