@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from engine.testing import MARKS, READ_BY
+from tests.support.early_failures import EarlyFailures
 from tests.support.xdist_groups import SharedGroups
 
 pytest_plugins = ["tests.support.nodes", "tests.support.systems"]
@@ -23,6 +24,12 @@ HERE = Path(__file__).parent
 FOLDER_MARKS = {"faults": "slow", "compose": "compose", "page": "page"}
 """The tests of these folders are in a suite of their own; engine/testing.py has the suites."""
 LONGEST = ("tests/properties/", "tests/integration/app/test_free_loop.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Report failures as they happen, once: the workers of xdist leave it to the process that started them."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(EarlyFailures(config))
 
 
 @pytest.hookimpl(optionalhook=True)
