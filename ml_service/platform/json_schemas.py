@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import jsonschema_rs
@@ -12,7 +13,9 @@ UNKNOWN_NAMED_MAX = 5
 """Of the unknown fields of one object, so many are named."""
 
 
-def validator_of(schema: Any) -> jsonschema_rs.Draft202012Validator:
+def validator_of(
+    schema: Any, formats: Mapping[str, Callable[[str], bool]] | None = None
+) -> jsonschema_rs.Draft202012Validator:
     """Return what validates by a schema.
 
     A reference to a file or an address is refused, never retrieved: what a worker can compile has to compile in every
@@ -22,7 +25,9 @@ def validator_of(schema: Any) -> jsonschema_rs.Draft202012Validator:
         ValueError: It is no schema, or refers to what it does not contain; the message says why.
     """
     try:
-        return jsonschema_rs.Draft202012Validator(schema, retriever=_refuse)
+        return jsonschema_rs.Draft202012Validator(
+            schema, retriever=_refuse, validate_formats=formats is not None, formats=dict(formats or {})
+        )
     except jsonschema_rs.ValidationError as error:
         raise ValueError(error.message) from None
     except jsonschema_rs.ReferencingError as error:

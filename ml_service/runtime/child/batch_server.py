@@ -123,12 +123,13 @@ class BatchServer:
             limit_memory(own_limit)
         if isinstance(own_limit := model_class.output_bytes_max, int):
             self._output_bytes_max = own_limit
-        convert = None
-        if form.output_adapter is not None:
-            from ml_service.runtime.child.typed_outputs import jsonable  # noqa: PLC0415 - only models with types pay
+        output_schema = declarations.get("output_schema")
+        if form.output_adapter is None:
+            self._outputs = OutputEncoder(output_schema, self._output_bytes_max)
+        else:
+            from ml_service.runtime.child.typed_outputs import typed_encoder  # noqa: PLC0415 - only models with types pay
 
-            convert = jsonable(form.output_adapter)
-        self._outputs = OutputEncoder(declarations.get("output_schema"), self._output_bytes_max, convert)
+            self._outputs = typed_encoder(form.output_adapter, output_schema, self._output_bytes_max)
         self._is_batch = form.is_batch
         verified(self._folder)
         model = model_class()

@@ -60,11 +60,18 @@ class OutputEncoder:
         output_schema: The model's own.
         output_bytes_max: JSON of one output.
         convert: Called first; for outputs of a type, `typed_outputs.jsonable` makes it.
+        formats: Those that texts are held to; for outputs of a type, `output_formats.FORMATS`.
     """
 
-    def __init__(self, output_schema: Any, output_bytes_max: int, convert: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        output_schema: Any,
+        output_bytes_max: int,
+        convert: Callable[[Any], Any] | None = None,
+        formats: Mapping[str, Callable[[str], bool]] | None = None,
+    ) -> None:
         self._convert = convert
-        self._validator = validator_of(output_schema)
+        self._validator = validator_of(output_schema, formats)
         self._output_bytes_max = output_bytes_max
 
     def encode(self, output: Any) -> bytes:
@@ -242,10 +249,10 @@ def _rows(value: Any) -> Any:
 
 def _times(value: Any) -> Any:
     """Return dates and durations of numpy as Python's own, which are no finer than a microsecond."""
-    if value.dtype.str.endswith(_FINER_UNITS):
-        value = value.astype(f"{value.dtype.kind}8[us]")
-    listed = value.tolist()
-    if _holds_integer(listed):  # what Python has no date or duration for is a bare number
+    rounded = value.astype(f"{value.dtype.kind}8[us]") if value.dtype.str.endswith(_FINER_UNITS) else value
+    listed = rounded.tolist()
+    is_exact = rounded.astype(value.dtype).tobytes() == value.tobytes()
+    if not is_exact or _holds_integer(listed):  # what Python has no date or duration for is a bare number
         raise InvalidOutput(_a(value), ", which is no exact date or duration; return it as a text or a number")
     return listed
 

@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, PydanticSerializationUnexpectedValue, SchemaSerializer
 
-from ml_service.runtime.child.outputs import InvalidOutput, plain
+from ml_service.runtime.child.output_formats import FORMATS
+from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder, plain
 
 Node = dict[str, Any]
 
@@ -25,8 +26,18 @@ _NAMED = ("fields", "choices", "definitions")
 """Those under which schemas stand by names that an author chose."""
 
 
-def jsonable(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
-    """Return what makes an output of this type ready for `OutputEncoder`."""
+def typed_encoder(adapter: TypeAdapter[Any], output_schema: Any, output_bytes_max: int) -> OutputEncoder:
+    """Return what encodes outputs of this type.
+
+    Args:
+        adapter: Of the type.
+        output_schema: Made of the same type.
+        output_bytes_max: JSON of one output.
+    """
+    return OutputEncoder(output_schema, output_bytes_max, _jsonable(adapter), FORMATS)
+
+
+def _jsonable(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
     schema = _rewritten(adapter.core_schema)
     with ExitStack() as stack:
         for kind in _classes(schema):

@@ -70,6 +70,7 @@ def test_a_duration_of_numpy_is_in_seconds_in_each_unit(unit: str) -> None:
     "value",
     [
         *(np.timedelta64(1, "Y"), np.timedelta64(1, "M"), np.timedelta64(5), np.timedelta64(2**62, "D")),
+        *(np.timedelta64(5, "ns"), np.timedelta64(1, "ps"), np.datetime64(5, "ns"), np.datetime64(2**62 + 1, "as")),
         *(np.datetime64("20000-01-01"), np.datetime64(2**62, "Y"), np.datetime64("20000-01-01T00:00:00")),
     ],
     ids=repr,

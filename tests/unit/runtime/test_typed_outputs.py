@@ -21,13 +21,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import (
+    UUID4,
     AnyUrl,
     Base64Bytes,
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyAddress,
     Json,
     PlainSerializer,
+    PostgresDsn,
     computed_field,
     create_model,
     field_serializer,
@@ -36,8 +39,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from ml_service.runtime.author import typed
-from ml_service.runtime.child.outputs import InvalidOutput, OutputEncoder
-from ml_service.runtime.child.typed_outputs import jsonable
+from ml_service.runtime.child.outputs import InvalidOutput
+from ml_service.runtime.child.typed_outputs import typed_encoder
 
 DAY = dt.timedelta(days=1)
 
@@ -45,7 +48,7 @@ DAY = dt.timedelta(days=1)
 def encoded(hint: Any, value: Any) -> Any:
     """What `predict -> hint` stores for a value, which has been checked against the schema."""
     output = typed.output_of(hint, is_batch=False)
-    return json.loads(OutputEncoder(output.schema, 2**20, jsonable(output.adapter)).encode(value))
+    return json.loads(typed_encoder(output.adapter, output.schema, 2**20).encode(value))
 
 
 class Hue(enum.Enum):
@@ -158,6 +161,9 @@ LEAVES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (float, st.floats(allow_nan=False, allow_infinity=False)),
     (bool, st.booleans()),
     (dt.date, st.dates()),
+    (dt.time, st.times(timezones=st.sampled_from([dt.UTC, None]))),
+    (ipaddress.IPv6Network, st.ip_addresses(v=6).map(ipaddress.IPv6Network)),
+    (AnyUrl, st.text(min_size=1).map(lambda text: AnyUrl.build(scheme="https", host="example.com", query=text))),
 ]
 Typed = tuple[Any, st.SearchStrategy[Any]]
 
@@ -236,6 +242,42 @@ def test_what_is_not_of_its_type_is_encoded_by_what_it_is() -> None:
     expected = {"vector": [0.0, 1.0], "took": "P1D", "parts": [{"kind": "cat", "age": "P1D"}]}
     assert encoded(Measured, loose) == expected
     assert encoded(Measured, vars(loose)) == expected
+
+
+NOT_OF_THE_TYPE: list[tuple[Any, Any]] = [
+    (dt.date, "many"),
+    (dt.date, "2026-02-30"),
+    (dt.date | None, "many"),
+    (dt.datetime, "yesterday"),
+    (dt.time, "25:00"),
+    (dt.timedelta, "long"),
+    (dt.timedelta, "PT"),
+    (dict[str, dt.timedelta], {"a": "long"}),
+    (uuid.UUID, "x"),
+    (UUID4, "x"),
+    (ipaddress.IPv4Address, "999"),
+    (ipaddress.IPv6Address, "::g"),
+    (ipaddress.IPv6Network, "::/129"),
+    (IPvAnyAddress, "1.2.3"),
+    (AnyUrl, "nope"),
+    (PostgresDsn, "nope"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), NOT_OF_THE_TYPE, ids=[str(place) for place in range(len(NOT_OF_THE_TYPE))])
+def test_a_text_is_held_to_the_format_of_its_type(kind: Any, value: Any) -> None:
+    as_dict = create_model("Held", x=(kind, ...))
+    for output in as_dict.model_construct(x=value), {"x": value}:
+        with pytest.raises(InvalidOutput, match="is not a"):
+            encoded(as_dict, output)
+    held: Any = dataclasses.make_dataclass("Held", [("x", kind)])
+    with pytest.raises(InvalidOutput, match="is not a"):
+        encoded(held, held(value))
+
+
+def test_a_format_that_an_author_writes_by_hand_is_a_remark() -> None:
+    held: Any = create_model("Held", x=(Annotated[str, Field(json_schema_extra={"format": "hostname"})], ...))
+    assert encoded(held, held(x="not a host")) == {"x": "not a host"}
 
 
 def test_bytes_stay_base64_where_something_else_is_not_of_its_type() -> None:
