@@ -49,7 +49,7 @@ def cli(arguments: Sequence[str]) -> int:
     if answer is not None:
         env = answer["environment"]
     elif _needs_no_database(arguments):
-        env = environment.for_service(None, os.environ) | {"SETTINGS_FOLDER": str(ROOT)}
+        env = environment.for_service(None, ROOT, os.environ) | {"SETTINGS_FOLDER": str(ROOT)}
     else:
         raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
     env = {"MODEL_ENVIRONMENTS_FOLDER": str(model_environments.folder()), **env, "PYTHONPATH": str(ROOT)}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.common.errors import EngineError
 from engine.common.state import PROJECT
+from ml_service.platform.harmless_variables import is_harmless
 from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings, RetentionSettings
@@ -19,7 +20,6 @@ _NAMES = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"}
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 )
-_FOR_MODELS = ("OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "CUDA_", "NVIDIA_", "HF_", "TRANSFORMERS_", "TORCH_")
 _ENGINES = frozenset({"DATABASE_URL", "AMQP_URL", "HOST", "PORT", "WORKER_NAME"})
 """Settings that the engine sets for each program itself."""
 _PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
@@ -47,11 +47,21 @@ def basic(caller: Mapping[str, str]) -> dict[str, str]:
     return kept | _PYTHON
 
 
-def for_service(role: str | None, caller: Mapping[str, str]) -> dict[str, str]:
-    """``basic`` and the settings that the service itself has; ``None``: the command line."""
+def for_service(role: str | None, folder: Path, caller: Mapping[str, str]) -> dict[str, str]:
+    """``basic`` and the settings that the service itself has; where models run, also what those may see.
+
+    Args:
+        role: None is the command line, which runs models as a worker does.
+        folder: The project's.
+        caller: The environment of who has started us.
+
+    Raises:
+        EngineError: a file of settings cannot be read.
+    """
     classes: list[type[CommonSettings]] = [SERVICES[role]] if role else list(_COMMAND_LINE)
     names = {name for one in classes for name in names_of(one)} - _ENGINES
-    env = basic(caller) | {name.upper(): value for name, value in caller.items() if value and name.upper() in names}
-    if role != "bot":
-        env |= {name: value for name, value in caller.items() if name.startswith(_FOR_MODELS)}
-    return env
+    env = {name.upper(): value for name, value in caller.items() if value and name.upper() in names}
+    if role in (None, "worker"):
+        named = {name.strip() for name in collected(WorkerSettings, folder).get("MODEL_ENVIRONMENT", "").split(",")}
+        env |= {name: value for name, value in caller.items() if name in named or is_harmless(name, value)}
+    return env | basic(caller)

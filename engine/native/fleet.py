@@ -110,7 +110,7 @@ class Fleet:
         if pool != DEFAULT_POOL:
             return {"WORKER_POOL": pool, "MODELS": ",".join(self.pools[pool].models)}
         elsewhere = [model for one in self.pools.values() for model in one.models]
-        own = self._nodes.environment("worker").get("MODELS_LEFT_OUT")
+        own = self._plan.own_settings("worker").get("MODELS_LEFT_OUT")
         return {"MODELS_LEFT_OUT": ",".join([*([own] if own else []), *elsewhere])} if elsewhere else {}
 
     def add_bot(self) -> SupervisedService:

@@ -82,12 +82,14 @@ class Nodes:
         """The settings of a program that works as the database role ``ml_service_<role>`` (None: the owner)."""
         plan = self._plan
         env = plan.environment(role)
-        if self.postgres is not None:
+        own = plan.own_settings(role)
+        if address := own.get("DATABASE_URL") or plan.database_url:
+            env["DATABASE_URL"] = address
+        elif self.postgres is not None:
             env["DATABASE_URL"] = self.postgres.dsn(DATABASE, f"{DATABASE}_{role}" if role else "postgres")
-        elif plan.database_url:
-            env["DATABASE_URL"] = plan.database_url
-        if self.rabbitmq is not None:
-            env["AMQP_URL"] = self.rabbitmq.amqp_url
-        elif plan.amqp_url and plan.queue == "rabbitmq":
-            env["AMQP_URL"] = plan.amqp_url
+        if plan.queue == "rabbitmq":
+            if address := own.get("AMQP_URL") or plan.amqp_url:
+                env["AMQP_URL"] = address
+            elif self.rabbitmq is not None:
+                env["AMQP_URL"] = self.rabbitmq.amqp_url
         return env

@@ -18,7 +18,7 @@ from engine.common.state import PROJECT, ROOT, Places, load_secrets, read_engine
 from engine.native import environment, model_environments, rabbitmq
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
-from ml_service.platform.settings.engine import EngineSettings
+from ml_service.platform.settings.engine import EngineSettings, Published
 from ml_service.platform.settings.files import SettingsError
 from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import AnySettings, load, unknown_settings
@@ -76,12 +76,20 @@ class Plan:
         """Whether a RabbitMQ node is ours to run: AMQP_URL names another one otherwise."""
         return self.queue == "rabbitmq" and self.amqp_url is None
 
+    def own_settings(self, role: str | None) -> dict[str, str]:
+        """What the bot's or the workers' files say, and the environment; the app's settings are the plan's own.
+
+        Raises:
+            EngineError: a file cannot be read.
+        """
+        return environment.collected(environment.SERVICES[role], self.cwd) if role in ("bot", "worker") else {}
+
     def environment(self, role: str | None) -> dict[str, str]:
         """The environment of one of the programs, without the addresses of the nodes."""
-        env = environment.for_service(role, os.environ)
+        env = environment.for_service(role, self.cwd, os.environ)
         env |= {"MODE": self.mode, "QUEUE_BACKEND": self.queue, "SETTINGS_FOLDER": str(self.cwd)}
-        if role == "worker":
-            env.setdefault("MODEL_ENVIRONMENTS_FOLDER", str(model_environments.folder()))
+        if role == "worker" and "MODEL_ENVIRONMENTS_FOLDER" not in self.own_settings(role):
+            env["MODEL_ENVIRONMENTS_FOLDER"] = str(model_environments.folder())
         if role == "app":
             env["JWT_SECRET"] = self.secrets.get("jwt_secret", "")
         return env
@@ -125,10 +133,11 @@ def read_wishes(*, workers: int | None, port: int | None, queue: str | None, pla
     settings = _loaded(EngineSettings, places, QUEUE_BACKEND=asked or "postgres")
     if settings.ml_workers and settings.ml_workers > WORKERS_MAX:
         raise EngineError(f"ML_WORKERS is {settings.ml_workers}; it can be 1 to {WORKERS_MAX}.")
+    published = settings.http_port or Published("", 0)
     return Wishes(
         workers=workers or settings.ml_workers,
-        host=settings.host if "HOST" in values else None,
-        port=port or settings.http_port or (settings.port if "PORT" in values else None),
+        host=settings.host if "HOST" in values else published.host or None,
+        port=port or published.port or (settings.port if "PORT" in values else None),
         queue=settings.queue_backend if asked else None,
         mode=settings.mode if "MODE" in values else None,
     )

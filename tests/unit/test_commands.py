@@ -103,14 +103,14 @@ def test_a_number_on_the_command_line_is_written_in_digits(text: str) -> None:
             start_parser().parse_args(["--start", f"{option}={text}"])
 
 
-def test_each_setting_that_a_command_reads_reaches_it_natively() -> None:
+def test_each_setting_that_a_command_reads_reaches_it_natively(tmp_path: Path) -> None:
     seen = 0
     for module in (f"ml_service.cli.{name}" for name in ("backups", "common", "models", "retention", "system")):
         for value in vars(import_module(module)).values():
             if isinstance(value, type) and issubclass(value, CommonSettings):
                 names = names_of(value)
                 given = {name.upper(): "1" for name in names}
-                missing = given.keys() - environment.for_service(None, given).keys() - OF_THE_ENGINE
+                missing = given.keys() - environment.for_service(None, tmp_path, given).keys() - OF_THE_ENGINE
                 assert missing == set(), (module, value)
                 seen += 1
     assert seen >= 5

@@ -32,18 +32,48 @@ def read_file(file: Path) -> dict[str, str]:
     Raises:
         SettingsError: it cannot be read, or one of its lines is not understood.
     """
-    text = _text(file)
-    if text is None:
-        return {}
-    for binding in parse_stream(io.StringIO(text)):
+    return {name.upper(): value for name, value in read_as_written(file).items() if value}
+
+
+def read_as_written(file: Path) -> dict[str, str]:
+    """What an optional `.env` file says, with each name as it is spelled there, and empty values.
+
+    Names without a `=` are left out: Compose takes their values from the environment, which counts most anyway.
+
+    Raises:
+        SettingsError: as `read_file`.
+    """
+    text, _ = _understood(file)
+    values = dotenv_values(stream=io.StringIO(text))
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def all_values(file: Path, setting: str) -> list[str]:
+    """Each value that an optional `.env` file gives to a setting, in any spelling of its name; the last one counts.
+
+    Raises:
+        SettingsError: as `read_file`.
+    """
+    _, bindings = _understood(file)
+    values = []
+    for place, one in enumerate(bindings, start=1):
+        if one.key is not None and one.key.upper() == setting:
+            so_far = "".join(each.original.string for each in bindings[:place])
+            values.append(dotenv_values(stream=io.StringIO(so_far))[one.key])
+    return [value for value in values if value]
+
+
+def _understood(file: Path) -> tuple[str, list[Binding]]:
+    text = _text(file) or ""
+    bindings = list(parse_stream(io.StringIO(text)))
+    for binding in bindings:
         if binding.error:
             raise SettingsError(f"{file}, {_place(binding)} is not of the form NAME=value.")
         if binding.key is not None and not _NAME.fullmatch(binding.key):
             raise SettingsError(
                 f"{file}, {_place(binding)}: a setting's name has letters, digits and underscores only."
             )
-    values = dotenv_values(stream=io.StringIO(text))
-    return {name.upper(): value for name, value in values.items() if value}
+    return text, bindings
 
 
 def _place(binding: Binding) -> str:

@@ -16,7 +16,7 @@ from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.engine import EngineSettings
-from ml_service.platform.settings.files import SettingsError, read_file
+from ml_service.platform.settings.files import SettingsError, all_values, read_as_written, read_file
 from ml_service.platform.settings.ml_worker import WorkerSettings
 
 AnySettings = TypeVar("AnySettings", bound=CommonSettings)
@@ -25,6 +25,7 @@ SERVICES: tuple[type[CommonSettings], ...] = (AppSettings, BotSettings, WorkerSe
 PROJECT_FILE = ".env"
 _PLACES = frozenset({"SETTINGS_FOLDER", "SECRETS_FOLDER"})
 _COMPOSE_NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]*)")
+_ENVIRONMENT = "the environment"
 _FOREIGN_PREFIXES = ("COMPOSE_", "DOCKER_", "BUILDKIT_")
 
 
@@ -63,37 +64,54 @@ def collect(
         generated: Counts least.
 
     Raises:
-        SettingsError: a file cannot be read, or the mode is asked for twice and differently.
+        SettingsError: a file cannot be read, or the mode or the queue is asked for twice and differently.
     """
     files = {name: read_file(folder / name) for name in all_files()}
     here = {name.upper(): value for name, value in environment.items() if value}
     layers = [generated or {}, *(files[name] for name in reversed(_files(settings.service))), here]
     known = names_of(settings)
     values = {name: value for layer in layers for name, value in layer.items() if name in known}
-    values |= _mode(files, here)
+    values |= _mode(folder, environment) | _queue(files, here)
     if settings is WorkerSettings:
-        others = _for_models(files[file_of(settings.service)])
-        values.setdefault("MODEL_VARIABLES", json.dumps(others))
+        values.setdefault("MODEL_VARIABLES", json.dumps(_for_models(folder)))
     return values
 
 
-def _mode(files: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> dict[str, str]:
+def _mode(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """One mode for all services. A request for production must never start the demo, whose password is well known."""
-    asked = {"the environment": environment, **files}
-    modes = {place: values["MODE"] for place, values in asked.items() if "MODE" in values}
-    if not modes:
+    here = [value for name, value in environment.items() if name.upper() == "MODE" and value]
+    asked = [(_ENVIRONMENT, mode) for mode in here]
+    asked += [(name, mode) for name in all_files() for mode in reversed(all_values(folder / name, "MODE"))]
+    if not asked:
         return {}
-    first = next(iter(modes))
-    for place, mode in modes.items():
-        if mode.lower() != "demo" and modes[first].lower() == "demo":
-            raise SettingsError(f"MODE is {modes[first]} in {first} and {mode} in {place}: let both say the same.")
-    return {"MODE": modes[first]}
+    first, counts = asked[0]
+    for place, mode in asked:
+        if mode.lower() != "demo" and counts.lower() == "demo":
+            raise SettingsError(f"MODE is {counts} in {first} and {mode} in {place}: let both say the same.")
+    return {"MODE": counts}
 
 
-def _for_models(file: Mapping[str, str]) -> dict[str, str]:
-    """What services/ml_worker/.env says to the models themselves: all that is no setting of ours."""
+def _queue(files: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> dict[str, str]:
+    """One queue for all services: what one of them puts into it another one takes out."""
+    name = "QUEUE_BACKEND"
+    for common in environment, files[PROJECT_FILE]:
+        if name in common:
+            return {name: common[name]}
+    asked = [(file, values[name]) for file, values in files.items() if name in values]
+    if not asked:
+        return {}
+    first, counts = asked[0]
+    for file, queue in asked:
+        if queue.lower() != counts.lower():
+            raise SettingsError(f"{name} is {counts} in {first} and {queue} in {file}: let both say the same.")
+    return {name: counts}
+
+
+def _for_models(folder: Path) -> dict[str, str]:
+    """What services/ml_worker/.env says to the models themselves, as it is written: all that is no setting of ours."""
     ours = known_names()
-    return {name: value for name, value in file.items() if name not in ours}
+    file = read_as_written(folder / file_of(WorkerSettings.service))
+    return {name: value for name, value in file.items() if name.upper() not in ours}
 
 
 def known_names(folder: Path | None = None) -> set[str]:
@@ -105,15 +123,23 @@ def known_names(folder: Path | None = None) -> set[str]:
 
 
 def unknown_settings(folder: Path) -> list[str]:
-    """A sentence for each name in the files that is no setting; raises SettingsError.
+    """A sentence for each name in the files that is no setting, or is none of who reads that file.
 
     In services/ml_worker/.env other names are for the models, so that only what looks like a slip is told.
+
+    Raises:
+        SettingsError: a file cannot be read.
     """
     known = known_names(folder)
+    own = {file_of(one.service): names_of(one) for one in SERVICES if one is not AppSettings}
     sentences = []
     for name in all_files():
         for setting in read_file(folder / name):
-            if setting in known or setting.startswith(_FOREIGN_PREFIXES):
+            if setting.startswith(_FOREIGN_PREFIXES):
+                continue
+            if setting in known:
+                if setting not in own.get(name, known):
+                    sentences.append(f"{name}: {setting} has no effect there. Write it into {PROJECT_FILE}.")
                 continue
             close = difflib.get_close_matches(setting, known, n=1, cutoff=0.8)
             if close:
