@@ -13,6 +13,10 @@ from ml_service.platform.settings.common import EdgeSettings, is_weak
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 PLACEHOLDER = "paste-the-token-from-BotFather-here"
 """In the .env.example."""
+_TELEGRAM = "https://api.telegram.org"
+_WEBHOOK_URL = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*)?", re.ASCII
+)
 _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 _WEBHOOK_SECRET_LENGTH_MIN = 16
 
@@ -25,7 +29,7 @@ class BotSettings(EdgeSettings):
     database_url: str = "postgresql://ml_service_bot@127.0.0.1/ml_service"
     alive_file: Path | None = None  # touched every few seconds while the bot is well
     telegram_token: SecretStr = SecretStr("")  # from @BotFather; empty or no token: the bot rests
-    telegram_api_url: str = "https://api.telegram.org"
+    telegram_api_url: str = Field(_TELEGRAM, pattern=r"^https?://")
     telegram_webhook_url: str = ""  # where Telegram reaches the bot by HTTPS; empty: the bot asks Telegram (polling)
     telegram_webhook_secret: SecretStr = SecretStr("")  # A-Z a-z 0-9 _ -; empty: one is derived from the token
     telegram_messages_per_s_max: float = Field(25.0, gt=0, le=30)  # over all chats; several replicas share it out
@@ -37,6 +41,17 @@ class BotSettings(EdgeSettings):
     @classmethod
     def _lower_groups(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _webhook_url_is_one(self) -> Self:
+        url = self.telegram_webhook_url
+        # Telegram itself calls by HTTPS only; a Bot API server of one's own may stand in the same network.
+        is_secure = url.startswith("https://") or self.telegram_api_url.rstrip("/") != _TELEGRAM
+        if url and not (is_secure and _WEBHOOK_URL.fullmatch(url)):
+            raise ValueError(
+                "TELEGRAM_WEBHOOK_URL must be an HTTPS address without a query, such as https://bot.example.com/telegram"
+            )
+        return self
 
     @model_validator(mode="after")
     def _webhook_secret_is_one(self) -> Self:

@@ -256,6 +256,33 @@ def test_an_unknown_setting_is_told_with_what_may_be_meant(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "setting",
     [
+        "TELEGRAM_WEBHOOK_URL=nonsense",
+        "TELEGRAM_WEBHOOK_URL=http://bot.example/telegram",
+        "TELEGRAM_WEBHOOK_URL=https:///telegram",
+        "TELEGRAM_WEBHOOK_URL=https://bot.example/a{b",
+        "TELEGRAM_WEBHOOK_URL=https://bot.example/{x}",
+        "TELEGRAM_WEBHOOK_URL=https://bot.example/a?b=c",
+        "TELEGRAM_API_URL=api.telegram.org",
+    ],
+)
+def test_a_wrong_address_of_the_bot_is_refused(tmp_path: Path, setting: str) -> None:
+    put(tmp_path, "services/bot/.env", f"{setting}\n".encode())
+    with pytest.raises(SettingsError, match=setting.partition("=")[0]):
+        load(BotSettings, folder=tmp_path, environment={})
+
+
+def test_a_bot_api_server_of_ones_own_may_call_without_tls(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "services/bot/.env",
+        b"TELEGRAM_WEBHOOK_URL=http://127.0.0.1:80/t\nTELEGRAM_API_URL=http://[::1]:8081\n",
+    )
+    assert load(BotSettings, folder=tmp_path, environment={}).telegram_webhook_url
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
         "DATABASE_URL=mysql://app:secret@host/db",
         "DATABASE_URL=postgresql+asyncpg://app:secret@host/db",
         "DATABASE_URL=host=db dbname=ml_service",
