@@ -141,7 +141,7 @@ async def refund(username: Username, amount: Amount, reason: MoveReason, key: Ke
 @app.command()
 @command
 async def chargeback(username: Username, amount: Amount, reason: MoveReason, key: Key) -> None:
-    """Take back credits whose payment was reversed."""
+    """Take back credits of top-ups whose payment was reversed."""
     async with begin() as session:
         user = await user_named(session, username)
         moved = await admin.move_credits(session, OPERATOR, user.id, Kind.CHARGEBACK, amount, reason=reason, key=key)

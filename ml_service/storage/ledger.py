@@ -169,6 +169,21 @@ async def paid(session: Session, user_id: UUID) -> int:
     return int(await session.fetchval(_PAID, user_id))
 
 
+_BOUGHT = """
+    SELECT coalesce(sum(CASE kind WHEN 'chargeback' THEN -amount ELSE amount END), 0)::bigint
+    FROM transactions  -- transactions_of_user_and_kind
+    WHERE user_id = $1 AND kind IN ('top_up', 'transfer', 'chargeback') AND kind NOT IN ('hold', 'capture')
+"""
+
+
+async def bought(session: Session, user_id: UUID) -> int:
+    """Credits of the user's top-ups, without those charged back; a transfer takes them to the person's other account.
+
+    Negative where more than these were transferred away or, by an earlier version, charged back.
+    """
+    return int(await session.fetchval(_BOUGHT, user_id))
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Something that the audit found: which rule, whose, what the ledger says and what is stored."""

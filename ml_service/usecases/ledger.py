@@ -110,7 +110,9 @@ async def move_by_hand(
         key: Repeating the movement with the same key moves nothing again. Refunds and chargebacks must have one.
 
     Raises:
-        InvalidInput: It has no reason or no key where it needs one, or the amount cannot be.
+        InvalidInput: It has no reason or no key where it needs one, or the amount cannot be: a refund is at most what
+            was paid for predictions, a chargeback at most what was bought. Both read the ledger behind the wallet's
+            lock, which every movement of it takes.
         IdempotencyKeyReused: The key stood for another movement.
         AccountDeleted: It would give something to an account that its user has deleted.
     """
@@ -123,6 +125,8 @@ async def move_by_hand(
         return Moved(done.balance, is_repeated=True)
     if kind is Kind.REFUND and amount > (paid := await ledger.paid(session, user_id)):
         raise InvalidInput(f"A refund is at most what the user has paid for predictions: {in_words(paid)}.")
+    if kind is Kind.CHARGEBACK and amount > (bought := max(0, await ledger.bought(session, user_id))):
+        raise InvalidInput(f"A chargeback is at most what the user has bought by top-ups: {in_words(bought)}.")
     balance = await _move(session, user_id, kind, amount, actor, reason=reason, key=key)
     return Moved(balance, is_repeated=False)
 

@@ -54,7 +54,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.users = [self.run(self._register()) for _ in range(2)]
         self.balance = dict.fromkeys(self.users, START)
         self.grants_left = dict.fromkeys(self.users, START)
-        self.paid = dict.fromkeys(self.users, 0)
+        self.paid, self.bought = (dict.fromkeys(self.users, 0) for _ in range(2))
         self.admin = Actor(ActorKind.ADMIN, new_id().hex)  # keys are an admin's own
         self.keys: dict[str, tuple[Kind, UUID, int]] = {}
         self.jobs: dict[UUID, tuple[UUID, int, list[list[bool]]]] = {}  # that run: owner, price, chunks
@@ -262,19 +262,19 @@ class LedgerMachine(RuleBasedStateMachine):
         if expected:
             self._end(one, Status.CANCELED)
 
-    @rule(who=st.integers(0, 1), amount=st.integers(-30, 30).filter(bool))
-    def adjust(self, who: int, amount: int) -> None:
+    @rule(who=st.integers(0, 1), amount=st.integers(-30, 30).filter(bool), is_bought=st.booleans())
+    def adjust_or_top_up(self, who: int, amount: int, *, is_bought: bool) -> None:
         user = self.users[who]
+        kind, amount = (Kind.TOP_UP, abs(amount)) if is_bought else (Kind.ADJUSTMENT, amount)
 
         async def work() -> int | None:
             async with self.database.begin() as session:
-                return await ledger.move(
-                    session, user, Kind.ADJUSTMENT, amount, self.admin, reason="test", balance_max=10**6
-                )
+                return await ledger.move(session, user, kind, amount, self.admin, reason="test", balance_max=10**6)
 
         after = self.balance[user] + amount
         assert (after if after >= 0 else None) == self.run(work())
-        self.balance[user] = max(after, 0) if after >= 0 else self.balance[user]
+        self.balance[user] = after if after >= 0 else self.balance[user]
+        self.bought[user] += amount * is_bought
 
     @rule(
         kind=st.sampled_from([Kind.REFUND, Kind.CHARGEBACK]), who=st.integers(0, 1), amount=st.integers(1, 9), key=KEYS
@@ -294,7 +294,7 @@ class LedgerMachine(RuleBasedStateMachine):
             expected: int | str = IdempotencyKeyReused.code
             if self.keys[key] == (kind, user, amount):
                 expected = self.balance[user]
-        elif amount > (self.paid[user] if kind is Kind.REFUND else self.balance[user]):
+        elif amount > (self.paid[user] if kind is Kind.REFUND else min(self.balance[user], self.bought[user])):
             expected = InvalidInput.code
         else:
             self.keys[key] = (kind, user, amount)
@@ -302,6 +302,8 @@ class LedgerMachine(RuleBasedStateMachine):
             if kind is Kind.REFUND:
                 self.paid[user] -= amount
                 self.grants_left[user] += amount
+            else:
+                self.bought[user] -= amount
             expected = self.balance[user]
         assert expected == self.run(work())
 
@@ -316,8 +318,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
         expected = max(0, self.balance[source] - max(0, self.grants_left[source]))
         assert expected == self.run(work())
-        self.balance[source] -= expected
-        self.balance[target] += expected
+        for account, change in ((source, -expected), (target, expected)):
+            self.balance[account] += change
+            self.bought[account] += change
 
     @rule(one=asked, charged=st.integers(0, 8))
     def settle_as_a_metered_model(self, one: UUID, charged: int) -> None:

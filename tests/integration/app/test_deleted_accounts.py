@@ -122,10 +122,12 @@ async def test_a_password_does_not_bring_a_deleted_account_back(service: Service
 
 
 async def test_what_a_deleted_account_has_can_be_taken(service: Service, anna: Person) -> None:
+    async with service.database.begin() as session:
+        await ledger.top_up(session, UUID(await id_of(anna)), 30, COMMAND_LINE)
     user_id = await leave(anna)
     async with service.database.begin() as session:
         await move(session, user_id, Kind.CHARGEBACK, 30)
-        await ledger.adjust(session, user_id, -70, COMMAND_LINE, "the rest")
+        await ledger.adjust(session, user_id, -100, COMMAND_LINE, "the rest")
     assert (await row_of(service, user_id))["balance"] == 0
 
 

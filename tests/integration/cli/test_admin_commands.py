@@ -148,6 +148,8 @@ async def test_every_command_of_an_admin_is_logged(run: Run, database: Database)
     run("admin", "top-up", "boss", "50", "--reason", "invoice 7")
     for _ in range(2):
         run("admin", "chargeback", "boss", "20", "--reason", "reversed", "--key", "c-1")
+    too_many = ("admin", "chargeback", "boss", "31", "--reason", "reversed", "--key", "c-2")
+    assert "at most what the user has bought by top-ups: 30 credits" in run(*too_many, expected=1)
     run("admin", "adjust", "boss", "-5", "--reason", "[red]odd[/red]")
     run("admin", "price", "echo", "3")
     refused = run("models", "promote", "echo@2", "--reason", "better", expected=1)

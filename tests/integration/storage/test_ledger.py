@@ -29,6 +29,11 @@ async def refund(play: Play, amount: int, key: str = "k", actor: Actor = ADMIN) 
         return await ledger.refund(session, play.user_id, amount, actor, reason="sorry", key=key)
 
 
+async def top_up(play: Play, amount: int) -> int:
+    async with play.database.begin() as session:
+        return await ledger.top_up(session, play.user_id, amount, ADMIN)
+
+
 async def charge_back(play: Play, amount: int, key: str = "k") -> int:
     async with play.database.begin() as session:
         return await ledger.charge_back(session, play.user_id, amount, ADMIN, reason="reversed", key=key)
@@ -37,9 +42,10 @@ async def charge_back(play: Play, amount: int, key: str = "k") -> int:
 async def test_a_refund_moves_revenue_back_and_a_chargeback_takes_credits_out(play: Play) -> None:
     await pay(play, 30)
     assert await refund(play, 10) == 80
-    assert await charge_back(play, 50, "c") == 30
+    assert await top_up(play, 60) == 140
+    assert await charge_back(play, 50, "c") == 90
     books = await play.books()
-    assert (books.issued, books.wallets, books.held, books.revenue) == (50, 30, 0, 20)
+    assert (books.issued, books.wallets, books.held, books.revenue) == (110, 90, 0, 20)
 
 
 async def test_a_refund_is_of_at_most_what_was_paid(play: Play) -> None:
@@ -51,9 +57,42 @@ async def test_a_refund_is_of_at_most_what_was_paid(play: Play) -> None:
 
 
 async def test_a_chargeback_takes_no_more_than_there_is(play: Play) -> None:
-    with pytest.raises(InvalidInput):
-        await charge_back(play, 101)
-    assert await charge_back(play, 100) == 0
+    await top_up(play, 50)
+    await pay(play, 120)
+    with pytest.raises(InvalidInput, match="range from 0"):
+        await charge_back(play, 31)
+    assert await charge_back(play, 30) == 0
+
+
+async def test_a_chargeback_is_of_at_most_what_was_bought(play: Play) -> None:
+    """The user's 100 credits are a grant, which no payment stands behind."""
+    with pytest.raises(InvalidInput, match="bought by top-ups: 0 credits"):
+        await charge_back(play, 1, "a")
+    await top_up(play, 30)
+    assert await charge_back(play, 20, "b") == 110
+    with pytest.raises(InvalidInput, match="10 credits"):
+        await charge_back(play, 11, "c")
+    assert await charge_back(play, 20, "b") == 110
+    assert await charge_back(play, 10, "c") == 100
+
+
+async def test_chargebacks_at_once_take_no_more_than_was_bought(play: Play) -> None:
+    await top_up(play, 30)
+    tries = await asyncio.gather(*(charge_back(play, 20, f"k{at}") for at in range(5)), return_exceptions=True)
+    assert [type(one) for one in tries if isinstance(one, Exception)] == [InvalidInput] * 4
+    assert await play.balance() == (110, 0)
+
+
+async def test_what_was_bought_is_charged_back_where_a_transfer_took_it(play: Play) -> None:
+    async with play.database.begin() as session:
+        other = (await users.register(session, "boris", None, starting_credits=100)).id
+        await ledger.top_up(session, other, 30, ADMIN)
+        await ledger.transfer_all(session, other, play.user_id, "joined")
+    with pytest.raises(InvalidInput, match="0 credits"):
+        await charge_back(Play(play.database, other), 1, "a")
+    with pytest.raises(InvalidInput, match="30 credits"):
+        await charge_back(play, 31, "b")
+    assert await charge_back(play, 30, "c") == 100
 
 
 async def test_a_repeated_key_moves_nothing_and_another_movement_under_it_is_refused(play: Play) -> None:
