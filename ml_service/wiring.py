@@ -5,14 +5,26 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from ml_service.messaging.connect import connect_queue
+from ml_service.messaging.connect import check_amqp_url, connect_queue
 from ml_service.messaging.queue import Queue
 from ml_service.platform.settings.common import CommonSettings, EdgeSettings
+from ml_service.storage import address
 from ml_service.storage.database import Database
 
 if TYPE_CHECKING:
     from ml_service.usecases.bulk_receiving import BulkLimits
     from ml_service.usecases.submissions import SubmitLimits
+
+
+def check_addresses(settings: CommonSettings) -> None:
+    """Exit with one sentence where DATABASE_URL or AMQP_URL has a wrong option, as where a setting is wrong."""
+    if wrong := address.what_is_wrong(settings.database_url):
+        raise SystemExit(f"DATABASE_URL: {wrong}")
+    if settings.backend == "rabbitmq" and settings.amqp_url:
+        try:
+            check_amqp_url(settings.amqp_url.get_secret_value())
+        except ValueError as error:
+            raise SystemExit(f"AMQP_URL: {error}.") from None
 
 
 async def open_database(
@@ -31,6 +43,7 @@ async def open_database(
         durable: See `Database.connect`.
         timeout_s: Other than the setting's.
     """
+    check_addresses(settings)
     database = await Database.connect(
         settings.database_url,
         name=name,
@@ -44,6 +57,7 @@ async def open_database(
 
 async def open_queue(settings: CommonSettings, stack: AsyncExitStack, name: str) -> Queue:
     """The queue of the backend in use, closed with ``stack``; ``name`` is what the broker calls our connections."""
+    check_addresses(settings)
     queue = await connect_queue(
         settings.backend,
         amqp_url=settings.amqp_url.get_secret_value() if settings.amqp_url else None,

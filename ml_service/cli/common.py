@@ -136,6 +136,9 @@ def _command(
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             err.print(f"The database has no schema of this version: run `ml-service migrate` ({error}).")
             raise typer.Exit(1) from None
+        except asyncpg.UndefinedObjectError as error:  # an option that the client passes on, and no server knows
+            err.print(f"The database refuses an option of DATABASE_URL: {error}.")
+            raise typer.Exit(1) from None
         except asyncpg.InsufficientPrivilegeError as error:
             err.print(f"The role in DATABASE_URL may not do this: {error}.")
             raise typer.Exit(1) from None

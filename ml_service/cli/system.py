@@ -20,6 +20,7 @@ from ml_service.storage.database import UNAVAILABLE
 from ml_service.storage.workers import Worker
 from ml_service.usecases import workers
 from ml_service.usecases.models import Catalog
+from ml_service.wiring import check_addresses
 
 
 @command
@@ -30,6 +31,7 @@ async def migrate(
 ) -> None:
     """Bring the database to the newest schema; safe to run again, and by several at once."""
     settings = read_settings(CommonSettings)
+    check_addresses(settings)
     deadline = asyncio.get_running_loop().time() + wait_s
     while True:
         try:

@@ -9,6 +9,7 @@ from ml_service.platform.logs import set_up_logs
 from ml_service.platform.metrics import share_metrics
 from ml_service.platform.settings.app import AppSettings
 from ml_service.platform.settings.reading import read_settings
+from ml_service.wiring import check_addresses
 from services.app.http.connection_limits import HttpLimits
 from services.app.http.server import listen, serve
 from services.app.wiring import create_app
@@ -21,6 +22,7 @@ def main() -> None:
     settings = read_settings(AppSettings)
     set_up_logs("app", level=settings.log_level, style=settings.log_format)
     share_metrics()
+    check_addresses(settings)  # uvicorn would wrap it into a traceback
     app = create_app(settings)
     tune_gc()
     serve(app, listen(settings), HttpLimits(connections_max=settings.connections_max))

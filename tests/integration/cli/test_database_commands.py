@@ -15,9 +15,9 @@ from ml_service.storage.schema import migrate
 from tests.support.nodes import execute
 
 
-def run(url: str, *arguments: str, expected: int = 0) -> str:
-    env = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "SETTINGS_FOLDER": "/nowhere", "COLUMNS": "200"}
-    command = [sys.executable, "-m", "ml_service.cli", *arguments]
+def run(url: str, *arguments: str, expected: int = 0, module: str = "ml_service.cli", **more: str) -> str:
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "SETTINGS_FOLDER": "/nowhere", "COLUMNS": "200"} | more
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == expected, done
     assert "Traceback" not in done.stderr
@@ -51,3 +51,46 @@ async def test_a_database_without_the_schema_is_told_how_to_get_it(database_url:
 async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
     await execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
     assert "a newer version has used this database" in run(database_url, "migrate", expected=1)
+
+
+NOWHERE = "postgresql://u:hidden@127.0.0.1:9/x"
+WRONG_OPTIONS = {
+    "sslmode=foo": "`sslmode` parameter must be one of: disable, allow,",
+    "sslmode=verify-full": 'root certificate file "/nowhere/.postgresql/root.crt" does not exist',
+    "sslmode=verify-full&sslrootcert=/nowhere.pem": "sslrootcert: /nowhere.pem: No such file or directory.",
+    "sslmode=verify-full&sslrootcert=/dev/null": "sslrootcert (/dev/null) holds no certificate",
+    "target_session_attrs=foo": "target_session_attrs is one of any, primary, standby,",
+    "gsslib=foo": "gsslib parameter must be either",
+    "hidden": "a port or an option in it cannot be read",
+}
+
+
+@pytest.mark.parametrize("option", WRONG_OPTIONS)
+def test_a_wrong_option_of_the_address_is_one_sentence(option: str) -> None:
+    said = run(f"{NOWHERE}?{option}", "migrate", expected=1, HOME="/nowhere")  # at once: it waits for no server
+    assert said.startswith(f"DATABASE_URL: {WRONG_OPTIONS[option]}")
+    assert said.count("\n") == 1
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("ml_service.cli", ("admin", "show", "anna")),
+        ("services.app.main", ()),
+        ("services.bot.bot", ()),
+        ("services.ml_worker.worker", ()),
+    ],
+)
+def test_each_service_and_command_says_so_and_ends(module: str, arguments: tuple[str, ...]) -> None:
+    more = {"TELEGRAM_TOKEN": "123456:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi", "PORT": "0"}
+    said = run(f"{NOWHERE}?sslmode=foo", *arguments, module=module, expected=1, **more)
+    assert said.splitlines()[-1].startswith("DATABASE_URL: `sslmode` parameter")
+    broker = "amqp://u:hidden@h/?heartbeat=x"
+    said = run(NOWHERE, *arguments, module=module, expected=1, AMQP_URL=broker, **more)
+    assert said.splitlines()[-1] == "AMQP_URL: after its ? there may be cafile, and not heartbeat."
+
+
+async def test_an_option_that_no_server_knows_is_one_sentence(database_url: str) -> None:
+    said = run(f"{database_url}&foo=bar", "migrate", expected=1)
+    assert said.startswith('The database refuses an option of DATABASE_URL: unrecognized configuration parameter "foo"')
