@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from engine import choice
-from engine.command_line import parse, parser
+from engine.command_line import parser, read
 from engine.common import output
 from engine.common.errors import EngineError
 from engine.docker import commands as docker
@@ -17,9 +17,7 @@ from engine.docker import commands as docker
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Raises EngineError."""
-    options, rest = parse(arguments)
-    if rest and not options.test:
-        parser().error(f"unknown: {' '.join(rest)}")
+    options, rest = read(arguments)
     output.set_quiet(options.quiet)
     output.set_open(options.open)
     if not arguments:

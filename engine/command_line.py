@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from engine.common import pools
 from engine.common.limits import PORT_MAX, WORKERS_MAX
+from engine.common.output import NOTHING_ASKED
 from ml_service.platform.numbers import is_whole
 
 EXAMPLES = """\
@@ -32,6 +33,22 @@ MODEL_IMPORTS = ("restart", "declared")
 """Those that import a model on a running system, to see what it declares."""
 MODEL_FOLDER_COMMANDS = ("new", "list", "manifest", "declared", *MODEL_TRIALS)
 """Those that work on models' folders; all others change what the database says of a model."""
+_START = ("--start", "--restart", "--workers")
+ACTIONS_OF = {
+    "--workers": ("--start", "--restart", "--systemd"),
+    "--pool": (*_START, "--systemd"),
+    "--queue": (*_START, "--systemd"),
+    "--port": (*_START, "--systemd"),
+    "--open": _START,
+    "--foreground": _START,
+    "--follow": ("--logs",),
+    "--tail": ("--logs",),
+    "--level": ("--logs",),
+    "--json": ("--status",),
+}
+"""The options that only some actions read, and which those are."""
+_ACTIONS = ("start", "stop", "restart", "status", "logs", "test", "doctor", "systemd", "version", "cli", "supervise")
+_TAIL_LINES = 40
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -103,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--foreground", action="store_true", help="with --start: stay in this terminal (for systemd)")
     made.add_argument("--quiet", "-q", action="store_true", help="print errors only")
     made.add_argument("--follow", "-f", action="store_true", help="with --logs: keep showing new lines")
-    made.add_argument("--tail", type=_lines, default=40, metavar="N", help="with --logs: the last N lines (40)")
+    made.add_argument("--tail", type=_lines, metavar="N", help="with --logs: the last N lines (40)")
     made.add_argument("--level", choices=LEVELS, help="with --logs: only lines of this level or above")
     made.add_argument("--json", action="store_true", help="with --status: print JSON")
     return made
@@ -115,6 +132,27 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     options, rest = parser().parse_known_args(own)
     if len(own) < len(arguments):
         options.cli = list(arguments[len(own) :])
+    return options, rest
+
+
+def read(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """As `parse`, with nothing that would be ignored. What is none of the options is for `--test`.
+
+    Called before anything is installed, and before a running system is asked. Exits with 2 where a word is unknown,
+    where an option belongs to another action, and where there are options without an action.
+    """
+    options, rest = parse(arguments)
+    if rest and not options.test:
+        parser().error(f"unknown: {' '.join(rest)}")
+    given = {f"--{name}" for name in _ACTIONS if getattr(options, name) not in (None, False)}
+    if not given and options.workers is not None:
+        given = {"--workers"}
+    for name, actions in ACTIONS_OF.items():
+        if getattr(options, name[2:]) not in (None, False, []) and not given & {name, "--supervise", *actions}:
+            parser().error(f"{name} belongs to {' or '.join(actions)}")
+    if arguments and not given:
+        parser().error(NOTHING_ASKED)
+    options.tail = _TAIL_LINES if options.tail is None else options.tail
     return options, rest
 
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import choice
-from engine.command_line import before_cli, parse
+from engine.command_line import before_cli, parse, read
 from engine.common.errors import EngineError
 from engine.common.output import EXIT_NOT_RUNNING, say, set_quiet, tell
 from engine.common.state import PROJECT, ROOT, Places, lock_holder
@@ -300,8 +300,8 @@ def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> lis
 
 def main(arguments: Sequence[str]) -> int:
     """Prepare the environment and become `python -m engine …` in it; returns only when that fails."""
+    set_quiet(read(arguments)[0].quiet)  # a slip is said before anything is installed
     own = before_cli(arguments)
-    set_quiet(bool({"--quiet", "-q"} & set(own)))
     environment = Environment()
     if not environment.has_python and (engine := _engine_of(arguments)):
         if engine == "docker":

@@ -21,6 +21,9 @@ _WITHOUT_DATABASE = (
     *(["--help"], ["--version"], ["--show-completion"], ["--install-completion"]),
 )
 
+_PARSED = 100
+"""`READ` of ml_service/cli/parsing.py."""
+
 
 def show_logs(options: argparse.Namespace) -> int:
     """Print the last lines of the logs, and follow them if asked."""
@@ -51,6 +54,8 @@ def cli(arguments: Sequence[str]) -> int:
     elif _needs_no_database(arguments):
         env = environment.for_service(None, ROOT, os.environ) | {"SETTINGS_FOLDER": str(ROOT)}
     else:
+        if (code := _parsed(arguments)) != _PARSED:
+            return code
         raise EngineError("It does not run; the command needs its database. Start it: python3 start.py --start")
     env = {"MODEL_ENVIRONMENTS_FOLDER": str(model_environments.folder()), **env, "PYTHONPATH": str(ROOT)}
     # A folder is meant from the project's, and the command runs in the caller's.
@@ -60,6 +65,13 @@ def cli(arguments: Sequence[str]) -> int:
     if list(arguments[:1]) == ["restore"] and "--help" not in arguments and answer is not None:
         return _restore(arguments, env)
     return _run_cli(arguments, env)
+
+
+def _parsed(arguments: Sequence[str]) -> int:
+    """Let the command read its arguments and do nothing: a slip is said before it is told to start the system."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "ml_service.cli.parsing", *arguments]
+    return subprocess.run(command, cwd=CALLER_FOLDER, env=env, check=False).returncode
 
 
 def _run_cli(arguments: Sequence[str], env: dict[str, str], held: Sequence[int] = ()) -> int:

@@ -297,7 +297,7 @@ def test_an_example_is_copied_once_and_closed_to_others(tmp_path: Path) -> None:
         (["--workers", "0", "--start"], 2, "from 1 to 48"),
         (["--start", "--stop"], 2, "not allowed"),
         (["--nonsense"], 2, "nonsense"),
-        (["--port", "80"], 1, "Say what to do"),
+        (["--quiet"], 2, "Say what to do"),
         (["--start", "--engine", "docker"], 1, "--engine native"),
     ],
 )
