@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from ml_service.cli.common import Reason, begin, command, new_table, one_of, out, user_named, whole
+from ml_service.cli.common import Reason, an_id, begin, command, new_table, one_of, out, user_named, whole
 from ml_service.domain.errors import InvalidInput, NotFound, UsernameTaken
 from ml_service.domain.ledger import Kind, in_words
 from ml_service.domain.roles import Role
@@ -183,7 +183,7 @@ async def set_role(
 @app.command()
 @command
 async def cancel(
-    prediction_id: Annotated[UUID, typer.Argument(metavar="ID", help="Of anybody's prediction.")], reason: Reason
+    prediction_id: Annotated[UUID, typer.Argument(**an_id(), help="Of anybody's prediction.")], reason: Reason
 ) -> None:
     """Cancel anybody's prediction; its credits go back."""
     async with begin() as session:
@@ -244,7 +244,9 @@ async def search(text: Annotated[str, typer.Argument(help="An id, a number, or h
 async def stats(
     *,
     minutes: Annotated[int, typer.Option(**whole(5, MINUTES_MAX), help="How far back.")] = 60,
-    step: Annotated[StepLength | None, typer.Option(help="At most 60; by itself the shortest that fits.")] = None,
+    step: Annotated[
+        StepLength | None, typer.Option(**one_of(*StepLength), help="At most 60; by itself the shortest that fits.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
 ) -> None:
     """Print what was accepted, answered, failed and paid, and how long answers took, step by step (UTC)."""

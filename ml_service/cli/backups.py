@@ -26,7 +26,17 @@ from ml_service.storage.users import any_exists
 from ml_service.usecases import ledger
 
 AGAIN = "If this is interrupted, run the same command again."
-File = Annotated[Path, typer.Argument(help="The file, for example backup.dump.", dir_okay=False)]
+
+
+def _no_folder(file: Path) -> Path:
+    if file == Path():  # also what an empty word becomes
+        raise typer.BadParameter("give the name of a file; an empty word, as a dot, stands for this folder.")
+    if file.is_dir():
+        raise typer.BadParameter(f"{str(file)!r} is a directory; give the name of a file.")
+    return file
+
+
+File = Annotated[Path, typer.Argument(help="The file, for example backup.dump.", callback=_no_folder)]
 
 
 @command

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from ml_service.cli.common import Reason, begin, command, database_of, new_table, out, whole
+from ml_service.cli.common import Reason, an_id, begin, command, database_of, new_table, out, whole
 from ml_service.domain.bulk import BulkJob
 from ml_service.platform.settings.common import CommonSettings
 from ml_service.platform.settings.reading import read_settings
@@ -46,7 +46,7 @@ def _row(job: BulkJob) -> list[str]:
 @app.command()
 @command
 async def cancel(
-    bulk_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    bulk_id: Annotated[UUID, typer.Argument(**an_id())],
     *,
     reason: Reason,
 ) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
+from uuid import UUID
 
 import asyncpg
 import typer
@@ -84,14 +85,30 @@ def decimal(least: int, most: int) -> dict[str, Any]:
 
 
 def one_of(*values: str) -> dict[str, Any]:
-    """What makes an option or an argument one of these texts; typer's own message names a Python class of error."""
+    """What makes an option or an argument one of these texts; typer's own message names a Python class of error.
+
+    Of an enumeration's members it becomes the member.
+    """
 
     def parse(given: object) -> str:
         if str(given) not in values:
             raise typer.BadParameter(f"{str(given)[:40]!r} is not one of {', '.join(values)}.")
-        return str(given)
+        return values[values.index(str(given))]
 
     return {"parser": parse, "metavar": f"[{'|'.join(values)}]"}
+
+
+def an_id() -> dict[str, Any]:
+    """What makes an argument an id, refused in our words."""
+
+    def parse(given: object) -> UUID:
+        try:
+            return UUID(str(given))
+        except ValueError:
+            text = f"{str(given)[:40]!r} is not an id: they look like 0190c3a1-7b2e-7d4f-8a6b-5c4d3e2f1a0b."
+            raise typer.BadParameter(text) from None
+
+    return {"parser": parse, "metavar": "ID"}
 
 
 def _number_parser(kind: type[int | float], least: int | None, most: int | None) -> Callable[[object], float]:

@@ -10,7 +10,18 @@ from uuid import UUID
 import typer
 
 from ml_service.cli.admin import Username
-from ml_service.cli.common import OptionalReason, Reason, begin, command, new_table, out, user_named, whole
+from ml_service.cli.common import (
+    OptionalReason,
+    Reason,
+    an_id,
+    begin,
+    command,
+    new_table,
+    one_of,
+    out,
+    user_named,
+    whole,
+)
 from ml_service.domain.credentials import ApiKey, CapPer, Scope, SpendCap
 from ml_service.domain.errors import InvalidInput
 from ml_service.domain.ledger import CREDITS_MAX
@@ -21,7 +32,7 @@ from ml_service.usecases.api_keys import GRACE_S_MAX, KeyWithToken
 
 app = typer.Typer(help="List, make, rotate and revoke API keys; every change is logged.", no_args_is_help=True)
 
-KeyId = Annotated[UUID, typer.Argument(help="The id of the key, as `list` shows it.")]
+KeyId = Annotated[UUID, typer.Argument(**an_id(), help="The id of the key, as `list` shows it.")]
 
 
 @app.command("list")
@@ -58,7 +69,9 @@ async def create(
     username: Username,
     name: Annotated[str, typer.Option(help="To tell keys apart.")],
     *,
-    scope: Annotated[list[Scope] | None, typer.Option(help="May be repeated; without it predict and read.")] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(**one_of(*Scope), help="May be repeated; without it predict and read.")
+    ] = None,
     cap: Annotated[
         str | None, typer.Option(metavar="CREDITS/PER", help="Such as 100/day, 1000/month, 5/total.")
     ] = None,

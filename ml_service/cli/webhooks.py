@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from ml_service.cli.common import Reason, begin, command, new_table, out, whole
+from ml_service.cli.common import Reason, an_id, begin, command, new_table, out, whole
 from ml_service.usecases import admin_webhooks
 from ml_service.usecases.admin import OPERATOR
 
@@ -37,7 +37,7 @@ async def list_(
 @app.command()
 @command
 async def disable(
-    webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    webhook_id: Annotated[UUID, typer.Argument(**an_id())],
     reason: Reason,
 ) -> None:
     """Switch a webhook off. Its owner sees it, and can switch it on again."""
@@ -49,7 +49,7 @@ async def disable(
 @app.command()
 @command
 async def log(
-    webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    webhook_id: Annotated[UUID, typer.Argument(**an_id())],
     limit: Annotated[int, typer.Option(**whole(1, 10_000))] = 50,
 ) -> None:
     """List messages to a webhook with their last attempt, newest first."""
@@ -67,7 +67,7 @@ async def log(
 @app.command()
 @command
 async def resend(
-    webhook_id: Annotated[UUID, typer.Argument(metavar="ID")],
+    webhook_id: Annotated[UUID, typer.Argument(**an_id())],
     delivery_id: Annotated[int, typer.Argument(metavar="MESSAGE", **whole(1, 2**63 - 1), help="As `log` lists it.")],
 ) -> None:
     """Send a message again, under the same id."""

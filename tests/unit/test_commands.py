@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 import typer
@@ -37,11 +37,17 @@ def commands_of(command: Any, path: Words = ()) -> Iterator[Words]:
         yield path
 
 
-def numbers_of(command: Any, path: Words = ()) -> Iterator[tuple[Words, Any]]:
-    """Each option and argument that is a number, with its command."""
+def parameters_of(command: Any, path: Words = ()) -> Iterator[tuple[Words, Any]]:
+    """Each option and argument, with its command."""
     for name, one in getattr(command, "commands", {}).items():
-        yield from numbers_of(one, (*path, name))
+        yield from parameters_of(one, (*path, name))
     for parameter in command.params:
+        yield path, parameter
+
+
+def numbers_of(command: Any) -> Iterator[tuple[Words, Any]]:
+    """Those that are numbers."""
+    for path, parameter in parameters_of(command):
         if parameter.type_descriptor.annotation in {int, float}:
             yield path, parameter
 
@@ -101,6 +107,21 @@ def test_a_number_on_the_command_line_is_written_in_digits(text: str) -> None:
     for option in ("--workers", "--port"):
         with pytest.raises(SystemExit):
             start_parser().parse_args(["--start", f"{option}={text}"])
+
+
+def test_no_value_is_refused_in_the_words_of_a_library() -> None:
+    """What is no text, file or switch has a parser of ours: typer's own would say "Value error, …"."""
+    command, seen = typer.main.get_command(app), 0
+    for path, parameter in parameters_of(command):
+        kind = parameter.type_descriptor.annotation
+        if kind in {str, bool, Path, list[str], list[Path]}:
+            continue
+        given = ["?"] if get_origin(kind) is list else "?"
+        with pytest.raises(typer.BadParameter) as refused:
+            parameter.get_runtime_param().coerce(given, parameter, typer.Context(command))
+        assert refused.value.message.startswith("'?' "), path
+        seen += 1
+    assert seen > 20, "the parsers were read"
 
 
 def test_each_setting_that_a_command_reads_reaches_it_natively(tmp_path: Path) -> None:

@@ -123,7 +123,13 @@ async def test_an_admin_is_made_and_a_taken_name_needs_existing(run: Run, databa
         ([b"admin", b"top-up", b"boss", b"5", b"--reason", b"\xff\xfe"], 1, "not UTF-8"),
         (["admin", "create", "boss"], 1, "--password-stdin"),
         (["backup", "/proc/nowhere/x.dump"], 1, "/proc/nowhere/x.dump.partial: No such file"),
-        (["backup", "/"], 2, "directory"),
+        (["backup", "/"], 2, "'/' is a directory; give the name of a file."),
+        (["backup", ""], 2, "give the name of a file; an empty word"),
+        (["restore", ""], 2, "give the name of a file; an empty word"),
+        (["admin", "stats", "--step", "7"], 2, "'--step': '7' is not one of minute, hour, day."),
+        (["keys", "create", "boss", "--name", "x", "--scope", "all"], 2, "'all' is not one of predict, read"),
+        (["admin", "cancel", "7", "--reason", "x"], 2, "'7' is not an id: they look like"),
+        (["keys", "revoke", "7", "--reason", "x"], 2, "'7' is not an id: they look like"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_words(
