@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any, get_args, get_origin
 from urllib.parse import parse_qsl
 
@@ -20,7 +21,8 @@ from services.app.api.problems import ERRORS_MAX
 from services.app.auth.callers import Caller
 from services.app.auth.principal import is_dependency
 
-"""Longer names are not compared with the known ones."""
+PARAMETERS_MAX = 100
+"""Of one query. A request must not choose how long it takes to read; no route declares so many."""
 
 
 class KnownQueryRoute(APIRoute):
@@ -74,14 +76,17 @@ def _flat(dependant: Dependant) -> Iterator[Dependant]:
 def _wrong(scope: Scope, known: dict[str, Any], repeatable: set[str]) -> list[dict[str, Any]]:
     """What is wrong with the names of the query, and with its numbers, as pydantic would say it."""
     query: bytes = scope["query_string"]
+    if query.count(b"&") >= PARAMETERS_MAX:
+        message = f"A query has at most {PARAMETERS_MAX} parameters."
+        return [{"type": "too_many_parameters", "loc": ("query",), "msg": message}]
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     given = Counter(name for name, _ in pairs)
+    wrong = (name for name, count in given.items() if name not in known or (count > 1 and name not in repeatable))
     found = [
         {"type": "unknown_parameter", "loc": ("query", name), "msg": _unknown(name, known)}
         if name not in known
         else {"type": "repeated_parameter", "loc": ("query", name), "msg": "Give this parameter once."}
-        for name, count in given.items()
-        if name not in known or (count > 1 and name not in repeatable)
+        for name in islice(wrong, ERRORS_MAX)  # what was meant is looked for only where it is told
     ]
     for name, value in pairs:
         found += _no_number("query", name, value, known.get(name))

@@ -77,6 +77,18 @@ async def test_what_is_wrong_is_named_beside_the_nearest_name(anna: Person) -> N
         assert location in answer.json()["detail"], address
 
 
+async def test_a_query_of_very_many_parameters_is_refused_unread(service: Service, anna: Person) -> None:
+    address = "/predictions?" + "&".join(f"a{number}" for number in range(101))
+    answer = await anna.get(address)
+    assert code_of(answer) == (422, "invalid_input")
+    expected = [{"location": "query", "message": "A query has at most 100 parameters."}]
+    assert answer.json()["errors"] == expected
+    assert code_of(await service.client.get(address)) == (401, "unauthenticated")
+    assert (await anna.post(address.replace("?", "/predict?"), {"text": "a"})).json()["errors"] == expected
+    fewer = await anna.get(address.rpartition("&")[0])
+    assert len(fewer.json()["errors"]) == 20
+
+
 async def test_what_is_known_is_taken_as_before(service: Service, anna: Person) -> None:
     assert (await anna.predict()).status_code == 202
     for address in ("/predictions?status=failed&status=queued&limit=1", "/predictions?", "/predictions?model=echo&&"):
