@@ -78,8 +78,11 @@ def parse_form(body: bytes) -> dict[str, str]:
     A field without a value counts as not sent (RFC 6749, 3.2).
 
     Raises:
-        ValueError: It is no UTF-8, has too many fields, or one of them twice. The message never quotes the body.
+        ValueError: It is no UTF-8, is too long, has too many fields, or one of them twice. The message never quotes the
+            body.
     """
+    if len(body) > FORM_BYTES_MAX:
+        raise ValueError(f"a form has at most {FORM_BYTES_MAX:,} bytes")
     if body.count(b"&") >= FORM_FIELDS_MAX:
         raise ValueError(f"a form has at most {FORM_FIELDS_MAX} fields")
     try:

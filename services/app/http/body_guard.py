@@ -36,9 +36,9 @@ class BodyGuard:
         if scope["type"] != "http" or (declared := _declared(scope)) is None:
             await self._app(scope, receive, send)
             return
-        if declared.is_encoded:
-            detail = "Send the body without a Content-Encoding."
-            await refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, scope, receive, send, detail=detail, close=True)
+        if declared.refusal is not None:
+            status, detail = declared.refusal
+            await refuse(status, scope, receive, send, detail=detail, close=True)
             return
         if (scope["method"], scope["path"]) in STREAMED:
             await self._app(scope, receive, send)
@@ -96,28 +96,36 @@ class BodyGuard:
 
 
 class _Declared(NamedTuple):
-    """What a request's head says of its body; ``length`` is 0 where it does not say."""
+    """What a request's head says of its body; ``length`` is 0 where it does not say, ``types`` counts Content-Type."""
 
     length: int
     is_encoded: bool
     is_form: bool
+    types: int
+
+    @property
+    def refusal(self) -> tuple[HTTPStatus, str] | None:
+        """Why the body is not read whatever it holds. Of two types, a route may go by another one than the limits."""
+        if self.types > 1:
+            return HTTPStatus.BAD_REQUEST, "Send one Content-Type."
+        if self.is_encoded:
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body without a Content-Encoding."
+        return None
 
 
 def _declared(scope: Scope) -> _Declared | None:
-    """None where there is no body. Of two media types that contradict each other, the one with more checks counts."""
-    has_body = is_encoded = is_form = is_other = False
-    length = 0
+    """None where there is no body."""
+    has_body = is_encoded = is_form = False
+    length = types = 0
     for name, value in scope["headers"]:
         if name == b"content-length":
             has_body = True
             length = int(value[:20]) if value.isdigit() else 0
         elif name == b"content-type":
-            if value.lower().startswith(FORM):
-                is_form = True
-            else:
-                is_other = True
+            types += 1
+            is_form = value.lower().startswith(FORM)
         elif name == b"transfer-encoding":
             has_body = True
         elif name == b"content-encoding":
             is_encoded = is_encoded or value.lower() not in _NOT_ENCODED
-    return _Declared(length, is_encoded, is_form and not is_other) if has_body else None
+    return _Declared(length, is_encoded, is_form, types) if has_body else None
