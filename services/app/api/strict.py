@@ -17,6 +17,7 @@ from ml_service.platform.nearest import meant
 from services.app.api.problems import ERRORS_MAX
 from services.app.api.query import KnownQueryRoute, sign_in_of
 from services.app.http import bodies
+from services.app.http.uploads import too_large
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -87,13 +88,13 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """The body's value; raises json.JSONDecodeError, without a word of the body in it."""
         try:
-            return await bodies.parse_aside(await self.body())
+            return bodies.parse(await self.body())
         except ValueError as error:
             raise json.JSONDecodeError(str(error), "", 0) from None
 
 
 class StrictRoute(KnownQueryRoute):
-    """A route that gets a StrictRequest."""
+    """A route that gets a StrictRequest, with a body of at most FIELDS_BYTES_MAX."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
@@ -103,17 +104,26 @@ class StrictRoute(KnownQueryRoute):
 
         async def handle_strictly(request: Request) -> Response:
             try:
+                strict = StrictRequest(request.scope, request.receive)
                 if body is not None:
                     _refuse_other_media_types(request)
-                return await handle(StrictRequest(request.scope, request.receive))
+                    _refuse_large(await strict.body())
+                return await handle(strict)
             except (HTTPException, RequestValidationError) as error:
                 if who is not None:  # without a valid sign-in or key the answer is 401, whatever else is wrong
                     await who(request)
                 if isinstance(error, RequestValidationError):
-                    raise RequestValidationError([_named(body, one) for one in error.errors()]) from None
+                    found = [_named(body, one) for one in error.errors()[:ERRORS_MAX]]
+                    raise RequestValidationError(found) from None
                 raise
 
         return handle_strictly
+
+
+def _refuse_large(body: bytes) -> None:
+    """A request must not choose how long it takes to refuse: each field costs, known or not."""
+    if len(body) > bodies.FIELDS_BYTES_MAX:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(bodies.FIELDS_BYTES_MAX))
 
 
 def _named(body: Any, error: Any) -> Any:

@@ -18,6 +18,8 @@ Value = TypeVar("Value")
 
 FORM_BYTES_MAX = 16_384
 """A password of 10,000 characters fits; nothing else that a form of ours holds is longer."""
+FIELDS_BYTES_MAX = 16_384
+"""JSON of a few fields: names, passwords, reasons. The names of 50 models fit, and nothing that is valid is longer."""
 INLINE_BYTES_MAX = 16_384
 """Parsing this much takes about a millisecond; larger bodies are parsed in a thread, so that the loop goes on."""
 FORM_FIELDS_MAX = 20
@@ -53,10 +55,6 @@ def refusal(body: bytes, *, depth_max: int, values_max: int) -> str | None:
     return f"JSON may be nested {depth_max} deep." if brackets else None
 
 
-def _unchanged(value: Any) -> Any:
-    return value
-
-
 async def refusal_aside(body: bytes, *, depth_max: int, values_max: int) -> str | None:
     """`refusal`, in a thread for large bodies."""
     if len(body) <= INLINE_BYTES_MAX:
@@ -65,7 +63,7 @@ async def refusal_aside(body: bytes, *, depth_max: int, values_max: int) -> str 
     return await loop.run_in_executor(_parser, lambda: refusal(body, depth_max=depth_max, values_max=values_max))
 
 
-async def parse_aside(body: bytes, then: Callable[[Any], Value] = _unchanged) -> Value:
+async def parse_aside(body: bytes, then: Callable[[Any], Value]) -> Value:
     """What ``then`` makes of the body's value; in a thread for large bodies. Raises what `parse` and ``then`` raise."""
     if len(body) <= INLINE_BYTES_MAX:
         return then(parse(body))

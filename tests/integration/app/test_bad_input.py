@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from ml_service.domain.ids import new_id
 from services.app.http.body_guard import BodyGuard
 from services.app.http.edge import Head
 from tests.support.service import Person, Service, code_of
@@ -253,3 +255,22 @@ async def test_an_unknown_field_of_an_input_and_an_unknown_model_are_answered_wi
     answer = await anna.post("/predictions/predict", {"model": "ecco", "text": "a"})
     assert code_of(answer) == (404, "model_not_found")
     assert answer.json()["detail"].startswith("There is no model of this name; did you mean echo? Known: ")
+
+
+async def test_a_body_of_fields_is_small(service: Service, boss: Person) -> None:
+    too_large = b'{"name": "' + b"a" * 16_384 + b'"}'
+    asked = set()
+    for path, operations in service.app.openapi()["paths"].items():
+        address = re.sub(r"{[a-z_]+}", str(new_id()), path)
+        for method, operation in operations.items():
+            if JSON not in operation.get("requestBody", {}).get("content", ()) or path.startswith("/predictions/"):
+                continue
+            as_json = {"Content-Type": JSON, "Sec-Fetch-Site": "same-origin"}
+            answer = await service.client.request(method, address, content=too_large, headers=boss.headers | as_json)
+            assert code_of(answer) == (413, "payload_too_large"), (method, path, answer.text)
+            assert answer.json()["detail"] == "The body may have 16,384 bytes at most."
+            if operation.get("security"):
+                unsigned = await service.client.request(method, address, content=too_large, headers=as_json)
+                assert code_of(unsigned) == (401, "unauthenticated"), (method, path)
+            asked.add(f"{method} {path}")
+    assert {"post /users", "post /session", "post /api-keys", "patch /users/me", "post /webhooks"} <= asked
