@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from functools import cache, partial
 from http import HTTPStatus
-from typing import Any, TypeVar, get_args
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -57,13 +58,74 @@ async def _body(request: Request) -> bytes:
 
 def _validated(model: type[Body], value: Any) -> Body:
     try:
-        return model.model_validate(value)
+        return model.model_validate(_cut(model, value))
     except ValidationError as error:
         found = []
-        for one in error.errors(include_url=False, include_input=False)[:ERRORS_MAX]:
+        for one in _errors(model, value, error)[:ERRORS_MAX]:
             message = _unknown_field(model, one["loc"]) if one["type"] == "extra_forbidden" else one["msg"]
             found.append({**one, "loc": ("body", *one["loc"]), "msg": message})
         raise RequestValidationError(found) from None
+
+
+class _Shape(NamedTuple):
+    """How many fields a model has, and which of them are a model or a list of models."""
+
+    fields: int
+    objects: tuple[tuple[str, type[BaseModel]], ...]
+    lists: tuple[tuple[str, type[BaseModel]], ...]
+
+
+@cache
+def _shape(model: type[BaseModel]) -> _Shape:
+    objects: list[tuple[str, type[BaseModel]]] = []
+    lists: list[tuple[str, type[BaseModel]]] = []
+    for name, field in model.model_fields.items():
+        if any(hasattr(one, "model_fields") for one in (field.annotation, *get_args(field.annotation))):
+            of_many = get_origin(field.annotation) is list
+            (lists if of_many else objects).append((name, _model_in(field.annotation)))
+    return _Shape(len(model.model_fields), tuple(objects), tuple(lists))
+
+
+def _cut(model: type[BaseModel], value: Any) -> Any:
+    """``value`` without most of its unknown fields: pydantic keeps the interpreter until it has told each of them."""
+    if type(value) is not dict:
+        return value
+    fields, objects, lists = _shape(model)
+    if len(value) > fields:
+        known = model.model_fields
+        unknown = islice((name for name in value if name not in known), ERRORS_MAX)
+        value = {name: value[name] for name in (*(name for name in known if name in value), *unknown)}
+    for name, inner in objects:
+        if type(one := value.get(name)) is dict and len(one) > _shape(inner).fields:
+            value = {**value, name: _cut(inner, one)}
+    for name, inner in lists:
+        if type(many := value.get(name)) is list:
+            fields_max = _shape(inner).fields
+            if any(len(one) > fields_max for one in many if type(one) is dict):
+                value = {**value, name: [_cut(inner, one) for one in many]}
+    return value
+
+
+def _errors(model: type[BaseModel], value: Any, error: ValidationError) -> list[Any]:
+    """What is wrong. Of a list of models pydantic has told of the first one that is wrong: `FailFast` in its type."""
+    found: list[Any] = error.errors(include_url=False, include_input=False)
+    for name, inner in _shape(model).lists:
+        places = [place for place, one in enumerate(found) if one["loc"][:1] == (name,) and len(one["loc"]) > 1]
+        if places:
+            last = places[-1] + 1
+            number = found[places[-1]]["loc"][1]
+            found[last:last] = islice(_errors_after(name, inner, value[name], number), ERRORS_MAX)
+    return found
+
+
+def _errors_after(name: str, inner: type[BaseModel], many: list[Any], number: int) -> Iterator[Any]:
+    """What is wrong with the items that follow the one of this number, item by item."""
+    for place in range(number + 1, len(many)):
+        try:
+            inner.model_validate(_cut(inner, many[place]))
+        except ValidationError as error:
+            for one in error.errors(include_url=False, include_input=False):
+                yield {**one, "loc": (name, place, *one["loc"])}
 
 
 def _unknown_field(model: type[BaseModel], location: Iterable[int | str]) -> str:

@@ -104,6 +104,9 @@ async def test_bad_batches_are_refused(tried: Person) -> None:
     for items in ITEMS:
         answer = await tried.post("/predictions/batch", {"items": items})
         assert code_of(answer)[0] in {404, 422}, str(items)[:100]
+    for body in (b"[]", b"{}", b"1", b"null", b'"items"', b'{"items": {"0": 1}}'):
+        answer = await tried.post("/predictions/batch", content=body, headers={"Content-Type": JSON})
+        assert code_of(answer) == (422, "invalid_input"), body
 
 
 ADDRESSES = [
@@ -274,3 +277,20 @@ async def test_a_body_of_fields_is_small(service: Service, boss: Person) -> None
                 assert code_of(unsigned) == (401, "unauthenticated"), (method, path)
             asked.add(f"{method} {path}")
     assert {"post /users", "post /session", "post /api-keys", "patch /users/me", "post /webhooks"} <= asked
+
+
+async def test_what_is_wrong_with_a_batch_is_told_of_its_first_items_in_their_order(anna: Person) -> None:
+    items = [{"text": "a"}, 1, {"text": "a", "tex": 1}, {"text": 2}, *[{"text": "a"}] * 3, *[{"text": 3}] * 30]
+    answer = await anna.post("/predictions/batch", {"items": items, "deadline_s": "soon"})
+    places = [error["location"] for error in answer.json()["errors"]]
+    text = [f"body.items.{number}.text" for number in range(7, 24)]
+    assert places == ["body.items.1", "body.items.2.tex", "body.items.3.text", *text]
+    few = await anna.post("/predictions/batch", {"items": items[:4], "deadline_s": "soon", "more": 1})
+    places = [error["location"] for error in few.json()["errors"]]
+    assert places == [
+        "body.items.1",
+        "body.items.2.tex",
+        "body.items.3.text",
+        "body.deadline_s",
+        "body.more",
+    ]

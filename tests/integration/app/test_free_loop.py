@@ -182,11 +182,23 @@ def unknown_fields(openapi: dict[str, Any]) -> Iterator[Request]:
     }
     for path, operations in openapi["paths"].items():
         for method, operation in operations.items():
-            if JSON in operation.get("requestBody", {}).get("content", ()) and not path.startswith("/predictions/"):
+            if JSON in operation.get("requestBody", {}).get("content", ()):
                 for name, body in shapes.items():
                     address = re.sub(r"{[a-z_]+}", str(UUID(int=1)), path)
                     headers = {"Content-Type": JSON, "Sec-Fetch-Site": "same-origin"}
                     yield name, method.upper(), address, headers, json.dumps(body).encode()
+    items = {
+        "items of unknown fields": [{f"t{number}": 1 for number in range(90)}] * 1000,
+        "one item of unknown fields": [{"text": "a"}, {f"t{number}": 1 for number in range(90_000)}],
+        "wrong items": [{"text": 1, "model": 1, "input": 1}] * 9000,
+        "items that are none": [1] * 9000,
+        "too many wrong items": [{"text": 1}] * 30_000,
+    }
+    for name, value in items.items():
+        for path in ("/predictions/batch", "/predictions/quote"):
+            yield name, "POST", path, {"Content-Type": JSON}, json.dumps({"items": value}).encode()
+    webhook = {"text": "a", "webhook": {f"t{number}": 1 for number in range(90_000)}}
+    yield "a webhook", "POST", "/predictions/predict", {"Content-Type": JSON}, json.dumps(webhook).encode()
 
 
 def held_by(requests: Iterable[Request], process: Process, beats: Beats) -> dict[tuple[str, str], float]:

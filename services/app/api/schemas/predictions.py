@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, FailFast, Field, JsonValue
 
 from ml_service.domain.predictions import Source, Status
 from ml_service.domain.submissions import Receiver
@@ -95,7 +95,7 @@ class NewBatch(BaseModel):
         },
     )
 
-    items: list[Item] = Field(min_length=1, max_length=ITEMS_MAX)
+    items: Annotated[list[Item], FailFast()] = Field(min_length=1, max_length=ITEMS_MAX)
     deadline_s: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
     notify: Notify = None
     webhook: NamedWebhook | None = Field(
