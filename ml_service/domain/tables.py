@@ -14,6 +14,8 @@ from ml_service.domain.models import ModelSpec
 
 SAMPLE_CHARS = 65_536
 SAMPLE_ROWS = 64
+EMPTY_ROWS_MAX = 1000
+"""So many empty rows among the first ones are looked at: a file of nothing else would take long."""
 DELIMITERS = (";", "\t", ",", "|")
 NOT_A_DELIMITER = "\x1f"
 """For a file of one column: quotes count, and nothing divides."""
@@ -219,7 +221,8 @@ def _first_rows(text: str, delimiter: str, *, keeps_spaces: bool = False) -> lis
 
     def first(count: int, *, is_whole: bool) -> list[list[str]]:
         rows = rows_in(sample, delimiter, is_whole=is_whole, keeps_spaces=keeps_spaces)
-        return list(islice((cells for cells, _, _ in rows if any(cells)), count))
+        looked_at = islice(rows, EMPTY_ROWS_MAX + count)
+        return list(islice((cells for cells, _, _ in looked_at if any(cells)), count))
 
     return first(SAMPLE_ROWS, is_whole=len(text) <= SAMPLE_CHARS) or first(1, is_whole=True)
 

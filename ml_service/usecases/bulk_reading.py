@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from ml_service.domain.bulk import ReadLine
@@ -13,6 +13,7 @@ from ml_service.domain.fields import fields_of, takes_text
 from ml_service.domain.models import ModelSpec
 from ml_service.domain.tables import (
     SAMPLE_CHARS,
+    SAMPLE_ROWS,
     Columns,
     NotATable,
     Row,
@@ -32,12 +33,15 @@ Parse = Callable[[bytes], Any]
 
 
 class Reader(Protocol):
-    """Makes lines of a file's bytes. What of the file as a whole is wrong raises InvalidInput."""
+    """Makes lines of a file's bytes. What of the file as a whole is wrong raises InvalidInput.
 
-    def push(self, piece: bytes) -> list[ReadLine]:
-        """The lines that end in this piece."""
+    None stands for what gives no line now, such as a blank one: who reads may pause between any two.
+    """
 
-    def end(self) -> list[ReadLine]:
+    def push(self, piece: bytes) -> Iterator[ReadLine | None]:
+        """The lines that end in this piece. Read all of them before the next piece."""
+
+    def end(self) -> Iterator[ReadLine | None]:
         """The lines that are left."""
 
 
@@ -55,17 +59,16 @@ class JsonLines:
         self._rest = b""
         self._number = 0
 
-    def push(self, piece: bytes) -> list[ReadLine]:
-        """The lines that end in this piece."""
+    def push(self, piece: bytes) -> Iterator[ReadLine | None]:
+        """The lines that end in this piece, and None for blank ones."""
         *whole, self._rest = (self._rest + piece).split(b"\n")
         if len(self._rest) > self._line_bytes_max:
             raise too_long(self._number + len(whole) + 1, self._line_bytes_max)
-        return [line for text in whole if (line := self._read(text)) is not None]
+        yield from map(self._read, whole)
 
-    def end(self) -> list[ReadLine]:
-        """The line that no line break ends."""
-        line = self._read(self._rest)
-        return [] if line is None else [line]
+    def end(self) -> Iterator[ReadLine | None]:
+        """The line that no line break ends; None where it is blank."""
+        yield self._read(self._rest)
 
     def _read(self, text: bytes) -> ReadLine | None:
         self._number += 1
@@ -122,15 +125,16 @@ class CsvLines:
         self._number = 0
         self._rows: list[Row] = []
 
-    def push(self, piece: bytes) -> list[ReadLine]:
-        """The rows that end in this piece, or soon after."""
+    def push(self, piece: bytes) -> Iterator[ReadLine | None]:
+        """The rows that end in this piece, or soon after, and None for those that give no line yet."""
         self._add(self._decoded(piece, is_last=False))
-        return self._read(is_last=False) if self._chars > self._chars_awaited else []
+        if self._chars > self._chars_awaited:
+            yield from self._read(is_last=False)
 
-    def end(self) -> list[ReadLine]:
-        """The rows that are left."""
+    def end(self) -> Iterator[ReadLine | None]:
+        """The rows that are left, and None for blank ones."""
         self._add(self._decoded(b"", is_last=True))
-        return self._read(is_last=True)
+        yield from self._read(is_last=True)
 
     def _add(self, text: str) -> None:
         self._pieces.append(text)
@@ -143,7 +147,7 @@ class CsvLines:
             message = f"The file is not UTF-8, at row {self._number + 1} or soon after it. Save it as UTF-8."
             raise InvalidInput(message, errors=[{"location": "body", "message": message}]) from None
 
-    def _read(self, *, is_last: bool) -> list[ReadLine]:
+    def _read(self, *, is_last: bool) -> Iterator[ReadLine | None]:
         text = "".join(self._pieces)
         if self._delimiter is None:
             self._delimiter, above = division_of(text, known_names(self._spec, self._column))
@@ -153,28 +157,33 @@ class CsvLines:
             self._check_length(told - read_to)  # as where the file is cut before the place that tells the row
             read_to = end
             self._number += 1
-            if any(cells):
-                self._rows.append((self._number, cells))
+            yield self._taken((self._number, cells)) if any(cells) else None
+            if len(self._rows) > SAMPLE_ROWS:
+                yield from self._begin()
         rest = text[read_to:]
         self._check_length(len(rest))
         # A long row is looked at again when it has doubled: with each piece would take the square of its length.
         self._pieces, self._chars, self._chars_awaited = [rest], len(rest), 2 * len(rest)
-        return self._lines(is_last=is_last)
+        if self._rows and (is_last or sampled(self._rows) < len(self._rows)):
+            yield from self._begin()
 
     def _check_length(self, chars: int) -> None:
         """Of the next row with all that tells it, or of what there is of it."""
         if chars > self._chars_max:
             raise too_long(self._number + 1, self._chars_max)
 
-    def _lines(self, *, is_last: bool) -> list[ReadLine]:
-        """What the rows say, once there are enough of them to tell what the columns are."""
-        if self._columns is None:
-            if not self._rows or (not is_last and sampled(self._rows) == len(self._rows)):
-                return []
-            self._columns = self._columns_of(self._rows)
-            self._rows = self._rows[self._columns.has_header :]
-        rows, self._rows = self._rows, []
-        return [line for row in rows if (line := self._line_of(row)) is not None]
+    def _taken(self, row: Row) -> ReadLine | None:
+        """The line of a row; None while it is kept, to tell what the columns are."""
+        if self._columns is not None:
+            return self._line_of(row)
+        self._rows.append(row)
+        return None
+
+    def _begin(self) -> Iterator[ReadLine | None]:
+        """What the rows so far say, of which there are enough to tell what the columns are."""
+        self._columns = self._columns_of(self._rows)
+        rows, self._rows = self._rows[self._columns.has_header :], []
+        yield from map(self._line_of, rows)
 
     def _columns_of(self, rows: list[Row]) -> Columns:
         try:

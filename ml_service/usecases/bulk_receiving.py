@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ ESCAPES = 6
 """JSON may spell a letter of one byte by six, and a file may hold an input as it is longest."""
 SEEN_S = 5.0
 """How often the job's row says that its sender is still there."""
+WORK_S_MAX = 0.005
+"""How long lines are checked before others get their turn."""
 ERRORS_MAX = 10
 ERROR_LENGTH_MAX = 500
 GONE = "The service gave this upload up meanwhile; send it again."
@@ -63,6 +65,7 @@ class Receiving:
         self._valid = 0
         self._errors: list[dict[str, str]] = []
         self._seen_at = time.monotonic()
+        self._pauses_at = self._seen_at
 
     @property
     def model(self) -> str:
@@ -108,8 +111,13 @@ class Receiving:
         if not self._valid:
             raise self._nothing_valid()
 
-    async def _add(self, lines: list[ReadLine]) -> None:
+    async def _add(self, lines: Iterable[ReadLine | None]) -> None:
         for line in lines:
+            if time.monotonic() > self._pauses_at:  # the lines of one piece may be tens of thousands
+                await asyncio.sleep(0)
+                self._pauses_at = time.monotonic() + WORK_S_MAX
+            if line is None:
+                continue
             self._lines += 1
             if self._lines > self._limits.bulk_lines_max:
                 message = f"A bulk job has at most {self._limits.bulk_lines_max} lines."

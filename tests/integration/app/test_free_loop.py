@@ -201,6 +201,25 @@ def unknown_fields(openapi: dict[str, Any]) -> Iterator[Request]:
     yield "a webhook", "POST", "/predictions/predict", {"Content-Type": JSON}, json.dumps(webhook).encode()
 
 
+def files() -> Iterator[Request]:
+    """Bulk jobs of very many lines. Where they are valid, they cost more than there is: no job stays."""
+    for media_type, first, line, count in (
+        ("text/csv", b"text\n", b"a\n", 100_000),
+        ("text/csv", b"text,n\n", b"a,b\n", 50_000),
+        ("text/csv", b"text\n", b"\n", 300_000),
+        ("text/csv", b"text\n", b",\n", 200_000),
+        ("text/csv", b"", b"\n", 300_000),
+        ("text/csv", b"text\n", b",", 300_000),
+        ("text/csv", b"text\n", b'"', 300_000),
+        ("application/x-ndjson", b'{"text":"a"}\n', b"0\n", 150_000),
+        ("application/x-ndjson", b'{"text":"a"}\n', b"\n", 300_000),
+        ("application/x-ndjson", b'{"text":"a"}\n', b'{"text":"a"}\n', 50_000),
+        ("application/x-ndjson", b'{"text":"a"}\n', b'{"tex":1}\n', 50_000),
+    ):
+        headers = {"Content-Type": media_type}
+        yield f"{line!r} below {first!r}", "POST", "/bulk?model=echo", headers, first + line * count
+
+
 def held_by(requests: Iterable[Request], process: Process, beats: Beats) -> dict[tuple[str, str], float]:
     """Those of the requests that hold the loop, by name and path, with their seconds."""
     held = {}
@@ -242,3 +261,7 @@ def test_parameters_that_no_route_has_do_not_hold_the_loop(beating: tuple[Proces
 
 def test_fields_that_no_route_has_do_not_hold_the_loop(beating: tuple[Process, Beats]) -> None:
     assert held_by(unknown_fields(create_app(AppSettings()).openapi()), *beating) == {}
+
+
+def test_no_bulk_file_holds_the_loop(beating: tuple[Process, Beats]) -> None:
+    assert held_by(files(), *beating) == {}

@@ -35,7 +35,7 @@ NOT_DIVIDED = ("a", "я", '"', ",", ";", "\t", "|", "\n", "\r\n", " ")
 def read(content: bytes, piece: int, column: str | None = None, line_max: int = LINE_MAX) -> list[tuple[int, str]]:
     lines = CsvLines(SPEC, column, line_max)
     found = [line for at in range(0, len(content), piece) for line in lines.push(content[at : at + piece])]
-    return [(line.number, line.error or line.value["text"]) for line in [*found, *lines.end()]]
+    return [(line.number, line.error or line.value["text"]) for line in [*found, *lines.end()] if line is not None]
 
 
 def read_whole(text: str) -> list[tuple[int, str]]:
