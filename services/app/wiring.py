@@ -72,7 +72,7 @@ from services.app.auth.api_keys import ApiKeys
 from services.app.components import AppComponents
 from services.app.http import addresses
 from services.app.http.body_guard import BodyGuard
-from services.app.http.cross_origin import cross_origin
+from services.app.http.cross_origin import cross_origin, preflights
 from services.app.http.edge import Edge, Head
 from services.app.http.metrics import AppMetrics
 from services.app.in_flight import InFlight
@@ -118,17 +118,18 @@ class App(FastAPI):
             values_max=settings.json_values_max,
         )
         self.edge = Edge(
-            cross_origin(Head(guarded), settings.origins),
+            preflights(Head(guarded), settings.origins),
             metrics.answered,
             quiet=QUIET,
             root_path=settings.root_path,
             trusted_proxies=addresses.networks(settings.trusted_proxies),
         )
+        self._outermost = cross_origin(self.edge, settings.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the app's beginning and end."""
         scope["app"] = self
-        await self.edge(scope, receive, send)
+        await self._outermost(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Only what FastAPI's routes need: the Edge answers what was not foreseen, the BodyGuard bounds bodies."""

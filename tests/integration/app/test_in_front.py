@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from tests.support.service import Person, Service, StartService
+from tests.support.service import Person, Service, StartService, code_of
 
 FRIEND = "https://friend.example"
 ASK = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,idempotency-key"}
@@ -40,6 +40,45 @@ async def test_pages_of_named_origins_may_ask_the_api(
             assert "POST" in asked.headers["access-control-allow-methods"]
             assert "idempotency-key" in asked.headers["access-control-allow-headers"].lower()
             assert "location" in answer.headers["access-control-expose-headers"].lower()
+
+
+async def test_pages_of_named_origins_can_read_errors_that_nobody_foresaw(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_args: object, **_options: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("ml_service.usecases.ledger.balance", broken)
+    async with start_service(cors_origins=FRIEND) as service:
+        person = await service.join()
+        answer = await person.get("/balance", headers={"Origin": FRIEND})
+        assert code_of(answer) == (500, "internal_error")
+        assert answer.headers.get_list("access-control-allow-origin") == [FRIEND]
+
+
+async def test_a_refused_preflight_is_a_problem(start_service: StartService) -> None:
+    async with start_service(cors_origins=FRIEND) as service:
+        for headers, wrong in (
+            ({"Origin": "https://evil.example"}, "origin"),
+            ({"Origin": FRIEND, "Access-Control-Request-Headers": "x-other"}, "headers"),
+            ({"Origin": FRIEND, "Access-Control-Request-Method": "TRACE"}, "method"),
+        ):
+            refused = await service.client.options("/balance", headers=ASK | headers)
+            assert code_of(refused) == (400, "bad_request")
+            assert refused.json()["detail"] == f"Disallowed CORS {wrong}."
+            assert refused.json()["request_id"] == refused.headers["x-request-id"]
+            assert "Origin" in refused.headers["vary"]
+
+
+async def test_pages_of_named_origins_can_read_and_send_the_headers_that_the_api_has(
+    start_service: StartService,
+) -> None:
+    async with start_service(cors_origins=FRIEND) as service:
+        sends = {"Origin": FRIEND, **ASK, "Access-Control-Request-Headers": "if-none-match"}
+        assert (await service.client.options("/models", headers=sends)).status_code == 200
+        answer = await service.client.get("/models", headers={"Origin": FRIEND})
+        exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+        assert {"allow", "content-disposition", "etag", "location", "www-authenticate"} <= {*exposed}
 
 
 async def test_no_other_origin_may_ask_where_none_is_named(service: Service) -> None:
