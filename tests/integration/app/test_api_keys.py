@@ -337,6 +337,12 @@ UNFIT = [
     {"models": ["<script>"]},
     {"expires_at": "tomorrow"},
     {"expires_at": "2030-01-01T00:00:00"},
+    {"expires_at": "2030-01-01"},
+    {"expires_at": 4102444800},
+    {"expires_at": 4102444800.5},
+    {"expires_at": 4102444800000},
+    {"expires_at": "4102444800"},
+    {"expires_at": True},
     {"expires_at": "9999-12-31T23:59:59-12:00"},
     {"user_id": "019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e"},
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ml_service.domain.credentials import ApiKey as DomainKey
 from ml_service.domain.credentials import CapPer, Scope
@@ -53,6 +54,16 @@ RateLimit = Annotated[
 ]
 
 
+_TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+")
+
+
+def _iso_8601(value: Any) -> Any:
+    """Else pydantic takes numbers, and texts of digits, for Unix time in seconds or in milliseconds."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise ValueError("Give a time with its zone, as in 2027-01-01T00:00:00Z.")
+    return value
+
+
 def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("A time needs its zone, as in 2027-01-01T00:00:00Z.")
@@ -63,7 +74,7 @@ def _in_utc(value: datetime) -> datetime:
 
 
 ExpiresAt = Annotated[
-    Annotated[datetime, AfterValidator(_in_utc)] | None,
+    Annotated[datetime, BeforeValidator(_iso_8601), AfterValidator(_in_utc)] | None,
     Field(description="From when on it is refused; null: never.", examples=["2027-01-01T00:00:00Z"]),
 ]
 
