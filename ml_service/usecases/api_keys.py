@@ -26,7 +26,11 @@ from ml_service.storage.api_keys import KeyFields
 from ml_service.storage.database import Session
 
 NAME_LENGTH_MAX = 100
-NAME_PATTERN = r"^[^\x00-\x1f]*$"
+NAME_PATTERN = (
+    r"^[^\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*$"
+)
+"""Without what commands a terminal, turns the direction of the text around it, ends a line, or cannot be seen. The
+joiners U+200C and U+200D may be there: scripts and emoji are written with them."""
 MODEL_PATTERN = r"^[A-Za-z0-9._-]{1,100}$"
 MODELS_MAX = 50
 GRACE_S_MAX = 7 * 86400
@@ -139,10 +143,15 @@ async def _get(session: Session, user_id: UUID, key_id: UUID) -> ApiKey:
     return key
 
 
+def check_name(name: str) -> None:
+    """Raise InvalidInput where no key can be called so."""
+    if not 1 <= len(name) <= NAME_LENGTH_MAX or not re.fullmatch(NAME_PATTERN, name):
+        raise InvalidInput(f"A name has 1 to {NAME_LENGTH_MAX} characters, without control or invisible ones.")
+
+
 def _check_names(fields: KeyFields) -> None:
     """What the API's schema says too; the command line has none."""
-    if not 1 <= len(fields.name) <= NAME_LENGTH_MAX or not re.fullmatch(NAME_PATTERN, fields.name):
-        raise InvalidInput(f"A name has 1 to {NAME_LENGTH_MAX} characters, without control characters.")
+    check_name(fields.name)
     models = fields.models or ()
     if len(models) > MODELS_MAX or not all(re.fullmatch(MODEL_PATTERN, model) for model in models):
         raise InvalidInput(f"A key is for at most {MODELS_MAX} models, each by its name.")

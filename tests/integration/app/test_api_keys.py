@@ -321,41 +321,6 @@ async def test_the_last_use_is_written_rarely(service: Service, anna: Person) ->
     assert await version() == used
 
 
-UNFIT = [
-    {"name": ""},
-    {"name": "a" * 101},
-    {"name": "nul\0"},
-    {"scopes": []},
-    {"scopes": ["admin"]},
-    {"spend_cap": {"credits": -1, "per": "day"}},
-    {"spend_cap": {"credits": 2**63, "per": "day"}},
-    {"spend_cap": {"credits": "1", "per": "day"}},
-    {"spend_cap": {"credits": 1, "per": "year"}},
-    {"spend_cap": {"credits": 1}},
-    {"rate_limit_per_minute": 0},
-    {"models": []},
-    {"models": ["<script>"]},
-    {"expires_at": "tomorrow"},
-    {"expires_at": "2030-01-01T00:00:00"},
-    {"expires_at": "2030-01-01"},
-    {"expires_at": 4102444800},
-    {"expires_at": 4102444800.5},
-    {"expires_at": 4102444800000},
-    {"expires_at": "4102444800"},
-    {"expires_at": True},
-    {"expires_at": "9999-12-31T23:59:59-12:00"},
-    {"user_id": "019a0b5e-7c1d-7000-8000-3f2a1b4c5d6e"},
-]
-
-
-async def test_what_does_not_fit_a_key_is_refused(anna: Person) -> None:
-    key = await make(anna)
-    for wrong in UNFIT:
-        assert code_of(await anna.post("/api-keys", NEW | wrong)) == (422, "invalid_input"), wrong
-        changed = await anna.client.patch(f"/api-keys/{key['id']}", json=wrong, headers=anna.headers)
-        assert code_of(changed) == (422, "invalid_input"), wrong
-
-
 async def test_an_account_has_so_many_keys_at_most(start_service: StartService) -> None:
     async with start_service(api_keys_per_user_max=3) as service:
         person = await service.join()

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ml_service.domain.credentials import ApiKey as DomainKey
 from ml_service.domain.credentials import CapPer, Scope
 from ml_service.domain.credentials import SpendCap as DomainCap
+from ml_service.domain.errors import InvalidInput
 from ml_service.domain.ledger import CREDITS_MAX
 from ml_service.usecases.api_keys import (
     GRACE_S_MAX,
@@ -20,13 +21,28 @@ from ml_service.usecases.api_keys import (
     NAME_LENGTH_MAX,
     NAME_PATTERN,
     KeyWithToken,
+    check_name,
 )
 from services.app.api.schemas.numbers import WHOLE
 
+
+def _visible(name: str) -> str:
+    try:
+        check_name(name)
+    except InvalidInput as refused:
+        raise ValueError(refused.message) from None
+    return name
+
+
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX, pattern=NAME_PATTERN),
-    Field(description="For people, to tell keys apart.", examples=["ci"]),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX),
+    AfterValidator(_visible),
+    Field(
+        description="For people, to tell keys apart; without control or invisible characters.",
+        examples=["ci"],
+        json_schema_extra={"pattern": NAME_PATTERN},
+    ),
 ]
 Scopes = Annotated[
     list[Scope],

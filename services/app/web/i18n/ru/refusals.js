@@ -31,7 +31,7 @@ export default {
   "The webhook is switched off; switch it on first.": "Вебхук выключен. Сначала включите его.",
 
   "This time is in the past.": "Этот день уже прошёл.",
-  "A name has # to # characters, without control characters.": "Название — от # до # символов, без управляющих.",
+  "A name has # to # characters, without control or invisible ones.": "Название — от # до # символов, без управляющих и невидимых.",
   "A key is for at most # models, each by its name.": "Ключ — не больше чем для # моделей, каждая по имени.",
 
   "Give a reason of at most # characters.": "Укажите причину, не длиннее # символов.",
