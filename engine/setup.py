@@ -13,7 +13,6 @@ import importlib.util
 import json
 import math
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -28,6 +27,8 @@ from engine import choice
 from engine.command_line import before_cli, parse, read
 from engine.common.errors import EngineError
 from engine.common.output import EXIT_NOT_RUNNING, say, set_quiet, tell
+from engine.common.pip_environment import missing, variables, without_wishes
+from engine.common.pip_progress import names_in, show_progress
 from engine.common.state import PROJECT, ROOT, Places, lock_holder
 
 BASE_LOCKS = (
@@ -40,8 +41,6 @@ TEST_LOCKS = ("tests/requirements.txt",)
 DISK_MIN_BYTES = 1_800_000_000
 """The environment takes some 900 MB, and pip nearly as much again while it unpacks."""
 
-_PIP_ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_REQUIRE_VIRTUALENV")
-"""The caller's wishes for other installations, which would keep packages out of the environment."""
 _FAILED_LINES_MAX = 12
 _INTERPRETER = "interpreter"
 _LONG_STOP_S = 120
@@ -201,7 +200,8 @@ def _works(environment: Environment) -> bool:
         return False
     if done.stdout.strip() != str(sys.version_info[:2]):
         return False
-    return subprocess.run([*_pip(environment), "--version"], capture_output=True, check=False).returncode == 0
+    command = [*_pip(environment), "--version"]
+    return subprocess.run(command, env=without_wishes(os.environ), capture_output=True, check=False).returncode == 0
 
 
 def _has_ensurepip() -> bool:
@@ -237,28 +237,21 @@ def _create(environment: Environment) -> None:
     )
 
 
-def _names(locks: Sequence[Path]) -> set[str]:
-    found = (
-        re.match(r"([A-Za-z0-9._-]+)(\[[^]]*\])?==", line) for lock in locks for line in lock.read_text().splitlines()
-    )
-    return {match[1].lower().replace("_", "-") for match in found if match}
-
-
 def _install(environment: Environment, locks: Sequence[Path]) -> None:
     var = environment.root / "var"
     for name in ("logs", "cache", "tmp"):
         (var / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     log = var / "logs" / "setup.log"
     # Its cache outlives an interruption and nothing else; neither it nor what pip unpacks leaves the project's folder.
-    env = {**os.environ, "PIP_CACHE_DIR": str(var / "cache"), "TMPDIR": str(var / "tmp"), "PIP_NO_INPUT": "1"}
-    for name in _PIP_ELSEWHERE:
-        env.pop(name, None)
+    pip = _pip(environment)
+    env = {**variables(pip), "PIP_CACHE_DIR": str(var / "cache"), "TMPDIR": str(var / "tmp")}
+    report = var / "tmp" / "installed.json"
     options = ["--require-hashes", "--disable-pip-version-check", "--no-color", "--progress-bar", "off"]
-    options += ["--no-warn-script-location", "--no-compile"]
-    command = [*_pip(environment), "install", *options]
+    options += ["--no-warn-script-location", "--no-compile", "--report", str(report)]
+    command = [*pip, "install", *options]
     for lock in locks:
         command += ["-r", str(lock)]
-    total = len(_names(locks))
+    total = len(names_in(locks))
     with subprocess.Popen(
         command,
         cwd=environment.root,
@@ -269,33 +262,21 @@ def _install(environment: Environment, locks: Sequence[Path]) -> None:
         errors="replace",
     ) as process:
         try:
-            lines = _show_progress(process, log, total)
+            lines = show_progress(process, log, total)
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
             raise
+    lacking = missing(report, environment.folder) if process.returncode == 0 else []
     shutil.rmtree(var / "tmp", ignore_errors=True)
     if process.returncode != 0:
         tail = "\n".join(lines[-_FAILED_LINES_MAX:])
         raise EngineError(f"The installation failed (all of it: {log}). Start again to go on from here.\n{tail}")
+    if lacking:
+        raise EngineError(
+            f"pip has installed these elsewhere than in {environment.folder} ({log}): {', '.join(lacking)}"
+        )
     shutil.rmtree(var / "cache", ignore_errors=True)
-
-
-def _show_progress(process: subprocess.Popen[str], log: Path, total: int) -> list[str]:
-    lines: list[str] = []
-    seen = 0
-    with log.open("w") as output:
-        for line in process.stdout or ():
-            output.write(line)
-            lines.append(line.rstrip())
-            if match := re.match(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)\S*", line):
-                seen += 1
-                if line.startswith("Collecting"):
-                    tell(f"  [{min(seen, total)}/{total}] {match[1]}")
-            elif line.startswith("Installing collected"):
-                tell("  unpacking")
-    process.wait()
-    return lines
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -22,7 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.command_line import MODEL_IMPORTS, MODEL_TRIAL_OPTIONS, MODEL_TRIALS
+from engine.common.errors import EngineError
 from engine.common.output import say, tell
+from engine.common.pip_environment import missing, variables
 from engine.common.state import PROJECT, ROOT, lock_holder
 from engine.native.environment import collected
 from ml_service.platform.settings.ml_worker import WorkerSettings
@@ -174,31 +176,51 @@ def _digest(requirements: Path) -> str:
 
 def _made(name: str, environment: Path, requirements: Path) -> bool:
     """Make it; returns whether it is whole."""
-    python = environment / "bin" / "python"
-    options = _BUNDLED_OPTIONS if requirements.is_relative_to(BUNDLED_FOLDER) else ()
     log = PROJECT.logs / f"model-{name}.log"
-    # Its temporary files and its cache stay in the project's folder, and go with the environment.
-    more = {"PIP_CACHE_DIR": str(environment / "cache"), "PIP_NO_INPUT": "1"}
-    steps = (
-        [sys.executable, "-m", "venv", "--without-pip", str(environment)],
-        [
-            *(sys.executable, "-m", "pip", "--python", str(python), "install", "--disable-pip-version-check"),
-            *("--no-color", "--progress-bar", "off", *options, "-r", str(requirements)),
-        ],
-    )
-    for command in steps:
-        done = subprocess.run(
-            command, cwd=requirements.parent, env={**os.environ, **more}, capture_output=True, text=True, check=False
-        )
-        said = done.stdout + done.stderr
+    try:
+        said = _fill(environment, requirements)
+    except EngineError as error:
+        said = str(error)
+        tail = "\n    ".join(said.strip().splitlines()[-_FAILED_LINES_MAX:])
+        say(f"  What the model {name} needs cannot be installed (all of it: {log}):\n    {tail}")
+        return False
+    finally:
         log.write_text(said)
-        if done.returncode != 0:
-            tail = "\n    ".join(said.strip().splitlines()[-_FAILED_LINES_MAX:])
-            say(f"  What the model {name} needs cannot be installed (all of it: {log}):\n    {tail}")
-            return False
     shutil.rmtree(environment / "cache", ignore_errors=True)
     _add_project(environment)
     return True
+
+
+def _fill(environment: Path, requirements: Path) -> str:
+    """Make it and install into it; returns what was said, raises EngineError with that where it failed."""
+    pip = [sys.executable, "-m", "pip"]
+    # Its temporary files and its cache stay in the project's folder, and go with the environment.
+    env = {**variables(pip), "PIP_CACHE_DIR": str(environment / "cache")}
+    options = _BUNDLED_OPTIONS if requirements.is_relative_to(BUNDLED_FOLDER) else ()
+    report = environment / "installed.json"
+    said = ""
+    for command in (
+        [sys.executable, "-m", "venv", "--without-pip", str(environment)],
+        [
+            *(*pip, "--python", str(environment / "bin" / "python"), "install", "--disable-pip-version-check"),
+            *("--no-color", "--progress-bar", "off", *options, "--report", str(report), "-r", str(requirements)),
+        ],
+    ):
+        done = subprocess.run(
+            command,
+            cwd=requirements.parent,
+            env=env,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        if done.returncode != 0:
+            raise EngineError(said)
+    if lacking := missing(report, environment):
+        raise EngineError(f"{said}\npip has installed these elsewhere than in {environment}: {', '.join(lacking)}")
+    return said
 
 
 def _remove_unused(name: str, *, is_wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.main import get_command
 
 from engine.command_line import MODEL_TRIAL_OPTIONS, MODEL_TRIALS
+from engine.common import pip_environment
 from engine.common.state import Places, supervisor_lock
 from engine.native import lifecycle, model_environments
 from ml_service.cli import models
@@ -19,6 +21,7 @@ from ml_service.runtime.host.model_folders import ModelSource
 from ml_service.runtime.host.model_limits import ModelLimits
 from ml_service.runtime.model_answers import Success
 from tests.support.hosts import running
+from tests.support.pip_wishes import ELSEWHERE, tell_pip
 from tests.support.wheels import write_wheel
 
 pytestmark = pytest.mark.slow
@@ -89,6 +92,28 @@ async def test_what_cannot_be_installed_is_said_and_holds_nothing_up(
     model_environments.ensure_all(())
     assert "What the model mine needs cannot be installed" in capsys.readouterr().out
     assert "needs the Python package 'tiny'" in await said(folder)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+async def test_its_packages_are_in_it_whatever_pip_is_told_to_do_elsewhere(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell_pip(name, folder.parent, monkeypatch)
+    write_wheel(folder, "one")
+    model_environments.ensure_all(())
+    assert await said(folder) == '{"said":"hello one 1.0"}'
+
+
+def test_an_environment_whose_packages_are_elsewhere_is_not_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wheel(folder, "one")
+    told = {**pip_environment.variables([sys.executable, "-m", "pip"]), "PIP_TARGET": str(folder.parent / "target")}
+    monkeypatch.setattr(model_environments, "variables", lambda _: told)
+    model_environments.ensure_all(())
+    assert not (model_environments.folder() / "mine").exists()
+    assert "elsewhere" in (shown := capsys.readouterr().out)
+    assert "tiny" in shown
 
 
 async def test_two_terminals_do_not_install_into_one_environment_at_once(

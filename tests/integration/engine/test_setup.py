@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -20,9 +21,12 @@ from pathlib import Path
 import pytest
 
 from engine import setup
+from engine.common import pip_environment
 from engine.common.errors import EngineError
 from engine.common.state import Places
 from engine.setup import Environment
+from tests.support.pip_wishes import ELSEWHERE, tell_pip
+from tests.support.wheels import write_wheel
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +99,35 @@ def test_an_interrupted_installation_is_taken_up_again(bare: Environment) -> Non
 def test_a_failed_installation_says_what_pip_said_and_leaves_no_stamp(bare: Environment) -> None:
     (bare.root / "engine/requirements.txt").write_text("rich==15.0.0\n")  # without its hash
     with pytest.raises(EngineError, match="hash"):
+        setup.ensure(bare)
+    assert bare.installed() == {}
+
+
+def locked(bare: Environment) -> Path:
+    """Have a lock name a package that is there to be installed; its folder."""
+    write_wheel(bare.root, "one")
+    digest = hashlib.sha256((bare.root / "tiny-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    lock = bare.root / "engine/requirements.txt"
+    lock.write_text(f"tiny==1.0 \\\n    --hash=sha256:{digest}\n")
+    return bare.root
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_packages_are_in_the_environment_whatever_pip_is_told_to_do_elsewhere(
+    name: str, bare: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_FIND_LINKS", str(locked(bare)))
+    tell_pip(name, bare.root, monkeypatch)
+    setup.ensure(bare)
+    assert list(bare.folder.glob("lib/python3*/site-packages/tiny.py"))
+
+
+def test_an_environment_whose_packages_are_elsewhere_gets_no_stamp(
+    bare: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {**pip_environment.variables(setup._pip(bare)), "PIP_FIND_LINKS": str(locked(bare)), "PIP_DRY_RUN": "1"}
+    monkeypatch.setattr(setup, "variables", lambda _: told)
+    with pytest.raises(EngineError, match=r"elsewhere.*tiny"):
         setup.ensure(bare)
     assert bare.installed() == {}
 
