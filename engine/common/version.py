@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tomllib
@@ -26,7 +27,9 @@ def shown(root: Path = ROOT) -> str:
     commit = ""
     if (root / ".git").exists() and shutil.which("git"):
         command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        # GIT_DIR and its like (set in a hook of git's, say) lead to another repository, whatever -C says.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        commit = subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout.strip()
     return f"ML Service {version}" + (f" ({commit})" if commit else "")
 
 

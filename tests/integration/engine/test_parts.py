@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine import command_line
-from engine.common import examples, pools, ports
+from engine.common import examples, pools, ports, version
 from engine.common.errors import EngineError
 from engine.common.limits import WORKERS_MAX
 from engine.common.state import ROOT, Places, load_secrets, write_json
@@ -57,6 +57,20 @@ def test_logs_are_chosen_by_kind_and_by_name(tmp_path: Path) -> None:
     assert [log.stem for log in logs.choose(tmp_path, "worker-1")] == ["worker-1"]
     assert logs.choose(tmp_path, "work") == []
     assert len(logs.choose(tmp_path, None)) == 4
+
+
+def test_the_version_has_this_folders_commit_whatever_git_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    commit = ["-c", "user.name=me", "-c", "user.email=me@localhost", "commit", "-q", "--allow-empty", "-m"]
+    for folder in (tmp_path, tmp_path / "another"):
+        for command in (["init", "-q", str(folder)], ["-C", str(folder), *commit, folder.name]):
+            subprocess.run(["git", *command], check=True)
+    shown = version.shown(tmp_path)
+    assert shown.startswith("ML Service 1.2.3 (")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another/.git"))
+    assert version.shown(tmp_path) == shown
 
 
 def test_a_taken_port_is_named_with_who_has_it() -> None:
