@@ -26,6 +26,7 @@ from ml_service.platform.terminal import escape
 from ml_service.runtime.host.model_folders import BESIDES, ModelSource, UnknownModel, discover
 from ml_service.runtime.host.model_host import ModelHost
 from ml_service.runtime.host.model_limits import ModelLimits
+from ml_service.runtime.host.orphans import adopt_orphans, leave_orphans
 from ml_service.runtime.model_answers import Failure, ModelAnswer, Postponed, Success
 
 CLOSE = 1e-3
@@ -99,6 +100,7 @@ async def _started(name: str, *, lazily: bool) -> AsyncIterator[ModelHost]:
     os.environ.update(settings.model_variables)  # as a worker does
     limits = ModelLimits.of(settings)
     host = ModelHost(source, replace(limits, idle_s=limits.idle_s or _IDLE_S) if lazily else limits)
+    adopt_orphans()  # as a worker does, or what the model started would run on after the command
     try:
         await host.start(lazily=lazily)
         if host.state not in ("ready", "sleeping"):
@@ -106,6 +108,7 @@ async def _started(name: str, *, lazily: bool) -> AsyncIterator[ModelHost]:
         yield host
     finally:
         await host.close()
+        leave_orphans()
 
 
 def _line_of(_log: object, _level: str, event: MutableMapping[str, Any]) -> str:

@@ -23,23 +23,40 @@ _ROUNDS_MAX = 100
 _PAUSE_S = 0.02
 
 _adopts = False
+_others: frozenset[int] = frozenset()
 
 
 def adopt_orphans() -> None:
     """Let what models leave behind become this process's children.
 
-    Only for a process that has no other children than models: `end_orphans` kills all the rest.
+    Only for a process that starts no other children than models from now on: `end_orphans` kills all the rest, except
+    the children that it has already.
     """
-    global _adopts  # noqa: PLW0603 - it is a property of the process
+    global _adopts, _others  # noqa: PLW0603 - it is a property of the process
     if sys.platform == "linux":
-        _adopts = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3) == 0
+        _others = frozenset(_children())
+        _adopts = _become_subreaper(1)
+
+
+def leave_orphans() -> None:
+    """End an `adopt_orphans`: from now on this process may start what it likes."""
+    global _adopts  # noqa: PLW0603 - as above
+    if _adopts:
+        _become_subreaper(0)
+        _adopts = False
+
+
+def _become_subreaper(whether: int) -> bool:
+    return bool(
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(whether), *[ctypes.c_ulong(0)] * 3) == 0
+    )
 
 
 async def end_orphans(models: Collection[int]) -> None:
     """Kill and reap every child of this process but ``models``; does nothing without `adopt_orphans`."""
     for _ in range(_ROUNDS_MAX if _adopts else 0):
         # Scanned and killed without a pause between, so that no model's process starts meanwhile.
-        orphans = [pid for pid in _children() if pid not in models]
+        orphans = [pid for pid in _children() if pid not in models and pid not in _others]
         if not orphans:
             return
         for pid in orphans:
