@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 
 from engine.native.plan import DATABASE, Plan
 from engine.native.postgres import PostgresNode
 from engine.native.rabbitmq import RabbitNode
+
+_STILL_MAX_S = 120.0
+"""A node that uses no processor and no disk for so long hangs: one write to a slow disk may take that."""
+BUSY_MAX_S = 3600.0
+"""With ``max_wal_size`` of 1 GB neither a recovery nor a checkpoint takes so long, on any disk."""
+_LOOK_S = 1.0
 
 
 class NodePart:
@@ -18,7 +25,22 @@ class NodePart:
         self.node = node
         self.log = node.log
         self.stop_signal = stop_signal
-        self.patient_until = 0.0
+        self._busy_with = ""
+        self._busy_since = self._moved = self._looked = self._effort = 0.0
+
+    @property
+    def patient_until(self) -> float:
+        """While the node recovers or writes its data, and does not stand still, it is waited for (``BUSY_MAX_S``)."""
+        now, busy_with = time.monotonic(), self.node.busy_with()
+        if busy_with != self._busy_with:
+            self._busy_with, self._busy_since, self._moved, self._looked = busy_with, now, now, 0.0
+        if not busy_with:
+            return 0.0
+        if now - self._looked >= _LOOK_S:
+            self._looked, before, self._effort = now, self._effort, self.node.effort()
+            if self._effort != before:
+                self._moved = now
+        return min(self._moved + _STILL_MAX_S, self._busy_since + BUSY_MAX_S)
 
     def prepare(self) -> None:
         """Clear what a crash left."""
@@ -26,6 +48,7 @@ class NodePart:
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start it."""
+        self._busy_with = ""
         return self.node.spawn()
 
     def is_ready(self) -> bool:

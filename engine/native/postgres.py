@@ -317,14 +317,24 @@ class PostgresNode(PrivateNode):
         )
 
     def is_ready(self) -> bool:
-        """Whether it takes connections: its own word in postmaster.pid, which pg_ctl reads too."""
+        """Whether it takes connections."""
+        return self._says() == "ready"
+
+    def busy_with(self) -> str:
+        """It is "starting" while it recovers after a crash, "stopping" while it writes its data; otherwise empty."""
+        said = self._says()
+        return said if said in ("starting", "stopping") else ""
+
+    def _says(self) -> str:
+        """Its own word in postmaster.pid, which pg_ctl reads too."""
         if self.pid is None:
-            return False
+            return ""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
-            return False
-        return len(lines) > 7 and lines[0].strip() == str(self.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+            return ""
+        is_said = len(lines) > 7 and lines[0].strip() == str(self.pid)  # noqa: PLR2004 - its line for that
+        return lines[7].strip() if is_said else ""
 
     def stop(self, timeout_s: float = 20) -> None:
         """Shut down (fast: open sessions end, all is written). Not running: does nothing."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
+
+import psutil
 
 from engine.native.processes import freeze_all, signal_all, tree
 
@@ -30,3 +33,14 @@ class PrivateNode:
         if self._is_frozen and self.pid is not None:
             signal_all(tree(self.pid), signal.SIGCONT)
         self._is_frozen = False
+
+    def effort(self) -> float:
+        """What the server and its children have used so far of processors and disks; the same while it stands still."""
+        used = 0.0
+        for pid in tree(self.pid) if self.pid is not None else []:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                used += sum(process.cpu_times()[:2])
+                if hasattr(process, "io_counters"):  # not on macOS
+                    used += sum(process.io_counters()[2:4])
+        return used

@@ -117,6 +117,7 @@ class RabbitNode(PrivateNode):
         self.password = password or self._state.setdefault("password", secrets.token_urlsafe(24))
         self._guest = guest
         self._epmd_process: subprocess.Popen[bytes] | None = None
+        self._has_answered = False
         self._choose_ports()
 
     def _load_state(self) -> dict[str, str]:
@@ -238,6 +239,7 @@ class RabbitNode(PrivateNode):
             command = [str(_epmd()), "-port", str(self.epmd_port), "-address", LOOPBACK]
             self._epmd_process = spawn(command, cwd=self.folder, env=self.environment, log=self.log)
             wait_until(lambda: not _is_free(self.epmd_port), 5)
+        self._has_answered = False
         self.process = spawn(
             [str((scripts() or Path()) / "rabbitmq-server")],
             cwd=self.folder,
@@ -254,9 +256,15 @@ class RabbitNode(PrivateNode):
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
                 connection.sendall(_AMQP_GREETING)
-                return connection.recv(1) == b"\x01"  # a method frame: Connection.Start
+                answers = connection.recv(1) == b"\x01"  # a method frame: Connection.Start
+                self._has_answered |= answers
+                return answers
         except OSError:
             return False
+
+    def busy_with(self) -> str:
+        """It is "starting" until it has answered; empty afterwards: its stop is quick, or hangs."""
+        return "starting" if self.pid is not None and not self._has_answered else ""
 
     def ctl(self, *arguments: str, timeout_s: float = 60) -> str:
         """Run `rabbitmqctl` on this node and return what it printed.

@@ -42,8 +42,10 @@ class Part(Protocol):
     name: str
     log: Path
     stop_signal: signal.Signals
-    patient_until: float
-    """By the monotonic clock: no start and no stop is given up before. 0 where nothing was asked for."""
+
+    @property
+    def patient_until(self) -> float:
+        """By the monotonic clock: no start and no stop is given up before. 0 where nothing was asked for."""
 
     def prepare(self) -> None:
         """Get ready for a start; may block (it runs in a thread)."""
@@ -191,6 +193,8 @@ class SupervisedService:
     part: Part
     patience: Patience = field(default_factory=Patience)
     on_event: Callable[[str], None] = lambda _: None
+    on_wait: Callable[[str], None] = lambda _: None
+    """Told once why a start or a stop takes longer than usual."""
     state: ServiceState = "stopped"
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
@@ -228,7 +232,11 @@ class SupervisedService:
             return
         self._terminate()
         end = time.monotonic() + (timeout_s or self.patience.stop_timeout_s)
+        is_told = False
         while not self._task.done() and (left_s := max(end, self.part.patient_until) - time.monotonic()) > 0:
+            if not is_told and time.monotonic() > end:
+                is_told = True
+                self.on_wait(f"waiting for {self.name}: it still works. Killed, it would have to recover at its start")
             await asyncio.wait([self._task], timeout=left_s)
         if not self._task.done():
             self.on_event(f"{self.name} did not end in time and is killed")
@@ -312,15 +320,21 @@ class SupervisedService:
 
     async def _until_ready(self, watch: asyncio.Task[None]) -> float | None:
         began = time.monotonic()
+        is_told = False
         while not self.part.is_ready():
             await asyncio.wait([watch], timeout=_POLL_S)
             if watch.done():
                 return None
             now = time.monotonic()
-            if now > max(began + self.patience.ready_timeout_s, self.part.patient_until):
+            if now <= began + self.patience.ready_timeout_s:
+                continue
+            if now > self.part.patient_until and not self.part.is_ready():  # it may have become so just now
                 self.on_event(f"{self.name} was not ready in {now - began:.0f} s and is killed")
                 self.kill()
                 return None
+            if not is_told:
+                is_told = True
+                self.on_wait(f"waiting for {self.name}: it still works (after a crash it has to recover its data)")
         if self._wanted:
             self.state = "ready"
             self.error = ""

@@ -124,7 +124,9 @@ class Supervisor:
         metrics_files.begin(self.plan.places.metrics)
         self._say(f"starting {self._nodes.shown}")
         for part in self._nodes.parts:
-            self._fleet.add_node(part).start()
+            node = self._fleet.add_node(part)
+            node.on_wait = self._say
+            node.start()
         if self._nodes.postgres is not None:
             await self._until_ready("postgres", failures_max=1)
         await asyncio.to_thread(self._nodes.create_database)
