@@ -18,7 +18,7 @@ from engine.common.state import PROJECT, ROOT, Places, load_secrets, read_engine
 from engine.native import environment, model_environments, rabbitmq
 from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.common import CommonSettings
-from ml_service.platform.settings.engine import EngineSettings, Published
+from ml_service.platform.settings.engine import EngineSettings, PublishedAddress
 from ml_service.platform.settings.files import SettingsError
 from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import AnySettings, load, unknown_settings
@@ -133,7 +133,7 @@ def read_wishes(*, workers: int | None, port: int | None, queue: str | None, pla
     settings = _loaded(EngineSettings, places, QUEUE_BACKEND=asked or "postgres")
     if settings.ml_workers and settings.ml_workers > WORKERS_MAX:
         raise EngineError(f"ML_WORKERS is {settings.ml_workers}; it can be 1 to {WORKERS_MAX}.")
-    published = settings.http_port or Published("", 0)
+    published = settings.http_port or PublishedAddress("", 0)
     return Wishes(
         workers=workers or settings.ml_workers,
         host=settings.host if "HOST" in values else published.host or None,

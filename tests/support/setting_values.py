@@ -1,6 +1,8 @@
-"""A value for each setting that containers take over, other than its default."""
+"""A value for each setting that containers take over, other than its default; and files that hold settings."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 COMMON = {
     "MODE": "demo",
@@ -97,3 +99,11 @@ SECRET = {
 
 OF_SERVICE = {"app": COMMON | EDGE | APP, "bot": COMMON | EDGE | BOT, "ml_worker": COMMON | WORKER}
 ALL = {name: value for values in OF_SERVICE.values() for name, value in values.items()}
+
+
+def put(folder: Path, name: str, data: bytes) -> Path:
+    """Write a file below ``folder``, which is returned."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return folder

@@ -12,22 +12,22 @@ from ml_service.platform.settings.app import AppSettings
 PORT_MAX = 65_535
 
 
-class Published(NamedTuple):
+class PublishedAddress(NamedTuple):
     """Where the service is reached: the port, and the address if only one of this machine's has it."""
 
     host: str
     port: int
 
 
-def _published(value: object) -> Published:
+def _published(value: object) -> PublishedAddress:
     """`80`, `127.0.0.1:80` or `[::1]:80`, as Compose publishes it."""
     host, _, port = str(value).rpartition(":")
     if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= PORT_MAX:
         raise ValueError(f"must be a port from 1 to {PORT_MAX}, or an address with one, such as 127.0.0.1:80")
-    return Published(str(ipaddress.ip_address(host.strip("[]"))) if host else "", int(port))
+    return PublishedAddress(str(ipaddress.ip_address(host.strip("[]"))) if host else "", int(port))
 
 
-PublishedPort = Annotated[Published, BeforeValidator(_published)]
+PublishedPort = Annotated[PublishedAddress, BeforeValidator(_published)]
 
 
 class EngineSettings(AppSettings):

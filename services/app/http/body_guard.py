@@ -14,7 +14,9 @@ from services.app.http.exchange import body_at_once
 from services.app.http.uploads import STREAMED, too_large
 
 BODY_TIMEOUT_S = 20.0
-"""Seconds that a body may take to arrive: 2 MB at 1 Mbit/s, the slowest line we mean to serve."""
+"""Seconds that a body may take to arrive at least: 2 MB at the slowest line that we mean to serve."""
+BYTES_PER_S_MIN = 100_000
+"""1 Mbit/s: where BODY_BYTES_MAX allows larger bodies, they have as much longer."""
 FORM = b"application/x-www-form-urlencoded"
 _NOT_ENCODED = (b"", b"identity")
 
@@ -23,13 +25,13 @@ class BodyGuard:
     """Reads a request's body within its limits of size, time and shape, then hands it on in one piece."""
 
     def __init__(
-        self, app: ASGIApp, *, bytes_max: int, depth_max: int, values_max: int, timeout_s: float = BODY_TIMEOUT_S
+        self, app: ASGIApp, *, bytes_max: int, depth_max: int, values_max: int, timeout_s: float | None = None
     ) -> None:
         self._app = app
         self._bytes_max = bytes_max
         self._depth_max = depth_max
         self._values_max = values_max
-        self._timeout_s = timeout_s
+        self.timeout_s = max(BODY_TIMEOUT_S, bytes_max / BYTES_PER_S_MIN) if timeout_s is None else timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -81,7 +83,7 @@ class BodyGuard:
             return body if len(body) <= bytes_max else None
         parts: list[bytes] = []
         size = 0
-        async with asyncio.timeout(self._timeout_s):
+        async with asyncio.timeout(self.timeout_s):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":

@@ -67,3 +67,8 @@ async def test_a_body_is_treated_alike_at_once_and_in_pieces(sent: bytes, status
 async def test_requests_in_a_row_get_their_own_bodies() -> None:
     wire = await guarded().send(post(b"first") + post(b"second") + chunked(b"third"))
     assert [asked["body"] for asked in wire.asked] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize(("bytes_max", "timeout_s"), [(100, 20), (2_000_000, 20), (50_000_000, 500)])
+def test_the_largest_body_may_take_as_long_as_the_slowest_line_needs(bytes_max: int, timeout_s: float) -> None:
+    assert BodyGuard(mirror, bytes_max=bytes_max, depth_max=20, values_max=50).timeout_s == timeout_s
