@@ -68,7 +68,7 @@ REFUSED: list[tuple[object, object]] = [
     ("аdmin", PASSWORD),
     ("anna", "password1"),
     ("anna", "p" * 129),
-    ("anna", "p" * 1_000_000),
+    ("anna", "p" * 15_000),
     ("longname", "LongName"),
     (7, PASSWORD),
     ("anna", None),
