@@ -231,10 +231,10 @@ class SupervisedService:
             self.state = "stopped"
             return
         self._terminate()
-        end = time.monotonic() + (timeout_s or self.patience.stop_timeout_s)
+        await asyncio.wait([self._task], timeout=timeout_s or self.patience.stop_timeout_s)
         is_told = False
-        while not self._task.done() and (left_s := max(end, self.part.patient_until) - time.monotonic()) > 0:
-            if not is_told and time.monotonic() > end:
+        while not self._task.done() and (left_s := self.part.patient_until - time.monotonic()) > 0:
+            if not is_told:
                 is_told = True
                 self.on_wait(f"waiting for {self.name}: it still works. Killed, it would have to recover at its start")
             await asyncio.wait([self._task], timeout=left_s)

@@ -74,7 +74,7 @@ async def told(tmp_path: Path) -> AsyncIterator[tuple[SupervisedService, list[st
     service = SupervisedService(part, Patience(), events.append, waits.append)
     service.start()
     await until((tmp_path / "postmaster.pid").exists)
-    service.patience = Patience(ready_timeout_s=0.2, stop_timeout_s=0.2)
+    service.patience = Patience(ready_timeout_s=0.2, stop_timeout_s=3)  # the latter for a signal to arrive
     yield service, events, waits
     (tmp_path / "recovered").touch()
     (tmp_path / "written").touch()
