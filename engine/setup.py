@@ -218,7 +218,15 @@ def _pip(environment: Environment) -> list[str]:
     return [sys.executable, "-m", "pip", "--python", str(environment.python)]
 
 
+def _refuse_folder(root: Path) -> None:
+    """Python makes no environment where there is the one, PostgreSQL no database where there is the other."""
+    for what, name in ((os.pathsep, "colon"), ("\n", "line break"), ("\r", "line break")):
+        if what in str(root):
+            raise EngineError(f"The project's folder {str(root)!a} has a {name} in its path: move it to one without.")
+
+
 def _create(environment: Environment) -> None:
+    _refuse_folder(environment.root)
     tell(f"Preparing {environment.folder.name} (once; the download is some 370 MB)")
     # Debian keeps what `venv` puts pip in with in a package of its own; then the system's pip does it from outside.
     said = ""

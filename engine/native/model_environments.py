@@ -243,6 +243,10 @@ def _remove_folder(link: Path) -> None:
 
 
 def _add_project(environment: Path) -> None:
-    """Let it find the project's packages, after its own."""
+    """Let it find the project's packages, after its own.
+
+    A path is a line by itself in such a file only where it is UTF-8 and has no line break; a line of Python holds any.
+    """
     (site_packages,) = environment.glob("lib/python3*/site-packages")
-    (site_packages / "ml-service.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    line = f"import sys; sys.path.append({sysconfig.get_path('purelib')!a})\n"
+    (site_packages / "ml-service.pth").write_text(line)

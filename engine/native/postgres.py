@@ -330,7 +330,7 @@ class PostgresNode(PrivateNode):
         if self.pid is None:
             return ""
         try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            lines = (self.data / "postmaster.pid").read_text(errors="replace").splitlines()
         except OSError:
             return ""
         is_said = len(lines) > 7 and lines[0].strip() == str(self.pid)  # noqa: PLR2004 - its line for that

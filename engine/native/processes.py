@@ -213,9 +213,14 @@ class FolderAlias:
 
 
 class ShortPath(FolderAlias):
-    """A name for a folder that is short enough for its sockets: their addresses hold 107 bytes at most."""
+    """A name for a folder that is short enough for its sockets, whose addresses hold 107 bytes at most, and is UTF-8.
+
+    A database's URL has it, and is UTF-8.
+    """
 
     def __init__(self, folder: Path, longest_name: str) -> None:
         """``longest_name``: of the sockets that will be made in ``folder``."""
-        fits = len(os.fsencode(folder / longest_name)) <= SOCKET_PATH_MAX_BYTES
-        super().__init__(folder, unless=fits, reason="is too long for a socket")
+        name = os.fsencode(folder / longest_name)
+        is_text = name.decode(errors="ignore").encode() == name
+        reason = "is too long for a socket" if is_text else "is not UTF-8"
+        super().__init__(folder, unless=is_text and len(name) <= SOCKET_PATH_MAX_BYTES, reason=reason)

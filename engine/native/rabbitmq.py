@@ -105,6 +105,11 @@ class RabbitNode(PrivateNode):
         """
         if not available():
             raise EngineError("No RabbitMQ here (looked for rabbitmq-server and Erlang's epmd).")
+        if os.fsencode(folder.absolute()).decode(errors="replace") != str(folder.absolute()):
+            raise EngineError(
+                f"RabbitMQ cannot run in {str(folder.absolute())!a}, which is not UTF-8: move the project to another "
+                "folder, set AMQP_URL, or use --queue postgres."
+            )
         self.folder = private_folder(folder.absolute())
         # The node's disk monitor writes this path between single quotes into a shell's command.
         self._alias = FolderAlias(self.folder, unless="'" not in str(self.folder), reason="has a quote in it")

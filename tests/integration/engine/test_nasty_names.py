@@ -5,7 +5,9 @@ from __future__ import annotations
 import configparser
 import os
 import shutil
+import site
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ import pytest
 
 from engine.common import log_lines
 from engine.common.errors import EngineError
-from engine.native import as_root, postgres, rabbitmq, systemd
+from engine.native import as_root, model_environments, postgres, rabbitmq, systemd
 from engine.native.initdb import make_data_folder
 from engine.native.postgres import PostgresNode
 from engine.native.rabbitmq import RabbitNode
@@ -32,7 +34,10 @@ NAMES = {
     "backslash": "back\\slash\\n",
     "brackets": "[red]{json}",
     "long": "ы" * 127,
+    "not UTF-8": os.fsdecode(b"caf\xe9"),
+    "colon": "my:project",
 }
+NOT_UTF8 = NAMES["not UTF-8"]
 
 
 @pytest.mark.slow
@@ -44,6 +49,7 @@ def test_postgresql_runs_in_any_folder(name: str, tmp_path: Path) -> None:
     try:
         node.start()
         node.create_database("ml_service")
+        assert node.dsn().isascii()
     finally:
         node.close()
 
@@ -76,6 +82,10 @@ def test_postgresql_is_set_up_from_programs_in_any_folder(tmp_path: Path) -> Non
 def test_rabbitmq_runs_in_any_folder(name: str, tmp_path: Path) -> None:
     if not rabbitmq.available():
         skip_or_fail("needs RabbitMQ: apt install rabbitmq-server")
+    if name == NOT_UTF8:  # Erlang cannot start in it
+        with pytest.raises(EngineError, match="is not UTF-8: move the project"):
+            RabbitNode(tmp_path / name)
+        return
     node = RabbitNode(tmp_path / name)
     try:
         node.start()
@@ -91,6 +101,10 @@ def test_systemd_takes_the_unit_for_any_folder(name: str, tmp_path: Path) -> Non
     if name != name.strip():
         with pytest.raises(EngineError, match="outer space"):
             systemd.path(str(folder) if name[-1] == " " else name)
+        return
+    if name == NOT_UTF8:
+        with pytest.raises(EngineError, match="not UTF-8"):
+            systemd.path(str(folder))
         return
     folder.mkdir()
     python = folder / "python"
@@ -110,6 +124,19 @@ def test_systemd_takes_the_unit_for_any_folder(name: str, tmp_path: Path) -> Non
         skip_or_fail("needs systemd-analyze: apt install systemd")
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert "ml-service-under-test" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", [*NAMES.values(), "two\nlines"], ids=[*NAMES.keys(), "line break"])
+def test_a_models_environment_finds_the_project_in_any_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site_packages = tmp_path / "lib/python3.11/site-packages"
+    site_packages.mkdir(parents=True)
+    monkeypatch.setattr(model_environments.sysconfig, "get_path", lambda _: f"/srv/{name}")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    model_environments._add_project(tmp_path)
+    site.addsitedir(str(site_packages))
+    assert sys.path[-1] == f"/srv/{name}"
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())

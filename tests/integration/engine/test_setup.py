@@ -132,6 +132,15 @@ def test_an_environment_whose_packages_are_elsewhere_gets_no_stamp(
     assert bare.installed() == {}
 
 
+@pytest.mark.parametrize(("name", "what"), [("my:project", "colon"), ("two\nlines", "line break")])
+def test_a_folder_where_nothing_can_run_is_refused_with_what_to_do(name: str, what: str, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / name)
+    environment.root.mkdir()
+    with pytest.raises(EngineError, match=rf"project's folder '.*{name[:2]}.*' has a {what} in its path: move it"):
+        setup.ensure(environment)
+    assert not environment.folder.exists()
+
+
 def test_an_environment_without_pip_is_served_by_the_pip_outside(bare: Environment) -> None:
     assert setup._works(bare)
     assert "--python" in setup._pip(bare)
