@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ settings.load_profile("untimed")
 HERE = Path(__file__).parent
 FOLDER_MARKS = {"faults": "slow", "compose": "compose", "page": "page"}
 """The tests of these folders are in a suite of their own; engine/testing.py has the suites."""
+UNTIL = os.environ.get("TESTS_UNTIL")
+"""In seconds since 1970: no test begins later, for runs that must end in time; `.ci/run` says what it left out."""
+LEFT_OUT = "left out: its time was over (TESTS_UNTIL)"
 LONGEST = ("tests/properties/", "tests/integration/app/test_free_loop.py")
 
 
@@ -47,14 +52,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for suite, selected in MARKS.items():
             if item.get_closest_marker(selected) and suite not in READ_BY[folder]:
                 raise pytest.UsageError(f"{item.nodeid}: {suite} does not read this folder (engine/testing.py)")
+    if UNTIL is not None:  # each run leaves out other files
+        files = sorted({str(item.path) for item in items})
+        random.Random(UNTIL).shuffle(files)
+        places = {file: place for place, file in enumerate(files)}
+        items.sort(key=lambda item: places[str(item.path)])
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin no test after its time."""
+    if UNTIL is not None and time.time() > float(UNTIL):
+        pytest.skip(LEFT_OUT)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where skips are forbidden (REQUIRE_ALL=1), a skipped test has failed: nobody knows whether it would pass."""
     report = yield
-    if report.skipped and os.environ.get("REQUIRE_ALL") == "1" and not hasattr(report, "wasxfail"):
+    is_left_out = LEFT_OUT in report.longreprtext
+    if report.skipped and not is_left_out and os.environ.get("REQUIRE_ALL") == "1" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, where that is forbidden (REQUIRE_ALL=1): {report.longrepr}"
     return report
