@@ -69,7 +69,7 @@ def cli(arguments: Sequence[str]) -> int:
 
 def _parsed(arguments: Sequence[str]) -> int:
     """Let the command read its arguments and do nothing: a slip is said before it is told to start the system."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = environment.for_service(None, ROOT, os.environ) | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "ml_service.cli.parsing", *arguments]
     return subprocess.run(command, cwd=CALLER_FOLDER, env=env, check=False).returncode
 
