@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -25,6 +26,11 @@ def anna(system: System) -> Registered:
 def client(anna: Registered) -> Iterator[Client]:
     with anna.client() as client:
         yield client
+        # A map that ends early waits for none of its threads. What one of them connects to after the end of the client
+        # is closed whenever Python comes across it, which may be in another test.
+        for thread in threading.enumerate():
+            if thread.name == "mls map":
+                thread.join()
 
 
 @pytest.fixture(scope="session")
