@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+STRONG = {"JWT_SECRET": "fK2bXw9QmZ7vLr4TnY8sDp3HcJ6gAe5u"}
+"""What production asks for."""
 COMMON = {
     "MODE": "demo",
     "LOG_LEVEL": "WARNING",

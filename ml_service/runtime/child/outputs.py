@@ -59,8 +59,8 @@ class OutputEncoder:
     Args:
         output_schema: The model's own.
         output_bytes_max: JSON of one output.
-        convert: Called first; for outputs of a type, `typed_outputs.jsonable` makes it.
-        formats: Those that texts are held to; for outputs of a type, `output_formats.FORMATS`.
+        convert: Called first. Outputs of a type have one, and formats: `typed_outputs.typed_encoder`.
+        formats: Those that texts are held to.
     """
 
     def __init__(

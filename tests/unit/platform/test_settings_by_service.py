@@ -11,9 +11,7 @@ from ml_service.platform.settings.bot import BotSettings
 from ml_service.platform.settings.files import SettingsError
 from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import collect, load, unknown_settings
-from tests.support.setting_values import put
-
-STRONG = {"JWT_SECRET": "fK2bXw9QmZ7vLr4TnY8sDp3HcJ6gAe5u"}
+from tests.support.setting_values import STRONG, put
 
 
 @pytest.mark.parametrize("place", [".env", "services/app/.env", "services/bot/.env", "services/ml_worker/.env"])

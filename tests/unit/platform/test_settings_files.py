@@ -18,7 +18,7 @@ from ml_service.platform.settings.engine import EngineSettings
 from ml_service.platform.settings.files import SettingsError, read_file
 from ml_service.platform.settings.ml_worker import WorkerSettings
 from ml_service.platform.settings.reading import collect, load, unknown_settings
-from tests.support.setting_values import put
+from tests.support.setting_values import STRONG, put
 
 READ = {
     "plain": b"MODE=production\n",
@@ -69,8 +69,6 @@ REFUSED = {
     "another word": (b"MODE=prod\n", "MODE:"),
     "NUL": (b"MODE=production\0\n", "UTF-8"),
 }
-
-STRONG = {"JWT_SECRET": "fK2bXw9QmZ7vLr4TnY8sDp3HcJ6gAe5u"}
 
 
 @pytest.mark.parametrize("name", [".env", "services/app/.env", "services/bot/.env", "services/ml_worker/.env"])
