@@ -50,6 +50,7 @@ SETTINGS: dict[str, str] = {
     "max_connections": "500",
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
+    "wal_buffers": "16MB",  # a burst of batches is some megabytes of log, whatever shared_buffers is
     "random_page_cost": "1.1",
     "jit": "off",  # every query here is short; compiling one costs more than it saves
     "autovacuum_naptime": "15s",  # the queue's table turns over quickly
@@ -262,6 +263,9 @@ class PostgresNode(PrivateNode):
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server without waiting; it stops (fast) when the calling thread ends."""
         settings = dict(self._settings)
+        # A file of the log that is used again has its place on the disk already. While a new one is filled with zeros,
+        # some 50 ms, nothing can commit: so none is given back that will be needed again.
+        settings.setdefault("min_wal_size", settings["max_wal_size"])
         # Named relative to its working folder, which is the data folder, so that no path is too long for it.
         settings["unix_socket_directories"] = "../socket"
         if self._binaries.has_pg_stat_statements:

@@ -70,7 +70,8 @@ class Lane:
         self._bulk: deque[TaskDelivery] = deque()
         self.ids_waiting = 0
         self._batches = 0
-        self._pacing = Pacing()
+        self._single_pacing = Pacing()
+        self._bulk_pacing = Pacing()  # of its own: a single prediction does not wait until a batch of bulk ones is full
         self._news = asyncio.Event()
         """Something arrived, a batch was committed, or the lane is being closed."""
         self._ahead = asyncio.Lock()
@@ -148,7 +149,7 @@ class Lane:
             # While the model is busy a fuller batch is free.
             fuller_s = 0.0 if self.ids_waiting >= self.batch_size else self._host.batch_wait_ms / 1000
             await _wait(self._model_free, max(self._free_at - CLAIM_AHEAD_S - time.monotonic(), fuller_s))
-        while self.ids_waiting < self.batch_size and not self._stopping and (wait_s := self._pacing.wait_s()):
+        while not self._stopping and (wait_s := self._wait_s()):
             self._news.clear()
             await _wait(self._news, wait_s + TIMER_S)
         self._batches += 1
@@ -164,6 +165,13 @@ class Lane:
         self.ids_waiting -= sum(len(delivery.message.ids) for delivery in taken)
         return taken
 
+    def _wait_s(self) -> float:
+        """Seconds to wait for more: until single predictions may begin or bulk ones, whichever is sooner. 0 or more."""
+        if self.ids_waiting >= self.batch_size:
+            return 0.0
+        paces = ((self._single, self._single_pacing), (self._bulk, self._bulk_pacing))
+        return min((pacing.wait_s() for waiting, pacing in paces if waiting), default=0.0)
+
     def _put_down(self) -> list[TaskDelivery]:
         """Everything that waits here, which then no longer does."""
         waiting = [*self._single, *self._bulk]
@@ -175,11 +183,13 @@ class Lane:
     async def _serve(self, deliveries: list[TaskDelivery], ahead: AsyncExitStack) -> None:
         if not deliveries:
             return
-        self._pacing.begin(sum(len(delivery.message.ids) for delivery in deliveries))
+        is_bulk = deliveries[0].message.bulk
+        pacing = self._bulk_pacing if is_bulk else self._single_pacing
+        pacing.begin(sum(len(one.message.ids) for one in deliveries if one.message.bulk == is_bulk))
         try:
             ended = await self._answer(deliveries, ahead)
         finally:
-            self._pacing.end()
+            pacing.end()
             self._news.set()
         await self._announce(ended)
         await self._consumer.ack(deliveries)

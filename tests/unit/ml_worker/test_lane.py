@@ -15,6 +15,7 @@ from ml_service.messaging.queue import TaskDelivery, TaskMessage
 from ml_service.runtime.host.model_host import ModelUnavailable
 from services.ml_worker.lane import BULK_ALONG, SLOTS, Lane
 from services.ml_worker.metrics import WorkerMetrics
+from services.ml_worker.pacing import PACE_S
 from services.ml_worker.pool import PoolConsumer
 from tests.support.waiting import until
 
@@ -117,6 +118,32 @@ async def test_a_single_prediction_takes_only_a_few_of_a_bulk_job_along() -> Non
     await until(lambda: lane.ids_waiting == 0)
     await lane.drain()
     assert rows.sizes == [1 + BULK_ALONG, 256, 20 * len(ids) - BULK_ALONG - 256]
+
+
+async def test_a_single_prediction_does_not_wait_until_a_batch_of_a_bulk_job_is_full() -> None:
+    lane = lane_of(BrokenRows(), BrokenConsumer())
+    lane.spec = replace(Host.spec, batch_size=256)
+    lane._bulk_pacing.begin(100)  # it is not committed yet, so the next bulk batch that is not full waits
+    lines = TaskDelivery(TaskMessage("default", "echo", "1", (uuid4(),), bulk=True), redelivered=False, receipt=(1, 1))
+    lane.put([lines])
+    assert lane._wait_s() == pytest.approx(PACE_S, abs=0.01)
+    lane.put([delivery()])
+    assert lane._wait_s() == 0
+
+
+async def test_bulk_predictions_along_with_a_single_one_do_not_hold_the_next_single_one_up() -> None:
+    rows, consumer = BrokenRows(), BrokenConsumer()
+    lane = lane_of(rows, consumer)
+    lane.spec = replace(Host.spec, batch_size=256)
+    lines = TaskDelivery(TaskMessage("default", "echo", "1", (uuid4(),), bulk=True), redelivered=False, receipt=(1, 1))
+    lane.put([delivery(), *[lines] * 7])
+    lane.start()
+    await until(lambda: rows.sizes == [8])
+    lane.put([delivery()])
+    assert lane._wait_s() == 0  # after one single prediction the next waits for nothing
+    rows.may_end.set()
+    await until(lambda: lane.ids_waiting == 0)
+    await lane.drain()
 
 
 async def test_a_pool_hears_the_next_message_after_one_that_it_could_not_give_back() -> None:
