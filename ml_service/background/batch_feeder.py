@@ -26,6 +26,8 @@ log = structlog.get_logger()
 LOOK_S = 0.01
 """Seconds between two looks while predictions of batches are sent and answered. What is on its way between two looks is
 what a single prediction may have to wait for."""
+LOOK_S_MAX = 0.1
+"""Each look that finds nothing new doubles the time until the next, up to this: some batches take that long."""
 COUNT_S = 1.0
 """How old the count of workers may be."""
 
@@ -50,13 +52,17 @@ class BatchFeeder:
 
     async def feed(self) -> None:
         """Look at each pool and send what its window has room for; repeat while the pools make progress."""
-        while await self._look():  # noqa: ASYNC110  the queue has no event for its depth
-            await asyncio.sleep(LOOK_S)
+        pause_s = LOOK_S
+        while pause_s < LOOK_S_MAX and (pools := await self._pools()):
+            pause_s = LOOK_S if await self._look(pools) else 2 * pause_s
+            await asyncio.sleep(pause_s)
 
-    async def _look(self) -> bool:
-        """Look at each pool once; returns whether something was sent or has ended."""
+    async def _pools(self) -> list[str]:
         async with self._database.autocommit() as session:
-            pools = await outbox.bulk_pools(session)
+            return await outbox.bulk_pools(session)
+
+    async def _look(self, pools: Sequence[str]) -> bool:
+        """Look at each of these once; returns whether something was sent or has ended."""
         got_on = False
         for pool in pools:
             try:

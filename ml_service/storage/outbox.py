@@ -26,10 +26,7 @@ class OutboxEntry(NamedTuple):
 
 
 # A row that was written again since it was read stays: the message that was confirmed may have been dropped meanwhile.
-_DELETE = """
-    DELETE FROM outbox AS o USING unnest($1::uuid[], $2::timestamptz[]) AS sent (id, send_after)
-    WHERE o.prediction_id = sent.id AND o.send_after = sent.send_after  -- outbox_pkey
-"""
+_DELETE = "SELECT delete_sent($1, $2)"
 
 
 async def delete(session: Session, sent: Sequence[OutboxEntry]) -> None:
