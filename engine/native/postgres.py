@@ -63,8 +63,13 @@ SETTINGS: dict[str, str] = {
     "log_parameter_max_length": "0",  # they are people's texts, hashes of passwords, secrets of webhooks
 }
 
-FAST_SETTINGS: dict[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""For a test's node, whose data nobody wants back after a power cut."""
+FAST_SETTINGS: dict[str, str] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+}
+"""For a test's node, which lies in memory, and whose data nobody wants back after a power cut."""
 
 
 @dataclass(frozen=True, slots=True)
