@@ -11,8 +11,8 @@ BATCHES_PER_WORKER = 2
 """One that the model computes and one that waits for it: with fewer, a worker would idle between two looks."""
 IDS_MAX = 32_768
 MESSAGES_PER_WORKER = 4
-AHEAD_LOOKS = 1.75
-"""So many looks' work is on its way: what ends until the next look, and three quarters of that for late looks. Where
+AHEAD_LOOKS = 1.5
+"""So many looks' work is on its way: what ends until the next look, and half of that for late looks. Where
 all of it has ended by then, the workers can do more, and this makes the window grow."""
 NEWEST_WEIGHT = 0.5
 """Weight of the last look in the running means."""
