@@ -53,8 +53,10 @@ class BatchFeeder:
     async def feed(self) -> None:
         """Look at each pool and send what its window has room for; repeat while the pools make progress."""
         pause_s = LOOK_S
-        while pause_s < LOOK_S_MAX and (pools := await self._pools()):
+        while pools := await self._pools():
             pause_s = LOOK_S if await self._look(pools) else 2 * pause_s
+            if pause_s > LOOK_S_MAX:
+                return  # the duty comes again
             await asyncio.sleep(pause_s)
 
     async def _pools(self) -> list[str]:

@@ -25,7 +25,7 @@ async def fill(session: Session, user_id: UUID, rows: int) -> list[OutboxEntry]:
     return await outbox.next_bulk(session, "default", rows)
 
 
-async def rows_read(session: Session) -> int:
+async def outbox_rows_read(session: Session) -> int:
     """Rows of the outbox that this session's transaction has read so far, index or not."""
     return int(
         await session.fetchval(
@@ -48,9 +48,9 @@ async def test_a_burst_is_looked_up_by_its_ids_though_the_outbox_was_empty_when_
             await outbox.delete(session, [OutboxEntry(uuid4(), "default", "echo", "1", datetime.now(UTC))])
         entries = await fill(session, uuid4(), ROWS)
         async with session.transaction():
-            before = await rows_read(session)
+            before = await outbox_rows_read(session)
             await outbox.delete(session, entries[:BURST])
-            assert await rows_read(session) - before <= 2 * BURST
+            assert await outbox_rows_read(session) - before <= 2 * BURST
         assert await outbox.count(session, ROWS) == ROWS - BURST
 
 
