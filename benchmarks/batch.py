@@ -28,7 +28,7 @@ async def run(run: Run) -> Report:
     rates = {name: median(one.per_second for one in outcomes) * ITEMS for name, outcomes in found.items()}
     first = {name: median(ITEMS / one.p50_ms * 1000 for one in outcomes) for name, outcomes in found.items()}
     return Report(
-        title=f"batch: requests of {ITEMS:,} predictions, two app processes, two workers finishing meanwhile",
+        title=f"batch: requests of {ITEMS:,} predictions, app processes: {run.apps}, two workers finishing meanwhile",
         columns=["", "predictions/s", "p50 ms of a request", "max ms", f"{ITEMS:,} per p50: predictions/s"],
         rows=[
             [
@@ -49,7 +49,7 @@ async def run(run: Run) -> Report:
 
 async def _measure(run: Run, connections: int) -> LoadResult:
     await broker.delete_queues(run.place.amqp_url)
-    async with run.place.database() as database, service(run.place, database) as running:
+    async with run.place.database() as database, service(run.place, database, apps=run.apps) as running:
         async with run.place.session(database) as session:
             people = await add_people(session, 10)
         await ask(LoadPlan(running.port, (request(ONE, people[0].token, BODY),), CONNECTIONS, number=200))  # warm

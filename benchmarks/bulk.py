@@ -25,7 +25,6 @@ from benchmarks.place import BenchmarkFailed
 from benchmarks.report import Bar, Report, number, ratio
 from benchmarks.service import service
 
-APPS = 2
 PEOPLE = 10
 RATE = 20.0
 PATH = "/predictions/predict"
@@ -77,7 +76,7 @@ async def _round(run: Run) -> _Round:
     async with (
         place.database() as database,
         place.session(database) as session,
-        service(place, database, apps=APPS, workers=WORKERS) as running,
+        service(place, database, apps=run.apps, workers=WORKERS) as running,
     ):
         people = await add_people(session, PEOPLE)
         options: dict[str, Any] = {"base_url": f"http://127.0.0.1:{running.port}", "timeout": 600}

@@ -61,7 +61,7 @@ async def _measure(run: Run, database: str, people: list[LoadUser]) -> Cost:
     place, count = run.place, run.size.growth_requests
     await broker.delete_queues(place.amqp_url)
     requests = tuple(request(PATH, person.token, BODY) for person in people)
-    async with place.session(database) as session, ours(place, database, "rabbitmq") as target:
+    async with place.session(database) as session, ours(run, database, "rabbitmq") as target:
         # Warm up connections, prepared statements and plans before measuring.
         await ask(LoadPlan(target.port, requests, CONNECTIONS, number=max(CONNECTIONS, count // 5)))
         await until_finished(session)

@@ -13,7 +13,7 @@ from benchmarks.load_generator import LoadResult, ask
 from benchmarks.options import Run
 from benchmarks.people import LoadUser, add_keys, add_people
 from benchmarks.report import Bar, Report, number
-from benchmarks.submit import APPS, CONNECTIONS, OURS, PEOPLE, WORKERS, check, ours, plan
+from benchmarks.submit import CONNECTIONS, OURS, PEOPLE, WORKERS, check, ours, plan
 
 SESSION, KEY, CAPPED = "by sign-in", "by API key", "by API key with a cap"
 TURNS = 3
@@ -33,7 +33,7 @@ async def run(run: Run) -> Report:
                     KEY: _with(people, await add_keys(session, people, None)),
                     CAPPED: _with(people, await add_keys(session, people, 10**9)),
                 }
-            async with ours(run.place, database, OURS["ML Service"]) as target:
+            async with ours(run, database, OURS["ML Service"]) as target:
                 for one in callers.values():
                     await ask(replace(plan(target.port, one, 0), number=max(run.size.warm_up_requests, 2 * PEOPLE)))
                 for turn in range(TURNS):
@@ -71,7 +71,7 @@ def _report(run: Run, found: dict[str, list[tuple[LoadResult, dict[str, float]]]
         for name, results in found.items()
     ]
     return Report(
-        title=f"keys: {CONNECTIONS} connections, {APPS} app processes, {WORKERS} workers finishing meanwhile",
+        title=f"keys: {CONNECTIONS} connections, app processes: {run.apps}, {WORKERS} workers finishing meanwhile",
         columns=["", "per second", "p50 ms", "p99 ms", "beside sign-in", *(f"{part} µs" for part in parts)],
         rows=rows,
         bars=[Bar(name, rate, ours=True) for name, rate in rates.items()],

@@ -39,7 +39,7 @@ async def run(run: Run) -> Report:
             for case in await _measure(run, shown, backend):
                 found.setdefault(case.name, []).append(case.outcome)
     return Report(
-        title="latency: Prefer: wait, two app processes, two workers",
+        title=f"latency: Prefer: wait, app processes: {run.apps}, two workers",
         columns=["", "p50 ms", "p99 ms", "max ms", "requests/s"],
         rows=[
             [
@@ -70,7 +70,7 @@ async def _measure(run: Run, shown: str, backend: str) -> list[_Case]:
     await broker.delete_queues(place.amqp_url)
     async with place.database() as database, place.session(database) as session:
         people = await add_people(session, PEOPLE)
-        async with ours(place, database, backend, models=",".join(MODELS)) as target:
+        async with ours(run, database, backend, models=",".join(MODELS)) as target:
             cases = [_Case(f"{shown}, {model}, idle", await _idle(run, target.port, people, model)) for model in MODELS]
             accepted = await ask(plan(target.port, people, run.size.load_s))
             check(accepted, f"{shown}, accepting", "202")

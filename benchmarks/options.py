@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.place import Place
+from engine.native.plan import app_processes_on, cores
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Amounts and durations of one run; ``rounds`` are interleaved over the compared systems, and medians are shown."""
+    """Amounts and durations of one run.
+
+    Attributes:
+        rounds: Interleaved over the compared systems; medians are shown.
+        apps: App processes of the service; 0: as many as `start.py` starts here.
+    """
 
     rounds: int = 3
+    apps: int = 0
     backlog: int = 20_000
     load_s: float = 10.0
     warm_up_s: float = 2.0
@@ -66,6 +73,11 @@ class Run:
     place: Place
     size: Size
     only: frozenset[str] = frozenset()
+
+    @property
+    def apps(self) -> int:
+        """How many app processes the service has."""
+        return self.size.apps or app_processes_on(cores())
 
     def wants(self, system: str) -> bool:
         """Whether to measure this system."""

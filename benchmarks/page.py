@@ -49,7 +49,7 @@ async def run(run: Run) -> Report:
     found = Figures(rows=run.size.memory_predictions)
     async with run.place.database() as database, run.place.session(database) as session:
         await past.fill(session, run.size.memory_predictions, 1)
-        async with service(run.place, database, workers=1) as running, async_playwright() as playwright:
+        async with service(run.place, database, apps=run.apps, workers=1) as running, async_playwright() as playwright:
             url = f"http://127.0.0.1:{running.port}"
             await _give_password(url, session)
             browser = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))

@@ -46,7 +46,7 @@ async def service(
     place: Place,
     database: str,
     *,
-    apps: int = 2,
+    apps: int,
     workers: int = 2,
     models: str = "echo",
     backend: str = "rabbitmq",

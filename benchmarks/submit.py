@@ -1,4 +1,4 @@
-"""Accepted submissions by HTTP: 32 connections, two app processes, two workers finishing them meanwhile.
+"""Accepted submissions by HTTP: 32 connections, as many app processes as `start.py` starts, two workers finishing them.
 
 Every request's token is checked, its price held, its row committed, its task sent. One client puts the same load on
 all systems, as a thousand users.
@@ -21,7 +21,9 @@ from benchmarks.report import Bar, Report, number, ratio
 from benchmarks.service import service
 
 CONNECTIONS = 32
-APPS = WORKERS = 2
+WORKERS = 2
+PEER_APPS = 2
+"""App processes of a peer: it accepts more than with one, on two cores too."""
 PEOPLE = 1000
 PATH = "/predictions/predict"
 BODY = {"model": "echo", "input": {"text": "The parcel came on time, thank you!"}}
@@ -56,7 +58,7 @@ async def _measure(run: Run, name: str) -> tuple[LoadResult, dict[str, float]]:
     async with run.place.database() as database:
         async with run.place.session(database) as session:
             people = await add_people(session, PEOPLE)
-        started = ours(run.place, database, OURS[name]) if name in OURS else _theirs(run.place, database, name)
+        started = ours(run, database, OURS[name]) if name in OURS else _theirs(run.place, database, name)
         async with started as target:
             # Warm up connections, prepared statements and plans before measuring.
             await ask(replace(plan(target.port, people, 0), number=run.size.warm_up_requests))
@@ -81,18 +83,18 @@ def check(outcome: LoadResult, name: str, status: str) -> None:
 
 
 @asynccontextmanager
-async def ours(place: Place, database: str, backend: str, models: str = "echo") -> AsyncIterator[Target]:
+async def ours(run: Run, database: str, backend: str, models: str = "echo") -> AsyncIterator[Target]:
     """The service."""
-    async with service(place, database, apps=APPS, workers=WORKERS, backend=backend, models=models) as running:
+    async with service(run.place, database, apps=run.apps, workers=WORKERS, backend=backend, models=models) as running:
         parts = {"app": [one.pid for one in running.apps], "worker": [one.pid for one in running.workers]}
-        yield Target(running.port, parts | {name: [pid] for name, pid in place.node_pids.items()})
+        yield Target(running.port, parts | {name: [pid] for name, pid in run.place.node_pids.items()})
 
 
 @asynccontextmanager
 async def _theirs(place: Place, database: str, name: str) -> AsyncIterator[Target]:
     async with (
         peer.workers(place, database, name, WORKERS) as workers,
-        peer.apps(place, database, name, APPS) as (apps, port),
+        peer.apps(place, database, name, PEER_APPS) as (apps, port),
     ):
         await asyncio.sleep(0.3)
         parts = {"app": [one.pid for one in apps], "worker": [one.pid for one in workers]}
@@ -117,7 +119,7 @@ def _report(run: Run, found: dict[str, list[tuple[LoadResult, dict[str, float]]]
             ]
         )
     return Report(
-        title=f"submit: {CONNECTIONS} connections, {APPS} app processes, {WORKERS} workers finishing meanwhile",
+        title=f"submit: {CONNECTIONS} connections, app processes: {run.apps} (peers: {PEER_APPS}), {WORKERS} workers",
         columns=[
             "",
             "per second",

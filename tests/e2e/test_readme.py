@@ -88,7 +88,7 @@ def clone() -> Iterator[System]:
             share_environment(tree)
         else:
             copy_tree(tree)
-        system = System(tree, "postgres", free_port(), models="")
+        system = System(tree, "postgres", free_port(), models="", apps=None)
         try:
             yield system
         finally:

@@ -54,6 +54,8 @@ class System:
     port: int
     models: str = "echo,sentiment"
     """What workers serve: loading a model takes a second of each worker's start; empty means all."""
+    apps: int | None = 2
+    """None: as many as `start.py` chooses."""
     output: str = ""
 
     @property
@@ -71,7 +73,8 @@ class System:
         self.home.mkdir(exist_ok=True)
         path = f"{self.root / '.venv/bin'}:{os.environ['PATH']}"
         home = str(self.home)
-        return {**kept, "PATH": path, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": home, "MODELS": self.models}
+        apps = {} if self.apps is None else {"APP_PROCESSES": str(self.apps)}
+        return {**kept, "PATH": path, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": home, "MODELS": self.models, **apps}
 
     def run(
         self,

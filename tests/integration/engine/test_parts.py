@@ -123,6 +123,17 @@ def test_the_queue_is_the_one_asked_for_or_last_used_or_installed(monkeypatch: p
         plan.choose_queue("rabbitmq", amqp_url=None, last=None)
 
 
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 1), (3, 1), (4, 2), (64, 2)])
+def test_a_second_process_of_the_app_needs_four_cores(
+    cores: int, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("APP_PROCESSES", raising=False)
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    monkeypatch.setattr(plan, "cores", lambda: cores)
+    made = plan.make_plan(workers=None, port=None, queue=None, places=Places(tmp_path / "var"))
+    assert made.app_processes == processes
+
+
 @pytest.mark.parametrize("where", ["environment", ".env", "services/app/.env"])
 def test_every_documented_setting_works_from_the_environment_and_from_each_file(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
