@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.place import Place
-from engine.native.plan import app_processes_on, cores
+from engine.native.plan import app_processes_default
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Run:
     @property
     def apps(self) -> int:
         """How many app processes the service has."""
-        return self.size.apps or app_processes_on(cores())
+        return self.size.apps or app_processes_default()
 
     def wants(self, system: str) -> bool:
         """Whether to measure this system."""

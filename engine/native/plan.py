@@ -186,13 +186,13 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def app_processes_on(cores: int) -> int:
-    """How many processes of the app run on a machine unless somebody says so: two, or one on fewer than four cores.
+def app_processes_default() -> int:
+    """How many processes of the app run here unless somebody says so: two, or one on fewer than four cores.
 
     Requests that come together share their costs, in each process by itself, so on two cores a second one costs more
     than it brings. docs/decisions/0025-one-app-process-on-two-cores.md
     """
-    return max(1, min(2, cores // 2))
+    return max(1, min(2, cores() // 2))
 
 
 def make_plan(
@@ -222,7 +222,7 @@ def make_plan(
         places=places,
         workers=asked.workers or last.get("workers") or WORKERS_DEFAULT,
         pools=pools_of.merged(pools_of.of_last_start(last.get("pools", [])), pools),
-        app_processes=settings.app_processes or app_processes_on(cores()),
+        app_processes=settings.app_processes or app_processes_default(),
         host=asked.host or str(last.get("host") or settings.host),
         port=asked.port or last.get("port"),
         queue=chosen,

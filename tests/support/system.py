@@ -55,7 +55,7 @@ class System:
     models: str = "echo,sentiment"
     """What workers serve: loading a model takes a second of each worker's start; empty means all."""
     apps: int | None = 2
-    """None: as many as `start.py` chooses."""
+    """Processes of the app, which must agree on what tests ask them; None: as many as `start.py` chooses."""
     output: str = ""
 
     @property
